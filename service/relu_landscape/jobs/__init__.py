@@ -1,0 +1,1 @@
+"""Jobs: store, embedded server, coordinator, compute pool."""

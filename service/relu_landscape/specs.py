@@ -1,0 +1,118 @@
+"""What may be asked: one frozen model whose canonical bytes give the content id."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from relu_landscape import ALGORITHM
+from relu_landscape.errors import RequestError
+
+#: Widths above this are refused by the model itself; the service's own limit is a setting.
+LARGEST_WIDTH = 512
+LARGEST_STARTS = 1_000_000
+LARGEST_DIMENSION = 1_000_000
+#: Philox keys are 64-bit words; JSON numbers are exact up to 2^53.
+LARGEST_SEED = 2**53 - 1
+
+Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH, strict=True)]
+
+
+class LandscapeRequest(BaseModel):
+    """A landscape: the widths of student and teacher, and how hard to look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    student_width: Width = Field(
+        validation_alias=AliasChoices("student_width", "width"),
+        description="number of ReLU units of the student (short form: width)",
+    )
+    teacher_width: Width = Field(
+        validation_alias=AliasChoices("teacher_width", "K"),
+        description="number of ReLU units of the teacher (short form: K)",
+    )
+    starts: int = Field(
+        1000, ge=0, le=LARGEST_STARTS, strict=True,
+        description="random starts of gradient flow; 0 asks for the structured search alone",
+    )
+    seed: int = Field(
+        0, ge=0, le=LARGEST_SEED, strict=True,
+        description="start n of seed s depends on (s, n) alone",
+    )
+    input_dimension: int = Field(
+        1000, ge=1, le=LARGEST_DIMENSION, strict=True,
+        description="dimension d of the Gaussian inputs; at least the teacher width",
+    )
+    init_scale: FiniteFloat = Field(
+        1.0, ge=1e-3, le=1e3,
+        description="weights start as N(0, init_scale^2 / d): a student's norm is about init_scale",
+    )
+    teacher_gram: tuple[tuple[FiniteFloat, ...], ...] | None = Field(
+        None,
+        description="Gram matrix T = V V^T of the teacher, symmetric positive definite; "
+        "left out: orthonormal",
+    )
+    flow_tolerance: FiniteFloat = Field(
+        1e-3, ge=1e-6, le=1e-2,
+        description="local error of the gradient-flow integrator per step and student",
+    )
+    structured: bool = Field(
+        True,
+        description="also search the symmetric families (orthonormal teacher only), "
+        "which finds minima that random starts do not reach",
+    )
+    structures: tuple[str, ...] | None = Field(
+        None, max_length=64,
+        description="symmetric structures to search instead of the default set, "
+        "for example '1+6' or '1+16 extra 1'",
+    )
+    saddles: bool = Field(
+        False, description="also find saddles of index 1 and 2 and the minima they join"
+    )
+    certify: Literal["none", "fast", "strict"] = Field(
+        "none", description="computer-assisted proof per isolated fixed point"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LandscapeRequest:
+        if self.input_dimension < self.teacher_width:
+            raise RequestError(
+                "input_dimension", self.input_dimension,
+                f"at least the teacher width, {self.teacher_width}",
+            )
+        if self.teacher_gram is not None:
+            rows = {len(row) for row in self.teacher_gram}
+            if len(self.teacher_gram) != self.teacher_width or rows != {self.teacher_width}:
+                raise RequestError(
+                    "teacher_gram", f"{len(self.teacher_gram)} rows",
+                    f"a square matrix with {self.teacher_width} rows, one per teacher unit",
+                )
+        return self
+
+    def check_limits(self, *, largest_width: int, largest_starts: int) -> None:
+        """Raise ``RequestError`` where this service's own settings allow less."""
+        for field in ("student_width", "teacher_width"):
+            if getattr(self, field) > largest_width:
+                raise RequestError(field, getattr(self, field), f"1 to {largest_width} here")
+        if self.starts > largest_starts:
+            raise RequestError("starts", self.starts, f"0 to {largest_starts} here")
+
+    def canonical(self) -> dict[str, Any]:
+        """The request with every default filled in, long names, JSON types only."""
+        request = self.model_dump(mode="json")
+        gram = request["teacher_gram"]
+        if gram is not None and all(
+            entry == float(i == j) for i, row in enumerate(gram) for j, entry in enumerate(row)
+        ):
+            request["teacher_gram"] = None
+        return request
+
+    def content_id(self, backend_class: str) -> str:
+        """SHA-256 (64 hexadecimal digits) of the request, algorithm version and backend class."""
+        identity = {
+            "request": self.canonical(), "algorithm": ALGORITHM, "backend_class": backend_class,
+        }
+        return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
