@@ -1,0 +1,65 @@
+# Each target sets up what it needs from nothing but python3 (3.11 or later), make and gcc.
+# What is missing is named, with the line that installs it.
+
+PYTHON ?= python3
+PORT ?= 8000
+# make lock UPGRADE=--upgrade takes the newest versions; without it, pins stay where they can.
+UPGRADE ?=
+
+BIN := .venv/bin
+export PYTHON
+
+CLIENT := $(wildcard clients/python/pyproject.toml)
+PROJECTS := pyproject.toml $(CLIENT)
+PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli \
+	$(wildcard clients/python/src/relu_landscape_client)
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: help serve test lint check-types lock benchmark validation clean
+
+help:
+	@echo "make serve [PORT=9000]  start the service"
+	@echo "make test               lint, types, and every test but the long suites"
+	@echo "make lint               ruff and mypy alone"
+	@echo "make validation         compare with the published tables, write docs/validation.md"
+	@echo "make benchmark          measure, write the tables of docs/benchmarks*.md"
+	@echo "make lock               renew requirements/*.lock [UPGRADE=--upgrade]"
+	@echo "make clean              remove everything that was built here"
+
+# The stamps make a second start a matter of starting, not of asking the package index again.
+.venv/.serve: requirements/serve.lock requirements/installer.lock requirements/install.sh $(PROJECTS)
+	@sh requirements/install.sh serve
+
+.venv/.dev: requirements/dev.lock requirements/installer.lock requirements/install.sh $(PROJECTS)
+	@sh requirements/install.sh dev
+
+serve: .venv/.serve
+	@exec $(BIN)/relu-landscape serve --port $(PORT)
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(PACKAGES) tests
+
+test: lint
+	@mkdir -p build
+	$(BIN)/python -m pytest --cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered \
+		--junitxml=build/tests.xml
+
+validation: .venv/.dev
+	@mkdir -p build
+	RELU_LANDSCAPE_ACCEPTANCE=1 $(BIN)/python -m pytest -m acceptance --junitxml=build/validation.xml
+	$(BIN)/python -m tests.house.validation_table build/validation.xml docs/validation.md
+
+benchmark: .venv/.dev
+	@set -e; for script in benchmarks/[!_]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+
+lock: .venv/.dev
+	$(LOCK) $(PROJECTS) --group build -o requirements/serve.lock
+	$(LOCK) $(PROJECTS) --group dev -c requirements/serve.lock -o requirements/dev.lock
+	$(LOCK) $(PROJECTS) --group build --extra gpu -c requirements/serve.lock -o requirements/gpu.lock
+	$(LOCK) --group installer -c requirements/dev.lock -o requirements/installer.lock
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
