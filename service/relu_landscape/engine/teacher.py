@@ -1,0 +1,75 @@
+"""The teacher: its Gram matrix, checked once, and its rows in orthonormal coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from relu_landscape.errors import TeacherError
+
+Array = Any  # an array of whichever namespace `xp` is in use
+
+#: Below this ratio of extreme eigenvalues, overlaps R no longer fix the weights to the twelve
+#: digits that identity of fixed points rests on (float64 has sixteen).
+SMALLEST_CONDITION = 1e-4
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher of ``M`` units: rows ``V`` (M, M) in orthonormal coordinates of their span.
+
+    ``V`` is the lower Cholesky factor of the Gram matrix, so ``V V^T = T``; for an orthonormal
+    teacher it is the identity, and the kernels take their fast path.
+    """
+
+    V: NDArray[np.float64]
+    norms: NDArray[np.float64]
+    is_orthonormal: bool
+
+    @property
+    def width(self) -> int:
+        """Number of teacher units M."""
+        return int(self.V.shape[0])
+
+    @property
+    def gram(self) -> NDArray[np.float64]:
+        """T = V V^T (M, M)."""
+        return self.V @ self.V.T
+
+
+def orthonormal_teacher(width: int) -> Teacher:
+    """The teacher with T = I."""
+    return Teacher(V=np.eye(width), norms=np.ones(width), is_orthonormal=True)
+
+
+def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
+    """Check a Gram matrix and factor it.
+
+    Parameters: ``width`` M; ``gram`` (M, M), or None for an orthonormal teacher.
+    Raises ``TeacherError`` where it is not a symmetric positive definite matrix of that size, or
+    so near to singular that overlaps would not determine weights.
+    """
+    if gram is None:
+        return orthonormal_teacher(width)
+    T = np.asarray(gram, dtype=np.float64)
+    if T.shape != (width, width):
+        raise TeacherError(f"teacher_gram has shape {T.shape}; it must be ({width}, {width}).")
+    if not np.all(np.isfinite(T)):
+        raise TeacherError("teacher_gram holds a number that is not finite.")
+    if not np.allclose(T, T.T, rtol=0.0, atol=1e-12 * float(np.abs(T).max())):
+        raise TeacherError("teacher_gram is not symmetric: T[i][j] must equal T[j][i].")
+    T = (T + T.T) / 2
+    if np.array_equal(T, np.eye(width)):
+        return orthonormal_teacher(width)
+    eigenvalues = np.linalg.eigvalsh(T)
+    if eigenvalues[0] <= SMALLEST_CONDITION * eigenvalues[-1]:
+        raise TeacherError(
+            "teacher_gram is singular or not positive definite: its smallest eigenvalue "
+            f"{eigenvalues[0]:.3g} must exceed {SMALLEST_CONDITION:g} times its largest, "
+            f"{eigenvalues[-1]:.3g}. Teacher units must be linearly independent."
+        )
+    V = np.linalg.cholesky(T)
+    return Teacher(V=V, norms=np.sqrt(np.diagonal(T)).copy(), is_orthonormal=False)
