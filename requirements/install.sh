@@ -2,14 +2,14 @@
 # Sets up .venv from one of the lock files beside this script: install.sh serve | dev | gpu
 #
 # Every package comes from a hash in the lock. uv does the installing because it is ten times
-# faster than pip here (2 s against 25 s with warm caches); where uv cannot reach the index but pip
+# faster than pip here (2 s against 25 s, both with warm caches); where uv cannot reach the index but pip
 # can, as on a machine whose mirror is configured for pip alone, pip does it from the same lock.
 set -eu
 
 cd "$(dirname "$0")/.."
 wanted=$1
 python=${PYTHON:-python3}
-venv=${RELU_LANDSCAPE_VENV:-.venv}
+venv=.venv
 
 stop() {
     printf '%s\n' "relu-landscape: $1" >&2

@@ -1,0 +1,45 @@
+# One image for every service of docker-compose.yml: the API, Dask's scheduler and its workers must
+# have the same packages. For workers with a GPU: docker build --build-arg LOCK=gpu.
+
+ARG PYTHON_VERSION=3.13
+
+FROM python:${PYTHON_VERSION}-slim-bookworm AS build
+# serve, or gpu: which of requirements/*.lock goes in. gpu brings CUDA's libraries along, so that
+# the host needs nothing but the driver and the NVIDIA container toolkit.
+ARG LOCK=serve
+WORKDIR /build
+COPY requirements/ requirements/
+RUN python -m venv /opt/relu-landscape \
+    && python -m pip install --no-cache-dir --require-hashes -r requirements/installer.lock \
+    && uv pip install --no-cache --compile-bytecode --python /opt/relu-landscape/bin/python \
+        --require-hashes -r requirements/${LOCK}.lock
+# Our own code comes last: a change to it leaves the layer above in the cache.
+COPY . .
+RUN for project in . clients/python; do \
+        if [ -e "$project/pyproject.toml" ]; then \
+            uv pip install --no-cache --compile-bytecode --no-deps --no-build-isolation \
+                --python /opt/relu-landscape/bin/python "$project" || exit 1; \
+        fi; \
+    done
+
+FROM python:${PYTHON_VERSION}-slim-bookworm
+RUN useradd --system --uid 10001 --create-home --home-dir /home/landscape landscape \
+    && install --directory --owner=landscape /data
+COPY --from=build /opt/relu-landscape /opt/relu-landscape
+# One thread per process: the workers are the parallelism, and the order of a multithreaded sum
+# would decide digits of a result.
+ENV PATH=/opt/relu-landscape/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    OMP_NUM_THREADS=1 \
+    OPENBLAS_NUM_THREADS=1 \
+    MKL_NUM_THREADS=1 \
+    RELU_LANDSCAPE_HOST=0.0.0.0 \
+    RELU_LANDSCAPE_PORT=8000 \
+    RELU_LANDSCAPE_DATA_DIR=/data
+USER landscape
+WORKDIR /home/landscape
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['RELU_LANDSCAPE_PORT'] + '/livez', timeout=2)"]
+CMD ["relu-landscape", "serve"]

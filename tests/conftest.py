@@ -1,0 +1,64 @@
+"""What holds for every test: threads, environment, which tests run, and what they report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before NumPy is imported anywhere: a multithreaded BLAS sums in another order on another machine,
+# and eight of its threads on two cores are slower than one.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import pytest
+
+from tests.house.gates import reason_to_skip
+
+#: What a person may set to choose tests; everything else with our prefix is a setting of a
+#: service, and one that happens to be set in the shell must not reach a test.
+CHOICES = {"RELU_LANDSCAPE_LONG", "RELU_LANDSCAPE_ACCEPTANCE"}
+
+for variable in [name for name in os.environ if name.startswith("RELU_LANDSCAPE_")]:
+    if variable not in CHOICES:
+        del os.environ[variable]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reasons: dict[frozenset[str], str | None] = {}
+    for item in items:
+        markers = frozenset(marker.name for marker in item.iter_markers())
+        if markers not in reasons:
+            reasons[markers] = reason_to_skip(markers, os.environ)
+        reason = reasons[markers]
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def validation_row(
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, object, object], None]:
+    """``validation_row(quantity, published, found)``: a line of docs/validation.md."""
+
+    def add(quantity: str, published: object, found: object) -> None:
+        record_property("row", json.dumps([quantity, str(published), str(found)]))
+
+    return add
+
+
+@pytest.fixture(autouse=True)
+def _peak_memory(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Iterator[None]:
+    """Peak resident memory of this process during an acceptance test, for docs/validation.md."""
+    watch = Path("/proc/self/clear_refs")
+    if request.node.get_closest_marker("acceptance") is None or not watch.exists():
+        yield
+        return
+    watch.write_text("5")  # proc(5): resets VmHWM to what is resident now
+    yield
+    status = Path("/proc/self/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    record_property("peak_mib", round(int(peak.split()[1]) / 1024))
