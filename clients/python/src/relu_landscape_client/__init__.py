@@ -1,0 +1,78 @@
+"""Client of relu-landscape: loss landscapes of two-layer ReLU networks on demand.
+
+    from relu_landscape_client import Client
+
+    landscape = Client("http://localhost:8000").landscape(student_width=7, teacher_width=7)
+    landscape.minima[0].R
+
+Names are loaded when first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relu_landscape_client.client import AsyncClient as AsyncClient
+    from relu_landscape_client.client import Client as Client
+    from relu_landscape_client.errors import AddressError as AddressError
+    from relu_landscape_client.errors import AnswerError as AnswerError
+    from relu_landscape_client.errors import Busy as Busy
+    from relu_landscape_client.errors import ClientError as ClientError
+    from relu_landscape_client.errors import ConnectionFailed as ConnectionFailed
+    from relu_landscape_client.errors import FileError as FileError
+    from relu_landscape_client.errors import LandscapeCancelled as LandscapeCancelled
+    from relu_landscape_client.errors import LandscapeFailed as LandscapeFailed
+    from relu_landscape_client.errors import MissingExtra as MissingExtra
+    from relu_landscape_client.errors import NotAuthorised as NotAuthorised
+    from relu_landscape_client.errors import NotFound as NotFound
+    from relu_landscape_client.errors import ProtocolError as ProtocolError
+    from relu_landscape_client.errors import RequestRefused as RequestRefused
+    from relu_landscape_client.errors import ServerError as ServerError
+    from relu_landscape_client.errors import TimedOut as TimedOut
+    from relu_landscape_client.families import Continuation as Continuation
+    from relu_landscape_client.families import Family as Family
+    from relu_landscape_client.points import Attraction as Attraction
+    from relu_landscape_client.points import FixedPoint as FixedPoint
+    from relu_landscape_client.points import FixedPoints as FixedPoints
+    from relu_landscape_client.points import Spectrum as Spectrum
+    from relu_landscape_client.points import Stability as Stability
+    from relu_landscape_client.points import Structure as Structure
+    from relu_landscape_client.results import Landscape as Landscape
+    from relu_landscape_client.results import Transition as Transition
+    from relu_landscape_client.status import Finding as Finding
+    from relu_landscape_client.status import Progress as Progress
+    from relu_landscape_client.status import Status as Status
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "client": ("AsyncClient", "Client"),
+    "errors": (
+        "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",
+        "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",
+        "ProtocolError", "RequestRefused", "ServerError", "TimedOut",
+    ),
+    "families": ("Continuation", "Family"),
+    "points": (
+        "Attraction", "FixedPoint", "FixedPoints", "Spectrum", "Stability", "Structure",
+    ),
+    "results": ("Landscape", "Transition"),
+    "status": ("Finding", "Progress", "Status"),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

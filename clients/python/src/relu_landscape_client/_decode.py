@@ -1,0 +1,97 @@
+"""Reading JSON with care: what a newer server adds is kept aside, what is missing is named.
+
+``null`` stands for NaN, which JSON lacks. Integers beyond 2^53 come as strings of digits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from relu_landscape_client.errors import ProtocolError, RequestRefused
+
+Document = Mapping[str, Any]
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``; ``ProtocolError`` where it holds none."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"the answer is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ProtocolError(f"the answer is a {type(document).__name__}, not a JSON object")
+    return document
+
+
+def required(document: Document, name: str) -> Any:
+    """``document[name]``; ``ProtocolError`` naming it where it is missing."""
+    try:
+        return document[name]
+    except KeyError:
+        raise ProtocolError(f"the answer lacks the field {name!r}") from None
+
+
+def number(value: Any) -> float:
+    """A float; ``null`` becomes NaN."""
+    if value is None:
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ProtocolError(f"{value!r:.80} stands where a number should") from None
+
+
+def optional_number(value: Any) -> float | None:
+    """A float, or None for ``null``."""
+    return None if value is None else number(value)
+
+
+def integer(value: Any) -> int:
+    """An exact integer, also from a string of digits."""
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ProtocolError(f"{value!r:.80} stands where an integer should") from None
+    if isinstance(value, float) and value != whole:
+        raise ProtocolError(f"{value!r} stands where an integer should")
+    return whole
+
+
+def without_nan(value: Any) -> Any:
+    """The same document with NaN and infinities as ``null``: strict JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(entry) for entry in value]
+    return value
+
+
+def dump(document: Any) -> str:
+    """Strict JSON text; floats as the shortest digits that read back to the same double."""
+    return json.dumps(without_nan(document), allow_nan=False, ensure_ascii=False)
+
+
+def plain(request: Document) -> dict[str, Any]:
+    """A request in JSON's own types; NumPy scalars and arrays, as loops yield them, are taken.
+
+    ``RequestRefused`` where something has no JSON form, NaN and infinity included. Options that
+    are None are left out: the server's default holds.
+    """
+    given = {name: value for name, value in request.items() if value is not None}
+    try:
+        text = json.dumps(given, allow_nan=False, default=_of_numpy)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestRefused(0, "Not sent", f"the request has no JSON form: {error}") from error
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def _of_numpy(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{value!r:.80} is a {type(value).__name__}")

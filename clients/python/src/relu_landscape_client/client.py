@@ -1,0 +1,341 @@
+"""The two clients. Each method starts a conversation of ``_flows`` and reads what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from relu_landscape_client import _bar, _decode, _drivers, _flows, _http
+from relu_landscape_client._cache import Cache, default_folder
+from relu_landscape_client._steps import Conversation
+from relu_landscape_client.errors import ClientError
+from relu_landscape_client.status import Status
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from relu_landscape_client._bar import ProgressOption
+    from relu_landscape_client.families import Continuation, Family
+    from relu_landscape_client.points import FixedPoint
+    from relu_landscape_client.results import Landscape
+
+#: A server restarts in seconds; half a minute also covers a slow one.
+PATIENCE_SECONDS = 30.0
+#: One call's limit. The longest answer, a large landscape, is some megabytes.
+CALL_TIMEOUT_SECONDS = 30.0
+
+
+class Options(TypedDict, total=False):
+    """Fields of a request; what is left out, or None, takes the server's default.
+
+    A server knows its own fields and refuses others by name, so further ones may be passed.
+    """
+
+    starts: int
+    seed: int
+    input_dimension: int
+    init_scale: float
+    teacher_gram: Any
+    flow_tolerance: float
+    structured: bool
+    structures: Sequence[str]
+    saddles: bool
+    certify: Literal["none", "fast", "strict"]
+
+
+def _request(student_width: int, teacher_width: int, options: Options) -> dict[str, Any]:
+    return _decode.plain(
+        {"student_width": student_width, "teacher_width": teacher_width, **options}
+    )
+
+
+def _id(which: str | Status | Landscape) -> str:
+    return which if isinstance(which, str) else which.id
+
+
+def _landscape(document: _flows.Document) -> Landscape:
+    from relu_landscape_client.results import Landscape
+
+    return Landscape.from_document(document)
+
+
+def _landscapes(found: list[_flows.Document | ClientError]) -> list[Landscape | ClientError]:
+    return [each if isinstance(each, ClientError) else _landscape(each) for each in found]
+
+
+def _fixed_point(document: _flows.Document) -> FixedPoint:
+    from relu_landscape_client.points import FixedPoint
+
+    return FixedPoint.from_document(document)
+
+
+def _family(document: _flows.Document) -> Family:
+    from relu_landscape_client.families import Family
+
+    return Family.from_document(document)
+
+
+def _continuation(document: _flows.Document) -> Continuation:
+    from relu_landscape_client.families import Continuation
+
+    return Continuation.from_document(document)
+
+
+def _cache(cache: bool | str | Path) -> Cache:
+    if cache is False:
+        return Cache(None)
+    return Cache(default_folder() if cache is True else Path(cache))
+
+
+class _Base:
+    """What both clients remember: the cache, and what decides this server's results."""
+
+    def __init__(self, cache: bool | str | Path) -> None:
+        self._cache = _cache(cache)
+        self._served_by: str | None = None
+        self._asked_who = self._cache.folder is None
+
+    def _identity(self) -> Conversation[str | None]:
+        """Ask once who serves here; without a cache nobody needs to know."""
+        if not self._asked_who:
+            self._served_by = yield from _flows.identity()
+            self._asked_who = True
+        return self._served_by
+
+    def _whole(
+        self, request: dict[str, Any], watcher: _bar.Watcher | None, timeout: float | None
+    ) -> Conversation[_flows.Document]:
+        served_by = yield from self._identity()
+        found: _flows.Document = yield from _flows.landscape(
+            request, self._cache, served_by, watcher, timeout
+        )
+        return found
+
+
+class Client(_Base):
+    """A relu-landscape server, seen from a script or a notebook.
+
+    Args:
+        url: the server's address, such as ``http://lab:8000``.
+        api_key: sent as ``Authorization: Bearer``, where the server asks for one.
+        cache: keep results on disk by their content id: True (the platform's cache folder),
+            a folder, or False.
+        timeout_seconds: limit of one HTTP call (never of a computation).
+        patience_seconds: for so long a call is repeated while the server does not answer or says
+            that it is busy; ``Retry-After`` is obeyed. 0: every call is made once. Repeating is
+            safe: the same request has the same id and joins the same computation.
+        transport: an ``httpx2`` transport instead of the network, for tests.
+
+    Safe to use from several threads. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", api_key: str | None = None, *,
+        cache: bool | str | Path = True, timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS, transport: httpx2.BaseTransport | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(cache)
+        options = _http.base_options(url, api_key, timeout_seconds)
+        self._driver = _drivers.SyncDriver(options, patience_seconds, transport)
+
+    def landscape(
+        self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[Options],
+    ) -> Landscape:  # fmt: skip
+        """Compute a landscape, or fetch it where it is known, and wait for it.
+
+        ``progress``: True for a bar, False for none, None for one where a person watches, or a
+        function that is called with each new ``Status``. After ``timeout_seconds`` a ``TimedOut``
+        is raised; the server goes on, and the same call picks the result up.
+        """
+        request = _request(student_width, teacher_width, options)
+        with _bar.watching(progress) as watcher:
+            return _landscape(self._driver.run(self._whole(request, watcher, timeout_seconds)))
+
+    def submit(
+        self, student_width: int, teacher_width: int, **options: Unpack[Options]
+    ) -> Status:  # fmt: skip
+        """Hand a request in and come back at once; the same request always has the same id."""
+        request = _request(student_width, teacher_width, options)
+        return self._driver.run(_flows.submit(request))[0]
+
+    def gather(
+        self, submitted: Sequence[str | Status], *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, return_errors: bool = False,
+    ) -> list[Any]:  # fmt: skip
+        """Wait for many; their landscapes in the same order.
+
+        The first failure is raised, or with ``return_errors`` stands in its place in the list.
+        """
+        ids = [_id(each) for each in submitted]
+        with _bar.watching(progress) as watcher:
+            found = self._driver.run(
+                _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
+            )
+        return _landscapes(found)
+
+    def result(
+        self, which: str | Status, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None,
+    ) -> Landscape:  # fmt: skip
+        """The landscape under an id, from the cache or the server; waits until it is finished."""
+        with _bar.watching(progress) as watcher:
+            return _landscape(
+                self._driver.run(_flows.result(_id(which), self._cache, watcher, timeout_seconds))
+            )
+
+    def status(self, which: str | Status) -> Status:
+        """Where a landscape stands, with what has been found so far."""
+        return self._driver.run(_flows.status(_id(which)))[0]
+
+    def cancel(self, which: str | Status) -> Status:
+        """Cancel; the state is ``cancelling`` until the cores are free."""
+        return self._driver.run(_flows.cancel(_id(which)))
+
+    def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
+        """One fixed point in full; weights and all eigenvalues are in its ``details``."""
+        return _fixed_point(self._driver.run(_flows.fixed_point(_id(which), key)))
+
+    def list(self, limit: int | None = 100) -> list[Status]:
+        """The server's landscapes, newest first; None for all of them."""
+        return self._driver.run(_flows.listing(limit))
+
+    def family(
+        self, student_width: float, teacher_width: float, structure: str,
+        branch: int | None = None,
+    ) -> Family:  # fmt: skip
+        """One symmetric family of fixed points, at any width up to 10^9."""
+        return _family(self._driver.run(_flows.document(
+            "v1/families", student_width=student_width, teacher_width=teacher_width,
+            structure=structure, branch=branch,
+        )))  # fmt: skip
+
+    def continuation(self, **parameters: Any) -> Continuation:
+        """A family along real width, with the points where its stability changes.
+
+        The parameters are those of ``GET /v1/families/continuation``.
+        """
+        return _continuation(
+            self._driver.run(_flows.document("v1/families/continuation", **parameters))
+        )
+
+    def service_info(self) -> dict[str, Any]:
+        """Versions, backend and limits of the server."""
+        return self._driver.run(_flows.document("v1/service-info"))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+
+class AsyncClient(_Base):
+    """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", api_key: str | None = None, *,
+        cache: bool | str | Path = True, timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(cache)
+        options = _http.base_options(url, api_key, timeout_seconds)
+        self._driver = _drivers.AsyncDriver(options, patience_seconds, transport)
+
+    async def landscape(
+        self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[Options],
+    ) -> Landscape:  # fmt: skip
+        """See ``Client.landscape``."""
+        request = _request(student_width, teacher_width, options)
+        with _bar.watching(progress) as watcher:
+            return _landscape(
+                await self._driver.run(self._whole(request, watcher, timeout_seconds))
+            )
+
+    async def submit(
+        self, student_width: int, teacher_width: int, **options: Unpack[Options]
+    ) -> Status:  # fmt: skip
+        """See ``Client.submit``."""
+        request = _request(student_width, teacher_width, options)
+        return (await self._driver.run(_flows.submit(request)))[0]
+
+    async def gather(
+        self, submitted: Sequence[str | Status], *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, return_errors: bool = False,
+    ) -> list[Any]:  # fmt: skip
+        """See ``Client.gather``."""
+        ids = [_id(each) for each in submitted]
+        with _bar.watching(progress) as watcher:
+            found = await self._driver.run(
+                _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
+            )
+        return _landscapes(found)
+
+    async def result(
+        self, which: str | Status, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None,
+    ) -> Landscape:  # fmt: skip
+        """See ``Client.result``."""
+        with _bar.watching(progress) as watcher:
+            flow = _flows.result(_id(which), self._cache, watcher, timeout_seconds)
+            return _landscape(await self._driver.run(flow))
+
+    async def status(self, which: str | Status) -> Status:
+        """See ``Client.status``."""
+        return (await self._driver.run(_flows.status(_id(which))))[0]
+
+    async def cancel(self, which: str | Status) -> Status:
+        """See ``Client.cancel``."""
+        return await self._driver.run(_flows.cancel(_id(which)))
+
+    async def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
+        """See ``Client.fixed_point``."""
+        return _fixed_point(await self._driver.run(_flows.fixed_point(_id(which), key)))
+
+    async def list(self, limit: int | None = 100) -> list[Status]:
+        """See ``Client.list``."""
+        return await self._driver.run(_flows.listing(limit))
+
+    async def family(
+        self, student_width: float, teacher_width: float, structure: str,
+        branch: int | None = None,
+    ) -> Family:  # fmt: skip
+        """See ``Client.family``."""
+        return _family(await self._driver.run(_flows.document(
+            "v1/families", student_width=student_width, teacher_width=teacher_width,
+            structure=structure, branch=branch,
+        )))  # fmt: skip
+
+    async def continuation(self, **parameters: Any) -> Continuation:
+        """See ``Client.continuation``."""
+        return _continuation(
+            await self._driver.run(_flows.document("v1/families/continuation", **parameters))
+        )
+
+    async def service_info(self) -> dict[str, Any]:
+        """See ``Client.service_info``."""
+        return await self._driver.run(_flows.document("v1/service-info"))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._driver.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        await self.close()

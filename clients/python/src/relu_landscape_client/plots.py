@@ -1,0 +1,169 @@
+"""Pictures with matplotlib (the extra ``plot``). Each function draws into given axes and returns
+them; without axes it makes a figure of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relu_landscape_client.disconnectivity import Node, forest
+from relu_landscape_client.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from relu_landscape_client.points import FixedPoint
+    from relu_landscape_client.results import Landscape
+
+#: Okabe and Ito's palette, told apart with any colour vision (jfly.uni-koeln.de/color).
+COLOURS = {"minimum": "#0072B2", "global_continuum": "#009E73", "saddle": "#D55E00"}
+OTHER_COLOUR = "#999999"
+WORDS = {"minimum": "minimum", "global_continuum": "global minima", "saddle": "saddle"}
+#: Marker areas in square points: visible at probability 0, and not in the way at 1.
+SMALLEST_AREA, LARGEST_AREA = 25.0, 600.0
+
+
+def _pyplot() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise MissingExtra("matplotlib", "plot") from error
+    return pyplot
+
+
+def _axes(ax: Axes | None, **figure: Any) -> Axes:
+    if ax is not None:
+        return ax
+    new: Axes = _pyplot().subplots(layout="constrained", **figure)[1]
+    return new
+
+
+def _colour(kind: str) -> str:
+    return COLOURS.get(kind, OTHER_COLOUR)
+
+
+def ladder(landscape: Landscape, ax: Axes | None = None) -> Axes:
+    """The loss ladder: attraction probability with its interval against loss.
+
+    Points that no random start reached stand at probability zero, small; certified ones carry a
+    dark rim.
+    """
+    ax = _axes(ax)
+    for kind in dict.fromkeys(point.kind for point in landscape.fixed_points):
+        points = [point for point in landscape.fixed_points if point.kind == kind]
+        chances = np.array(
+            [0.0 if math.isnan(point.probability) else point.probability for point in points]
+        )
+        ax.scatter(
+            [point.loss for point in points],
+            chances,
+            s=SMALLEST_AREA + (LARGEST_AREA - SMALLEST_AREA) * chances,
+            color=_colour(kind),
+            edgecolors=["black" if point.is_certified else _colour(kind) for point in points],
+            alpha=0.8,
+            label=WORDS.get(kind, kind),
+            zorder=3,
+        )
+    for point in landscape.fixed_points:
+        if point.attraction is not None and not math.isnan(point.probability):
+            ax.vlines(point.loss, *point.attraction.interval_95, color=_colour(point.kind))
+        ax.annotate(
+            point.key, (point.loss, 0.0 if math.isnan(point.probability) else point.probability),
+            xytext=(4, 6), textcoords="offset points", fontsize="small",
+        )  # fmt: skip
+    ax.set_xlabel("population loss")
+    ax.set_ylabel("attraction probability")
+    ax.set_title(f"{landscape.student_width} students, {landscape.teacher_width} teachers")
+    if landscape.fixed_points:
+        ax.legend()
+    return ax
+
+
+def spectrum(point: FixedPoint, ax: Axes | None = None) -> Axes:
+    """Each distinct eigenvalue as a line as high as its multiplicity (logarithmic)."""
+    ax = _axes(ax)
+    colours = {"plane": "#0072B2", "perpendicular": "#E69F00"}
+    lines = point.spectrum
+    for space in dict.fromkeys(lines.spaces):
+        chosen = [i for i, name in enumerate(lines.spaces) if name == space]
+        ax.vlines(
+            lines.eigenvalues[chosen], 0.5, [float(lines.multiplicities[i]) for i in chosen],
+            color=colours.get(space, OTHER_COLOUR), label=space, linewidth=2,
+        )  # fmt: skip
+    ax.axvline(0.0, color="black", linewidth=0.8)
+    ax.set_yscale("log")
+    ax.set_xlabel("eigenvalue of the Hessian")
+    ax.set_ylabel("multiplicity")
+    ax.set_title(f"{point.key}: {WORDS.get(point.kind, point.kind)}, loss {point.loss:.8g}")
+    if len(lines):
+        ax.legend()
+    return ax
+
+
+def overlaps(point: FixedPoint, axes: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
+    """``R`` and ``Q`` as heat maps on one symmetric scale, with lines between blocks."""
+    if point.R.ndim != 2 or point.Q.ndim != 2:
+        raise ValueError(f"{point.key} came without overlap matrices")
+    if axes is None:
+        figure, pair = _pyplot().subplots(1, 2, figsize=(9, 4), layout="constrained")
+        left, right = pair
+    else:
+        left, right = axes
+        figure = left.figure
+    largest = max(np.abs(point.R).max(initial=0.0), np.abs(point.Q).max(initial=0.0), 1e-300)
+    image = None
+    for ax, matrix, name, across in (
+        (left, point.R, "R, student and teacher", "teacher"),
+        (right, point.Q, "Q, students", "student"),
+    ):
+        image = ax.imshow(matrix, cmap="RdBu", vmin=-largest, vmax=largest)
+        ax.set_title(name)
+        ax.set_ylabel("student")
+        ax.set_xlabel(across)
+    for edge in _edges([int(each.get("size", 0)) for each in point.structure.students]):
+        left.axhline(edge, color="black", linewidth=0.6)
+        right.axhline(edge, color="black", linewidth=0.6)
+        right.axvline(edge, color="black", linewidth=0.6)
+    for edge in _edges(list(point.structure.blocks)):
+        left.axvline(edge, color="black", linewidth=0.6)
+    figure.colorbar(image, ax=[left, right], shrink=0.8)
+    return left, right
+
+
+def _edges(sizes: list[int]) -> list[float]:
+    """Where lines between blocks go: cells are centred on integers."""
+    return [float(edge) - 0.5 for edge in np.cumsum(sizes)[:-1]]
+
+
+def disconnectivity(landscape: Landscape, ax: Axes | None = None) -> Axes:
+    """Minima at their losses, merging upwards at the lowest saddle that joins them."""
+    ax = _axes(ax)
+    place = 0
+
+    def draw(node: Node) -> float:
+        nonlocal place
+        if node.children:
+            at = [draw(child) for child in node.children]
+            ax.hlines(node.loss, min(at), max(at), color="black", linewidth=1)
+            for child, across in zip(node.children, at, strict=True):
+                ax.vlines(across, child.loss, node.loss, color="black", linewidth=1)
+            return sum(at) / len(at)
+        here, place = float(place), place + 1
+        kind = landscape.fixed_points[node.key].kind
+        ax.plot([here], [node.loss], "o", color=_colour(kind))
+        ax.annotate(
+            node.key, (here, node.loss), xytext=(0, -12), textcoords="offset points",
+            ha="center", fontsize="small",
+        )  # fmt: skip
+        return here
+
+    for tree in forest(landscape):
+        draw(tree)
+    ax.set_xticks([])
+    ax.set_ylabel("population loss")
+    ax.margins(x=0.1, y=0.15)
+    ax.set_title("disconnectivity of the minima")
+    return ax
