@@ -57,7 +57,7 @@ benchmark: .venv/.dev
 
 lock: .venv/.dev
 	$(LOCK) $(PROJECTS) --group build -o requirements/serve.lock
-	$(LOCK) $(PROJECTS) --group dev -c requirements/serve.lock -o requirements/dev.lock
+	$(LOCK) $(PROJECTS) --group dev $(CLIENT:%=--extra all) -c requirements/serve.lock -o requirements/dev.lock
 	$(LOCK) $(PROJECTS) --group build --extra gpu -c requirements/serve.lock -o requirements/gpu.lock
 	$(LOCK) --group installer -c requirements/dev.lock -o requirements/installer.lock
 

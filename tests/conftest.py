@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Before NumPy is imported anywhere: a multithreaded BLAS sums in another order on another machine,
-# and eight of its threads on two cores are slower than one.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
-
 import pytest
 
 from tests.house.gates import reason_to_skip
+
+# Before a test imports NumPy: a multithreaded BLAS sums in another order on another machine,
+# and eight of its threads on two cores are slower than one.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 #: What a person may set to choose tests; everything else with our prefix is a setting of a
 #: service, and one that happens to be set in the shell must not reach a test.

@@ -1,0 +1,123 @@
+"""The compose file and the image, as far as they can be checked without a Docker engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.house.repository import ROOT
+
+COMPOSE = ROOT / "docker-compose.yml"
+
+
+def services() -> dict[str, dict[str, Any]]:
+    """The services with YAML's merge keys resolved."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return found
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions, continued lines joined, comments dropped."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    return [(word, rest.strip()) for word, _, rest in (x.partition(" ") for x in lines) if word]
+
+
+def test_compose_follows_the_specification() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec",
+         str(COMPOSE)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_services_are_those_of_the_design() -> None:
+    profiles = {name: service.get("profiles", []) for name, service in services().items()}
+    assert profiles == {
+        "api": [], "redis": [], "scheduler": [], "worker": [], "gpu-worker": ["gpu"],
+    }  # fmt: skip
+
+
+def test_who_is_waited_for_can_say_that_it_is_healthy() -> None:
+    for name, service in services().items():
+        for other, wish in service.get("depends_on", {}).items():
+            assert wish == {"condition": "service_healthy"}, name
+            assert "test" in services()[other]["healthcheck"], other
+
+
+def test_volumes_are_declared() -> None:
+    declared = set(yaml.safe_load(COMPOSE.read_text())["volumes"])
+    used = {
+        volume.partition(":")[0]
+        for service in services().values()
+        for volume in service.get("volumes", [])
+    }
+    assert used == declared
+
+
+def test_redis_keeps_every_acknowledged_job() -> None:
+    command = services()["redis"]["command"]
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options["--appendonly"] == "yes"
+    assert options["--appendfsync"] == "always"
+    assert options["--maxmemory-policy"] == "noeviction"
+    assert "redis-data:/data" in services()["redis"]["volumes"]
+
+
+def image_command() -> list[str]:
+    (command,) = [rest for word, rest in instructions() if word == "CMD"]
+    parsed: list[str] = json.loads(command)
+    return parsed
+
+
+@pytest.mark.parametrize("name", ["api", "scheduler", "worker", "gpu-worker"])
+def test_commands_exist_and_take_their_options(name: str) -> None:
+    command = services()[name].get("command", image_command())
+    program = Path(sys.executable).with_name(command[0])
+    answer = subprocess.run(
+        [program, command[1], "--help"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert answer.returncode == 0, answer.stderr
+    for option in (word for word in command[2:] if word.startswith("--")):
+        assert option in answer.stdout
+
+
+def test_the_gpu_worker_asks_for_a_gpu_and_its_packages() -> None:
+    worker = services()["gpu-worker"]
+    (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    lock = ROOT / f"requirements/{worker['build']['args']['LOCK']}.lock"
+    assert re.search(r"^cupy-cuda\d+x==", lock.read_text(), re.MULTILINE)
+
+
+def test_image_runs_as_nobody_special_and_says_whether_it_lives() -> None:
+    stages = [index for index, (word, _) in enumerate(instructions()) if word == "FROM"]
+    last = dict(instructions()[stages[-1] :])
+    assert len(stages) == 2
+    assert last["USER"] not in {"root", "0"}
+    assert "/livez" in last["HEALTHCHECK"]
+    check = re.search(r"CMD (\[.*\])", last["HEALTHCHECK"])
+    assert check is not None
+    compile(json.loads(check[1])[2], "healthcheck", "exec")
+
+
+def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
+    sources = [
+        rest.split()[0] for word, rest in instructions() if word == "COPY" and "--" not in rest
+    ]
+    assert sources == ["requirements/", "."]
+    kept = [x[1:] for x in (ROOT / ".dockerignore").read_text().splitlines() if x.startswith("!")]
+    missing = [name for name in kept if not (ROOT / name).exists()]
+    assert missing == []
+    project = (ROOT / "pyproject.toml").read_text()
+    for needed in re.findall(r'"(service|api|cli)/\w+"', project):
+        assert needed in kept
+    assert {"pyproject.toml", "README.md", "LICENSE", "requirements"} <= set(kept)

