@@ -42,8 +42,25 @@ def test_compose_follows_the_specification() -> None:
 def test_services_are_those_of_the_design() -> None:
     profiles = {name: service.get("profiles", []) for name, service in services().items()}
     assert profiles == {
-        "api": [], "redis": [], "scheduler": [], "worker": [], "gpu-worker": ["gpu"],
-    }  # fmt: skip
+        "api": [],
+        "worker": [],
+        "redis": [],
+        "scheduler": [],
+        "gpu-api": ["gpu"],
+        "gpu-worker": ["gpu"],
+    }
+
+
+def test_one_backend_on_both_sides() -> None:
+    """A job's chunks must find a worker that has the backend which the API chose."""
+    for name, backend, image in [
+        ("api", "numpy", "relu-landscape:local"),
+        ("gpu-api", "cupy", "relu-landscape:local-gpu"),
+    ]:
+        assert services()[name]["environment"]["RELU_LANDSCAPE_BACKEND"] == backend
+        assert services()[name]["image"] == image
+    assert services()["worker"]["image"] == services()["api"]["image"]
+    assert services()["gpu-worker"]["image"] == services()["gpu-api"]["image"]
 
 
 def test_who_is_waited_for_can_say_that_it_is_healthy() -> None:
@@ -78,7 +95,7 @@ def image_command() -> list[str]:
     return parsed
 
 
-@pytest.mark.parametrize("name", ["api", "scheduler", "worker", "gpu-worker"])
+@pytest.mark.parametrize("name", ["api", "gpu-api", "scheduler", "worker", "gpu-worker"])
 def test_commands_exist_and_take_their_options(name: str) -> None:
     command = services()[name].get("command", image_command())
     program = Path(sys.executable).with_name(command[0])
@@ -90,11 +107,12 @@ def test_commands_exist_and_take_their_options(name: str) -> None:
         assert option in answer.stdout
 
 
-def test_the_gpu_worker_asks_for_a_gpu_and_its_packages() -> None:
-    worker = services()["gpu-worker"]
-    (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+@pytest.mark.parametrize("name", ["gpu-api", "gpu-worker"])
+def test_gpu_services_ask_for_a_gpu_and_its_packages(name: str) -> None:
+    service = services()[name]
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
-    lock = ROOT / f"requirements/{worker['build']['args']['LOCK']}.lock"
+    lock = ROOT / f"requirements/{service['build']['args']['LOCK']}.lock"
     assert re.search(r"^cupy-cuda\d+x==", lock.read_text(), re.MULTILINE)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.house.repository import PACKAGES, modules
+from tests.house.repository import PACKAGES, ROOT, modules
 
 #: docs/architecture.md, as rules: a room, and what of ours it may import. A name that ends in a
 #: dot admits everything below it; the longest room that fits a module decides.
@@ -112,6 +115,36 @@ def test_imports_go_one_way() -> None:
         source = path.read_text(encoding="utf-8")
         found += violations(module, source, is_package=path.name == "__init__.py")
     assert found == []
+
+
+#: Packages that come with a declared one at the release which that one needs.
+COMES_WITH = {"dask": "distributed", "starlette": "fastapi", "pydantic-core": "pydantic"}
+
+
+@pytest.mark.parametrize("project", [".", "clients/python"])
+def test_what_is_imported_is_declared(project: str) -> None:
+    """A package that only happens to be installed is missing on the next machine."""
+    text = (ROOT / project / "pyproject.toml").read_text(encoding="utf-8")
+    declared = tomllib.loads(text)["project"]
+    wanted = declared["dependencies"] + [
+        wish for extra in declared["optional-dependencies"].values() for wish in extra
+    ]
+    known = {re.match(r"[\w-]+", wish)[0].lower() for wish in wanted}  # type: ignore[index]
+    owners = dict(packages_distributions()) | {"cupy": ["cupy-cuda13x"]}
+    missing = []
+    for module, path in modules().items():
+        if path.is_relative_to(ROOT / "clients") is not (project == "clients/python"):
+            continue
+        source = path.read_text(encoding="utf-8")
+        for name in imported(module, source, is_package=path.name == "__init__.py"):
+            top = name.partition(".")[0]
+            if top in PACKAGES or top in sys.stdlib_module_names:
+                continue
+            distributions = {owner.lower().replace("_", "-") for owner in owners.get(top, [top])}
+            distributions |= {COMES_WITH.get(owner, owner) for owner in distributions}
+            if not distributions & known:
+                missing.append(f"{module} imports {name}")
+    assert missing == []
 
 
 @pytest.mark.parametrize(
