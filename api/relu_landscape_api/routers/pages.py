@@ -1,0 +1,99 @@
+"""For people: the explorer page, its files, and the interactive documentation."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path, PurePosixPath
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+router = APIRouter(include_in_schema=False)
+
+EXPLORER = Path(__file__).parents[1] / "explorer"
+
+#: Everything from here and nothing from elsewhere: no inline script or style, no other host.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+#: The system's table may know none of these, and a browser refuses a module of another type.
+_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".map": "application/json",
+}
+
+_files = StaticFiles(directory=EXPLORER, check_dir=False)
+
+_LINKS = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>relu-landscape</title></head>
+<body>
+<h1>relu-landscape</h1>
+<p>Loss landscapes of two-layer ReLU networks, as a REST service.</p>
+<ul>
+<li><a href="/v1/landscape?K=2&amp;width=2&amp;starts=100">an example</a>: both widths 2</li>
+<li><a href="/v1/landscapes">landscapes so far</a></li>
+<li><a href="/v1/service-info">versions, backend, limits</a></li>
+<li><a href="/openapi.json">this interface in OpenAPI</a></li>
+<li><a href="/readyz">readiness</a>, <a href="/metrics">figures for Prometheus</a></li>
+</ul>
+</body>
+</html>
+"""
+
+
+@router.get("/")
+async def index(request: Request) -> Response:
+    """The explorer page, or a page of links where it is not installed."""
+    if (EXPLORER / "index.html").is_file():
+        return await _file("index.html", request)
+    return HTMLResponse(_LINKS, headers=_page_headers())
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """Swagger UI from the service's own files."""
+    return await _file("docs.html", request)
+
+
+@router.get("/favicon.ico")
+async def icon(request: Request) -> Response:
+    """Browsers ask for it whatever a page says."""
+    return await _file("icon.svg", request)
+
+
+@router.get("/explorer/{path:path}")
+async def explorer_file(path: str, request: Request) -> Response:
+    """One file of the explorer."""
+    return await _file(path, request)
+
+
+async def _file(path: str, request: Request) -> Response:
+    normal = str(PurePosixPath(path))
+    if "\0" in normal:  # the operating system's own answer would be an error of another kind
+        raise HTTPException(404)
+    response = await _files.get_response(normal, request.scope)
+    suffix = PurePosixPath(normal).suffix
+    media_type = _TYPES.get(suffix) or mimetypes.guess_type(normal)[0] or "application/octet-stream"
+    if response.status_code == 200:
+        charset = "; charset=utf-8" if media_type.startswith("text/") else ""
+        response.headers["Content-Type"] = media_type + charset
+    if suffix == ".html":
+        response.headers.update(_page_headers())
+    # Asked again each time and answered 304: a new version of the service shows at once.
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _page_headers() -> dict[str, str]:
+    return {"Content-Security-Policy": PAGE_POLICY}

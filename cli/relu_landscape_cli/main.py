@@ -1,0 +1,76 @@
+"""The command ``relu-landscape``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import relu_landscape
+
+app = typer.Typer(
+    name="relu-landscape",
+    help="Loss landscapes of two-layer ReLU networks in the teacher-student setting.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"relu-landscape {relu_landscape.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Loss landscapes of two-layer ReLU networks in the teacher-student setting."""
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the embedded store and its log.")
+    ] = None,
+) -> None:
+    """Run the service until SIGTERM or Ctrl+C.
+
+    Options win over the environment variables RELU_LANDSCAPE_*. Exit status: 0 after a graceful
+    stop, 2 where the settings cannot be used or the port is taken.
+    """
+    # Imported here: the other commands should not wait for the server's libraries.
+    from relu_landscape.errors import ConfigurationError
+    from relu_landscape.settings import Settings
+    from relu_landscape_api.serve import EXIT_CONFIGURATION
+    from relu_landscape_api.serve import serve as run
+
+    given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
+    try:
+        settings = Settings.load(**{name: item for name, item in given.items() if item is not None})
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_CONFIGURATION) from error
+    raise typer.Exit(run(settings))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Asking for landscapes, waiting for them, reading, cancelling and listing them."""
+
+from __future__ import annotations
+
+from starlette.testclient import TestClient
+
+from relu_landscape.results import Landscape
+from tests.api.conftest import MakeClient, service_of
+
+ASKED = {"student_width": 3, "teacher_width": 2, "starts": 10}
+
+
+def hold(client: TestClient) -> None:
+    """Keep jobs from ending."""
+    client.portal.call(service_of(client).release.clear)  # type: ignore[union-attr]
+
+
+def let_go(client: TestClient) -> None:
+    client.portal.call(service_of(client).release.set)  # type: ignore[union-attr]
+
+
+def test_a_new_request_is_accepted_and_the_finished_one_answered(client: TestClient) -> None:
+    hold(client)
+    accepted = client.post("/v1/landscapes", json=ASKED)
+    assert accepted.status_code == 202
+    status = accepted.json()
+    assert status["state"] in ("queued", "running")
+    assert accepted.headers["location"] == f"/v1/landscapes/{status['id']}"
+    assert 1 <= int(accepted.headers["retry-after"]) <= 30
+    assert accepted.headers["cache-control"] == "no-store"
+
+    let_go(client)
+    known = client.post("/v1/landscapes", json=ASKED, headers={"Prefer": "wait=10"})
+    assert known.status_code == 200
+    assert known.headers["preference-applied"] == "wait=10"
+    assert known.headers["content-location"] == f"/v1/landscapes/{status['id']}"
+    landscape = Landscape.model_validate(known.json())
+    assert landscape.id == status["id"]
+    assert landscape.request["student_width"] == 3
+    assert service_of(client).computations == 1
+
+
+def test_short_and_long_names_are_one_request(client: TestClient) -> None:
+    ids = {
+        client.post("/v1/landscapes", json=body).json()["id"]
+        for body in (ASKED, {"width": 3, "K": 2, "starts": 10})
+    }
+    query = client.get("/v1/landscape", params={"K": 2, "width": 3, "starts": 10})
+    assert query.status_code == 200
+    assert ids == {query.json()["id"]}
+    assert query.json()["request"]["teacher_width"] == 2
+
+
+def test_wait_is_limited_in_time(client: TestClient) -> None:
+    hold(client)
+    answer = client.get("/v1/landscape?K=2&width=2&wait=0.05")
+    assert answer.status_code == 202
+    assert answer.headers["server-timing"].startswith("wait;dur=")
+    assert client.get("/v1/landscape?K=2&width=2&wait=61").status_code == 422
+
+
+def test_a_failed_job_is_a_conflict_when_its_result_is_asked_for(client: TestClient) -> None:
+    service_of(client).failure = "The integrator gave up."
+    answer = client.get("/v1/landscape?K=2&width=2")
+    assert answer.status_code == 409
+    assert "The integrator gave up." in answer.json()["detail"]
+    content_id = answer.json()["detail"].split()[1]
+    state = client.get(f"/v1/landscapes/{content_id}")
+    assert state.status_code == 200
+    assert state.json()["state"] == "failed"
+    assert state.json()["error"] == "The integrator gave up."
+    # Asking again starts it again.
+    service_of(client).failure = None
+    assert client.get("/v1/landscape?K=2&width=2").status_code == 200
+
+
+def test_entity_tags_save_the_second_transfer(client: TestClient) -> None:
+    content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
+    first = client.get(f"/v1/landscapes/{content_id}")
+    assert first.status_code == 200
+    assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+    etag = first.headers["etag"]
+    for tag in (etag, f'"other", {etag}', "*", etag.removeprefix("W/")):
+        again = client.get(f"/v1/landscapes/{content_id}", headers={"If-None-Match": tag})
+        assert again.status_code == 304, tag
+        assert again.content == b""
+        assert again.headers["etag"] == etag
+        assert again.headers["cache-control"] == first.headers["cache-control"]
+    other = client.get(f"/v1/landscapes/{content_id}", headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+    # The same query may name another landscape after an update, so it is asked again each time.
+    query = client.get("/v1/landscape?K=2&width=2", headers={"If-None-Match": etag})
+    assert query.status_code == 304
+    assert query.headers["cache-control"] == "no-cache"
+
+
+def test_a_key_makes_caches_private(make_client: MakeClient) -> None:
+    client = make_client(api_key="correct horse")
+    headers = {"Authorization": "Bearer correct horse"}
+    content_id = client.get("/v1/landscape?K=2&width=2", headers=headers).json()["id"]
+    answer = client.get(f"/v1/landscapes/{content_id}", headers=headers)
+    assert answer.headers["cache-control"].startswith("private")
+
+
+def test_state_while_it_runs(client: TestClient) -> None:
+    hold(client)
+    content_id = client.post("/v1/landscapes", json=ASKED).json()["id"]
+    deadline = 100
+    state = client.get(f"/v1/landscapes/{content_id}", headers={"Prefer": "wait=0"})
+    while not state.json()["findings"] and deadline:
+        state = client.get(f"/v1/landscapes/{content_id}")
+        deadline -= 1
+    assert state.status_code == 200
+    body = state.json()
+    assert body["progress"]["fraction"] == 0.25
+    assert body["findings"] == [{"key": "g1", "kind": "minimum", "loss": 0.0, "hits": 1}]
+    assert state.headers["retry-after"] == "13"  # 12.3 seconds left, rounded up
+    assert "etag" not in state.headers
+
+
+def test_cancelling_takes_until_the_cores_are_free(client: TestClient) -> None:
+    hold(client)
+    content_id = client.post("/v1/landscapes", json=ASKED).json()["id"]
+    stopping = client.delete(f"/v1/landscapes/{content_id}")
+    assert stopping.status_code == 202
+    assert stopping.json()["state"] == "cancelling"
+    let_go(client)
+    ended = client.get(f"/v1/landscapes/{content_id}", headers={"Prefer": "wait=10"})
+    assert ended.json()["state"] == "cancelled"
+    assert client.delete(f"/v1/landscapes/{content_id}").status_code == 200
+
+
+def test_a_finished_landscape_cannot_be_cancelled(client: TestClient) -> None:
+    content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
+    assert client.delete(f"/v1/landscapes/{content_id}").json()["state"] == "finished"
+
+
+def test_a_cancelled_landscape_is_a_conflict_for_those_who_wait(client: TestClient) -> None:
+    hold(client)
+    content_id = client.post("/v1/landscapes", json=ASKED).json()["id"]
+    client.delete(f"/v1/landscapes/{content_id}")
+    let_go(client)
+    client.get(f"/v1/landscapes/{content_id}", headers={"Prefer": "wait=10"})
+    # A new request starts it again instead of answering 409.
+    assert client.post("/v1/landscapes", json=ASKED).status_code in (200, 202)
+
+
+def test_unknown_ids_are_not_found(client: TestClient) -> None:
+    for content_id in ("0" * 64, "nothing", "0" * 63, "Z" * 64, "%00", "%ff%fe", "\u00e9"):
+        for path in ("", "/events", "/fixed-points/m1"):
+            answer = client.get(f"/v1/landscapes/{content_id}{path}")
+            assert answer.status_code == 404, (content_id, path)
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert client.delete(f"/v1/landscapes/{content_id}").status_code == 404
+
+
+def test_the_list_is_read_page_by_page(client: TestClient) -> None:
+    ids = [client.get(f"/v1/landscape?K={k}&width=1").json()["id"] for k in range(1, 6)]
+    seen: list[str] = []
+    path: str | None = "/v1/landscapes?limit=2"
+    while path:
+        page = client.get(path)
+        assert page.status_code == 200
+        seen += [item["id"] for item in page.json()["items"]]
+        cursor = page.json()["next_cursor"]
+        path = f"/v1/landscapes?limit=2&cursor={cursor}" if cursor else None
+        assert (page.links.get("next", {}).get("url") is None) == (cursor is None)
+    assert seen == ids[::-1]
+
+
+def test_a_wrong_page_is_refused(client: TestClient) -> None:
+    for query, field in (
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=2.5", "limit"),
+        ("limit=", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=" + "1" * 600, "cursor"),
+        ("page=2", "page"),
+        ("limit=1&limit=2", "limit"),
+    ):
+        answer = client.get(f"/v1/landscapes?{query}")
+        assert answer.status_code == 422, query
+        assert [item["field"] for item in answer.json()["errors"]] == [field]
+
+
+def test_a_full_service_says_when_to_come_back(client: TestClient) -> None:
+    service_of(client).is_full = True
+    answer = client.post("/v1/landscapes", json=ASKED)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "7"
+    assert answer.json()["type"].endswith(":busy")
+
+
+def test_large_answers_are_compressed(client: TestClient) -> None:
+    answer = client.get("/v1/landscape?K=40&width=40", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert answer.json()["request"]["teacher_width"] == 40
+    plain = client.get("/v1/landscape?K=40&width=40", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.json() == answer.json()
