@@ -40,7 +40,7 @@ serve: .venv/.serve
 lint: .venv/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(PACKAGES) tests
+	$(BIN)/mypy $(PACKAGES) tests $(wildcard benchmarks tools)
 
 test: lint
 	@mkdir -p build
