@@ -12,6 +12,7 @@ import pytest
 
 from tests.house import ci_report, validation_table
 from tests.house.gates import NO_GPU, NOT_ASKED, reason_to_skip
+from tests.house.repository import ROOT
 
 
 def nothing(program: str) -> None:
@@ -118,6 +119,30 @@ def test_integration_accepts_a_run_without_such_skips(report: Path, tmp_path: Pa
         '{"totals": {"covered_branches": 0, "num_branches": 0}}'
     )
     assert ci_report.main(str(tmp_path / "rest.xml"), str(tmp_path / "coverage.json")) == 0
+
+
+def test_an_acceptance_test_reports_its_rows_and_its_memory(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    acceptance\n")
+    (tmp_path / "conftest.py").write_text(
+        "from tests.conftest import _peak_memory, pytest_collection_modifyitems, validation_row\n"
+    )
+    (tmp_path / "test_case.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.acceptance\n"
+        "def test_case(validation_row):\n"
+        "    held = b'x' * 2**28\n"
+        "    validation_row('loss', 0.5, 0.25)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--junitxml=report.xml"],
+        cwd=tmp_path, check=True, capture_output=True,
+        env={"RELU_LANDSCAPE_ACCEPTANCE": "1", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    (line,) = validation_table.rows(ElementTree.parse(tmp_path / "report.xml").getroot())
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[:5] == ["case", "loss", "0.5", "0.25", "yes"]
+    # 256 MiB were held; an interpreter with pytest takes well below as much again.
+    assert not Path("/proc/self/clear_refs").exists() or 256 <= int(cells[6]) < 512
 
 
 def test_validation_table_has_a_line_per_row(tmp_path: Path) -> None:

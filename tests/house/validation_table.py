@@ -15,10 +15,10 @@ from pathlib import Path
 
 HEAD = """# Validation
 
-Published results against those of this program, written by `make validation`; every line is a test
-in `tests/acceptance` that fails when the two disagree. Published figures are those of Huang,
-Loureiro and Sarao Mannelli, arXiv:2604.09412, unless the line names another source. Seconds are
-wall-clock time; memory is the peak of the testing process, without worker processes.
+Published results against those of this program, written by `make validation`; every line belongs
+to a test with the marker `acceptance`, which fails when the two disagree. Published figures are
+those of Huang, Loureiro and Sarao Mannelli, arXiv:2604.09412, unless the line names another source.
+Seconds are wall-clock time; memory is the peak of the testing process, without worker processes.
 
 Measured on {machine}, Python {python}.
 
