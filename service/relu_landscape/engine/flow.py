@@ -21,6 +21,7 @@ step, and its path does not depend on the others.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +67,15 @@ class Flow:
     tolerance: float
     xp: Any
 
-    def gradient(self, W: Array) -> Array:
-        """Gradient (B, K, p)."""
+    def gradient(self, W: Array, *, accurate: bool = False) -> Array:
+        """Gradient (B, K, p); ``accurate`` as in ``kernel.gradient``."""
         return kernel.gradient(
-            W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal
+            W,
+            self.V,
+            self.v_norms,
+            xp=self.xp,
+            is_orthonormal=self.is_orthonormal,
+            accurate=accurate,
         )[0]
 
     def init(self, W: Array) -> FlowState:
@@ -80,7 +86,7 @@ class Flow:
         return FlowState(
             W=W,
             force=force,
-            gradient_norm=_norm(force, xp=xp),
+            gradient_norm=frobenius(force, xp=xp),
             time=one * 0.0,
             step_size=one * FIRST_STEP,
             eigenvalue=one * LATE_EIGENVALUE,
@@ -99,14 +105,14 @@ class Flow:
         k2 += state.force
         k2 -= k1
         k2 = implicit.solve(k2)
-        change = _norm(k2 - k1, xp=xp)
+        change = frobenius(k2 - k1, xp=xp)
         error = h * change * careful / (math.sqrt(W.shape[-2]) * self.tolerance)
         accepted = error <= 1.0  # a NaN is not accepted
         moved = xp.where(accepted[:, None, None], W + k2 * h[:, None, None], W)
         force = -self.gradient(moved)
         time = state.time + xp.where(accepted, h, 0.0)
 
-        speed = _norm(k1, xp=xp)
+        speed = frobenius(k1, xp=xp)
         observed = 2.0 * change / xp.where(speed > 0.0, speed, 1.0)
         settled = LATE_EIGENVALUE + 0.98 * (state.eigenvalue - LATE_EIGENVALUE)
         unstable = (observed > 1.6) & (time > EARLY_TIME)
@@ -114,12 +120,12 @@ class Flow:
         eigenvalue = xp.where(xp.isfinite(eigenvalue), eigenvalue, LATE_EIGENVALUE)
         limit = STABILITY / xp.where(time < EARLY_TIME, EARLY_EIGENVALUE, eigenvalue)
         safe_error = xp.where(xp.isfinite(error), error, 1e6)
-        growth = xp.clip(0.8 / xp.sqrt(safe_error + 1e-300), 0.2, 2.5)
+        growth = xp.minimum(xp.maximum(0.8 / xp.sqrt(safe_error + 1e-300), 0.2), 2.5)
         step_size = xp.where(h * growth < limit, h * growth, limit)
         return FlowState(
             W=moved,
             force=force,
-            gradient_norm=_norm(force, xp=xp),
+            gradient_norm=frobenius(force, xp=xp),
             time=time,
             step_size=step_size,
             eigenvalue=eigenvalue,
@@ -150,7 +156,7 @@ class ImplicitPart:
         return self._without_mean(b) - self._solved_unit * projected[:, None, None]
 
 
-def _norm(x: Array, *, xp: Any) -> Array:
+def frobenius(x: Array, *, xp: Any) -> Array:
     return xp.sqrt(xp.sum(x * x, axis=(-2, -1)))
 
 
@@ -161,9 +167,11 @@ def take(state: FlowState, members: Array, *, xp: Any) -> FlowState:
     })
 
 
-def join(first: FlowState, second: FlowState, *, xp: Any) -> FlowState:
-    """Both batches in one."""
+def join(parts: Sequence[FlowState], *, xp: Any) -> FlowState:
+    """Several batches in one."""
+    if len(parts) == 1:
+        return parts[0]
     return FlowState(**{
-        name: xp.concat([value, getattr(second, name)], axis=0)
-        for name, value in vars(first).items()
+        name: xp.concat([getattr(part, name) for part in parts], axis=0)
+        for name in vars(parts[0])
     })

@@ -36,8 +36,8 @@ def minimise(
     """
     xp = method.xp
     start = W
-    gradient = method.gradient(W)
-    norm = flows._norm(gradient, xp=xp)
+    gradient = method.gradient(W, accurate=True)
+    norm = flows.frobenius(gradient, xp=xp)
     # (0.2 I + A)^-1 = 5 (I + 5 A)^-1
     theta = xp.ones(W.shape[0], dtype=W.dtype) / BASE_CURVATURE
     preconditioner = flows.ImplicitPart(W, theta, xp=xp)
@@ -49,11 +49,11 @@ def minimise(
         direction = -_apply_inverse(gradient, history, preconditioner, xp)
         direction = xp.where(done[:, None, None], 0.0, direction)
         trial = W + direction
-        new_gradient = method.gradient(trial)
-        new_norm = flows._norm(new_gradient, xp=xp)
+        new_gradient = method.gradient(trial, accurate=True)
+        new_norm = flows.frobenius(new_gradient, xp=xp)
         # A member that blew up stays where it was and is given up.
         lost = ~(new_norm <= 4.0 * norm + tolerance)
-        far = flows._norm(trial - start, xp=xp) > reach
+        far = flows.frobenius(trial - start, xp=xp) > reach
         stop = lost | far | done
         keep = stop[:, None, None]
         s = xp.where(keep, 0.0, direction)

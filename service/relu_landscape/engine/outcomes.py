@@ -1,0 +1,30 @@
+"""What can become of a start. The value is the sentence that users read."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Outcome(Enum):
+    """End of one start of gradient flow."""
+
+    FIXED_POINT = "converged to an isolated fixed point"
+    GLOBAL_SET = "reached the set of global minima (zero loss)"
+    STEP_LIMIT = (
+        "did not settle within the step limit; it may be creeping along a nearly flat valley: "
+        "a smaller flow_tolerance rarely helps, a different init_scale may"
+    )
+    NOT_FINITE = "left the range of floating-point numbers; use a smaller init_scale"
+    VANISHED = (
+        "a student shrank to zero, where the gradient does not exist; "
+        "the flow has no fixed point to report there"
+    )
+    OUTSIDE_SPAN = (
+        "came to rest with a part outside the teacher's span, "
+        "a set of fixed points that is not described by its overlaps alone"
+    )
+
+    @property
+    def converged(self) -> bool:
+        """Whether the start counts as converged."""
+        return self in (Outcome.FIXED_POINT, Outcome.GLOBAL_SET)
