@@ -1,1 +1,1 @@
-"""Jobs: store, embedded server, coordinator, compute pool."""
+"""Jobs: the store, the compute pool, and the coordinator between them."""

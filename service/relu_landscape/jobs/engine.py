@@ -1,0 +1,35 @@
+"""The engine as this room knows it: dotted names, so that workers import it themselves."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from relu_landscape.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Dotted names ``module:attribute`` of the engine's three entries.
+
+    ``solve(request, *, run, monitor, chunk_starts)`` composes a landscape, ``run_task(request,
+    task, *, backend)`` does one chunk in a worker, and ``calls`` is a dict of the short
+    synchronous functions that may be called by name.
+    """
+
+    solve: str = "relu_landscape.engine:solve"
+    run_task: str = "relu_landscape.engine:run_task"
+    calls: str = "relu_landscape.engine:CALLS"
+
+
+DEFAULT_ENGINE = Engine()
+
+
+def load(name: str) -> Any:
+    """The object behind ``module:attribute``. Raises ``ConfigurationError`` if there is none."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"The engine's {name} cannot be imported: {error}.") from error

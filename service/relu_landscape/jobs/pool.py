@@ -1,0 +1,355 @@
+"""The compute pool: Dask used as a pool of processes that survives the death of a worker.
+
+Jobs put their chunks in lanes. A dispatcher sends a few chunks per worker at a time, one from
+each lane in turn, so a large job never keeps a small one waiting for more than a chunk. Dask
+keeps nothing that matters: a chunk that comes to grief is sent again from its lane.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import orjson
+from distributed import Client, Future, KilledWorker, LocalCluster
+
+from relu_landscape import ALGORITHM
+from relu_landscape.engine.tasks import Task
+from relu_landscape.errors import PoolUnavailable
+from relu_landscape.jobs import worker
+from relu_landscape.jobs.backend import Backend
+from relu_landscape.jobs.engine import Engine
+from relu_landscape.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: Dask gives a chunk up after four dead workers (its allowed-failures is 3). A chunk may be given
+#: up once, because it may have waited behind the guilty one or met ordinary crashes; it then runs
+#: with nothing beside it, and four more deaths are its own.
+LARGEST_DEATHS = 2
+#: An exception that is not one of ours may pass (memory, a driver); the third time it is a defect.
+LARGEST_RAISES = 3
+#: How often the number of workers is looked up, and a lost scheduler is tried again.
+REFRESH_SECONDS = 2.0
+CONNECT_SECONDS = 5.0
+#: An answer whose worker died before we had it is computed again by Dask meanwhile.
+GATHER_SECONDS = 60.0
+#: One thread per worker for every library that brings its own: the order of a parallel sum, and
+#: with it the rounding, would depend on their number.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A chunk that is done: its answer's JSON, or the sentence that says why there is none."""
+
+    task: Task
+    answer: bytes | None
+    error: str | None = None
+
+
+@dataclass(eq=False)
+class _Chunk:
+    lane: Lane
+    task: Task
+    deaths: int = 0
+    raises: int = 0
+
+
+@dataclass(eq=False)
+class Lane:
+    """One job's chunks: those that wait, those in flight, and the answers that came back."""
+
+    pool: Pool
+    request: bytes
+    waiting: deque[_Chunk] = field(default_factory=deque)
+    in_flight: int = 0
+    inbox: SimpleQueue[Returned] = field(default_factory=SimpleQueue)
+
+    def put(self, tasks: Iterable[Task]) -> None:
+        """Have these done; each comes back from ``next`` exactly once."""
+        self.pool._add(self, [_Chunk(self, task) for task in tasks])
+
+    def next(self, timeout_seconds: float) -> Returned | None:
+        """The next chunk that is done, or ``None`` when the time is over."""
+        try:
+            return self.inbox.get(timeout=timeout_seconds)
+        except Empty:
+            return None
+
+    def withdraw(self) -> None:
+        """Take back what has not been sent."""
+        self.pool._withdraw(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of this lane waits or computes, and every answer was taken."""
+        return not self.waiting and self.in_flight == 0 and self.inbox.empty()
+
+
+class Pool:
+    """Workers on this machine, or those of an external Dask scheduler."""
+
+    def __init__(self, settings: Settings, engine: Engine, backend: Backend) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._backend = backend
+        self._cluster: Any = None
+        self._client: Any = None
+        self._changed = threading.Condition()
+        self._ring: deque[Lane] = deque()
+        self._suspects: deque[_Chunk] = deque()
+        self._flying: dict[str, tuple[_Chunk, Any]] = {}
+        self._isolated = False
+        self._closing = False
+        self._threads = 0
+        self._next_refresh = 0.0
+        self._dispatcher = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
+        self.problem: str | None = "not connected yet"
+
+    @property
+    def kind(self) -> str:
+        return "embedded" if self._settings.dask_scheduler is None else "external"
+
+    @property
+    def threads(self) -> int:
+        """Worker threads that are there now."""
+        return self._threads
+
+    def open(self) -> None:
+        """Start the workers, or begin to connect. Raises ``PoolUnavailable``."""
+        if self._settings.dask_scheduler is None:
+            try:
+                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=self._settings.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    # Without a dashboard Dask still opens its port 8787; this takes a free one.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    env=ONE_THREAD,
+                )
+                self._refresh()
+            except Exception as error:
+                self.close()
+                raise PoolUnavailable(f"The worker processes do not start: {error}.") from error
+        # An external scheduler may come up after us: the dispatcher goes on trying.
+        self._dispatcher.start()
+
+    def close(self) -> None:
+        """Stop the workers; what they compute is lost, and computed again after a restart."""
+        with self._changed:
+            self._closing = True
+            self._flying.clear()
+            self._changed.notify_all()
+        if self._dispatcher.is_alive():
+            self._dispatcher.join()
+        for part in (self._client, self._cluster):
+            if part is not None:
+                try:
+                    part.close(timeout=CONNECT_SECONDS)
+                except Exception as error:  # closing must go on whatever Dask says
+                    logger.warning("closing the pool: %s", error)
+        self._client = self._cluster = None
+
+    def lane(self, request: bytes) -> Lane:
+        """A new lane for a job's chunks. ``close_lane`` ends it."""
+        lane = Lane(self, request)
+        with self._changed:
+            self._ring.append(lane)
+        return lane
+
+    def close_lane(self, lane: Lane) -> None:
+        """Forget the lane; answers of chunks in flight are dropped."""
+        with self._changed:
+            self._take_back(lane)
+            if lane in self._ring:
+                self._ring.remove(lane)
+
+    def counts(self) -> dict[str, int]:
+        """Chunks of this process's jobs that wait, and that are with the workers."""
+        with self._changed:
+            waiting = sum(len(lane.waiting) for lane in self._ring) + len(self._suspects)
+            return {"chunks_waiting": waiting, "chunks_in_flight": len(self._flying)}
+
+    def _add(self, lane: Lane, chunks: list[_Chunk]) -> None:
+        with self._changed:
+            lane.waiting.extend(chunks)
+            self._changed.notify_all()
+
+    def _withdraw(self, lane: Lane) -> None:
+        with self._changed:
+            self._take_back(lane)
+
+    def _take_back(self, lane: Lane) -> None:
+        lane.waiting.clear()
+        for chunk in [each for each in self._suspects if each.lane is lane]:
+            self._suspects.remove(chunk)
+            lane.in_flight -= 1
+
+    def _dispatch(self) -> None:
+        while not self._closing:
+            try:
+                if time.monotonic() >= self._next_refresh:
+                    self._refresh()
+                with self._changed:
+                    self._changed.wait_for(self._can_send, timeout=REFRESH_SECONDS)
+                    chunks = self._choose()
+                for chunk in chunks:
+                    self._send(chunk)
+            except Exception as error:
+                # Whatever Dask raises here means that the scheduler is not there now.
+                self._threads = 0
+                self.problem = f"The Dask scheduler does not answer: {error}"
+                logger.warning("%s", self.problem)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, timeout=REFRESH_SECONDS)
+
+    def _refresh(self) -> None:
+        """Connect if need be, and count the workers."""
+        if self._client is None or self._client.status in ("closed", "closing", "failed"):
+            address = self._cluster or self._settings.dask_scheduler
+            self._client = Client(  # type: ignore[no-untyped-call]
+                address, timeout=CONNECT_SECONDS, set_as_default=False
+            )
+        threads = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
+        self._threads = sum(threads.values())
+        self.problem = None if self._threads else "The Dask scheduler has no workers"
+        self._next_refresh = time.monotonic() + REFRESH_SECONDS
+
+    def _capacity(self) -> int:
+        if self._isolated and self._flying:
+            return 0
+        self._isolated = False
+        return self._threads * self._settings.chunks_in_flight_per_worker - len(self._flying)
+
+    def _can_send(self) -> bool:
+        if self._closing:
+            return True
+        if self._suspects:
+            return not self._flying and self._threads > 0
+        return self._capacity() > 0 and any(lane.waiting for lane in self._ring)
+
+    def _choose(self) -> list[_Chunk]:
+        """A suspect alone, or one chunk from each lane in turn while there is room."""
+        if self._closing or not self._can_send():
+            return []
+        if self._suspects:
+            self._isolated = True
+            return [self._suspects.popleft()]
+        chosen: list[_Chunk] = []
+        while len(chosen) < self._capacity() and any(lane.waiting for lane in self._ring):
+            lane = self._ring[0]
+            self._ring.rotate(-1)
+            if lane.waiting:
+                chosen.append(lane.waiting.popleft())
+                lane.in_flight += 1
+        return chosen
+
+    def _send(self, chunk: _Chunk) -> None:
+        name = f"relu-landscape-chunk-{uuid.uuid4().hex}"
+        try:
+            future = self._client.submit(
+                worker.execute,
+                ALGORITHM,
+                self._engine.run_task,
+                chunk.lane.request,
+                worker.encode_task(chunk.task),
+                self._backend.name,
+                key=name,
+                pure=False,
+            )
+        except Exception:
+            self._again(name, chunk)
+            raise
+        with self._changed:
+            self._flying[name] = (chunk, future)
+        future.add_done_callback(self._done)
+
+    def _done(self, future: Future[Any]) -> None:
+        """Called by Dask in a thread of its own when a chunk came to an end of some kind."""
+        name = str(future.key)
+        with self._changed:
+            entry = self._flying.get(name)
+        if entry is None:  # closed meanwhile
+            return
+        chunk = entry[0]
+        try:
+            kind, payload = future.result(timeout=GATHER_SECONDS)
+        except KilledWorker as error:
+            self._killed(name, chunk, error)
+        except Exception as error:
+            # Lost with the scheduler, or a worker that cannot even import our function.
+            self._raised(name, chunk, error, lost=future.status in ("cancelled", "lost"))
+        except BaseException as error:  # Dask's and asyncio's CancelledError
+            self._raised(name, chunk, error, lost=True)
+        else:
+            if kind == "answer":
+                self._return(name, Returned(chunk.task, payload), chunk)
+            else:
+                self._failed(name, chunk, orjson.loads(payload))
+
+    def _return(self, name: str, returned: Returned, chunk: _Chunk) -> None:
+        with self._changed:
+            self._flying.pop(name, None)
+            # First into the inbox: the lane must not look idle in between.
+            chunk.lane.inbox.put(returned)
+            chunk.lane.in_flight -= 1
+            self._changed.notify_all()
+
+    def _again(self, name: str, chunk: _Chunk, *, alone: bool = False) -> None:
+        with self._changed:
+            self._flying.pop(name, None)
+            if chunk.lane not in self._ring:  # its job has gone
+                chunk.lane.in_flight -= 1
+            elif alone:
+                self._suspects.append(chunk)
+            else:
+                chunk.lane.in_flight -= 1
+                chunk.lane.waiting.appendleft(chunk)
+            self._changed.notify_all()
+
+    def _killed(self, name: str, chunk: _Chunk, error: KilledWorker) -> None:
+        chunk.deaths += 1
+        logger.warning("chunk %s lost its workers: %s", chunk.task.key, error)
+        if chunk.deaths < LARGEST_DEATHS:
+            self._again(name, chunk, alone=True)
+            return
+        sentence = (
+            f"The chunk {chunk.task.key} ended every worker that tried it, perhaps for want of "
+            "memory; ask for a smaller landscape or give the workers more."
+        )
+        self._return(name, Returned(chunk.task, None, sentence), chunk)
+
+    def _failed(self, name: str, chunk: _Chunk, error: dict[str, Any]) -> None:
+        chunk.raises += 1
+        if error["traceback"]:
+            logger.error("chunk %s failed:\n%s", chunk.task.key, error["traceback"])
+        if not error["final"] and chunk.raises < LARGEST_RAISES:
+            self._again(name, chunk)
+            return
+        sentence = f"The chunk {chunk.task.key} failed: {error['text']}"
+        self._return(name, Returned(chunk.task, None, sentence), chunk)
+
+    def _raised(self, name: str, chunk: _Chunk, error: BaseException, *, lost: bool) -> None:
+        if lost:
+            self._next_refresh = 0.0  # look at the scheduler before sending again
+            self._again(name, chunk)
+        else:
+            text = f"{type(error).__name__}: {error}"
+            self._failed(name, chunk, {"text": text, "final": False, "traceback": ""})

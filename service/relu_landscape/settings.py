@@ -1,0 +1,184 @@
+"""Settings of the service: environment variables with the prefix ``RELU_LANDSCAPE_``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from limits import parse_many
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from relu_landscape.errors import ConfigurationError
+from relu_landscape.specs import LARGEST_STARTS, LARGEST_WIDTH
+
+PREFIX = "RELU_LANDSCAPE_"
+
+
+def default_data_dir() -> Path:
+    """The XDG data home (``~/.local/share`` unless ``XDG_DATA_HOME`` says otherwise)."""
+    home = os.environ.get("XDG_DATA_HOME")
+    base = Path(home) if home else Path.home() / ".local" / "share"
+    return base / "relu-landscape"
+
+
+def cpu_cores() -> int:
+    """CPU cores that this process may use; never less than one."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: honours taskset and container CPU sets
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its bounds. ``Settings.load`` gives readable errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="folder of the embedded store and its log; created, and readable by its "
+        "owner only",
+    )
+    redis_url: str | None = Field(
+        None,
+        pattern=r"^(redis|rediss|unix)://",
+        description="a server of the Redis protocol, for example redis://lab:6379/0; left out: "
+        "an embedded one in data_dir",
+    )
+    redis_prefix: str = Field(
+        "relu-landscape",
+        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        description="first part of every key in the store, so that several services can share one",
+    )
+    dask_scheduler: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls|ws|wss|ucx|ucxx)://",
+        description="a Dask scheduler, for example tcp://lab:8786; left out: worker processes "
+        "on this machine",
+    )
+    workers: int = Field(
+        default_factory=cpu_cores,
+        ge=1,
+        le=1024,
+        description="worker processes of the embedded pool, one thread each; left out: one per "
+        "CPU core that this process may use",
+    )
+    backend: Literal["auto", "numpy", "cupy"] = Field(
+        "auto", description="arrays on the CPU (numpy) or a GPU (cupy); auto: a GPU if one works"
+    )
+    largest_width: int = Field(
+        64, ge=1, le=LARGEST_WIDTH, description="widest student or teacher that is accepted"
+    )
+    largest_starts: int = Field(
+        1_000_000, ge=0, le=LARGEST_STARTS, description="most random starts that are accepted"
+    )
+    chunk_starts: int | None = Field(
+        None,
+        ge=1,
+        le=LARGEST_STARTS,
+        description="random starts per chunk; left out: the engine chooses for about a second "
+        "of work. Results do not depend on it",
+    )
+    jobs_at_once: int = Field(
+        2, ge=1, le=64, description="jobs that one process runs side by side, sharing the workers"
+    )
+    waiting_jobs_limit: int = Field(
+        1000, ge=1, le=1_000_000, description="jobs that may wait; more are refused as busy"
+    )
+    lease_seconds: float = Field(
+        10.0,
+        ge=0.5,
+        le=600.0,
+        description="a job whose process died is picked up by another one after this time",
+    )
+    chunks_in_flight_per_worker: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="chunks handed to the pool per worker; more hide a slow network, fewer make "
+        "cancelling and sharing quicker",
+    )
+    events_kept: int = Field(
+        1000, ge=10, le=100_000, description="latest events kept per job for readers that resume"
+    )
+    store_patience_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        le=3600.0,
+        description="how long a running job waits for a store that vanished",
+    )
+    request_patience_seconds: float = Field(
+        5.0,
+        ge=0.1,
+        le=60.0,
+        description="how long a request waits for a store that vanished",
+    )
+    result_ttl_seconds: int | None = Field(
+        None,
+        ge=1,
+        description="finished, failed and cancelled jobs are forgotten after this time; "
+        "left out: never",
+    )
+    shutdown_grace_seconds: float = Field(
+        10.0, ge=0.0, le=600.0, description="how long running work may take to stop at shutdown"
+    )
+    body_limit_bytes: int = Field(
+        1_048_576, ge=1024, le=268_435_456, description="largest request body that is read"
+    )
+    rate_limit: str | None = Field(
+        None,
+        description="requests per client address, in the syntax of the package limits, for "
+        "example 60/minute;1000/day",
+    )
+    api_key: SecretStr | None = Field(
+        None, min_length=8, description="when set, every call under /v1 must present it"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="how much is logged"
+    )
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate_limit_parses(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_many(value)  # ValueError becomes a validation error that names this field
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Read the environment; keyword arguments win over it.
+
+        Raises ``ConfigurationError`` whose message has one line per wrong setting, each with the
+        variable to set and what it accepts.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise ConfigurationError(_readable(error)) from error
+
+
+def _readable(error: ValidationError) -> str:
+    lines = ["These settings cannot be used:"]
+    for problem in error.errors(include_url=False, include_context=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        field = Settings.model_fields.get(name)
+        if field is None:
+            lines.append(f"  {name}: there is no such setting; remove it.")
+            continue
+        shown = "(hidden)" if "key" in name else repr(problem["input"])
+        lines.append(f"  {PREFIX}{name.upper()}={shown}: {problem['msg']}.")
+        default = field.get_default(call_default_factory=True)
+        example = f"unset {PREFIX}{name.upper()}" if default is None else None
+        line = example or f"{PREFIX}{name.upper()}={default}"
+        lines.append(f"    {field.description}. Write for example: {line}")
+    return "\n".join(lines)
