@@ -81,5 +81,6 @@ def _from_npz(path: Path) -> bytes:
     import numpy as np
 
     # allow_pickle stays False, NumPy's default: a file from elsewhere cannot run code here.
-    with np.load(path, allow_pickle=False) as arrays:
+    # NumPy leaves a file that it opened itself open where the archive is cut.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return bytes(arrays["document"].tobytes())

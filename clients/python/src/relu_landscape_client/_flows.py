@@ -187,10 +187,10 @@ def identity() -> Conversation[str | None]:
         info: Document = yield from document("v1/service-info")
     except NotFound:
         return None
-    algorithm, backend = info.get("algorithm"), info.get("backend_class")
-    if algorithm is None or backend is None:
-        return None
-    return f"{algorithm}/{backend}"
+    backend = info.get("backend")
+    kind = backend.get("class") if isinstance(backend, Mapping) else None
+    algorithm = info.get("algorithm")
+    return None if algorithm is None or kind is None else f"{algorithm}/{kind}"
 
 
 def landscape(

@@ -1,0 +1,116 @@
+"""The progress bar, and what importing the package costs."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import relu_landscape_client
+from relu_landscape_client import Status, _bar
+from tests.clients import documents
+from tests.clients.fake import FakeServer
+
+
+def test_the_bar_says_chunks_points_and_time_left() -> None:
+    out = io.StringIO()
+    bar = _bar.Bar(out)
+    bar(Status.from_document(documents.status("queued", progress={})))
+    bar(Status.from_document(documents.status("running", progress=documents.progress(1))))
+    bar(
+        Status.from_document(
+            documents.status(
+                "running",
+                progress=documents.progress(3),
+                findings=documents.findings("m1", "m2")["findings"],
+            )
+        )
+    )
+    bar.close()
+    text = out.getvalue()
+    assert "2/2 queued" in text
+    assert "2/2 sample:  25%" in text
+    assert "3/4 chunks, 2 fixed points, 1 s left" in text
+    assert text.endswith("\n")
+
+
+def test_long_waits_are_told_in_minutes() -> None:
+    late = documents.progress(1) | {"seconds_left": 3600.0}
+    status = Status.from_document(documents.status("running", progress=late))
+    assert _bar._words(status) == "60 min left"
+
+
+def test_a_bar_is_closed_when_the_landscape_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    watchers: list[_bar.Watcher] = []
+
+    def interrupted() -> None:
+        with _bar.watching(True) as watcher:
+            assert watcher is not None
+            watchers.append(watcher)
+            watcher(Status.from_document(documents.status("running")))
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        interrupted()
+    assert capsys.readouterr().err.endswith("\n")
+    assert isinstance(watchers[0], _bar.Bar)
+    assert watchers[0]._bar is None
+
+
+def test_nobody_watches_a_script(
+    run: Callable[..., Any], server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(server, "landscape", 2, 2)
+    assert capsys.readouterr() == ("", "")
+    fresh = FakeServer()
+    run(fresh, "landscape", 2, 2, cache=False, progress=True)
+    assert "3/4 chunks" in capsys.readouterr().err
+
+
+#: What a client must never pull in: the server's libraries, the numerics it does without, and the
+#: optional ones before they are asked for.
+HEAVY = {
+    "relu_landscape", "relu_landscape_api", "scipy", "pydantic", "fastapi", "distributed", "redis",
+    "matplotlib", "pandas", "xarray", "tqdm", "rich", "orjson", "flint",
+}  # fmt: skip
+
+
+def _fresh(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import relu_landscape_client",
+        "from relu_landscape_client import AsyncClient, Client",
+        "from relu_landscape_client import Client, Landscape; Client('http://lab')",
+    ],
+)
+def test_nothing_heavy_is_loaded(line: str) -> None:
+    loaded = _fresh(f"{line}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})")
+    assert HEAVY & set(loaded.split()) == set()
+
+
+def test_importing_takes_less_than_three_tenths_of_a_second() -> None:
+    """Processor time, best of five: what other programs do at the same time does not count."""
+    code = (
+        "import time; begin = time.process_time()\n"
+        "from relu_landscape_client import Client\n"
+        "print(time.process_time() - begin)"
+    )
+    assert min(float(_fresh(code)) for _ in range(5)) < 0.3
+
+
+def test_every_public_name_is_there() -> None:
+    for name in relu_landscape_client.__all__:
+        assert getattr(relu_landscape_client, name) is not None
+    assert set(relu_landscape_client.__all__) <= set(dir(relu_landscape_client))
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = relu_landscape_client.nonsense

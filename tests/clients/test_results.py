@@ -1,0 +1,229 @@
+"""What comes back: typed, frozen, whole, and unmoved by what it does not know."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relu_landscape_client import FileError, Landscape, MissingExtra, ProtocolError
+from tests.clients import documents
+
+
+@pytest.fixture
+def landscape() -> Landscape:
+    return Landscape.from_document(documents.landscape())
+
+
+def test_points_by_kind_position_and_key(landscape: Landscape) -> None:
+    assert [point.key for point in landscape.minima] == ["m1", "m2"]
+    assert [point.key for point in landscape.spurious] == ["m2"]
+    assert landscape.saddles[0] is landscape.fixed_points["s1"]
+    assert landscape.minima[-1].key == "m2"
+    assert [point.key for point in landscape.fixed_points[1:]] == ["m2", "s1"]
+    with pytest.raises(KeyError, match="m1"):
+        landscape.fixed_points["m9"]
+    assert (landscape.student_width, landscape.teacher_width) == (2, 2)
+
+
+def test_a_continuum_of_global_minima_is_one_minimum() -> None:
+    point = documents.fixed_point("g1", "global_continuum", 0.0, 9, continuum_dimension=1)
+    landscape = Landscape.from_document(documents.landscape(fixed_points=[point]))
+    assert landscape.minima[0].continuum_dimension == 1
+    assert len(landscape.spurious) == 0
+
+
+def test_arrays_are_exact_and_read_only(landscape: Landscape) -> None:
+    raw = documents.landscape()["fixed_points"][1]["overlaps"]
+    point = landscape.minima[1]
+    assert point.R.shape == point.Q.shape == (2, 2)
+    assert point.R.tolist() == raw["R"]
+    assert point.Q.tolist() == raw["Q"]
+    with pytest.raises(ValueError, match="read-only"):
+        point.R[0, 0] = 2.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        point.loss = 0.0  # type: ignore[misc]
+
+
+def test_multiplicities_beyond_2_53_are_exact(landscape: Landscape) -> None:
+    spectrum = landscape.minima[0].spectrum
+    assert spectrum.multiplicities == (1, 3, 98765432109876543210)
+    assert spectrum.expanded().tolist() == [0.125, 0.5, 0.5, 0.5]
+    assert landscape.minima[0].structure.orbit_size == 12345678901234567890
+    with pytest.raises(ValueError, match="98765432109876543210"):
+        spectrum.expanded("perpendicular")
+
+
+def test_unknown_fields_are_kept_and_do_no_harm() -> None:
+    document = documents.landscape(mood="cheerful")
+    point = document["fixed_points"][0]
+    point["colour"] = "blue"
+    point["stability"]["temperature"] = {"kelvin": 300}
+    point["structure"]["spin"] = 0.5
+    document["transitions"][0]["rate"] = 1.0
+    landscape = Landscape.from_document(document)
+    assert landscape.document["mood"] == "cheerful"
+    assert landscape.minima[0].document["colour"] == "blue"
+
+
+def test_what_an_older_server_leaves_out_is_empty() -> None:
+    point = {"key": "m1", "kind": "minimum", "loss": 0.5}
+    landscape = Landscape.from_document({"id": "x", "fixed_points": [point]})
+    only = landscape.minima[0]
+    assert only.R.size == 0
+    assert math.isnan(only.stability.min_eigenvalue)
+    assert math.isnan(only.probability)
+    assert "m1" in repr(only)
+    assert len(landscape.to_dataframe()) == 1
+
+
+@pytest.mark.parametrize("missing", ["key", "kind", "loss"])
+def test_what_cannot_be_missing_is_named(missing: str) -> None:
+    document = documents.landscape()
+    del document["fixed_points"][0][missing]
+    with pytest.raises(ProtocolError, match=missing):
+        Landscape.from_document(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("loss",), "low"), (("overlaps", "R"), [[1.0], [1.0, 2.0]]),
+        (("overlaps", "Q"), [["x"]]), (("structure", "orbit_size"), "many"),
+        (("stability", "index"), 1.5),
+    ],
+)  # fmt: skip
+def test_wrong_types_are_protocol_errors(path: tuple[str, ...], value: Any) -> None:
+    document = documents.landscape()
+    place = document["fixed_points"][0]
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    with pytest.raises(ProtocolError):
+        Landscape.from_document(document)
+
+
+def _with_nan() -> Landscape:
+    """As Python's own JSON writes NaN, and as strict JSON does."""
+    document = documents.landscape()
+    document["fixed_points"][0]["stability"]["min_eigenvalue"] = None
+    document["fixed_points"][1]["stability"]["min_eigenvalue"] = math.nan
+    document["fixed_points"][1]["overlaps"]["R"][0][0] = None
+    return Landscape.from_document(document)
+
+
+def test_nan_comes_in_goes_out_as_null_and_comes_back(tmp_path: Path) -> None:
+    landscape = _with_nan()
+    assert math.isnan(landscape.minima[0].stability.min_eigenvalue)
+    assert np.isnan(landscape.minima[1].R[0, 0])
+
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} is not strict JSON")
+
+    json.loads(landscape.to_json(tmp_path / "a.json"), parse_constant=refuse)
+    for back in (landscape.load(tmp_path / "a.json"), _through_npz(landscape, tmp_path)):
+        assert math.isnan(back.minima[1].stability.min_eigenvalue)
+        assert np.isnan(back.minima[1].R[0, 0])
+
+
+def _through_npz(landscape: Landscape, folder: Path) -> Landscape:
+    landscape.to_npz(folder / "a.npz")
+    return Landscape.load(folder / "a.npz")
+
+
+def test_files_give_back_every_digit(landscape: Landscape, tmp_path: Path) -> None:
+    ragged = documents.landscape()
+    ragged["fixed_points"][1]["loss"] = 0.1 + 0.2  # 17 significant digits
+    landscape = Landscape.from_document(ragged)
+    landscape.to_json(str(tmp_path / "a.json"))
+    assert Landscape.load(str(tmp_path / "a.json")).document == landscape.document
+    assert _through_npz(landscape, tmp_path).document == landscape.document
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["R_m2"].tolist() == landscape.fixed_points["m2"].R.tolist()
+        assert arrays["keys"].tolist() == ["m1", "m2", "s1"]
+        assert arrays["loss"][1] == 0.1 + 0.2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.npz"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b"PK\x03\x04 cut", b"\xff", b'{"fixed_points": '],
+)  # fmt: skip
+def test_files_that_hold_no_landscape(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(FileError, match="holds no landscape"):
+        Landscape.load(tmp_path / "a")
+
+
+def test_an_npz_of_something_else(tmp_path: Path) -> None:
+    np.savez(tmp_path / "b.npz", x=np.arange(3))
+    with pytest.raises(FileError):
+        Landscape.load(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", document=np.array([{"fixed_points": []}], dtype=object))
+    with pytest.raises(FileError):
+        Landscape.load(tmp_path / "c.npz")
+
+
+def test_a_failed_write_leaves_the_old_file(
+    landscape: Landscape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("precious")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(OSError, match="disk full"):
+        landscape.to_json(path)
+    assert path.read_bytes() == b"precious"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_equal_by_digest_and_fit_for_other_processes(landscape: Landscape) -> None:
+    slower = documents.landscape()
+    slower["provenance"]["seconds"] = 99.0
+    assert Landscape.from_document(slower) == landscape
+    assert Landscape.from_document(documents.landscape(digest="e2" * 32)) != landscape
+    assert pickle.loads(pickle.dumps(landscape)) == landscape
+    assert len({landscape, Landscape.from_document(slower)}) == 1
+    assert landscape != "a landscape"
+
+
+def test_dataframe(landscape: Landscape) -> None:
+    table = landscape.to_dataframe()
+    assert table.index.tolist() == ["m1", "m2", "s1"]
+    assert table.loc["m2", "loss"] == 0.0125
+    assert table.loc["m2", "hits"] == 2
+    assert table["probability"].isna().tolist() == [False, False, True]
+    assert str(table.dtypes["min_eigenvalue_perpendicular"]) == "float64"
+    assert landscape.minima.to_dataframe().shape[0] == 2
+    empty = landscape.fixed_points[:0].to_dataframe()
+    assert list(empty.columns) == list(table.columns)
+
+
+def test_xarray(landscape: Landscape) -> None:
+    data = landscape.to_xarray()
+    assert data.sizes == {"key": 3, "student": 2, "student_2": 2, "teacher": 2}
+    raw = documents.landscape()["fixed_points"][1]["overlaps"]["R"]
+    assert data["R"].sel(key="m2").values.tolist() == raw
+    assert data.attrs["id"] == documents.ID
+    none = Landscape.from_document(documents.landscape(fixed_points=[]))
+    assert none.to_xarray().sizes["key"] == 0
+
+
+@pytest.mark.parametrize(
+    ("library", "method"),
+    [("pandas", "to_dataframe"), ("xarray", "to_xarray"), ("matplotlib", "plot")],
+)
+def test_a_missing_library_is_named_with_the_line_that_installs_it(
+    landscape: Landscape, monkeypatch: pytest.MonkeyPatch, library: str, method: str
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+    with pytest.raises(MissingExtra, match=r"pip install 'relu-landscape-client\["):
+        getattr(landscape, method)()
