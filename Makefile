@@ -2,7 +2,7 @@
 # What is missing is named, with the line that installs it.
 
 PYTHON ?= python3
-PORT ?= 8000
+PORT ?= $(or $(RELU_LANDSCAPE_PORT),8000)
 # make lock UPGRADE=--upgrade takes the newest versions; without it, pins stay where they can.
 UPGRADE ?=
 

@@ -204,3 +204,16 @@ def test_public_names_are_light_to_import(module: str, heavy: set[str]) -> None:
     )
     assert answer.stderr == ""
     assert answer.stdout.split() == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_can_be_imported(package: str) -> None:
+    """In a process of its own, optional packages that are not installed included."""
+    inside = [name for name in modules() if name.partition(".")[0] == package]
+    names = [name for name in inside if not name.endswith("__main__")]
+    assert names
+    script = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
