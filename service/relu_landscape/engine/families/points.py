@@ -1,0 +1,110 @@
+"""Points of a structure: stored, embedded into whole weight matrices, projected back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relu_landscape.engine.families.layout import Array, Layout, layout
+from relu_landscape.engine.families.reduced import unknowns
+from relu_landscape.engine.families.structures import Structure, parse
+from relu_landscape.errors import InputError
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of ``structure``: deviations (m,) from the base with these signs, see ``layout``."""
+
+    structure: Structure
+    signs: tuple[int, ...]
+    deviations: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types; ``from_json`` gives the same doubles back."""
+        return {
+            "structure": self.structure.name,
+            "signs": list(self.signs),
+            "deviations": [float(value) for value in self.deviations],
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Point:
+        """Read what ``to_json`` wrote; ``InputError`` where the lengths do not fit the structure."""
+        structure = parse(data["structure"])
+        table = layout(structure)
+        deviations = np.array(data["deviations"], dtype=np.float64)
+        signs = tuple(int(sign) for sign in data["signs"])
+        if deviations.shape != (table.unknowns,) or len(signs) != len(table.natural):
+            raise InputError(f"These are not the coordinates of a point of {structure.name!r}.")
+        return Point(structure, signs, deviations)
+
+
+def values(table: Layout, point: Point) -> Array:
+    """The unknowns x and y of a point, (m,)."""
+    signs = np.array(point.signs, dtype=np.float64).reshape(1, -1)
+    return np.asarray(unknowns(table, point.deviations[None], signs)[0])
+
+
+def from_values(table: Layout, z: Array, *, lead: Array | None = None) -> Point:
+    """The point with unknowns ``z`` (m,); the base takes the signs of ``y`` (or of ``lead``)."""
+    y = z[len(z) - len(table.natural) :] if lead is None else lead
+    signs = np.where(y < 0, -1, 1)
+    base = table.base_x.copy()
+    if len(signs):
+        base[len(base) - len(signs) :] = signs
+    return Point(table.structure, tuple(int(sign) for sign in signs), z - base)
+
+
+def embed(point: Point) -> Array:
+    """The weights W (K, M) of a point: students and teachers in the structure's order of blocks.
+
+    Raises ``InputError`` where block sizes are not integers.
+    """
+    structure = point.structure
+    if not structure.is_integral:
+        raise InputError(f"{structure.name!r} has blocks of fractional size: no network has them.")
+    table = layout(structure)
+    z = values(table, point)
+    teachers = _slices(table.p)
+    students = _slices(table.q)
+    W = np.zeros((int(table.q.sum()), int(table.p.sum())))
+    for s, rows in enumerate(students):
+        for t, columns in enumerate(teachers):
+            W[rows, columns] = z[table.x(s, t)] / math.sqrt(table.p[t])
+        own = table.own[s]
+        if own is not None:
+            size = int(table.p[own])
+            W[rows, teachers[own]] += z[table.y(s)] * (np.eye(size) - 1 / size)
+    return W
+
+
+def project(structure: Structure, W: Array) -> Point:
+    """The nearest point of ``structure`` to W (K, M), whose units are in the structure's order.
+
+    Orthogonal projection on the fixed space: ``embed`` and ``project`` are inverse to each other on
+    it. Raises ``InputError`` where the shape is not the structure's.
+    """
+    if W.shape != (structure.student_width, structure.teacher_width):
+        raise InputError(
+            f"{structure.name!r} has weights of shape "
+            f"({structure.student_width}, {structure.teacher_width}), not {W.shape}."
+        )
+    table = layout(structure)
+    z = np.zeros(table.unknowns)
+    teachers = _slices(table.p)
+    for s, rows in enumerate(_slices(table.q)):
+        for t, columns in enumerate(teachers):
+            block = W[rows, columns]
+            z[table.x(s, t)] = block.sum() / (table.q[s] * math.sqrt(table.p[t]))
+            if table.own[s] == t:
+                size = float(table.p[t])
+                z[table.y(s)] = (np.trace(block) - block.sum() / size) / (size - 1)
+    return from_values(table, z)
+
+
+def _slices(sizes: Array) -> list[slice]:
+    ends = np.cumsum(sizes).astype(int)
+    return [slice(int(end) - int(size), int(end)) for size, end in zip(sizes, ends, strict=True)]

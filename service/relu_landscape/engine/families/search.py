@@ -1,0 +1,361 @@
+"""All critical points of a structure: multistart with a stated stopping rule.
+
+Starts come in numbered rounds of ``ROUND``. A round depends on (structure, seed, its number) alone
+and is computed as one batch, so the result is the same, bit for bit, however rounds are spread over
+tasks, processes and machines of one kind: compute ``search_round`` anywhere, ``assemble`` in order
+of the numbers. ``search`` does both in a loop.
+
+Stopping rule: the search is complete when the last ``patience`` starts brought no new point of
+index 0, 1 or 2 (index of the whole Hessian in the teacher's span, with multiplicities). Points of
+higher index may still be missing then; in structures of three blocks they keep trickling in for
+tens of thousands of starts.
+
+Set aside, counted, and not listed as points:
+
+* ``zero_student``: a student shorter than ``SMALLEST_NORM``; the loss has a kink at zero;
+* ``split``: two parallel students, a flat family of one student split in two (for more students
+  than teachers the zero-loss set is among these, and is counted as ``global`` instead);
+* ``degenerate``: a zero eigenvalue inside the structure, so the point is not isolated there;
+* ``failed``: did not converge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from relu_landscape.engine.families.layout import Array, Layout, layout
+from relu_landscape.engine.families.points import Point, from_values, values
+from relu_landscape.engine.families.reduced import evaluate, pair_table
+from relu_landscape.engine.families.solver import converge, gradient_tolerance, refine
+from relu_landscape.engine.families.spectrum import components, count_below, smallest
+from relu_landscape.engine.families.starts import random_starts
+from relu_landscape.engine.families.structures import Structure
+from relu_landscape.errors import InputError
+
+#: Starts in a round: enough to amortise NumPy's overhead, about 0.05 s of work.
+ROUND = 128
+#: Starts without news per unknown before the search stops. With 64, all points of index 0, 1, 2
+#: known from 60,000 starts at widths 8 and 10 are found (tests), with a margin of two.
+PATIENCE_PER_UNKNOWN = 64
+#: The rule looks at points up to this index.
+COUNTED_INDEX = 2
+#: The search gives up after this many times its patience and says so.
+MOST_PATIENCES = 20
+#: Students shorter than this are zero, and cosines above this parallel: converged points have
+#: either property to about 1e-10, and no point seen up to width 10^3 lies in between.
+SMALLEST_NORM = 1e-3
+PARALLEL = 1 - 1e-9
+#: Two points whose norms and inner products all agree to this are one. Converged ones agree to
+#: 1e-9; the closest distinct pair seen (width 18 against 17) differs by 1e-4.
+SAME = 1e-6
+#: Eigenvalues within this of zero are zero: points are known to 1e-10, eigenvalues move by at most
+#: a few units per unit there.
+ZERO_EIGENVALUE = 1e-8
+#: Loss below this per teacher is zero: the rounding of a sum of M terms of order 1.
+ZERO_LOSS = 1e-13
+
+SET_ASIDE = ("global", "zero_student", "split", "degenerate", "failed")
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """A critical point with what the spectrum says. ``index`` counts the teacher's span."""
+
+    point: Point
+    loss: float
+    gradient_norm: float
+    index: int
+    nullity: int
+    min_eigenvalue: float
+    perpendicular_index: int  # negative eigenvalues per perpendicular dimension
+    min_eigenvalue_perpendicular: float
+    first_start: int
+    hits: int
+
+    @property
+    def is_minimum(self) -> bool:
+        """No eigenvalue negative or zero, in the span or perpendicular to it."""
+        return self.index == self.nullity == 0 and self.min_eigenvalue_perpendicular > 0
+
+
+@dataclass
+class SearchResult:
+    """Points by ascending loss, and how the search went."""
+
+    structure: Structure
+    points: list[CriticalPoint]
+    starts: int
+    patience: int
+    complete: bool
+    set_aside: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def minima(self) -> list[CriticalPoint]:
+        return [point for point in self.points if point.is_minimum]
+
+    def summary(self) -> dict[str, Any]:
+        """What was searched, in JSON types."""
+        return {
+            "structure": self.structure.name,
+            "starts": self.starts,
+            "patience": self.patience,
+            "complete": self.complete,
+            "points": len(self.points),
+            "minima": len(self.minima),
+            "set_aside": dict(self.set_aside),
+        }
+
+
+def patience(structure: Structure) -> int:
+    """Starts without a new point of index <= 2 after which the search stops; whole rounds."""
+    starts = PATIENCE_PER_UNKNOWN * layout(structure).unknowns
+    return -(-starts // ROUND) * ROUND
+
+
+def search_round(structure: Structure, seed: int, number: int) -> dict[str, Any]:
+    """One round of starts: distinct critical points and counts of what was set aside.
+
+    JSON types: ``{round, points: [{point, start, hits}], set_aside: {...}}``.
+    """
+    _check_width(structure)
+    table = layout(structure)
+    deviations, signs = random_starts(table, seed, number * ROUND, ROUND)
+    with np.errstate(all="ignore"):
+        done = converge(table, deviations, signs)
+    aside = dict.fromkeys(SET_ASIDE, 0)
+    aside["failed"] = int(np.sum(~done.success))
+    kept = np.flatnonzero(done.success)
+    deviations, signs = done.deviations[kept], signs[kept]
+    keys, losses = _invariants(table, deviations, signs)
+    reasons = _reasons(table, deviations, signs, losses)
+    catalogue = _Catalogue()
+    points: list[dict[str, Any]] = []
+    for row, reason in enumerate(reasons):
+        if reason:
+            aside[reason] += 1
+            continue
+        known = catalogue.find(keys[row])
+        if known is not None:
+            points[known]["hits"] += 1
+            continue
+        catalogue.add(keys[row])
+        start = number * ROUND + int(kept[row])
+        point = Point(structure, tuple(int(s) for s in signs[row]), deviations[row])
+        points.append({"point": point.to_json(), "start": start, "hits": 1})
+    return {"round": number, "points": points, "set_aside": aside}
+
+
+def assemble(
+    structure: Structure, rounds: Sequence[Mapping[str, Any]], *, highest_index: int = COUNTED_INDEX
+) -> SearchResult:
+    """Join rounds 0, 1, ... into one list of distinct points and apply the stopping rule.
+
+    Rounds beyond the one at which the search was complete are left out, so computing too many of
+    them changes nothing. ``highest_index``: points of higher index are not returned (at least 2).
+    Raises ``InputError`` where the rounds are not numbered 0, 1, ....
+    """
+    if [item["round"] for item in rounds] != list(range(len(rounds))):
+        raise InputError("The rounds of a search are joined in order and without gaps.")
+    state = _Assembly(structure, max(highest_index, COUNTED_INDEX))
+    for item in rounds:
+        state.add(item)
+        if state.complete:
+            break
+    return state.result()
+
+
+def search(
+    structure: Structure,
+    *,
+    seed: int = 0,
+    highest_index: int = COUNTED_INDEX,
+    most_starts: int | None = None,
+) -> SearchResult:
+    """All critical points of a structure up to ``highest_index``, by the stopping rule above.
+
+    ``most_starts`` bounds the search (default: twenty times the patience); ``complete`` in the
+    result says whether the rule was met. Raises ``InputError`` for fractional or huge blocks.
+    """
+    limit = most_starts if most_starts is not None else MOST_PATIENCES * patience(structure)
+    state = _Assembly(structure, max(highest_index, COUNTED_INDEX))
+    number = 0
+    while not state.complete and (number + 1) * ROUND <= max(limit, ROUND):
+        state.add(search_round(structure, seed, number))
+        number += 1
+    return state.result()
+
+
+def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict[str, Any]]:
+    """Loss, indices and smallest eigenvalues of a batch of critical points of one structure."""
+    table = layout(structure)
+    here = evaluate(table, deviations, signs)
+    found = components(table, deviations, signs)
+    below = count_below(found, -ZERO_EIGENVALUE)
+    up_to = count_below(found, ZERO_EIGENVALUE)
+    outside = count_below(found, -ZERO_EIGENVALUE, "perpendicular")
+    least, least_outside = smallest(found), smallest(found, "perpendicular")
+    return [
+        {
+            "loss": float(here.loss[i]),
+            "gradient_norm": float(np.linalg.norm(here.gradient[i])),
+            "index": below[i],
+            "nullity": up_to[i] - below[i],
+            "min_eigenvalue": float(least[i]),
+            "perpendicular_index": outside[i],
+            "min_eigenvalue_perpendicular": float(least_outside[i]),
+        }
+        for i in range(len(deviations))
+    ]
+
+
+class _Catalogue:
+    """Distinct points by their invariants."""
+
+    def __init__(self) -> None:
+        self._keys: list[Array] = []
+
+    def find(self, key: Array) -> int | None:
+        if not self._keys:
+            return None
+        distance = np.max(np.abs(np.array(self._keys) - key), axis=1)
+        nearest = int(np.argmin(distance))
+        return nearest if distance[nearest] <= SAME else None
+
+    def add(self, key: Array) -> None:
+        self._keys.append(key)
+
+
+class _Assembly:
+    """Rounds joined so far, and the state of the stopping rule."""
+
+    def __init__(self, structure: Structure, highest_index: int) -> None:
+        self.structure = structure
+        self.table = layout(structure)
+        self.highest_index = highest_index
+        self.patience = patience(structure)
+        self.rounds = 0
+        self.news = 0  # starts up to and including the last round with a new point of low index
+        self.aside = dict.fromkeys(SET_ASIDE, 0)
+        self.catalogue = _Catalogue()
+        self.found: list[dict[str, Any]] = []
+
+    @property
+    def complete(self) -> bool:
+        return self.rounds * ROUND - self.news >= self.patience
+
+    def add(self, item: Mapping[str, Any]) -> None:
+        self.rounds += 1
+        for reason, count in item["set_aside"].items():
+            self.aside[reason] += count
+        if not item["points"]:
+            return
+        points = [Point.from_json(entry["point"]) for entry in item["points"]]
+        deviations = np.array([point.deviations for point in points])
+        signs = np.array([point.signs for point in points], dtype=np.float64)
+        signs = signs.reshape(len(points), -1)
+        keys, _ = _invariants(self.table, deviations, signs)
+        fresh = []
+        for row, entry in enumerate(item["points"]):
+            known = self.catalogue.find(keys[row])
+            if known is not None:
+                self.found[known]["hits"] += entry["hits"]
+                continue
+            self.catalogue.add(keys[row])
+            self.found.append({"start": entry["start"], "hits": entry["hits"]})
+            fresh.append(row)
+        if fresh:
+            self._classify(deviations[fresh], signs[fresh], self.found[-len(fresh) :])
+
+    def _classify(self, deviations: Array, signs: Array, entries: list[dict[str, Any]]) -> None:
+        deviations, signs = _rebase(self.table, deviations, signs)
+        deviations, _ = refine(self.table, deviations, signs)
+        verdicts = classify(self.structure, deviations, signs)
+        for row, (entry, verdict) in enumerate(zip(entries, verdicts, strict=True)):
+            sign = tuple(int(s) for s in signs[row])
+            entry.update(verdict, point=Point(self.structure, sign, deviations[row]))
+            if verdict["index"] <= COUNTED_INDEX:
+                self.news = self.rounds * ROUND
+
+    def result(self) -> SearchResult:
+        points = [
+            CriticalPoint(
+                point=entry["point"], loss=entry["loss"], gradient_norm=entry["gradient_norm"],
+                index=entry["index"], nullity=entry["nullity"],
+                min_eigenvalue=entry["min_eigenvalue"],
+                perpendicular_index=entry["perpendicular_index"],
+                min_eigenvalue_perpendicular=entry["min_eigenvalue_perpendicular"],
+                first_start=entry["start"], hits=entry["hits"],
+            )
+            for entry in self.found
+            if entry["index"] <= self.highest_index
+        ]  # fmt: skip
+        points.sort(key=lambda point: (point.loss, point.first_start))
+        return SearchResult(
+            self.structure, points, self.rounds * ROUND, self.patience, self.complete, self.aside
+        )
+
+
+def _invariants(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Array]:
+    """Norms and inner products, sorted within classes of equal blocks: (S, n + P + E), and losses.
+
+    Equal for points that differ by exchanging equal blocks or student-only units, or the two
+    students of a natural block on two teachers (where y changes its sign). The loss alone would
+    not do: distinct points agree in it to 6e-12 at width 1,000.
+    """
+    pairs = pair_table(table, deviations, signs)
+    columns: dict[tuple[Any, ...], list[int]] = {}
+    for s, q in enumerate(table.q):
+        columns.setdefault(("norm", q), []).append(s)
+    for (kind, s, _, relation), pair in table.pairs.items():
+        of_two = relation in ("off", "same") and table.q[s] == 2
+        key = (kind, "either" if of_two else relation, table.weight[pair])
+        columns.setdefault(key, []).append(len(table.q) + pair)
+    raw = np.hstack([pairs.norm, pairs.gamma])
+    keys = [np.sort(raw[:, where], axis=1) for where in columns.values()]
+    return np.hstack(keys), evaluate(table, deviations, signs).loss
+
+
+def _reasons(table: Layout, deviations: Array, signs: Array, losses: Array) -> list[str]:
+    """Why each converged point is set aside; empty where it is not."""
+    if not len(deviations):
+        return []
+    pairs = pair_table(table, deviations, signs)
+    eigenvalues = np.linalg.eigvalsh(evaluate(table, deviations, signs).hessian)
+    flat = np.min(np.abs(eigenvalues), axis=1) <= ZERO_EIGENVALUE
+    short = np.min(pairs.norm, axis=1) < SMALLEST_NORM
+    parallel = np.any(pairs.cosine[:, : len(table.forms)] > PARALLEL, axis=1)
+    wide = table.q.sum() > table.p.sum()
+    zero = (losses < ZERO_LOSS * table.p.sum()) & wide
+    reasons = []
+    for row in range(len(deviations)):
+        flags = (zero[row], short[row], parallel[row], flat[row])
+        reasons.append(next((r for r, flag in zip(SET_ASIDE, flags, strict=False) if flag), ""))
+    return reasons
+
+
+def _rebase(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Array]:
+    """The same points with the base of the sign that y has now; positive on blocks of two."""
+    points = []
+    for row, sign in zip(deviations, signs, strict=True):
+        z = values(table, Point(table.structure, tuple(map(int, sign)), row))
+        for s in table.natural[table.q[table.natural] == 2]:
+            z[table.y(s)] = abs(z[table.y(s)])
+        points.append(from_values(table, z))
+    return (
+        np.array([point.deviations for point in points]),
+        np.array([point.signs for point in points], dtype=np.float64).reshape(len(points), -1),
+    )
+
+
+def _check_width(structure: Structure) -> None:
+    if not structure.is_integral:
+        raise InputError(f"{structure.name!r} has blocks of fractional size; give whole numbers.")
+
+
+def searched(results: Iterable[SearchResult]) -> list[dict[str, Any]]:
+    """What was searched, structure by structure, in JSON types."""
+    return [result.summary() for result in results]

@@ -1,0 +1,167 @@
+"""Critical points by damped Newton steps, batched over starts.
+
+Levenberg-Marquardt on ``|grad|^2`` in orthonormal coordinates, with pure Newton steps as soon as
+they are far better; it converges to critical points of any index. Two functions: ``converge``
+drives a batch of starts, ``refine`` polishes points that are already close.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relu_landscape.engine.families.layout import Array, Layout
+from relu_landscape.engine.families.reduced import Evaluation, evaluate
+
+#: Pure Newton is tried once |grad|^2 is below this and kept while it gains this factor in it.
+NEWTON_BELOW = 1e-3
+NEWTON_GAIN = 16.0
+#: Damping is added to the whole diagonal; this share of the diagonal itself on top of it scales
+#: the damping of stiff directions (they grow like K/4) without changing soft ones.
+DIAGONAL_SHARE = 1e-3
+#: First damping, and its factors after a better and a worse trial point (Marquardt's 10 and 1/10
+#: halved in logarithm: the surveys of starts at widths 8 to 10^3 needed fewer evaluations so).
+FIRST_DAMPING, EASE, TIGHTEN = 1e-2, 0.3, 4.0
+#: Starts that need more trial points than this are given up (a converged one needs 10 to 60).
+MOST_TRIALS = 150
+#: Damping beyond this means steps below rounding: the start is stuck at a non-critical point.
+MOST_DAMPING = 1e8
+
+
+@dataclass(frozen=True)
+class Converged:
+    """Result of ``converge``: final deviations (S, m), gradient norms (S,), success (S,)."""
+
+    deviations: Array
+    gradient: Array
+    success: Any
+
+
+def gradient_tolerance(table: Layout) -> float:
+    """Gradient norm at which a point counts as critical: the rounding of the gradient itself.
+
+    Its terms of order sqrt(K) leave 1e-16 sqrt(K) to 1e-16 K, and never less than 1e-13.
+    """
+    return max(1e-13, 1e-16 * float(max(table.q.sum(), table.p.sum())))
+
+
+@dataclass
+class _State:
+    """The starts still running, and what their next trial is made from."""
+
+    index: Any  # (S,) position in the batch
+    deviations: Array
+    gradient: Array
+    hessian: Array
+    merit: Array  # |grad|^2
+    damping: Array
+    newton: Any  # (S,) the next trial is a pure Newton step
+
+    def keep(self, mask: Any) -> _State:
+        return _State(*(getattr(self, field)[mask] for field in self.__dataclass_fields__))
+
+
+def converge(table: Layout, deviations: Array, signs: Array) -> Converged:
+    """Run every start of a batch to a critical point, or give it up.
+
+    ``deviations`` (S, m), ``signs`` (S, c). The result of a start does not depend on the order of
+    the batch. A batch is computed in one go, so its size is the caller's compromise.
+    """
+    tolerance = gradient_tolerance(table)
+    final = deviations.copy()
+    norms = np.full(len(final), np.inf)
+    first = evaluate(table, deviations, signs)
+    merit = np.sum(first.gradient**2, axis=1)
+    count = len(final)
+    state = _State(
+        np.arange(count), deviations.copy(), first.gradient, first.hessian, merit,
+        np.full(count, FIRST_DAMPING), merit < NEWTON_BELOW,
+    )  # fmt: skip
+    state = state.keep(np.isfinite(merit) & _finite(first))
+    for _ in range(MOST_TRIALS):
+        done = state.merit <= tolerance**2
+        final[state.index] = state.deviations
+        norms[state.index] = np.sqrt(state.merit)
+        state = state.keep(~done & (state.damping < MOST_DAMPING))
+        if not len(state.index):
+            break
+        _trial(table, signs[state.index], state)
+    return Converged(final, norms, norms <= tolerance)
+
+
+def _finite(evaluation: Evaluation) -> Any:
+    return np.all(np.isfinite(evaluation.hessian), axis=(1, 2))
+
+
+def _trial(table: Layout, signs: Array, state: _State) -> None:
+    """One trial point for every running start; moves those that get better."""
+    step = _steps(state)
+    trial = state.deviations + step / table.scale
+    there = evaluate(table, trial, signs)
+    merit = np.sum(there.gradient**2, axis=1)
+    merit = np.where(_finite(there), merit, np.inf)
+    needed = np.where(state.newton, state.merit / NEWTON_GAIN, state.merit)
+    better = merit < needed
+    state.damping = np.where(
+        state.newton, state.damping, state.damping * np.where(better, EASE, TIGHTEN)
+    )
+    state.deviations[better] = trial[better]
+    state.gradient[better] = there.gradient[better]
+    state.hessian[better] = there.hessian[better]
+    state.merit[better] = merit[better]
+    state.newton = np.where(state.newton, better, better & (state.merit < NEWTON_BELOW))
+
+
+def _steps(state: _State) -> Array:
+    """Newton or Levenberg-Marquardt steps (S, m) in orthonormal coordinates."""
+    H, g = state.hessian, state.gradient
+    normal = H @ H
+    k = np.arange(H.shape[1])
+    normal[:, k, k] += state.damping[:, None] * (1 + DIAGONAL_SHARE * normal[:, k, k])
+    pull = (H @ g[:, :, None])[:, :, 0]
+    matrix = np.where(state.newton[:, None, None], H, normal)
+    right = np.where(state.newton[:, None], g, pull)
+    try:
+        return -np.asarray(np.linalg.solve(matrix, right[:, :, None])[:, :, 0])
+    except np.linalg.LinAlgError:  # an exactly singular Hessian: damped steps for all this time
+        state.newton = np.zeros_like(state.newton)
+        return -np.asarray(np.linalg.solve(normal, pull[:, :, None])[:, :, 0])
+
+
+def refine(
+    table: Layout, deviations: Array, signs: Array, *, trials: int = 8
+) -> tuple[Array, Array]:
+    """Newton steps as long as they lower the gradient: deviations (S, m) and gradient norms (S,).
+
+    Unlike ``converge`` it goes on below the tolerance, to where rounding stops it. Points that do
+    not get better stay where they are; judge by the norms.
+    """
+    best = deviations.copy()
+    here = evaluate(table, best, signs)
+    gradient, hessian = here.gradient, here.hessian
+    norms = np.linalg.norm(gradient, axis=1)
+    running = np.isfinite(norms) & _finite(here)
+    for _ in range(trials):
+        index = np.flatnonzero(running)
+        if not len(index):
+            break
+        step = _solve(hessian[index], gradient[index])
+        trial = best[index] - step / table.scale
+        there = evaluate(table, trial, signs[index])
+        size = np.linalg.norm(there.gradient, axis=1)
+        better = np.isfinite(size) & _finite(there) & (size < norms[index])
+        kept = index[better]
+        best[kept] = trial[better]
+        gradient[kept], hessian[kept] = there.gradient[better], there.hessian[better]
+        norms[kept] = size[better]
+        running[index[~better]] = False
+    return best, norms
+
+
+def _solve(H: Array, g: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.solve(H, g[:, :, None])[:, :, 0])
+    except np.linalg.LinAlgError:
+        return np.asarray((np.linalg.pinv(H, hermitian=True) @ g[:, :, None])[:, :, 0])
