@@ -1,0 +1,191 @@
+"""A certificate as JSON types: how it is written, and how one that came from outside is read.
+
+Doubles are JSON numbers in their shortest form that reads back to the same double. Integers beyond
+2^53 are strings of digits, ends of loss intervals are decimal strings that enclose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from relu_landscape.engine.certificates.claims import SPURIOUS_RULE, Claims
+from relu_landscape.engine.certificates.spectrum import Spectrum
+from relu_landscape.errors import InputError
+
+#: Names the meaning of the fields; raised when an old verifier would misread a new certificate.
+FORMAT = "relu-landscape certificate 1"
+
+#: Integers up to here are exact in every JSON reader.
+LARGEST_EXACT = 2**53
+
+
+def _integer(value: int) -> int | str:
+    return value if abs(value) <= LARGEST_EXACT else str(value)
+
+
+def _spectrum(spectrum: Spectrum) -> dict[str, Any]:
+    return {
+        "index": _integer(spectrum.index),
+        "gap": spectrum.gap,
+        "lowest": spectrum.lowest,
+    }
+
+
+def _statement(claims: Claims, student_width: int, teacher_width: int) -> str:
+    where = f"within {claims.radius:.2g} of the stored weights lies exactly one critical point"
+    if claims.verdict == "minimum":
+        kind = f"a strict local minimum in every input dimension d >= {teacher_width}"
+        extra = f"; gradient flow from within {claims.attribution_radius:.2g} of it ends there"
+    else:
+        plane, beyond = claims.plane.index, claims.perpendicular.index
+        kind = f"a saddle of index {plane} + {beyond} (d - {teacher_width}) in input dimension d"
+        extra = ""
+    return (
+        f"For a student of width {student_width} and an orthonormal teacher of width "
+        f"{teacher_width}: {where}, {kind}, with loss between {claims.loss['lower']} and "
+        f"{claims.loss['upper']}{extra}."
+    )
+
+
+def _shell(method: Mapping[str, Any], verdict: str, reason: str | None) -> dict[str, Any]:
+    return {"format": FORMAT, **method, "verdict": verdict, "reason": reason}
+
+
+def certified(method: Mapping[str, Any], claims: Claims, gradient_norm: float) -> dict[str, Any]:
+    """The certificate of proven claims; ``method`` holds method, mode, bits, widths and point."""
+    statement = _statement(claims, method["student_width"], method["teacher_width"])
+    return {
+        **_shell(method, claims.verdict, None),
+        "statement": statement,
+        "index": _integer(claims.plane.index),
+        "index_perpendicular": _integer(claims.perpendicular.index),
+        "radius": claims.radius,
+        "attribution_radius": claims.attribution_radius,
+        "smallest_eigenvalue_plane": claims.smallest_eigenvalue_plane,
+        "smallest_eigenvalue_perpendicular": claims.smallest_eigenvalue_perpendicular,
+        "loss": dict(claims.loss),
+        "spurious": claims.spurious,
+        "spurious_rule": SPURIOUS_RULE,
+        "lipschitz": claims.lipschitz,
+        "gradient_norm": gradient_norm,
+        "stored_point": {
+            "plane": _spectrum(claims.plane),
+            "perpendicular": _spectrum(claims.perpendicular),
+        },
+    }
+
+
+def refused(method: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """The certificate that claims nothing; ``reason`` is a sentence."""
+    return {
+        **_shell(method, "not certified", reason),
+        "statement": None,
+        "index": None,
+        "index_perpendicular": None,
+        "radius": None,
+        "attribution_radius": None,
+        "smallest_eigenvalue_plane": None,
+        "smallest_eigenvalue_perpendicular": None,
+        "loss": None,
+        "spurious": None,
+        "spurious_rule": SPURIOUS_RULE,
+        "lipschitz": None,
+        "gradient_norm": None,
+        "stored_point": None,
+    }
+
+
+def read_number(value: object, name: str) -> float:
+    """A finite JSON number as a double. Raises ``InputError`` that names the field."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{name} is not a number.")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(f"{name} is not finite.")
+    return number
+
+
+def read_count(value: object, name: str) -> int:
+    """A non-negative integer, or the digits of one. Raises ``InputError`` that names the field."""
+    # 40 digits are ample: the number of eigenvalues at width 10^12 has 25.
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 40:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{name} is not a count.")
+    return value
+
+
+def read_decimal(value: object, name: str) -> str:
+    """A plain decimal string such as ``-0.0125``. Raises ``InputError`` that names the field."""
+    if isinstance(value, str) and len(value) <= 200:
+        body = value[1:] if value.startswith("-") else value
+        whole, _, part = body.partition(".")
+        if (
+            whole.isascii()
+            and whole.isdigit()
+            and (not part or (part.isascii() and part.isdigit()))
+        ):
+            return value
+    raise InputError(f"{name} is not a decimal number as a string.")
+
+
+def read_object(value: object, name: str) -> Mapping[str, Any]:
+    """A JSON object. Raises ``InputError`` that names the field."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} is not an object.")
+    return value
+
+
+def _read_spectrum(value: object, name: str) -> Spectrum:
+    fields = read_object(value, name)
+    return Spectrum(
+        index=read_count(fields.get("index"), f"{name}.index"),
+        gap=read_number(fields.get("gap"), f"{name}.gap"),
+        lowest=read_number(fields.get("lowest"), f"{name}.lowest"),
+    )
+
+
+def read_claims(certificate: Mapping[str, Any]) -> Claims:
+    """The claims of a certificate from outside.
+
+    Raises ``InputError`` where a field is missing, of the wrong type or contradicts another one.
+    """
+    stored = read_object(certificate.get("stored_point"), "stored_point")
+    plane = _read_spectrum(stored.get("plane"), "stored_point.plane")
+    perpendicular = _read_spectrum(stored.get("perpendicular"), "stored_point.perpendicular")
+    for name, spectrum in (("index", plane), ("index_perpendicular", perpendicular)):
+        if read_count(certificate.get(name), name) != spectrum.index:
+            raise InputError(f"{name} contradicts the index at the stored point.")
+    verdict = certificate.get("verdict")
+    if verdict not in ("minimum", "saddle"):
+        raise InputError(f"the verdict {verdict!r} is unknown.")
+    kind: Literal["minimum", "saddle"] = "minimum" if verdict == "minimum" else "saddle"
+    loss = read_object(certificate.get("loss"), "loss")
+    spurious = certificate.get("spurious")
+    if not (spurious is None or isinstance(spurious, bool)):
+        raise InputError("spurious is neither true, false nor null.")
+
+    def number(name: str) -> float:
+        return read_number(certificate.get(name), name)
+
+    claims = Claims(
+        verdict=kind,
+        plane=plane,
+        perpendicular=perpendicular,
+        radius=number("radius"),
+        attribution_radius=number("attribution_radius"),
+        lipschitz=number("lipschitz"),
+        smallest_eigenvalue_plane=number("smallest_eigenvalue_plane"),
+        smallest_eigenvalue_perpendicular=number("smallest_eigenvalue_perpendicular"),
+        loss={end: read_decimal(loss.get(end), f"loss.{end}") for end in ("lower", "upper")},
+        spurious=spurious,
+    )
+    widths = (certificate["student_width"], certificate["teacher_width"])
+    if certificate.get("statement") != _statement(claims, *widths):
+        raise InputError("the statement in words does not say what the numbers say.")
+    return claims

@@ -1,0 +1,159 @@
+r"""Proven spectra of a structured point: gap and exact index with multiplicities.
+
+The Hessian of a structured point commutes with the permutations of equivalent units. Its spectrum
+on R^{K x M} consists of the components trivial, standard of a block, product of two standards,
+symmetric (p - 2, 2) and alternating (p - 2, 1, 1) of a block. Restricted to the fixed space of the
+finest splitting (``structure.finest``) every component appears at least once: the *set* of
+eigenvalues is that of the small matrix there. How often each occurs follows from coarser splittings
+(Young's rule for the permutation module of a block of size p):
+
+    (1, p-1)       trivial + standard                          x (p - 1)
+    (2, p-2)       trivial + standard + symmetric              x p (p - 3) / 2           p >= 4
+    (1, 1, p-2)    trivial + 2 standard + symmetric + alternating   x (p-1)(p-2) / 2     p >= 3
+    two blocks (1, p-1), (1, q-1)    adds the product of standards  x (p - 1)(q - 1)
+
+The perpendicular block A holds trivial and standard components only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+
+import numpy as np
+from flint import arb
+
+from relu_landscape.engine.certificates.derivatives import derivatives, perpendicular_block
+from relu_landscape.engine.certificates.spectrum import (
+    ABSOLUTE_MARGIN,
+    FALLBACKS,
+    RELATIVE_MARGIN,
+    Spectrum,
+    negative_pivots,
+)
+from relu_landscape.engine.certificates.structure import Blocks, split
+
+Rows = list[list[arb]]
+#: The small matrix of a point under some splitting: ``plane_rows`` or ``perpendicular_rows``.
+Restriction = Callable[[Blocks], Rows]
+
+
+def plane_rows(point: Blocks) -> Rows:
+    """The Hessian in the teacher's span, restricted to the fixed space."""
+    return derivatives(point)[1]
+
+
+def perpendicular_rows(point: Blocks) -> Rows:
+    """The perpendicular block A, restricted to the fixed space."""
+    return perpendicular_block(point)[0]
+
+
+def _count(point: Blocks, restriction: Restriction, parts: dict[int, tuple[int, ...]]) -> int:
+    """Negative eigenvalues in the fixed space of a splitting; raises ``ArithmeticError``."""
+    found = negative_pivots(restriction(split(point, parts)), arb(0))
+    if found is None:
+        raise ArithmeticError("an eigenvalue's sign is unknown")
+    return found
+
+
+def _standards(point: Blocks, restriction: Restriction, trivial: int) -> dict[int, int]:
+    """Negative eigenvalues of the standard component of every block of at least two teachers."""
+    return {
+        t: _count(point, restriction, {t: (1, p - 1)}) - trivial
+        for t, p in enumerate(point.structure.teachers)
+        if p >= 2
+    }
+
+
+def perpendicular_index(point: Blocks) -> int:
+    """Negative eigenvalues of A with multiplicities; ``ArithmeticError`` if one is near 0."""
+    trivial = _count(point, perpendicular_rows, {})
+    standards = _standards(point, perpendicular_rows, trivial)
+    return trivial + sum(
+        found * (point.structure.teachers[t] - 1) for t, found in standards.items()
+    )
+
+
+def plane_index(point: Blocks) -> int:
+    """Negative eigenvalues of H with multiplicities; ``ArithmeticError`` if one is near 0."""
+    trivial = _count(point, plane_rows, {})
+    standards = _standards(point, plane_rows, trivial)
+    return trivial + sum(_multiples(point, trivial, standards))
+
+
+def _multiples(point: Blocks, trivial: int, standards: dict[int, int]) -> Iterator[int]:
+    """What every component but the trivial one adds to the index."""
+    teachers = point.structure.teachers
+    for t, standard in standards.items():
+        p = teachers[t]
+        yield standard * (p - 1)
+        symmetric = 0
+        if p >= 4:
+            symmetric = _count(point, plane_rows, {t: (2, p - 2)}) - trivial - standard
+            yield symmetric * (p * (p - 3) // 2)
+        if p >= 3:
+            all_four = _count(point, plane_rows, {t: (1, 1, p - 2)})
+            alternating = all_four - trivial - 2 * standard - symmetric
+            yield alternating * ((p - 1) * (p - 2) // 2)
+    for t, u in combinations(standards, 2):
+        p, q = teachers[t], teachers[u]
+        both = _count(point, plane_rows, {t: (1, p - 1), u: (1, q - 1)})
+        yield (both - trivial - standards[t] - standards[u]) * ((p - 1) * (q - 1))
+
+
+def _gap_holds(rows: Rows, gap: arb, negative: int) -> bool:
+    """Whether no eigenvalue lies within ``gap > 0`` of zero."""
+    above = negative_pivots(rows, gap)
+    return above == negative and (negative == 0 or negative_pivots(rows, -gap) == negative)
+
+
+def _proven(guess: float, holds: Callable[[float], bool]) -> float | None:
+    """The first of a falling sequence of positive bounds that holds.
+
+    The guess comes from doubles, and is worthless where the entries span more than 16 digits; the
+    powers of two that follow are found without it.
+    """
+    margins = [f * guess * (1 - RELATIVE_MARGIN) - ABSOLUTE_MARGIN for f in FALLBACKS]
+    for bound in [*margins, *(2.0**-k for k in range(2, 30))]:
+        if bound > 0 and holds(bound):
+            return bound
+    return None
+
+
+def prove_rows(rows: Rows, index: Callable[[], int]) -> Spectrum | None:
+    """Spectrum of the component matrix on the finest splitting, ``None`` if degenerate.
+
+    ``index`` counts with multiplicities; it is called only where something is negative.
+    """
+    negative = negative_pivots(rows, arb(0))
+    if negative is None:
+        return None
+    eigenvalues = np.linalg.eigvalsh([[float(x) for x in row] for row in rows])
+    guess = float(np.abs(eigenvalues).min())
+    gap = _proven(guess, lambda bound: _gap_holds(rows, arb(bound), negative))
+    if gap is None:
+        return None
+    if negative == 0:
+        return Spectrum(0, gap, gap)
+    lowest = float(eigenvalues[0]) * (1 + RELATIVE_MARGIN) - ABSOLUTE_MARGIN
+    if negative_pivots(rows, arb(lowest)) != 0:
+        return None
+    try:
+        return Spectrum(index(), gap, lowest)
+    except ArithmeticError:
+        return None
+
+
+def rows_hold(rows: Rows, index: Callable[[], int], claim: Spectrum) -> bool:
+    """Whether the claim can be proven here and now."""
+    negative = negative_pivots(rows, arb(0))
+    if negative is None or not (claim.gap > 0 and _gap_holds(rows, arb(claim.gap), negative)):
+        return False
+    if negative == 0:
+        return claim.index == 0 and claim.lowest <= claim.gap
+    if negative_pivots(rows, arb(claim.lowest)) != 0:
+        return False
+    try:
+        return index() == claim.index
+    except ArithmeticError:
+        return False
