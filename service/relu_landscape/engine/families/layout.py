@@ -29,14 +29,16 @@ from relu_landscape.engine.families.structures import Structure
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Layout:
     """Everything about a structure that does not depend on the point.
 
-    ``n`` student blocks, ``B`` teacher blocks, ``c`` natural student blocks (p > 1), ``m = n B + c``
-    unknowns, ``P`` classes of student pairs followed by ``E`` classes of student-teacher pairs.
+    ``n`` student blocks, ``B`` teacher blocks, ``c`` natural student blocks (p > 1),
+    ``m = n B + c`` unknowns, ``P`` classes of student pairs followed by ``E`` classes of
+    student-teacher pairs.
     """
 
     structure: Structure
@@ -44,13 +46,19 @@ class Layout:
     q: Array  # (n,) student block sizes
     own: tuple[int | None, ...]  # (n,) teacher block of a natural student block
     natural: Integers  # (c,) student blocks that are natural
-    paired: Array  # (n,) 1 where the block is the first natural one on its teacher block
+    paired: Flags  # (n,) whether the block is the first natural one on its teacher block
     scale: Array  # (m,) orthonormal coordinate = scale * unknown
     norm_form: Array  # (n, m) diagonals of E_s: |w_s|^2 = sum_k E_sk z_k^2
+    is_natural: Flags  # (n,)
+    has_pair: Flags  # (B,) whether any natural student block is on it
+    base_sums: Array  # (B,) S_t at the base
     base_x: Array  # (m,) base value of x; y has the sign itself
     sums: Array  # (B, m) gradient of S_t = sum_s q_s x_{s,t} - sqrt(p_t)
     first: Integers  # (P + E,) student block i of the pair
     second: Integers  # (P,) student block j
+    of_first: Array  # (P + E, n) 1 where the student block is i
+    of_second: Array  # (P, n) 1 where it is j
+    crossing: Array  # (P, n * n) 1 at (i, j), plus 1 at (j, i)
     weight: Array  # (P + E,) multiplicity; negative for student-teacher pairs
     forms: Array  # (P, m, m) symmetric G with gamma = z G z / 2
     lines: Array  # (E, m) gamma = line . z
@@ -107,40 +115,66 @@ def layout(structure: Structure) -> Layout:
     q = np.array([float(block.size) for block in students])
     own = tuple(block.teacher_block for block in students)
     natural = [s for s, t in enumerate(own) if t is not None]
+    n, m = len(q), len(q) * len(p) + len(natural)
+    table = _Table()
+    _student_pairs(table, p, q, own, natural)
+    _teacher_pairs(table, p, q, own, natural)
+    paired = np.array([t is not None and t not in own[:s] for s, t in enumerate(own)])
+    same = [table.pairs["st", s, own[s], "same"] for s in natural if paired[s]]
+    scale, norm_form, base_x, sums = _coordinates(p, q, own)
+    first, second = (np.array(side, dtype=np.intp) for side in (table.first, table.second))
+    P = len(second)
+    crossing = np.einsum("pi,pj->pij", np.eye(n)[first[:P]], np.eye(n)[second])
+    return Layout(
+        structure=structure,
+        p=p,
+        q=q,
+        own=own,
+        natural=np.array(natural, dtype=np.intp),
+        paired=paired,
+        is_natural=np.array([t is not None for t in own]),
+        has_pair=np.array([t in own for t in range(len(p))]),
+        scale=scale,
+        norm_form=norm_form,
+        base_x=base_x,
+        sums=sums,
+        # natural students at the base sum to sqrt(p) on their block: 0 where one block of them is
+        base_sums=np.sqrt(p) * np.array([own.count(t) - 1.0 for t in range(len(p))]),
+        first=first,
+        second=second,
+        of_first=np.eye(n)[first],
+        of_second=np.eye(n)[second],
+        crossing=(crossing + np.swapaxes(crossing, 1, 2)).reshape(P, n * n),
+        weight=np.array(table.weight),
+        forms=np.array(table.forms).reshape(P, m, m),
+        lines=np.array(table.lines).reshape(len(table.lines), m),
+        constant=np.array(table.constant),
+        sign_factor=np.array(table.sign_factor),
+        same=np.array(same, dtype=np.intp),
+        pairs=table.pairs,
+    )
+
+
+def _coordinates(
+    p: Array, q: Array, own: tuple[int | None, ...]
+) -> tuple[Array, Array, Array, Array]:
+    """Scales, norm forms, base and the gradients of the sums."""
     n, blocks = len(q), len(p)
-    m = n * blocks + len(natural)
-    scale = np.empty(m)
-    norm_form = np.zeros((n, m))
-    base_x = np.zeros(m)
-    sums = np.zeros((blocks, m))
-    paired = np.zeros(n)
-    for s in range(n):
+    m = n * blocks + sum(t is not None for t in own)
+    scale, base_x = np.empty(m), np.zeros(m)
+    norm_form, sums = np.zeros((n, m)), np.zeros((blocks, m))
+    y = n * blocks
+    for s, t in enumerate(own):
         row = slice(s * blocks, (s + 1) * blocks)
         scale[row] = math.sqrt(q[s])
         norm_form[s, row] = 1.0
         sums[np.arange(blocks), s * blocks + np.arange(blocks)] = q[s]
-    for position, s in enumerate(natural):
-        t = own[s]
-        assert t is not None
-        y = n * blocks + position
-        scale[y] = math.sqrt(p[t] - 1)
-        norm_form[s, y] = 1 - 1 / p[t]
-        base_x[s * blocks + t] = 1 / math.sqrt(p[t])
-        paired[s] = t not in own[:s]
-    table = _Table()
-    _student_pairs(table, p, q, own, natural)
-    _teacher_pairs(table, p, q, own, natural)
-    same = [table.pairs["st", s, own[s], "same"] for s in natural if paired[s]]
-    return Layout(
-        structure=structure, p=p, q=q, own=own, natural=np.array(natural, dtype=np.intp),
-        paired=paired, scale=scale, norm_form=norm_form, base_x=base_x, sums=sums,
-        first=np.array(table.first, dtype=np.intp), second=np.array(table.second, dtype=np.intp),
-        weight=np.array(table.weight),
-        forms=np.array(table.forms).reshape(len(table.forms), m, m),
-        lines=np.array(table.lines).reshape(len(table.lines), m),
-        constant=np.array(table.constant), sign_factor=np.array(table.sign_factor),
-        same=np.array(same, dtype=np.intp), pairs=table.pairs,
-    )  # fmt: skip
+        if t is not None:
+            scale[y] = math.sqrt(p[t] - 1)
+            norm_form[s, y] = 1 - 1 / p[t]
+            base_x[s * blocks + t] = 1 / math.sqrt(p[t])
+            y += 1
+    return scale, norm_form, base_x, sums
 
 
 def _student_pairs(

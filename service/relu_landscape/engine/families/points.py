@@ -32,7 +32,7 @@ class Point:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Point:
-        """Read what ``to_json`` wrote; ``InputError`` where the lengths do not fit the structure."""
+        """Read what ``to_json`` wrote; ``InputError`` where the lengths do not fit."""
         structure = parse(data["structure"])
         table = layout(structure)
         deviations = np.array(data["deviations"], dtype=np.float64)

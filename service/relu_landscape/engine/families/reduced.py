@@ -1,7 +1,7 @@
 """Loss, gradient and Hessian on the space that a structure fixes, at a cost free of the width.
 
-The population loss in its cancellation-free form: with ``h(c) = [sqrt(1-c^2) + c asin c - 1]/(2 pi)``
-and ``c`` the cosine of a pair,
+The population loss in its cancellation-free form, with ``c`` the cosine of a pair and
+``h(c) = [sqrt(1-c^2) + c asin c - 1] / (2 pi)``:
 
     L = N^2 / (4 pi) + sum_t S_t^2 / 8 + R,
     N = sum |w_i| - M,   S = sum w_i - sum v_m,
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -98,12 +97,10 @@ def pair_table(table: Layout, deviations: Array, signs: Array) -> Pairs:
     # |w|^2 - 1 = (base + d/2) . 2 E d for natural blocks, exactly 0 at the base
     rise = (2 * middle * deviations) @ table.norm_form.T
     square = (z * z) @ table.norm_form.T
-    is_natural = np.zeros(n, dtype=bool)
-    is_natural[table.natural] = True
-    near = is_natural & (rise > -0.5)
+    near = table.is_natural & (rise > -0.5)
     square = np.where(near, 1 + rise, square)
     norm = np.sqrt(square)
-    excess = np.where(table.paired > 0, np.where(near, rise, square - 1) / (1 + norm), norm)
+    excess = np.where(table.paired, np.where(near, rise, square - 1) / (1 + norm), norm)
     slope = np.empty((S, len(table.first), m))
     forms = table.forms.reshape(P * m, m).T
     slope[:, :P] = (z @ forms).reshape(S, P, m)
@@ -130,11 +127,10 @@ def _own_angles(
 
     They are of order K^(-1/2) and occur p times: 1 - c^2 would lose half of their digits.
     """
-    for pair in table.same:
-        s = int(table.first[pair])
-        t = table.own[s]
-        assert t is not None
-        blocks = len(table.p)
+    blocks = len(table.p)
+    for (kind, s, t, relation), pair in table.pairs.items():
+        if kind != "st" or relation != "same" or not table.paired[s]:
+            continue
         row = z[:, s * blocks : (s + 1) * blocks]
         off = gamma[:, table.pairs["st", s, t, "off"]]
         others = np.delete(row, t, axis=1)
@@ -146,7 +142,7 @@ def _own_angles(
 def _pair_function(cosine: Array, sine: Array) -> Array:
     """h(c), accurate for small c too, where it is c^2 / (4 pi)."""
     asin = np.arctan2(cosine, sine)
-    return cosine / TWO_PI * (asin - cosine / (1 + sine))
+    return np.asarray(cosine / TWO_PI * (asin - cosine / (1 + sine)))
 
 
 def _own_defect(cosine: Array, sine: Array) -> Array:
@@ -155,25 +151,13 @@ def _own_defect(cosine: Array, sine: Array) -> Array:
     angle = np.arctan2(sine, level)
     series = angle**3 * (1 / 3 - angle**2 / 30)
     wedge = np.where(angle < SERIES_ANGLE, series, sine - angle * level)
-    return (math.pi / 2 * sine**2 / (1 + level) - wedge) / TWO_PI
+    return np.asarray((math.pi / 2 * sine**2 / (1 + level) - wedge) / TWO_PI)
 
 
 def totals(table: Layout, deviations: Array, pairs: Pairs) -> tuple[Array, Array]:
     """N (S,) and S_t (S, B), from deviations."""
-    has_pair = np.zeros(len(table.p), dtype=bool)
-    for s in np.flatnonzero(table.paired):
-        has_pair[table.own[s]] = True
-    N = pairs.excess @ table.q - table.p[~has_pair].sum()
-    return N, deviations @ table.sums.T + _base_sums(table, has_pair)
-
-
-def _base_sums(table: Layout, has_pair: Any) -> Array:
-    """S_t at the base: 0 with one natural block on t, -sqrt(p_t) without any."""
-    base = np.where(has_pair, 0.0, -np.sqrt(table.p))
-    for s in table.natural:
-        if not table.paired[s]:
-            base[table.own[s]] += math.sqrt(table.q[s])
-    return base
+    N = pairs.excess @ table.q - table.p[~table.has_pair].sum()
+    return N, deviations @ table.sums.T + table.base_sums
 
 
 def _loss(table: Layout, deviations: Array, pairs: Pairs) -> Array:
@@ -188,7 +172,7 @@ def _loss(table: Layout, deviations: Array, pairs: Pairs) -> Array:
         terms[:, table.same] = table.q[owners] * (
             H_ONE / 2 * excess**2 + pairs.norm[:, owners] * defect
         )
-    alone = table.paired == 0
+    alone = ~table.paired
     free = table.p.sum() - table.q[~alone].sum()  # teachers without a paired student
     squares = pairs.norm[:, alone] ** 2 @ table.q[alone] + free
     rest = terms.sum(axis=1) + H_ONE / 2 * squares
@@ -207,9 +191,8 @@ def _derivatives(table: Layout, deviations: Array, pairs: Pairs) -> tuple[Array,
     other = np.ones_like(cosine)
     other[:, :P] = norm[:, second]
 
-    push = np.zeros_like(norm)  # coefficient of grad n_s and Hess n_s
-    np.add.at(push, (slice(None), first), phi * other)
-    np.add.at(push, (slice(None), second), phi[:, :P] * norm[:, first[:P]])
+    push = (phi * other) @ table.of_first  # coefficient of grad n_s and Hess n_s
+    push += (phi[:, :P] * norm[:, first[:P]]) @ table.of_second
     push += N[:, None] / TWO_PI * table.q
     gradient = np.einsum("sp,spk->sk", bend, pairs.slope)
     gradient += np.einsum("sn,snk->sk", push + H_ONE * table.q * norm, grow)
@@ -222,9 +205,7 @@ def _derivatives(table: Layout, deviations: Array, pairs: Pairs) -> tuple[Array,
     hessian = np.swapaxes(zeta * strength[:, :, None], 1, 2) @ zeta
     m = table.unknowns
     hessian += (bend[:, :P] @ table.forms.reshape(P, m * m)).reshape(-1, m, m)
-    cross = np.zeros((len(norm), n, n))
-    np.add.at(cross, (slice(None), first[:P], second), phi[:, :P])
-    cross = cross + np.swapaxes(cross, 1, 2)
+    cross = (phi[:, :P] @ table.crossing).reshape(-1, n, n)
     cross += np.outer(table.q, table.q) / TWO_PI
     cross[:, np.arange(n), np.arange(n)] -= push / norm
     hessian += np.swapaxes(grow, 1, 2) @ cross @ grow

@@ -30,7 +30,7 @@ import numpy as np
 from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, from_values, values
 from relu_landscape.engine.families.reduced import evaluate, pair_table
-from relu_landscape.engine.families.solver import converge, gradient_tolerance, refine
+from relu_landscape.engine.families.solver import converge, refine
 from relu_landscape.engine.families.spectrum import components, count_below, smallest
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import Structure

@@ -168,8 +168,9 @@ def _add(M: Array, factor: Array, left: _Covector, right: _Covector, sums: Sums)
 def _diagonal(M: Array, frame: Frame, basis: _Basis, s: int) -> None:
     """H_ii: A_i |z|^2 - D_i (u.z)^2 and the curvature along every other unit."""
     mine = _itself(frame, basis, s)
-    grid = np.ix_(basis.positions(s), basis.positions(s))
-    M[(slice(None), *grid)] += frame.own_share[:, s, None, None] * basis.gram[grid]
+    mask = np.zeros(len(basis.gram))
+    mask[basis.positions(s)] = 1.0
+    M += frame.own_share[:, s, None, None] * (basis.gram * np.outer(mask, mask))
     M -= frame.tension[:, s, None, None] * mine[:, :, None] * mine[:, None, :]
     units = [
         ("ss", other, _student(frame, basis, s, other), frame.norm[:, other], float(q))

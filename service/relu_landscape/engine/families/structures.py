@@ -200,7 +200,7 @@ def _covering(students: int, teachers: int) -> Iterator[Structure]:
 def _narrow(students: int, teachers: int) -> Iterator[Structure]:
     for extra in range(min(MOST_EXTRA, students) + 1):
         natural, alone = students - extra, teachers - students + extra
-        parts = [()] if natural == 0 else [(natural,)]
+        parts: list[tuple[int, ...]] = [()] if natural == 0 else [(natural,)]
         parts += [(p, natural - p) for p in range(1, natural // 2 + 1)]
         for part in parts:
             counts = (1,) * len(part)
