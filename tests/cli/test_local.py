@@ -1,0 +1,106 @@
+"""A landscape without a service: the same bytes, and clear words when something dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from relu_landscape.errors import ConfigurationError, JobFailed, NotFound, NumericalError
+from relu_landscape.jobs.engine import Engine
+from relu_landscape.jobs.local import call_locally, solve_locally
+from relu_landscape.jobs.run import digest
+from relu_landscape.results import Landscape
+from relu_landscape.specs import LandscapeRequest
+
+
+def _request(**more: Any) -> LandscapeRequest:
+    return LandscapeRequest.model_validate(
+        {"student_width": 2, "teacher_width": 2, "starts": 25} | more
+    )
+
+
+@pytest.mark.parametrize(("workers", "chunk_starts"), [(1, 1), (2, 7), (3, 100)])
+def test_workers_and_chunks_change_nothing(toy: Engine, workers: int, chunk_starts: int) -> None:
+    plain = solve_locally(_request(), workers=1, backend="numpy", engine=toy)
+    other = solve_locally(
+        _request(), workers=workers, backend="numpy", chunk_starts=chunk_starts, engine=toy
+    )
+    assert other.landscape | {"provenance": {}} == plain.landscape | {"provenance": {}}
+    assert other.details == plain.details
+
+
+def test_the_answer_is_the_service_s(toy: Engine) -> None:
+    request = _request(seed=3)
+    solution = solve_locally(request, workers=1, backend="numpy", engine=toy)
+    Landscape.model_validate(solution.landscape)
+    assert solution.landscape["id"] == request.content_id("cpu")
+    assert solution.landscape["request"] == request.canonical()
+    assert solution.landscape["digest"] == digest(solution.landscape)
+    assert len(solution.details["m1"]["weights"][0]) == 25
+    assert multiprocessing.active_children() == []
+
+
+def test_progress_and_findings_are_told(toy: Engine) -> None:
+    told: list[tuple[str, Mapping[str, Any]]] = []
+    solve_locally(
+        _request(), workers=1, backend="numpy", engine=toy,
+        watch=lambda kind, data: told.append((kind, dict(data))),
+    )  # fmt: skip
+    phases = [data["phase"] for kind, data in told if kind == "progress"]
+    assert list(dict.fromkeys(phases)) == ["sample", "classify"]
+    last = [data for kind, data in told if kind == "progress"][-1]
+    assert (last["tasks_done"], last["tasks"], last["fraction"]) == (3, 3, 1.0)
+    assert last["starts_done"] == 25
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "expected", "words"),
+    [
+        ("raise", JobFailed, "sample:0 failed: ZeroDivisionError: the toy divides by zero"),
+        ("refuse", JobFailed, "the toy refuses this chunk"),
+        ("poison", JobFailed, "A process died while the chunk sample:"),
+        ("crash-solve", ValueError, "cannot compose"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_nothing_is_left_running(
+    toy: Engine, misbehaviour: str, expected: type[Exception], words: str
+) -> None:
+    with pytest.raises(expected, match=words):
+        solve_locally(
+            _request(structures=[misbehaviour]), workers=2, backend="numpy", engine=toy
+        )  # fmt: skip
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interrupt_ends_the_processes(toy: Engine) -> None:
+    """The processes leave Ctrl+C to the parent, which stops handing out and waits for them."""
+
+    def interrupt(kind: str, data: Mapping[str, Any]) -> None:
+        if data.get("tasks_done"):
+            for child in multiprocessing.active_children():
+                os.kill(child.pid or 0, signal.SIGINT)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        solve_locally(
+            _request(starts=1000), workers=2, backend="numpy", engine=toy, watch=interrupt
+        )
+    assert multiprocessing.active_children() == []
+
+
+def test_short_calls(toy: Engine) -> None:
+    assert call_locally("add", {"a": 1.0, "b": 2.5}, engine=toy) == {"sum": 3.5}
+    with pytest.raises(NumericalError, match="refuses"):
+        call_locally("refuse", {}, engine=toy)
+    with pytest.raises(NotFound, match="there is: add"):
+        call_locally("subtract", {}, engine=toy)
+
+
+def test_an_engine_that_is_not_there(toy: Engine) -> None:
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        solve_locally(_request(), workers=1, engine=Engine(solve="nowhere:solve"))
