@@ -212,14 +212,18 @@ class Client(_Base):
             structure=structure, branch=branch,
         )))  # fmt: skip
 
-    def continuation(self, **parameters: Any) -> Continuation:
-        """A family along real width, with the points where its stability changes.
+    def continuation(
+        self, structure: str, from_width: float, to_width: float, *, points: int = 50,
+        branch: int | None = None,
+    ) -> Continuation:  # fmt: skip
+        """A family along real teacher width, with the widths where its stability changes.
 
-        The parameters are those of ``GET /v1/families/continuation``.
+        ``points`` widths are sampled between ``from_width`` and ``to_width``.
         """
-        return _continuation(
-            self._driver.run(_flows.document("v1/families/continuation", **parameters))
-        )
+        return _continuation(self._driver.run(_flows.document(
+            "v1/families/continuation", structure=structure, from_width=from_width,
+            to_width=to_width, points=points, branch=branch,
+        )))  # fmt: skip
 
     def service_info(self) -> dict[str, Any]:
         """Versions, backend and limits of the server."""
@@ -317,11 +321,15 @@ class AsyncClient(_Base):
             structure=structure, branch=branch,
         )))  # fmt: skip
 
-    async def continuation(self, **parameters: Any) -> Continuation:
+    async def continuation(
+        self, structure: str, from_width: float, to_width: float, *, points: int = 50,
+        branch: int | None = None,
+    ) -> Continuation:  # fmt: skip
         """See ``Client.continuation``."""
-        return _continuation(
-            await self._driver.run(_flows.document("v1/families/continuation", **parameters))
-        )
+        return _continuation(await self._driver.run(_flows.document(
+            "v1/families/continuation", structure=structure, from_width=from_width,
+            to_width=to_width, points=points, branch=branch,
+        )))  # fmt: skip
 
     async def service_info(self) -> dict[str, Any]:
         """See ``Client.service_info``."""
