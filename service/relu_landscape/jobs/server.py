@@ -1,9 +1,10 @@
 """The embedded store: one real server process per data folder, on a Unix socket.
 
-The server outlives a parent that was killed, so three facts must be decided without a parent:
+The server is a daemon, so that it outlives a parent that was killed, and belongs to no process in
+particular. Three facts must then be decided without a parent:
 
-- *Is it alive?* The child inherits a file descriptor that holds an exclusive ``flock`` on
-  ``server.lock``. The kernel drops that lock when the last holder is gone, however it died.
+- *Is it alive?* The server inherits a file descriptor that holds an exclusive ``flock`` on
+  ``server.lock``. The kernel drops that lock when the server is gone, however it died.
 - *May I start one?* Whoever gets that lock starts the server and hands the lock down to it, so
   there is never a second server on the same files.
 - *May I stop it?* Every process that uses it holds a shared lock on ``users.lock``; the one that
@@ -20,6 +21,8 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -131,7 +134,6 @@ class EmbeddedServer:
     def __init__(self, settings: Settings) -> None:
         self.paths = prepare_folder(settings.data_dir)
         self._binary = find_binary()
-        self._child: subprocess.Popen[bytes] | None = None
         self._users: IO[bytes] | None = None
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="store-keeper", daemon=True)
@@ -153,7 +155,7 @@ class EmbeddedServer:
                 logger.info("adopted the embedded store at %s", self.paths.socket)
             self._await_answer()
         except BaseException:
-            self._users.close()
+            self.close()
             raise
         self._keeper.start()
 
@@ -187,24 +189,34 @@ class EmbeddedServer:
 
     def _start_if_dead(self) -> bool:
         """Start the server if none lives; whether one was started."""
+        with self._dead_lock() as lock:
+            if lock is None:
+                return False
+            self._launch(lock)
+            return True
+
+    @contextmanager
+    def _dead_lock(self) -> Iterator[int | None]:
+        """The lock that a living server holds: its descriptor, or ``None`` while one lives."""
         with self.paths.server_lock.open("ab") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return False
-            if self._child is not None:
-                self._child.wait()  # it is dead: collect it
-            self._child = self._spawn(lock.fileno())
-            return True
+                yield None
+            else:
+                yield lock.fileno()
 
-    def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
+    def _launch(self, lock: int) -> None:
         options = {
             "port": "0",
             "unixsocket": self.socket_path,
             "unixsocketperm": "700",
             "dir": str(self.paths.folder),
             "logfile": str(self.paths.log),
-            "daemonize": "no",
+            "pidfile": str(self.paths.folder / "store.pid"),
+            # A session of its own, too: a Ctrl-C in the terminal is for us, and we stop the
+            # store when our jobs have been given back.
+            "daemonize": "yes",
             # Durable before it is acknowledged: this is what submitting a job promises.
             "appendonly": "yes",
             "appendfsync": "always",
@@ -213,16 +225,18 @@ class EmbeddedServer:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         logger.info("starting the embedded store %s at %s", self._binary, self.paths.socket)
-        return subprocess.Popen(  # noqa: S603 - our own binary, no shell
+        done = subprocess.run(  # noqa: S603 - our own binary, no shell
             [str(self._binary), *arguments],
-            pass_fds=(lock,),
+            pass_fds=(lock,),  # the lock lives as long as the server does
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # A Ctrl-C in the terminal is for us: we stop first and then stop the store.
-            start_new_session=True,
+            capture_output=True,
             umask=0o077,
+            timeout=START_SECONDS,
+            check=False,
         )
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr).decode(errors="replace").strip()
+            raise StoreUnavailable(f"The embedded store {self._binary} does not start: {said}")
 
     def _await_answer(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -235,8 +249,9 @@ class EmbeddedServer:
             except redis.BusyLoadingError:
                 deadline = time.monotonic() + START_SECONDS  # alive, reading its file
             except redis.RedisError:
-                if self._child is not None and self._child.poll() is not None:
-                    break
+                with self._dead_lock() as lock:
+                    if lock is not None:
+                        break
             self._stop.wait(pause)
             pause = min(0.2, pause * 1.5)
         raise StoreUnavailable(
@@ -276,17 +291,10 @@ class EmbeddedServer:
                 client.shutdown(nosave=True)
         except redis.RedisError as error:
             logger.warning("the embedded store did not take the shutdown command: %s", error)
-        if self._child is not None:
-            try:
-                self._child.wait(timeout=START_SECONDS)
-            except subprocess.TimeoutExpired:
-                logger.warning("the embedded store is slow to stop; leaving it to finish")
-            return
-        with self.paths.server_lock.open("ab") as lock:  # adopted: wait until it is gone
-            deadline = time.monotonic() + START_SECONDS
-            while time.monotonic() < deadline:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with self._dead_lock() as lock:
+                if lock is not None:
                     return
-                except BlockingIOError:
-                    time.sleep(0.02)
+            time.sleep(0.01)
+        logger.warning("the embedded store is slow to stop; leaving it to finish")

@@ -1,0 +1,102 @@
+"""A real embedded store for every test here, and a real service with a toy engine."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from relu_landscape.jobs.bench import Bench
+from relu_landscape.jobs.connection import Target
+from relu_landscape.jobs.front import Front
+from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.settings import Settings
+from tests.service.jobs.helpers import TOY
+
+#: Short enough that a test which must see a lease lapse is over soon, long enough that a loaded
+#: machine renews in time.
+LEASE_SECONDS = 2.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder whose socket path is short enough, wherever pytest keeps its own."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        yield Path(name) / "data"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """One embedded store for all tests that do not kill it."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        embedded = EmbeddedServer(Settings.load(data_dir=Path(name) / "data"))
+        embedded.open()
+        yield embedded
+        embedded.close()
+
+
+@pytest.fixture
+def target(server: EmbeddedServer) -> Target:
+    return Target.embedded(server.socket_path)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """A key prefix of its own keeps a test's jobs apart from every other's."""
+    return Settings.load(
+        redis_prefix=f"test-{uuid.uuid4().hex}",
+        lease_seconds=LEASE_SECONDS,
+        waiting_jobs_limit=5,
+    )
+
+
+@pytest_asyncio.fixture
+async def front(target: Target, settings: Settings) -> AsyncIterator[Front]:
+    opened = Front(target, settings)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def make_bench(target: Target) -> Iterator[Callable[[Settings], Bench]]:
+    opened: list[Bench] = []
+
+    def make(settings: Settings) -> Bench:
+        opened.append(Bench(target, settings, patience=5.0, stop=threading.Event()))
+        return opened[-1]
+
+    yield make
+    for bench in opened:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[Settings], Bench], settings: Settings) -> Bench:
+    return make_bench(settings)
+
+
+@pytest.fixture(scope="session")
+def trace() -> Iterator[Path]:
+    """A file to which the toy engine writes every chunk that it computes."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name, pytest.MonkeyPatch.context() as patch:
+        path = Path(name) / "trace"
+        path.touch()
+        patch.setenv("TOY_TRACE", str(path))
+        yield path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def service(trace: Path) -> AsyncIterator[LandscapeService]:
+    """One service with two workers and a toy engine; workers take a second to start."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        settings = Settings.load(
+            data_dir=Path(name) / "data", workers=2, lease_seconds=LEASE_SECONDS
+        )
+        async with LandscapeService.open(settings, engine=TOY) as opened:
+            yield opened

@@ -1,0 +1,77 @@
+"""What several tests of this room need."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from relu_landscape.engine.tasks import SilentMonitor, Task
+from relu_landscape.jobs.bench import Claim
+from relu_landscape.jobs.engine import Engine
+from relu_landscape.jobs.run import seal
+from relu_landscape.specs import LandscapeRequest
+from tests.service.jobs import toy_engine
+
+_TOY = "tests.service.jobs.toy_engine"
+TOY = Engine(solve=f"{_TOY}:solve", run_task=f"{_TOY}:run_task", calls=f"{_TOY}:CALLS")
+
+#: Generous: the machine that runs the tests may be busy with others.
+PATIENCE_SECONDS = 60.0
+
+_seeds = itertools.count(1)
+
+PROVENANCE = {"version": "0", "algorithm": "0", "backend": "numpy", "device": "", "libraries": {}}
+
+
+def request(
+    starts: int = 30, seconds: float = 1.0, misbehave: str | None = None, seed: int | None = None
+) -> LandscapeRequest:
+    """A request of its own for every call; the toy reads ``seconds`` per chunk, 1.0 for none."""
+    return LandscapeRequest(
+        student_width=2,
+        teacher_width=2,
+        starts=starts,
+        seed=next(_seeds) if seed is None else seed,
+        init_scale=seconds,
+        structures=None if misbehave is None else (misbehave,),
+    )
+
+
+def expected_digest(asked: LandscapeRequest, chunk_starts: int | None = None) -> str:
+    """Digest of the result as one thread computes it, without store, pool or coordinator."""
+    canonical = asked.canonical()
+
+    def run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+        for task in tasks:
+            answer = toy_engine.run_task({**canonical, "init_scale": 1.0}, task, backend="numpy")
+            yield task, orjson.loads(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
+
+    answer = toy_engine.solve(
+        canonical, run=run, monitor=SilentMonitor(), chunk_starts=chunk_starts
+    )
+    claim = Claim(asked.content_id("cpu"), "0", canonical, 0.0, 1)
+    digest: str = orjson.loads(seal(claim, answer["landscape"], PROVENANCE))["digest"]
+    return digest
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Poll until ``condition`` holds; fail with ``what`` when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+async def until_async(
+    condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Poll until ``condition`` holds; fail with ``what`` when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
