@@ -19,7 +19,7 @@ smallest eigenvalue of the end (``merge``) repeats the first test with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ class End:
     steps: int
 
 
-def lanes(students: int, teachers: int, *, on_gpu: bool) -> int:
+def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
     """How many paths run side by side."""
     if on_gpu:
         return 16_384
@@ -88,29 +88,11 @@ def safe_distance(curvature: float) -> float:
 
 @dataclass(frozen=True)
 class Path:
-    """A path on its way: its number, gradient tolerance and state (a batch of one).
-
-    ``packed`` and ``unpack`` carry it between processes without changing a bit of it.
-    """
+    """A path on its way: its number, gradient tolerance and state (a batch of one)."""
 
     start: int
     tolerance: float
     state: flows.FlowState
-
-    def packed(self) -> dict[str, Any]:
-        """JSON types and arrays."""
-        state = {name: _host(value)[0] for name, value in vars(self.state).items()}
-        return {"start": self.start, "tolerance": self.tolerance, "state": state}
-
-    @staticmethod
-    def unpack(packed: Mapping[str, Any], *, xp: Any) -> Path:
-        """The path that was packed."""
-        types = {"steps": xp.int64}
-        state = {
-            name: xp.asarray([value], dtype=types.get(name, xp.float64))
-            for name, value in packed["state"].items()
-        }
-        return Path(packed["start"], packed["tolerance"], flows.FlowState(**state))
 
 
 class Descent:
@@ -135,7 +117,7 @@ class Descent:
             xp=xp,
         )
         self._xp = xp
-        self._lanes = lanes(students, teacher.width, on_gpu=on_gpu)
+        self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
         self._check = check
         self._may_be_global = students > teacher.width
 
@@ -162,11 +144,13 @@ class Descent:
         *,
         step_limit: int = STEP_LIMIT,
         hand_back: bool = False,
-    ) -> tuple[list[End], list[Path]]:
-        """Follow paths to their ends; returns the ends, and the paths handed back unfinished.
+        strict: bool = False,
+    ) -> tuple[list[End], list[int]]:
+        """Follow paths to their ends; returns the ends, and the starts handed back unfinished.
 
         With ``hand_back``, when nothing waits any more and the batch is less than a third full,
-        the slowest are given back to be run together with the slowest of others.
+        the slowest are given back to be run again together with the slowest of others. With
+        ``strict`` only the second test of the module credits a polished point.
         """
         ends: list[End] = []
         waiting = list(paths)
@@ -192,16 +176,12 @@ class Descent:
                 ]
             last = not waiting and not running
             if len(ready) >= self._lanes or (ready and last):
-                polished, failed = self._polish(ready)
+                polished, failed = self._polish(ready, strict=strict)
                 ends += polished
                 waiting += failed
                 ready = []
             if hand_back and not ready and len(waiting) + len(running) < self._lanes // 3:
-                slow = [
-                    Path(path.start, path.tolerance, self._take(batch, [row]))
-                    for row, path in enumerate(running)
-                ]
-                return ends, waiting + slow
+                return ends, sorted(path.start for path in [*waiting, *running])
         return ends, []
 
     def _advance(
@@ -260,7 +240,7 @@ class Descent:
                 outcomes[position] = reason
         return leave, outcomes
 
-    def _polish(self, ready: list[Path]) -> tuple[list[End], list[Path]]:
+    def _polish(self, ready: list[Path], *, strict: bool) -> tuple[list[End], list[Path]]:
         """Polish paths together; those whose polish is not believed flow on."""
         xp = self._xp
         state = flows.join([path.state for path in ready], xp=xp)
@@ -281,7 +261,7 @@ class Descent:
             low = work[row] / distance[row] ** 2 if distance[row] > 0 else math.inf
             high = path_gradient[row] ** 2 / work[row] if work[row] > 0 else math.inf
             aligned = high <= ALIGNED * low and distance[row] <= ALIGNED_REACH
-            near = distance[row] <= safe_distance(low)
+            near = not strict and distance[row] <= safe_distance(low)
             if residual[row] <= POLISHED_GRADIENT and (near or aligned):
                 point = polished.W[row : row + 1]
                 ends.append(self._end(path, None, point, float(distance[row]), aligned))

@@ -10,6 +10,11 @@ class Outcome(Enum):
 
     FIXED_POINT = "converged to an isolated fixed point"
     GLOBAL_SET = "reached the set of global minima (zero loss)"
+    NO_POINT = (
+        "came to rest where Newton's method finds no fixed point; "
+        "the flow is on a flat set or at a point where the gradient does not exist"
+    )
+    SADDLE = "rested at a saddle again and again, however often it was pushed off"
     STEP_LIMIT = (
         "did not settle within the step limit; it may be creeping along a nearly flat valley: "
         "a smaller flow_tolerance rarely helps, a different init_scale may"

@@ -305,3 +305,11 @@ def invariants(R: Real, norms: Real, loss: float) -> Real:
     return np.concatenate(
         [[loss], np.sort(norms), np.sort(columns), np.sort(R.sum(axis=0)), np.sort(R, axis=None)]
     )
+
+
+def gram_symmetries(T: Real) -> int:
+    """Order of the group of permutations of teachers that leave their Gram matrix unchanged."""
+    # One student that sees all teachers alike adds nothing to the symmetry.
+    graph = _Coloured(np.zeros((1, T.shape[0]), dtype=np.int64), labels_of(T))
+    approximate = graph.approximate_order()
+    return round(approximate) if approximate < 2**53 else graph.group_order()

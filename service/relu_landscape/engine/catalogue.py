@@ -1,0 +1,107 @@
+"""The list of distinct fixed points while it grows, and who is credited to which.
+
+Groups of ends come in; each distinct one is classified once. Everything here is a function of
+(start, end) pairs in the order of starts, so it does not depend on how the work was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine import classify, sampling
+from relu_landscape.engine.classify import Point
+from relu_landscape.engine.descent import safe_distance
+from relu_landscape.engine.problem import Problem
+
+Real = NDArray[np.float64]
+
+
+@dataclass
+class Entry:
+    """One distinct fixed point: ``label`` names its first finder, ``hits`` the starts credited."""
+
+    label: str
+    point: Point
+    hits: list[int] = field(default_factory=list)
+    found_by: set[str] = field(default_factory=set)
+    structure: str | None = None
+
+
+@dataclass
+class Group:
+    """Ends that are one point: representative of the lowest start, and the members."""
+
+    start: int
+    W: Real
+    invariants: Real
+    members: dict[int, tuple[float, bool]]
+
+
+class Catalogue:
+    """Distinct fixed points, kept in the order in which they were found."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self.entries: list[Entry] = []
+        self.reached_global: set[int] = set()
+        self.failed: dict[int, str] = {}
+        self.left_saddles: set[int] = set()
+
+    def collect(self, answers: Iterable[Mapping[str, Any]]) -> list[Group]:
+        """Groups of several tasks as one list, by lowest start; notes global ends and failures."""
+        loose: list[Mapping[str, Any]] = []
+        for answer in answers:
+            self.reached_global.update(answer["global"])
+            for name, members in answer["failed"].items():
+                self.failed.update(dict.fromkeys(members, name))
+            loose.extend(answer["groups"])
+        groups: list[Group] = []
+        known: list[Real] = []
+        # Groups without members (the other side of a saddle) come after those with.
+        for item in sorted(loose, key=lambda g: (g["start"], not g["members"], g["loss"])):
+            W = np.asarray(item["W"], dtype=np.float64)
+            numbers = sampling.invariants(self._problem, W, float(item["loss"]))
+            place = sampling.nearest_group(known, numbers)
+            if place is None:
+                known.append(numbers)
+                groups.append(Group(int(item["start"]), W, numbers, {}))
+                place = len(groups) - 1
+            pairs = zip(item["moved"], item["aligned"], strict=True)
+            groups[place].members.update(zip(item["members"], pairs, strict=True))
+        return groups
+
+    def add(self, label: str, point: Point, found_by: str) -> Entry:
+        """The entry of this point: an existing one if it is the same up to relabelling."""
+        for entry in self.entries:
+            if classify.same_point(entry.point, point, self._problem.teacher):
+                entry.found_by.add(found_by)
+                return entry
+        entry = Entry(label, point, found_by={found_by})
+        self.entries.append(entry)
+        return entry
+
+    def credit(self, group: Group, entry: Entry) -> tuple[list[int], list[int]]:
+        """Credit the members of a group; returns (starts in doubt, starts resting at a saddle).
+
+        A member belongs to a minimum if its last stretch was followed to the end (``aligned``) or
+        began inside the ball in which the flow goes there (``descent.safe_distance``).
+        """
+        point = entry.point
+        if point.index(self._problem.dimension) > 0:
+            return [], sorted(group.members)
+        smallest = float(point.plane[0])
+        if self._problem.has_perpendicular:
+            smallest = min(smallest, float(point.perpendicular[0]))
+        radius = safe_distance(smallest)
+        doubtful = []
+        for start, (moved, aligned) in sorted(group.members.items()):
+            if aligned or moved + point.moved <= radius:
+                entry.hits.append(start)
+            else:
+                doubtful.append(start)
+        return doubtful, []

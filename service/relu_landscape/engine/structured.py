@@ -1,0 +1,58 @@
+"""The structured side of a landscape: symmetric families, as tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from relu_landscape.engine.families.points import embed
+from relu_landscape.engine.families.search import search
+from relu_landscape.engine.families.structures import default_structures, parse
+from relu_landscape.engine.problem import Problem
+from relu_landscape.errors import InputError
+
+
+def names(problem: Problem) -> tuple[list[str], str]:
+    """Structures to search, and a sentence that says what that covers and what not."""
+    if not problem.structured:
+        return [], "The structured search was switched off: only what random starts reach is here."
+    if not problem.teacher.is_orthonormal:
+        return [], (
+            "The structured search needs an orthonormal teacher: "
+            "only what random starts reach is here."
+        )
+    K, M = problem.students, problem.teachers
+    if problem.structures is not None:
+        chosen = [parse(name, student_width=K, teacher_width=M).name for name in problem.structures]
+        return sorted(set(chosen)), "Only the structures named in the request were searched."
+    default = [structure.name for structure in default_structures(K, M)]
+    return default, (
+        "Searched: teachers in one block, in two, and in one unit with two blocks, "
+        "with the students that fit (documented under families). "
+        "Points of other symmetry can exist; random starts may find them."
+    )
+
+
+def search_structure(problem: Problem, name: str) -> dict[str, Any]:
+    """Minima of one structure, and with ``saddles`` its points of index 1 and 2, embedded."""
+    structure = parse(name)
+    if (structure.student_width, structure.teacher_width) != (problem.students, problem.teachers):
+        raise InputError(
+            f"The structure {name!r} has {structure.student_width} students and "
+            f"{structure.teacher_width} teachers; asked for are {problem.students} and "
+            f"{problem.teachers}."
+        )
+    found = search(structure)
+    points = [
+        {"structure": structure.name, "loss": item.loss, "index": item.index,
+         "W": embed(item.point)}
+        for item in found.points
+        if item.is_minimum or (problem.saddles and item.index + item.perpendicular_index > 0)
+    ]  # fmt: skip
+    return {"summary": found.summary(), "points": points}
+
+
+def distinct(answers: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Points of all structures in a canonical order: by loss, then by structure."""
+    points = [item for answer in answers for item in answer["points"]]
+    return sorted(points, key=lambda item: (item["loss"], item["structure"]))
