@@ -70,6 +70,7 @@ class Claims:
     radius: float
     attribution_radius: float
     lipschitz: float
+    gradient_norm: float
     smallest_eigenvalue_plane: float
     smallest_eigenvalue_perpendicular: float
     loss: dict[str, str]
@@ -133,6 +134,7 @@ def derive(evidence: Evidence, plane: Spectrum, perpendicular: Spectrum) -> Clai
         radius=float(radius),
         attribution_radius=attribution,
         lipschitz=above(bound),
+        gradient_norm=above(evidence.gradient),
         smallest_eigenvalue_plane=below(arb(plane.lowest) - shift),
         smallest_eigenvalue_perpendicular=below(arb(perpendicular.lowest) - shift),
         loss=interval,
@@ -192,6 +194,8 @@ def examine(evidence: Evidence, claims: Claims) -> str | None:
         return "the critical point is not proven to be the only one in the attribution radius."
     if not arb(claims.lipschitz) >= bound:
         return "the stated Lipschitz bound of the Hessian is too small."
+    if not evidence.gradient <= arb(claims.gradient_norm):
+        return "the stated gradient norm is too small."
     if not (
         arb(claims.smallest_eigenvalue_plane) <= arb(plane.lowest) - shift
         and arb(claims.smallest_eigenvalue_perpendicular) <= arb(perpendicular.lowest) - shift

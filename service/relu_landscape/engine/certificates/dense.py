@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from flint import arb
 
-from relu_landscape.engine.certificates.balls import Doubles, above, norm, precision
+from relu_landscape.engine.certificates.balls import Doubles, norm, precision
 from relu_landscape.engine.certificates.claims import (
     Claims,
     Evidence,
@@ -111,7 +111,7 @@ def certify(
         outcome = _prove(point)
         if isinstance(outcome, str):
             return refused(method, outcome)
-        return certified(method, outcome, above(point.evidence.gradient))
+        return certified(method, outcome)
 
 
 def _checked(W: Doubles, teacher_width: int) -> Doubles:
@@ -224,6 +224,8 @@ def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> str |
     weights = _checked(raw, teacher_width)
     if certificate.get("student_width") != len(weights):
         return "the number of rows of the weights is not the student width."
+    if certificate.get("bits") != BITS:
+        return f"dense certificates are made with {BITS} bits."
     if not weights.any(axis=1).all():
         return "a student unit is zero."
     with precision(BITS):

@@ -17,6 +17,8 @@ from relu_landscape.errors import InputError
 #: Names the meaning of the fields; raised when an old verifier would misread a new certificate.
 FORMAT = "relu-landscape certificate 1"
 
+WHO = ("student", "teacher")
+
 #: Integers up to here are exact in every JSON reader.
 LARGEST_EXACT = 2**53
 
@@ -53,7 +55,7 @@ def _shell(method: Mapping[str, Any], verdict: str, reason: str | None) -> dict[
     return {"format": FORMAT, **method, "verdict": verdict, "reason": reason}
 
 
-def certified(method: Mapping[str, Any], claims: Claims, gradient_norm: float) -> dict[str, Any]:
+def certified(method: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
     """The certificate of proven claims; ``method`` holds method, mode, bits, widths and point."""
     statement = _statement(claims, method["student_width"], method["teacher_width"])
     return {
@@ -69,7 +71,7 @@ def certified(method: Mapping[str, Any], claims: Claims, gradient_norm: float) -
         "spurious": claims.spurious,
         "spurious_rule": SPURIOUS_RULE,
         "lipschitz": claims.lipschitz,
-        "gradient_norm": gradient_norm,
+        "gradient_norm": claims.gradient_norm,
         "stored_point": {
             "plane": _spectrum(claims.plane),
             "perpendicular": _spectrum(claims.perpendicular),
@@ -180,12 +182,13 @@ def read_claims(certificate: Mapping[str, Any]) -> Claims:
         radius=number("radius"),
         attribution_radius=number("attribution_radius"),
         lipschitz=number("lipschitz"),
+        gradient_norm=number("gradient_norm"),
         smallest_eigenvalue_plane=number("smallest_eigenvalue_plane"),
         smallest_eigenvalue_perpendicular=number("smallest_eigenvalue_perpendicular"),
         loss={end: read_decimal(loss.get(end), f"loss.{end}") for end in ("lower", "upper")},
         spurious=spurious,
     )
-    widths = (certificate["student_width"], certificate["teacher_width"])
+    widths = [read_count(certificate.get(f"{who}_width"), f"{who}_width") for who in WHO]
     if certificate.get("statement") != _statement(claims, *widths):
         raise InputError("the statement in words does not say what the numbers say.")
     return claims

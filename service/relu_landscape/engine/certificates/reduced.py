@@ -15,7 +15,6 @@ from typing import Any
 from flint import arb, arb_mat
 
 from relu_landscape.engine.certificates.balls import (
-    above,
     digits,
     exact_number,
     norm,
@@ -136,7 +135,7 @@ def certify_reduced(
         outcome = _prove(point)
         if isinstance(outcome, str):
             return refused(method, outcome)
-        return certified(method, outcome, above(point.evidence.gradient))
+        return certified(method, outcome)
 
 
 def _structure(

@@ -69,11 +69,10 @@ def normalised(structure: Structure, x: list[list[arb]], y: list[arb]) -> Blocks
 def split(point: Blocks, parts: Mapping[int, Sequence[int]]) -> Blocks:
     """The same point with teacher block t cut into blocks of sizes ``parts[t]``."""
     teachers, origin = [], []
-    for t, p in enumerate(point.structure.teachers):
-        pieces: Sequence[int] = parts.get(t, (p,))
-        for part in pieces:
+    for parent, p in enumerate(point.structure.teachers):
+        for part in parts.get(parent, (p,)):
             teachers.append(part)
-            origin.append(t)
+            origin.append(parent)
     students: list[int | None] = []
     x: list[list[arb]] = []
     y: list[arb] = []
@@ -84,7 +83,7 @@ def split(point: Blocks, parts: Mapping[int, Sequence[int]]) -> Blocks:
             x.append(common)
             y.append(arb(0))
             continue
-        for a in (a for a, parent in enumerate(origin) if parent == t):
+        for a in (a for a, block in enumerate(origin) if block == t):
             row = list(common)
             row[a] = row[a] + point.y[s] / arb(teachers[a]).sqrt()
             students.append(a)
