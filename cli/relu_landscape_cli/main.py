@@ -9,6 +9,11 @@ from typing import Annotated, Any
 import typer
 
 import relu_landscape
+from relu_landscape_cli.doctor import doctor
+from relu_landscape_cli.families import families
+from relu_landscape_cli.looking import export, show, watch
+from relu_landscape_cli.solve import solve
+from relu_landscape_cli.verifying import verify
 
 app = typer.Typer(
     name="relu-landscape",
@@ -65,6 +70,10 @@ def serve(
         typer.echo(str(error), err=True)
         raise typer.Exit(EXIT_CONFIGURATION) from error
     raise typer.Exit(run(settings))
+
+
+for command in (solve, families, watch, show, export, verify, doctor):
+    app.command()(command)
 
 
 def main() -> None:

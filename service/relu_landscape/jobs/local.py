@@ -20,7 +20,7 @@ import orjson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM, __version__
-from relu_landscape.engine.tasks import Task
+from relu_landscape.engine import Task
 from relu_landscape.errors import JobFailed, NotFound
 from relu_landscape.jobs.backend import Backend, choose_backend
 from relu_landscape.jobs.engine import DEFAULT_ENGINE, Engine, load

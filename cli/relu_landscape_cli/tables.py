@@ -1,0 +1,230 @@
+"""What a person sees: tables on standard output, bars on standard error."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relu_landscape_cli.doctor import Finding
+    from relu_landscape_client import FixedPoint, Landscape, Status
+
+#: Wide enough for a landscape's table where there is no terminal that says otherwise.
+_WIDTH_WITHOUT_TERMINAL = 120
+
+
+def console(*, is_error: bool = False) -> Console:
+    """A console on standard output or error, as they are now (tests replace them)."""
+    # Without markup: [gpu] in a sentence is a word, not a style.
+    made = Console(stderr=is_error, highlight=False, markup=False)
+    if not made.is_terminal:
+        made.width = _WIDTH_WITHOUT_TERMINAL
+    return made
+
+
+def print_json(document: Any) -> None:
+    """One strict JSON document on standard output (NaN as null)."""
+    from relu_landscape_client._decode import dump
+
+    typer.echo(dump(document))
+
+
+def number(value: float | None, digits: int = 6) -> str:
+    """A number as wide as it needs to be; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}g}"
+
+
+def share(point: FixedPoint) -> str:
+    """The attraction probability with its interval, in percent."""
+    if point.attraction is None or math.isnan(point.probability):
+        return "–"
+    low, high = point.attraction.interval_95
+    return f"{100 * point.probability:.2f} ({100 * low:.2f}–{100 * high:.2f})"
+
+
+def landscape_table(landscape: Landscape) -> Table:
+    """A row per fixed point."""
+    table = Table(
+        title=f"{landscape.student_width} students, {landscape.teacher_width} teachers: "
+        f"{len(landscape.minima)} minima, {len(landscape.saddles)} saddles",
+        caption=_caption(landscape),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for heading in ("key", "kind"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("loss", "% of starts (95%)", "index", "smallest eigenvalue"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("structure", "proof"):
+        table.add_column(heading)
+    for point in landscape.fixed_points:
+        table.add_row(
+            point.key, point.kind.replace("_", " "), number(point.loss, 12), share(point),
+            str(point.stability.index), number(point.stability.min_eigenvalue),
+            point.structure.name, "yes" if point.is_certified else "",
+        )  # fmt: skip
+    return table
+
+
+def _caption(landscape: Landscape) -> str:
+    starts = landscape.starts
+    words = [f"{starts.get('converged', '?')} of {starts.get('asked', '?')} starts converged"]
+    if landscape.unseen_mass is not None:
+        bound = landscape.unseen_mass.get("upper_bound_95")
+        if bound is not None:
+            words.append(f"the next one ends elsewhere with at most {100 * bound:.2g}% (95%)")
+    return f"{'; '.join(words)}\nid {landscape.id}"
+
+
+def point_tables(point: FixedPoint) -> list[Table]:
+    """One fixed point: its facts, its overlaps and its spectrum."""
+    facts = Table(title=repr(point), show_header=False, title_justify="left")
+    stability = point.stability
+    for name, value in (
+        ("loss", number(point.loss, 17)),
+        ("isotropy", point.structure.isotropy),
+        ("relabelled copies", point.structure.orbit_size),
+        ("anti-aligned students", point.structure.anti_aligned),
+        ("attractive", "yes" if stability.attractive else "no"),
+        ("index, nullity", f"{stability.index}, {stability.nullity}"),
+        ("gradient norm", number(stability.gradient_norm)),
+        ("% of starts (95%)", share(point)),
+        ("proof", (point.certificate or {}).get("verdict", "none")),
+    ):
+        facts.add_row(name, "–" if value is None else str(value))
+    spectrum = Table("eigenvalue", "multiplicity", "space", title="spectrum", title_justify="left")
+    lines = point.spectrum
+    for value, count, space in zip(
+        lines.eigenvalues.tolist(), lines.multiplicities, lines.spaces, strict=True
+    ):
+        spectrum.add_row(number(value, 12), str(count), space)
+    return [facts, *(_matrix(name, getattr(point, name)) for name in ("R", "Q")), spectrum]
+
+
+def _matrix(name: str, matrix: Any) -> Table:
+    table = Table(title=name, show_header=False, title_justify="left")
+    for row in matrix.tolist() if matrix.ndim == 2 else ():
+        table.add_row(*(f"{entry: .4f}" for entry in row))
+    return table
+
+
+def status_table(statuses: list[Status]) -> Table:
+    """A row per landscape of a server."""
+    table = Table("id", "students", "teachers", "starts", "state", "created", "error")
+    for each in statuses:
+        request: Mapping[str, Any] = each.request
+        table.add_row(
+            each.id, *(str(request.get(name, "–")) for name in
+                       ("student_width", "teacher_width", "starts")),
+            each.state, each.created_at or "–", each.error or "",
+        )  # fmt: skip
+    return table
+
+
+@contextmanager
+def bar(*, is_quiet: bool) -> Iterator[Callable[[Status], None] | None]:
+    """A watcher for ``Status`` that draws one bar per phase on standard error."""
+    screen = console(is_error=True)
+    if is_quiet or not screen.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[words]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=screen) as progress:
+        shown: dict[str, TaskID] = {}
+
+        def watch(status: Status) -> None:
+            now = status.progress
+            phase = now.phase or status.state
+            if phase not in shown:
+                shown[phase] = progress.add_task(phase, total=None, words="")
+            words = f"{len(status.findings)} fixed points" if status.findings else ""
+            if now.seconds_left is not None:
+                words += f"  {now.seconds_left:.0f} s left"
+            progress.update(
+                shown[phase], completed=now.tasks_done, total=now.tasks or None, words=words
+            )
+
+        yield watch
+
+
+def status_document(status: Status) -> dict[str, Any]:
+    """A status as JSON."""
+    return asdict(status)
+
+
+def print_status_line(status: Status) -> None:
+    """A status as one line of JSON, at once: somebody reads along."""
+    print_json(status_document(status))
+    sys.stdout.flush()
+
+
+def verdict_table(verdicts: list[dict[str, Any]]) -> Table:
+    """A row per certificate."""
+    table = Table("key", "holds", "reason")
+    for each in verdicts:
+        table.add_row(
+            str(each.get("key", "")), "yes" if each["holds"] else "NO", str(each.get("reason", ""))
+        )
+    return table
+
+
+def doctor_table(findings: list[Finding]) -> Table:
+    """A row per thing that was looked at."""
+    table = Table("", "", "found", "what to do")
+    for each in findings:
+        table.add_row(each.verdict, each.name, each.says, each.remedy)
+    return table
+
+
+def family_tables(document: Mapping[str, Any]) -> list[Table]:
+    """A family at one width: its facts and its spectrum."""
+    facts = Table(show_header=False)
+    for name, value in document.items():
+        if isinstance(value, float):
+            facts.add_row(name, number(value, 15))
+        elif isinstance(value, str | int | bool) or value is None:
+            facts.add_row(name, "–" if value is None else str(value))
+    spectrum = Table("eigenvalue", "multiplicity", "space", "component", title="spectrum")
+    for line in document.get("spectrum") or ():
+        spectrum.add_row(
+            number(line.get("eigenvalue"), 12), str(line.get("multiplicity", "–")),
+            str(line.get("space", "")), str(line.get("component", "")),
+        )  # fmt: skip
+    return [facts, spectrum]
+
+
+def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
+    """A family along width: its points, and where its stability changes."""
+    found = []
+    for title, rows in document.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
+            headings = [name for name, value in rows[0].items() if not isinstance(value, dict)]
+            table = Table(*headings, title=title.replace("_", " "), title_justify="left")
+            for each in rows:
+                table.add_row(*(_cell(each.get(name)) for name in headings))
+            found.append(table)
+    return found
+
+
+def _cell(value: Any) -> str:
+    return number(value, 12) if isinstance(value, float) or value is None else str(value)
