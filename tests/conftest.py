@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
 
 from tests.house.gates import reason_to_skip
 
@@ -16,10 +15,6 @@ from tests.house.gates import reason_to_skip
 # and eight of its threads on two cores are slower than one.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
-
-# The engine's annotations, array shapes included, are checked at every call in the tests and
-# nowhere else. Before a test imports the engine, for the hook works on import.
-install_import_hook("relu_landscape.engine", "beartype.beartype")
 
 #: What a person may set to choose tests; everything else with our prefix is a setting of a
 #: service, and one that happens to be set in the shell must not reach a test.
