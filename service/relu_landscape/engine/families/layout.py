@@ -46,11 +46,11 @@ class Layout:
     q: Array  # (n,) student block sizes
     own: tuple[int | None, ...]  # (n,) teacher block of a natural student block
     natural: Integers  # (c,) student blocks that are natural
-    paired: Flags  # (n,) whether the block is the first natural one on its teacher block
+    paired: Flags  # (n,) whether the block is the first one listed with its teacher block
     scale: Array  # (m,) orthonormal coordinate = scale * unknown
     norm_form: Array  # (n, m) diagonals of E_s: |w_s|^2 = sum_k E_sk z_k^2
     is_natural: Flags  # (n,)
-    has_pair: Flags  # (B,) whether any natural student block is on it
+    has_pair: Flags  # (B,) whether any student block is listed with it
     base_sums: Array  # (B,) S_t at the base
     base_x: Array  # (m,) base value of x; y has the sign itself
     sums: Array  # (B, m) gradient of S_t = sum_s q_s x_{s,t} - sqrt(p_t)
@@ -64,7 +64,7 @@ class Layout:
     lines: Array  # (E, m) gamma = line . z
     constant: Array  # (P + E,) gamma0 = constant + sign_factor * sign_i (* sign_j)
     sign_factor: Array  # (P + E,)
-    same: Integers  # (c',) pairs: own teacher with the same label, for paired blocks
+    matches: tuple[tuple[int, int, int], ...]  # paired block, its teacher block, their pair class
     pairs: dict[tuple[Any, ...], int]  # ("ss"|"st", s, s' or t, relation) -> pair
 
     @property
@@ -119,8 +119,13 @@ def layout(structure: Structure) -> Layout:
     table = _Table()
     _student_pairs(table, p, q, own, natural)
     _teacher_pairs(table, p, q, own, natural)
-    paired = np.array([t is not None and t not in own[:s] for s, t in enumerate(own)])
-    same = [table.pairs["st", s, own[s], "same"] for s in natural if paired[s]]
+    listed = [block.listed_with for block in students]
+    paired = np.array([t is not None and t not in listed[:s] for s, t in enumerate(listed)])
+    matches = tuple(
+        (s, t, table.pairs["st", s, t, "apart" if own[s] is None else "same"])
+        for s, t in enumerate(listed)
+        if t is not None and paired[s]
+    )
     scale, norm_form, base_x, sums = _coordinates(p, q, own)
     first, second = (np.array(side, dtype=np.intp) for side in (table.first, table.second))
     P = len(second)
@@ -133,7 +138,7 @@ def layout(structure: Structure) -> Layout:
         natural=np.array(natural, dtype=np.intp),
         paired=paired,
         is_natural=np.array([t is not None for t in own]),
-        has_pair=np.array([t in own for t in range(len(p))]),
+        has_pair=np.array([t in listed for t in range(len(p))]),
         scale=scale,
         norm_form=norm_form,
         base_x=base_x,
@@ -150,7 +155,7 @@ def layout(structure: Structure) -> Layout:
         lines=np.array(table.lines).reshape(len(table.lines), m),
         constant=np.array(table.constant),
         sign_factor=np.array(table.sign_factor),
-        same=np.array(same, dtype=np.intp),
+        matches=matches,
         pairs=table.pairs,
     )
 

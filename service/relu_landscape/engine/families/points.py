@@ -58,6 +58,18 @@ def from_values(table: Layout, z: Array, *, lead: Array | None = None) -> Point:
     return Point(table.structure, tuple(int(sign) for sign in signs), z - base)
 
 
+def rebased(table: Layout, deviations: Array, signs: Array) -> Point:
+    """The point with deviations (m,) from the base of ``signs`` (c,), stored from its own base.
+
+    Nothing is rounded unless a ``y`` has changed its sign on the way.
+    """
+    point = Point(table.structure, tuple(int(sign) for sign in signs), deviations)
+    y = values(table, point)[len(deviations) - len(signs) :]
+    if np.all((y < 0) == (signs < 0)):
+        return point
+    return from_values(table, values(table, point))
+
+
 def embed(point: Point) -> Array:
     """The weights W (K, M) of a point: students and teachers in the structure's order of blocks.
 

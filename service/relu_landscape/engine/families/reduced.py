@@ -128,14 +128,12 @@ def _own_angles(
     They are of order K^(-1/2) and occur p times: 1 - c^2 would lose half of their digits.
     """
     blocks = len(table.p)
-    for (kind, s, t, relation), pair in table.pairs.items():
-        if kind != "st" or relation != "same" or not table.paired[s]:
-            continue
-        row = z[:, s * blocks : (s + 1) * blocks]
-        off = gamma[:, table.pairs["st", s, t, "off"]]
-        others = np.delete(row, t, axis=1)
+    for s, t, pair in table.matches:
+        others = np.delete(z[:, s * blocks : (s + 1) * blocks], t, axis=1)
         across = np.sum(others * others, axis=1)
-        sine[:, pair] = np.sqrt(across + (table.p[t] - 1) * off**2) / norm[:, s]
+        if table.is_natural[s]:
+            across += (table.p[t] - 1) * gamma[:, table.pairs["st", s, t, "off"]] ** 2
+        sine[:, pair] = np.sqrt(across) / norm[:, s]
         cosine[:, pair] = gamma[:, pair] / norm[:, s]
 
 
@@ -165,12 +163,10 @@ def _loss(table: Layout, deviations: Array, pairs: Pairs) -> Array:
     P = len(table.forms)
     terms = table.weight * _pair_function(pairs.cosine, pairs.sine) * pairs.norm[:, table.first]
     terms[:, :P] *= pairs.norm[:, table.second]
-    if len(table.same):
-        owners = table.first[table.same]
-        defect = _own_defect(pairs.cosine[:, table.same], pairs.sine[:, table.same])
-        excess = pairs.excess[:, owners]
-        terms[:, table.same] = table.q[owners] * (
-            H_ONE / 2 * excess**2 + pairs.norm[:, owners] * defect
+    for s, _, pair in table.matches:
+        defect = _own_defect(pairs.cosine[:, pair], pairs.sine[:, pair])
+        terms[:, pair] = table.q[s] * (
+            H_ONE / 2 * pairs.excess[:, s] ** 2 + pairs.norm[:, s] * defect
         )
     alone = ~table.paired
     free = table.p.sum() - table.q[~alone].sum()  # teachers without a paired student

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from relu_landscape.engine.families.layout import Array, Layout, layout
-from relu_landscape.engine.families.points import Point, from_values, values
+from relu_landscape.engine.families.points import Point, from_values, rebased, values
 from relu_landscape.engine.families.reduced import evaluate, pair_table
 from relu_landscape.engine.families.solver import converge, refine
 from relu_landscape.engine.families.spectrum import components, count_below, smallest
@@ -341,10 +341,12 @@ def _rebase(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Arra
     """The same points with the base of the sign that y has now; positive on blocks of two."""
     points = []
     for row, sign in zip(deviations, signs, strict=True):
-        z = values(table, Point(table.structure, tuple(map(int, sign)), row))
-        for s in table.natural[table.q[table.natural] == 2]:
-            z[table.y(s)] = abs(z[table.y(s)])
-        points.append(from_values(table, z))
+        point = rebased(table, row, sign)
+        z = values(table, point)
+        flipped = [s for s in table.natural[table.q[table.natural] == 2] if z[table.y(s)] < 0]
+        for s in flipped:
+            z[table.y(s)] *= -1
+        points.append(from_values(table, z) if flipped else point)
     return (
         np.array([point.deviations for point in points]),
         np.array([point.signs for point in points], dtype=np.float64).reshape(len(points), -1),

@@ -26,6 +26,8 @@ DIAGONAL_SHARE = 1e-3
 FIRST_DAMPING, EASE, TIGHTEN = 1e-2, 0.3, 4.0
 #: Starts that need more trial points than this are given up (a converged one needs 10 to 60).
 MOST_TRIALS = 150
+#: Newton steps of ``refine``: quadratic convergence needs 3 to 5.
+MOST_STEPS = 8
 #: Damping beyond this means steps below rounding: the start is stuck at a non-critical point.
 MOST_DAMPING = 1e8
 
@@ -131,19 +133,19 @@ def _steps(state: _State) -> Array:
 
 
 def refine(
-    table: Layout, deviations: Array, signs: Array, *, trials: int = 8
+    table: Layout, deviations: Array, signs: Array, *, stop: float = 0.0
 ) -> tuple[Array, Array]:
     """Newton steps as long as they lower the gradient: deviations (S, m) and gradient norms (S,).
 
-    Unlike ``converge`` it goes on below the tolerance, to where rounding stops it. Points that do
-    not get better stay where they are; judge by the norms.
+    Goes on to where rounding stops it, or to a gradient norm of ``stop``. Points that do not get
+    better stay where they are; judge by the norms.
     """
     best = deviations.copy()
     here = evaluate(table, best, signs)
     gradient, hessian = here.gradient, here.hessian
     norms = np.linalg.norm(gradient, axis=1)
-    running = np.isfinite(norms) & _finite(here)
-    for _ in range(trials):
+    running = np.isfinite(norms) & _finite(here) & (norms > stop)
+    for _ in range(MOST_STEPS):
         index = np.flatnonzero(running)
         if not len(index):
             break
@@ -157,7 +159,14 @@ def refine(
         gradient[kept], hessian[kept] = there.gradient[better], there.hessian[better]
         norms[kept] = size[better]
         running[index[~better]] = False
+        running &= norms > stop
     return best, norms
+
+
+def newton_step(table: Layout, deviations: Array, signs: Array) -> Array:
+    """The deviations after one Newton step, whatever it does to the gradient: (S, m)."""
+    here = evaluate(table, deviations, signs)
+    return deviations - _solve(here.hessian, here.gradient) / table.scale
 
 
 def _solve(H: Array, g: Array) -> Array:
