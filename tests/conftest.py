@@ -49,9 +49,7 @@ def validation_row(
 
 
 @pytest.fixture(autouse=True)
-def _peak_memory(
-    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
-) -> Iterator[None]:
+def _peak_memory(request: pytest.FixtureRequest) -> Iterator[None]:
     """Peak resident memory of this process during an acceptance test, for docs/validation.md."""
     watch = Path("/proc/self/clear_refs")
     if request.node.get_closest_marker("acceptance") is None or not watch.exists():
@@ -61,4 +59,4 @@ def _peak_memory(
     yield
     status = Path("/proc/self/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    record_property("peak_mib", round(int(peak.split()[1]) / 1024))
+    request.node.user_properties.append(("peak_mib", round(int(peak.split()[1]) / 1024)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -60,7 +61,7 @@ SUITE = {
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suite")
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\n")
     for name, source in SUITE.items():
         path = folder / "tests" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +123,8 @@ def test_integration_accepts_a_run_without_such_skips(report: Path, tmp_path: Pa
 
 
 def test_an_acceptance_test_reports_its_rows_and_its_memory(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    acceptance\n")
+    # Our own settings, reports and warnings included.
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "conftest.py").write_text(
         "from tests.conftest import _peak_memory, pytest_collection_modifyitems, validation_row\n"
     )
@@ -134,7 +136,7 @@ def test_an_acceptance_test_reports_its_rows_and_its_memory(tmp_path: Path) -> N
         "    validation_row('loss', 0.5, 0.25)\n"
     )
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--junitxml=report.xml"],
+        [sys.executable, "-m", "pytest", "-q", "--junitxml=report.xml", "test_case.py"],
         cwd=tmp_path, check=True, capture_output=True,
         env={"RELU_LANDSCAPE_ACCEPTANCE": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
