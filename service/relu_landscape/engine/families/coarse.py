@@ -71,7 +71,8 @@ def coarsest(point: Point, tolerance: float = SYMMETRIC) -> Point:
     unknowns are averages; polish them (``solver.refine``) where the last digits matter.
 
     Canonical order: blocks by size, number of student blocks and entries; student-only units beside
-    the single teachers they overlap most with; ``y > 0`` on blocks of two.
+    the single teachers they overlap most with; students on blocks of two teachers overlap more
+    with their own than with the other (in absolute value).
     """
     form = _form(point)
     merged = _merge_any(form, tolerance)
@@ -84,11 +85,18 @@ def coarsest(point: Point, tolerance: float = SYMMETRIC) -> Point:
 
 
 def _is_tidy(form: _Form) -> bool:
-    """Nothing that the canonical order could change: no equal blocks, units or negative pairs."""
+    """Nothing that the canonical order could change: no equal blocks or units, labels as wanted."""
     kinds = [(p, len(form.on(t))) for t, p in enumerate(form.p)]
-    pairs = [s for s in range(len(form.students)) if form.size(s) == 2 and form.students[s].y < 0]
+    turned = any(student is not _own_way(form, student) for student in form.students)
     distinct = len(set(kinds)) == len(kinds) and all(count <= 1 for _, count in kinds)
-    return distinct and len(form.units) <= 1 and not pairs
+    return distinct and len(form.units) <= 1 and not turned
+
+
+def _own_way(form: _Form, student: _Student) -> _Student:
+    """With the labels on a block of two such that |same| >= |other|: y has the mean's sign."""
+    if student.own is None or form.p[student.own] != 2 or student.y * student.row[student.own] >= 0:
+        return student
+    return replace(student, y=-student.y)
 
 
 def _form(point: Point) -> _Form:
@@ -204,12 +212,9 @@ def _arranged(form: _Form) -> Point:
         tuple(form.p[t] for t in order), tuple(len(beside[t]) for t in order), len(extra)
     )
     table = layout(structure)
-    chosen = [form.students[s] for s in students + extra]
+    chosen = [_own_way(form, form.students[s]) for s in students + extra]
     x = np.array([student.row[order] for student in chosen]) * np.sqrt(table.p)
-    y = []
-    for s, student in zip(students + extra, chosen, strict=True):
-        if student.own is not None:
-            y.append(abs(student.y) if form.size(s) == 2 else student.y)
+    y = [student.y for student in chosen if student.own is not None]
     return from_values(table, np.concatenate([x.ravel(), np.array(y)]))
 
 

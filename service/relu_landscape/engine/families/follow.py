@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from relu_landscape.engine.families.layout import Array, layout
-from relu_landscape.engine.families.points import Point, rebased
+from relu_landscape.engine.families.points import Point, rebased, stacked
 from relu_landscape.engine.families.solver import gradient_tolerance, newton_step, refine
 from relu_landscape.engine.families.structures import Structure
 
@@ -25,6 +26,8 @@ LARGEST_STEP = float(np.log(4.0))
 #: otherwise it is halved, and the branch given up below ``SMALLEST_STEP``.
 LARGEST_CORRECTION = 0.25
 SMALLEST_STEP = 1e-7
+#: The same where only the far end matters: branches that end on the way are given up earlier.
+SHORT_STEP = 1e-2
 #: Corrections below this (Frobenius norm of the weights) are rounding at any width, never a jump.
 ROUNDING = 1e-6
 #: Step for the tangent: its square (the error) and rounding over it are both below 1e-7.
@@ -32,6 +35,12 @@ TANGENT_STEP = 1e-4
 #: Powers of the size beyond this do not occur; such a coordinate is passing through zero and is
 #: extrapolated linearly instead.
 LARGEST_POWER = 3.0
+
+
+class Sizes(Protocol):
+    """Block sizes along a path; its parameter counts in logarithms of a size or width."""
+
+    def sizes(self, parameter: float) -> tuple[float, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ def follow(points: list[Point], target: Structure) -> list[Point | None]:
         alive = [i for i, point in enumerate(found) if point is not None]
         living = [point for point in found if point is not None]
         for i, point, moved in zip(alive, living, step(living, path, start, end), strict=True):
-            found[i] = moved or walk(point, path, start, end)[0]
+            found[i] = moved or walk(point, path, start, end, smallest=SHORT_STEP)[0]
     return _polished(found, target)
 
 
@@ -82,40 +91,40 @@ def _polished(found: list[Point | None], structure: Structure) -> list[Point | N
     if alive:
         living = [point for point in found if point is not None]
         table = layout(structure)
-        signs = np.array([point.signs for point in living], dtype=np.float64)
-        signs = signs.reshape(len(living), -1)
-        best, _ = refine(table, np.array([point.deviations for point in living]), signs)
+        deviations, signs = stacked(living)
+        best, _ = refine(table, deviations, signs)
         for i, row, sign in zip(alive, best, signs, strict=True):
             found[i] = rebased(table, row, sign)
     return found
 
 
-def walk(point: Point, path: Path, start: float, end: float) -> tuple[Point | None, float]:
-    """One branch from ``start`` to ``end`` in steps as small as needed.
+def walk(
+    point: Point, path: Sizes, start: float, end: float, *, smallest: float = SMALLEST_STEP
+) -> tuple[Point | None, float]:
+    """One branch from ``start`` to ``end``, up or down, in steps as small as needed.
 
-    Returns the point at ``end`` and ``end``, or ``None`` and the last parameter that was reached.
+    Returns the point at ``end`` and ``end``, or, where steps below ``smallest`` would be needed,
+    ``None`` and the last parameter that was reached.
     """
-    size = (end - start) / 2
+    size = end - start
     while start != end:
-        reach = end if start + 1.001 * size >= end else start + size
+        reach = end if abs(end - start) <= 1.001 * abs(size) else start + size
         moved = step([point], path, start, reach)[0]
         if moved is None:
             size = (reach - start) / 2
-            if size < SMALLEST_STEP:
+            if abs(size) < smallest:
                 return None, start
             continue
         point, start, size = moved, reach, 1.5 * size
     return point, end
 
 
-def step(points: list[Point], path: Path, start: float, end: float) -> list[Point | None]:
+def step(points: list[Point], path: Sizes, start: float, end: float) -> list[Point | None]:
     """Predict, correct and check one step of several points of one structure in one batch."""
     if not points:
         return []
     structure = points[0].structure
-    signs = np.array([point.signs for point in points], dtype=np.float64)
-    signs = signs.reshape(len(points), -1)
-    here = np.array([point.deviations for point in points])
+    here, signs = stacked(points)
     nearby = layout(structure.resized(path.sizes(start + TANGENT_STEP)))
     tangent = (newton_step(nearby, here, signs) - here) / TANGENT_STEP
     predicted = _predict(here, tangent, end - start)

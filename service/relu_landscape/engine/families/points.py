@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,12 @@ def rebased(table: Layout, deviations: Array, signs: Array) -> Point:
     if np.all((y < 0) == (signs < 0)):
         return point
     return from_values(table, values(table, point))
+
+
+def stacked(points: Sequence[Point]) -> tuple[Array, Array]:
+    """Deviations (S, m) and signs (S, c) of points of one structure, as a batch."""
+    signs = np.array([point.signs for point in points], dtype=np.float64)
+    return np.array([point.deviations for point in points]), signs.reshape(len(points), -1)
 
 
 def embed(point: Point) -> Array:

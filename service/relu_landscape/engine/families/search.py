@@ -28,10 +28,15 @@ from typing import Any
 import numpy as np
 
 from relu_landscape.engine.families.layout import Array, Layout, layout
-from relu_landscape.engine.families.points import Point, from_values, rebased, values
+from relu_landscape.engine.families.points import Point, from_values, rebased, stacked, values
 from relu_landscape.engine.families.reduced import evaluate, pair_table
 from relu_landscape.engine.families.solver import converge, refine
-from relu_landscape.engine.families.spectrum import components, count_below, smallest
+from relu_landscape.engine.families.spectrum import (
+    Component,
+    components,
+    count_below,
+    smallest,
+)
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import Structure
 from relu_landscape.errors import InputError
@@ -52,9 +57,9 @@ PARALLEL = 1 - 1e-9
 #: Two points whose norms and inner products all agree to this are one. Converged ones agree to
 #: 1e-9; the closest distinct pair seen (width 18 against 17) differs by 1e-4.
 SAME = 1e-6
-#: Eigenvalues within this of zero are zero: points are known to 1e-10, eigenvalues move by at most
-#: a few units per unit there.
-ZERO_EIGENVALUE = 1e-8
+#: Eigenvalues within this of zero are zero: points are known to 1e-10, and eigenvalues move by a
+#: few units per unit; at widths above 10^7 the rounding of a matrix of norm K/4 is larger.
+ZERO_EIGENVALUE, ROUNDING = 1e-8, 1e-15
 #: Loss below this per teacher is zero: the rounding of a sum of M terms of order 1.
 ZERO_LOSS = 1e-13
 
@@ -192,11 +197,18 @@ def search(
 def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict[str, Any]]:
     """Loss, indices and smallest eigenvalues of a batch of critical points of one structure."""
     table = layout(structure)
+    return verdicts(table, deviations, signs, components(table, deviations, signs))
+
+
+def verdicts(
+    table: Layout, deviations: Array, signs: Array, found: list[Component]
+) -> list[dict[str, Any]]:
+    """The same from components that are known already."""
     here = evaluate(table, deviations, signs)
-    found = components(table, deviations, signs)
-    below = count_below(found, -ZERO_EIGENVALUE)
-    up_to = count_below(found, ZERO_EIGENVALUE)
-    outside = count_below(found, -ZERO_EIGENVALUE, "perpendicular")
+    tolerance = eigenvalue_tolerance(table)
+    below = count_below(found, -tolerance)
+    up_to = count_below(found, tolerance)
+    outside = count_below(found, -tolerance, "perpendicular")
     least, least_outside = smallest(found), smallest(found, "perpendicular")
     return [
         {
@@ -210,6 +222,11 @@ def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict
         }
         for i in range(len(deviations))
     ]
+
+
+def eigenvalue_tolerance(table: Layout) -> float:
+    """Eigenvalues within this of zero are counted as zero."""
+    return max(ZERO_EIGENVALUE, ROUNDING * float(max(table.q.sum(), table.p.sum())))
 
 
 class _Catalogue:
@@ -254,9 +271,7 @@ class _Assembly:
         if not item["points"]:
             return
         points = [Point.from_json(entry["point"]) for entry in item["points"]]
-        deviations = np.array([point.deviations for point in points])
-        signs = np.array([point.signs for point in points], dtype=np.float64)
-        signs = signs.reshape(len(points), -1)
+        deviations, signs = stacked(points)
         keys, _ = _invariants(self.table, deviations, signs)
         fresh = []
         for row, entry in enumerate(item["points"]):
@@ -325,7 +340,7 @@ def _reasons(table: Layout, deviations: Array, signs: Array, losses: Array) -> l
         return []
     pairs = pair_table(table, deviations, signs)
     eigenvalues = np.linalg.eigvalsh(evaluate(table, deviations, signs).hessian)
-    flat = np.min(np.abs(eigenvalues), axis=1) <= ZERO_EIGENVALUE
+    flat = np.min(np.abs(eigenvalues), axis=1) <= eigenvalue_tolerance(table)
     short = np.min(pairs.norm, axis=1) < SMALLEST_NORM
     parallel = np.any(pairs.cosine[:, : len(table.forms)] > PARALLEL, axis=1)
     wide = table.q.sum() > table.p.sum()
@@ -338,19 +353,21 @@ def _reasons(table: Layout, deviations: Array, signs: Array, losses: Array) -> l
 
 
 def _rebase(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Array]:
-    """The same points with the base of the sign that y has now; positive on blocks of two."""
+    """The same points with the base of the sign that y has now.
+
+    On blocks of two teachers the labels of the students are chosen so that each overlaps more with
+    its own teacher than with the other (in absolute value).
+    """
     points = []
     for row, sign in zip(deviations, signs, strict=True):
         point = rebased(table, row, sign)
         z = values(table, point)
-        flipped = [s for s in table.natural[table.q[table.natural] == 2] if z[table.y(s)] < 0]
+        twos = table.natural[table.q[table.natural] == 2]
+        flipped = [s for s in twos if z[table.y(s)] * z[table.x(s, table.own[s])] < 0]
         for s in flipped:
             z[table.y(s)] *= -1
         points.append(from_values(table, z) if flipped else point)
-    return (
-        np.array([point.deviations for point in points]),
-        np.array([point.signs for point in points], dtype=np.float64).reshape(len(points), -1),
-    )
+    return stacked(points)
 
 
 def _check_width(structure: Structure) -> None:

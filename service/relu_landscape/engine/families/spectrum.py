@@ -20,13 +20,14 @@ counted from 1, with its size: ``standard(2:16)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from relu_landscape.engine.families.frame import Frame, frame
+from relu_landscape.engine.families.frame import frame
 from relu_landscape.engine.families.isotypic import (
     perpendicular_standard,
     perpendicular_trivial,
@@ -34,10 +35,9 @@ from relu_landscape.engine.families.isotypic import (
     two_index,
 )
 from relu_landscape.engine.families.layout import Array, Layout, layout
-from relu_landscape.engine.families.points import Point
+from relu_landscape.engine.families.points import Point, stacked
 from relu_landscape.engine.families.reduced import evaluate
 from relu_landscape.engine.families.standard import standard
-from relu_landscape.engine.families.structures import Structure
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,20 @@ class Component:
     space: str  # "plane" or "perpendicular"
     multiplicity: float  # an exact int for integral structures
     eigenvalues: Array
+    sizes: tuple[float, ...]  # of the structure's teacher blocks
+
+    @property
+    def sized_name(self) -> str:
+        """The name with the sizes of its blocks: ``standard(2)`` is ``standard(2:16)``."""
+        name = self.name
+        for t in range(len(self.sizes), 0, -1):
+            name = name.replace(f"({t})", f"({t}:{self.sizes[t - 1]!r})")
+        return name
 
     @property
     def key(self) -> str:
         """Name with the space, unique within a spectrum and free of sizes."""
-        return self.name if self.space == "plane" else f"perpendicular {self.name}"
+        return _key(self.name, self.space)
 
 
 def components(
@@ -68,19 +77,19 @@ def components(
     trivial and standard components contain one stiff eigenvalue of about K/4 per teacher block,
     which leaves an absolute error of about 1e-16 K in the others; all other components keep 1e-14.
     """
-    reduced = evaluate(table, deviations, signs).hessian
-    here = frame(table, deviations, signs)
-    found = [Component("trivial", "plane", 1, _eigenvalues(reduced))]
-    for name, multiplicity, matrix in _plane(here):
-        found.append(Component(name, "plane", multiplicity, _eigenvalues(matrix)))
-    if perpendicular:
-        outside = "perpendicular"
-        found.append(Component("trivial", outside, 1, _eigenvalues(perpendicular_trivial(here))))
-        for t, size in enumerate(table.structure.sizes):
-            if size > 1 and here.naturals(t):
-                matrix = perpendicular_standard(here, t)
-                found.append(Component(_label(t), outside, size - 1, _eigenvalues(matrix)))
-    return found
+    return [
+        Component(name, space, multiplicity, _eigenvalues(matrix()), table.structure.sizes)
+        for name, space, multiplicity, matrix in _matrices(table, deviations, signs)
+        if perpendicular or space == "plane"
+    ]
+
+
+def component(table: Layout, deviations: Array, signs: Array, key: str) -> Array:
+    """Eigenvalues (S, k) of the component with this key alone; ``KeyError`` if there is none."""
+    for name, space, _, matrix in _matrices(table, deviations, signs):
+        if _key(name, space) == key:
+            return _eigenvalues(matrix())
+    raise KeyError(key)
 
 
 def spectrum(point: Point) -> list[dict[str, Any]]:
@@ -89,26 +98,22 @@ def spectrum(point: Point) -> list[dict[str, Any]]:
     Perpendicular lines hold once per perpendicular dimension d - M. Multiplicities are Python
     integers where the block sizes are, and exact at any width.
     """
-    table = layout(point.structure)
-    signs = np.array(point.signs, dtype=np.float64).reshape(1, -1)
-    lines = [
+    return lines(components(layout(point.structure), *stacked([point])))
+
+
+def lines(found: list[Component]) -> list[dict[str, Any]]:
+    """The lines of the first point of a batch."""
+    found_lines = [
         {
             "eigenvalue": float(value),
             "multiplicity": component.multiplicity,
             "space": component.space,
-            "component": sized_name(component.name, point.structure),
+            "component": component.sized_name,
         }
-        for component in components(table, point.deviations[None], signs)
+        for component in found
         for value in component.eigenvalues[0]
     ]
-    return sorted(lines, key=lambda line: (line["space"] != "plane", line["eigenvalue"]))
-
-
-def sized_name(name: str, structure: Structure) -> str:
-    """A component's name with the sizes of its blocks: ``standard(2)`` is ``standard(2:16)``."""
-    for t in range(len(structure.sizes), 0, -1):
-        name = name.replace(f"({t})", f"({t}:{structure.sizes[t - 1]!r})")
-    return name
+    return sorted(found_lines, key=lambda line: (line["space"] != "plane", line["eigenvalue"]))
 
 
 def smallest(found: list[Component], space: str = "plane") -> Array:
@@ -126,23 +131,38 @@ def count_below(found: list[Component], level: float, space: str = "plane") -> l
     ]
 
 
-def _plane(here: Frame) -> Iterator[tuple[str, float, Array]]:
-    sizes = here.table.structure.sizes
+def _matrices(
+    table: Layout, deviations: Array, signs: Array
+) -> Iterator[tuple[str, str, float, Callable[[], Array]]]:
+    """Name, space, multiplicity and (on demand) matrix of every component."""
+    here = frame(table, deviations, signs)
+    sizes = table.structure.sizes
+    yield "trivial", "plane", 1, lambda: evaluate(table, deviations, signs).hessian
     for t, p in enumerate(sizes):
         naturals = here.naturals(t)
         if p > 1:
-            yield f"standard{_place(t)}", p - 1, standard(here, t)
-        if _exists(p, 4) and naturals:
-            matrix = two_index(here, t, alternating=False)
-            yield f"symmetric{_place(t)}", _polynomial(p * (p - 3)), matrix
-        if _exists(p, 3) and naturals:
-            matrix = two_index(here, t, alternating=True)
-            yield f"alternating{_place(t)}", _polynomial((p - 1) * (p - 2)), matrix
+            yield f"standard{_place(t)}", "plane", p - 1, partial(standard, here, t)
+        for name, least, doubled in (
+            ("symmetric", 4, p * (p - 3)),
+            ("alternating", 3, (p - 1) * (p - 2)),
+        ):
+            if naturals and _exists(p, least):
+                matrix = partial(two_index, here, t, alternating=name == "alternating")
+                yield f"{name}{_place(t)}", "plane", _half(doubled), matrix
     for t, p in enumerate(sizes):
         for u in range(t):
             if p > 1 and sizes[u] > 1 and (here.naturals(t) or here.naturals(u)):
                 name = f"standard{_place(u)} x standard{_place(t)}"
-                yield name, (sizes[u] - 1) * (p - 1), product(here, u, t)
+                yield name, "plane", (sizes[u] - 1) * (p - 1), partial(product, here, u, t)
+    yield "trivial", "perpendicular", 1, partial(perpendicular_trivial, here)
+    for t, p in enumerate(sizes):
+        if p > 1 and here.naturals(t):
+            matrix = partial(perpendicular_standard, here, t)
+            yield f"standard{_place(t)}", "perpendicular", p - 1, matrix
+
+
+def _key(name: str, space: str) -> str:
+    return name if space == "plane" else f"perpendicular {name}"
 
 
 def _exists(p: float, smallest_size: int) -> bool:
@@ -150,16 +170,12 @@ def _exists(p: float, smallest_size: int) -> bool:
     return p >= smallest_size if isinstance(p, int) else p > smallest_size - 1
 
 
-def _polynomial(doubled: float) -> float:
+def _half(doubled: float) -> float:
     return doubled // 2 if isinstance(doubled, int) else doubled / 2
 
 
 def _place(t: int) -> str:
     return f"({t + 1})"
-
-
-def _label(t: int) -> str:
-    return f"standard{_place(t)}"
 
 
 def _eigenvalues(matrices: Array) -> Array:
