@@ -63,7 +63,7 @@ def landscape_table(landscape: Landscape) -> Table:
     """A row per fixed point."""
     table = Table(
         title=f"{landscape.student_width} students, {landscape.teacher_width} teachers: "
-        f"{len(landscape.minima)} minima, {len(landscape.saddles)} saddles",
+        f"minima: {len(landscape.minima)}, saddles: {len(landscape.saddles)}",
         caption=_caption(landscape),
         title_justify="left",
         caption_justify="left",
@@ -127,7 +127,10 @@ def _matrix(name: str, matrix: Any) -> Table:
 
 def status_table(statuses: list[Status]) -> Table:
     """A row per landscape of a server."""
-    table = Table("id", "students", "teachers", "starts", "state", "created", "error")
+    table = Table()
+    table.add_column("id", no_wrap=True, min_width=64)  # it is there to be copied
+    for heading in ("students", "teachers", "starts", "state", "created", "error"):
+        table.add_column(heading)
     for each in statuses:
         request: Mapping[str, Any] = each.request
         table.add_row(

@@ -11,6 +11,7 @@ import stamina
 
 from relu_landscape_client import AsyncClient, Client
 from tests.clients.fake import FakeServer
+from tests.clients.live import LiveServer, serving
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,13 @@ def _no_waiting() -> Iterator[None]:
     """Repeat at once: how long a wait would be is tested where the rule is."""
     with stamina.set_testing(True, attempts=5):
         yield
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A real server in a process of its own, shared by the tests that only ask it."""
+    with serving(tmp_path_factory.mktemp("live"), RELU_LANDSCAPE_CHUNK_STARTS="4") as running:
+        yield running
 
 
 @pytest.fixture

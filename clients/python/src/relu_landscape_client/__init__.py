@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Continuation as Continuation
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.points import Attraction as Attraction
+    from relu_landscape_client.points import Details as Details
     from relu_landscape_client.points import FixedPoint as FixedPoint
     from relu_landscape_client.points import FixedPoints as FixedPoints
     from relu_landscape_client.points import Spectrum as Spectrum

@@ -195,7 +195,7 @@ class Client(_Base):
         return self._driver.run(_flows.cancel(_id(which)))
 
     def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
-        """One fixed point in full; weights and all eigenvalues are in its ``details``."""
+        """One fixed point in full; its ``details`` hold weights and all eigenvalues."""
         return _fixed_point(self._driver.run(_flows.fixed_point(_id(which), key)))
 
     def list(self, limit: int | None = 100) -> list[Status]:

@@ -154,13 +154,42 @@ class Attraction:
 
 
 @dataclass(frozen=True, eq=False)
+class Details:
+    """What is too long for the overview; comes with ``Client.fixed_point``.
+
+    ``weights`` (student_width x p) and ``teacher`` (teacher_width x p) are the units in p
+    coordinates of the teacher's span; ``eigenvalues_plane`` and ``eigenvalues_perpendicular`` are
+    all eigenvalues of the Hessian's two blocks, ascending; the second block occurs
+    ``perpendicular_copies`` times.
+    """
+
+    weights: Floats
+    teacher: Floats
+    eigenvalues_plane: Floats
+    eigenvalues_perpendicular: Floats
+    perpendicular_copies: int
+
+    @classmethod
+    def from_document(cls, document: Document) -> Details:
+        """Read; what is missing is empty."""
+        return cls(
+            weights=array(document.get("weights")),
+            teacher=array(document.get("teacher")),
+            eigenvalues_plane=array(document.get("eigenvalues_plane")),
+            eigenvalues_perpendicular=array(document.get("eigenvalues_perpendicular")),
+            perpendicular_copies=integer(document.get("perpendicular_copies") or 0),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class FixedPoint:
     """One fixed point up to symmetry.
 
     ``R`` (student_width x teacher_width) and ``Q`` (student_width x student_width) are the
     overlaps in canonical order, ``norms`` (student_width,) the students' norms. ``kind`` is
     ``minimum``, ``saddle`` or ``global_continuum`` (then ``continuum_dimension`` is its
-    dimension). ``attraction`` is None where no random starts were run or they cannot end there.
+    dimension). ``attraction`` is None where no random starts were run or they cannot end there;
+    ``details`` is None unless the point was fetched by itself.
     """
 
     key: str
@@ -176,6 +205,7 @@ class FixedPoint:
     stability: Stability
     attraction: Attraction | None
     certificate: Mapping[str, Any] | None
+    details: Details | None
     document: Document = field(repr=False)
 
     @classmethod
@@ -198,6 +228,7 @@ class FixedPoint:
             stability=Stability.from_document(document.get("stability") or {}),
             attraction=None if attraction is None else Attraction.from_document(attraction),
             certificate=document.get("certificate"),
+            details=Details.from_document(document) if "weights" in document else None,
             document=document,
         )
 
