@@ -89,8 +89,8 @@ def _off_diagonal(point: Geometry, units: Doubles) -> tuple[Doubles, float]:
         total, difference = units[i] + units, units[i] - units
         blocks[i] = (
             scalar[i, :, None, None] * identity
-            + (swap[i, :, None] * total)[:, :, None] * total[:, None, :]
-            - (swap_inverse[i, :, None] * difference)[:, :, None] * difference[:, None, :]
+            + swap[i, :, None, None] * (total[:, :, None] * total[:, None, :])
+            - swap_inverse[i, :, None, None] * (difference[:, :, None] * difference[:, None, :])
         ).transpose(1, 0, 2)
     return blocks, above(left_out)
 

@@ -19,6 +19,7 @@ A matrix with an eigenvalue too near zero has no spectrum here: ``None``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -124,7 +125,7 @@ class BallMatrix:
 
     balls: arb_mat
 
-    @property
+    @cached_property
     def doubles(self) -> Doubles:
         """The midpoints."""
         return to_doubles(self.balls)
@@ -200,8 +201,9 @@ def prove(matrix: Matrix) -> Spectrum | None:
         found = matrix.inertia()
         if found is None or found.index == 0:
             return None
-        gap, lowest = found.gap * (1 - RELATIVE_MARGIN), found.lowest * (1 + RELATIVE_MARGIN)
-        return Spectrum(found.index, gap, lowest)
+        gap = found.gap * (1 - RELATIVE_MARGIN) - ABSOLUTE_MARGIN
+        lowest = found.lowest * (1 + RELATIVE_MARGIN) - ABSOLUTE_MARGIN
+        return Spectrum(found.index, gap, lowest) if gap > 0 else None
     error = matrix.error if isinstance(matrix, RoundedMatrix) else 0.0
     for fallback in FALLBACKS:
         bound = fallback * smallest * (1 - RELATIVE_MARGIN) - ABSOLUTE_MARGIN
