@@ -30,10 +30,10 @@ from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: Dask gives a chunk up after four dead workers (its allowed-failures is 3). A chunk may be given
-#: up once, because it may have waited behind the guilty one or met ordinary crashes; it then runs
-#: with nothing beside it, and four more deaths are its own.
-LARGEST_DEATHS = 2
+#: A chunk whose worker died may only have waited behind the guilty one, so it runs again with
+#: nothing beside it; this many deaths there are its own doing. Ordinary crashes, which come at
+#: random moments, hardly ever meet one chunk so often in a row.
+LARGEST_DEATHS_ALONE = 5
 #: An exception that is not one of ours may pass (memory, a driver); the third time it is a defect.
 LARGEST_RAISES = 3
 #: How often the number of workers is looked up, and a lost scheduler is tried again.
@@ -66,7 +66,8 @@ class Returned:
 class _Chunk:
     lane: Lane
     task: Task
-    deaths: int = 0
+    is_alone: bool = False
+    deaths_alone: int = 0
     raises: int = 0
 
 
@@ -141,7 +142,8 @@ class Pool:
                     host="127.0.0.1",
                     dashboard_address=None,
                     # Without a dashboard Dask still opens its port 8787; this takes a free one.
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    # A dead worker is reported at once: we judge ourselves whose fault it was.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
                     env=ONE_THREAD,
                 )
                 self._refresh()
@@ -318,6 +320,7 @@ class Pool:
             if chunk.lane not in self._ring:  # its job has gone
                 chunk.lane.in_flight -= 1
             elif alone:
+                chunk.is_alone = True
                 self._suspects.append(chunk)
             else:
                 chunk.lane.in_flight -= 1
@@ -325,9 +328,11 @@ class Pool:
             self._changed.notify_all()
 
     def _killed(self, name: str, chunk: _Chunk, error: KilledWorker) -> None:
-        chunk.deaths += 1
-        logger.warning("chunk %s lost its workers: %s", chunk.task.key, error)
-        if chunk.deaths < LARGEST_DEATHS:
+        if chunk.is_alone:
+            # An external scheduler has tried it several times before it says so.
+            chunk.deaths_alone += error.allowed_failures + 1
+        logger.warning("chunk %s lost its worker: %s", chunk.task.key, error)
+        if chunk.deaths_alone < LARGEST_DEATHS_ALONE:
             self._again(name, chunk, alone=True)
             return
         sentence = (

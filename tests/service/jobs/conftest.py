@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from relu_landscape.jobs.backend import Backend
 from relu_landscape.jobs.bench import Bench
 from relu_landscape.jobs.connection import Target
 from relu_landscape.jobs.front import Front
+from relu_landscape.jobs.pool import Pool
 from relu_landscape.jobs.server import EmbeddedServer
 from relu_landscape.jobs.service import LandscapeService
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import TOY
+from tests.service.jobs.helpers import TOY, attached
 
 #: Short enough that a test which must see a lease lapse is over soon, long enough that a loaded
 #: machine renews in time.
@@ -91,12 +93,17 @@ def trace() -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture(scope="session")
+def pool(trace: Path) -> Iterator[Pool]:
+    """Two workers for all tests that do not kill them: a worker takes a second to start."""
+    opened = Pool(Settings.load(workers=2), TOY, Backend("numpy", "a test", "the test wants it"))
+    opened.open()
+    yield opened
+    opened.close()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(trace: Path) -> AsyncIterator[LandscapeService]:
-    """One service with two workers and a toy engine; workers take a second to start."""
-    with tempfile.TemporaryDirectory(prefix="rl-") as name:
-        settings = Settings.load(
-            data_dir=Path(name) / "data", workers=2, lease_seconds=LEASE_SECONDS
-        )
-        async with LandscapeService.open(settings, engine=TOY) as opened:
-            yield opened
+async def service(server: EmbeddedServer, pool: Pool) -> AsyncIterator[LandscapeService]:
+    """One service with a toy engine on the common store and workers."""
+    async with attached(server, pool) as opened:
+        yield opened

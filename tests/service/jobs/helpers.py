@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 
 from relu_landscape.engine.tasks import SilentMonitor, Task
+from relu_landscape.jobs.backend import Backend
 from relu_landscape.jobs.bench import Claim
+from relu_landscape.jobs.calls import Calls
+from relu_landscape.jobs.connection import Target
+from relu_landscape.jobs.coordinator import Coordinator
 from relu_landscape.jobs.engine import Engine
+from relu_landscape.jobs.front import Front
+from relu_landscape.jobs.pool import Pool
 from relu_landscape.jobs.run import seal
+from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.settings import Settings
 from relu_landscape.specs import LandscapeRequest
 from tests.service.jobs import toy_engine
 
@@ -48,7 +58,7 @@ def expected_digest(asked: LandscapeRequest, chunk_starts: int | None = None) ->
 
     def run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
         for task in tasks:
-            answer = toy_engine.run_task({**canonical, "init_scale": 1.0}, task, backend="numpy")
+            answer = toy_engine.compute(canonical, task)
             yield task, orjson.loads(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
 
     answer = toy_engine.solve(
@@ -75,3 +85,23 @@ async def until_async(
     while not await condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def attached(
+    server: EmbeddedServer, pool: Pool, **settings: Any
+) -> AsyncIterator[LandscapeService]:
+    """A service as another API process would be, on a store and workers that run already."""
+    chosen = Settings.load(data_dir=server.paths.folder.parent, **settings)
+    target = Target.embedded(server.socket_path)
+    backend = Backend("numpy", "a test", "the test wants it")
+    front = Front(target, chosen)
+    coordinator = Coordinator(chosen, target, pool, toy_engine.solve, PROVENANCE)
+    functions = Calls(TOY)
+    coordinator.start()
+    try:
+        yield LandscapeService(chosen, backend, front, pool, coordinator, server, functions)
+    finally:
+        await asyncio.to_thread(coordinator.close)
+        functions.close()
+        await front.close()

@@ -64,6 +64,11 @@ def run_task(request: Mapping[str, Any], task: Task, *, backend: str) -> dict[st
             file.write(f"{request['seed']} {task.key}\n")
     if request["init_scale"] != 1.0:
         time.sleep(request["init_scale"])
+    return compute(request, task)
+
+
+def compute(request: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """The answer alone: no sleep, no trace, no misbehaviour."""
     if task.kind == "classify":
         return {"sum": np.float64(sum(task.arguments["losses"]))}
     numbers = np.arange(task.arguments["first"], task.arguments["last"])

@@ -1,0 +1,35 @@
+"""A process that serves landscapes as the API process does, for tests that kill it.
+
+``python -m tests.service.jobs.driver`` reads one JSON request per line from standard input and
+answers each with the job's id, once it is acknowledged. Settings come from the environment.
+SIGTERM and the end of the input end it gracefully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import orjson
+
+from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.settings import Settings
+from relu_landscape.specs import LandscapeRequest
+from tests.service.jobs.helpers import TOY
+
+
+async def serve() -> None:
+    loop = asyncio.get_running_loop()
+    lines = asyncio.StreamReader(limit=2**20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    loop.add_signal_handler(signal.SIGTERM, lines.feed_eof)
+    async with LandscapeService.open(Settings.load(), engine=TOY) as service:
+        print("ready", flush=True)
+        while line := await lines.readline():
+            status = await service.submit(LandscapeRequest(**orjson.loads(line)))
+            print(status.id, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

@@ -1,0 +1,239 @@
+"""``kill -9`` of everything at random moments: no acknowledged job is lost, and none is stuck.
+
+``RELU_LANDSCAPE_LONG=1`` kills each kind of process ten times instead of twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from relu_landscape.jobs.connection import Target
+from relu_landscape.jobs.front import Front
+from relu_landscape.jobs.run import digest
+from relu_landscape.jobs.server import EmbeddedServer, prepare_folder
+from relu_landscape.settings import Settings
+from relu_landscape.specs import LandscapeRequest
+from tests.service.jobs.helpers import expected_digest, request, until, until_async
+
+KILLS = 10 if os.environ.get("RELU_LANDSCAPE_LONG") == "1" else 2
+#: Long enough for a busy machine to start workers and compute what the tests ask for.
+DEADLINE_SECONDS = 120.0
+ROOT = Path(__file__).parents[3]
+
+
+class Driver:
+    """The serving process, started again whenever it was killed."""
+
+    def __init__(self, settings: Settings, environment: dict[str, str]) -> None:
+        self.settings = settings
+        self._environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.service.jobs.driver"],
+            env=self._environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._line() == "ready"
+
+    def submit(self, asked: LandscapeRequest) -> str | None:
+        """The id, once acknowledged; ``None`` if the process died over it."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(orjson.dumps(asked.canonical()) + b"\n")
+        self._process.stdin.flush()
+        return self._line() or None
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> None:
+        """End it gracefully, if it lives."""
+        if self._process is not None:
+            self._process.terminate()
+            self._end()
+
+    def workers(self) -> list[psutil.Process]:
+        assert self._process is not None
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        return [child for child in children if "spawn_main" in _command(child)]
+
+    def _line(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode().strip()
+
+    def _end(self) -> None:
+        assert self._process is not None
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        self._process.wait(DEADLINE_SECONDS)
+        self._process = None
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _store_process(settings: Settings) -> int | None:
+    socket = prepare_folder(settings.data_dir).socket
+    try:
+        with Target.embedded(str(socket)).connect() as client:
+            return int(client.info("server")["process_id"])
+    except Exception:  # it does not answer just now
+        return None
+
+
+@pytest.fixture
+def driver(folder: Path) -> Iterator[Driver]:
+    environment = {
+        "RELU_LANDSCAPE_DATA_DIR": str(folder),
+        "RELU_LANDSCAPE_WORKERS": "2",
+        "RELU_LANDSCAPE_LEASE_SECONDS": "1",
+        "RELU_LANDSCAPE_JOBS_AT_ONCE": "3",
+        "RELU_LANDSCAPE_LOG_LEVEL": "error",
+    }
+    made = Driver(Settings.load(data_dir=folder, lease_seconds=1.0), environment)
+    yield made
+    made.stop()
+    # Whatever a failed test left behind: the last user shuts the store down.
+    server = EmbeddedServer(made.settings)
+    server.open()
+    server.close()
+
+
+def kill_worker(driver: Driver) -> None:
+    victims: list[psutil.Process] = []
+
+    def found() -> bool:
+        victims[:] = driver.workers()
+        return bool(victims)
+
+    until(found, "a worker lives", DEADLINE_SECONDS)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        random.choice(victims).kill()
+
+
+def kill_store(driver: Driver) -> None:
+    found: list[int] = []
+
+    def answers() -> bool:
+        found[:] = [process for process in [_store_process(driver.settings)] if process]
+        return bool(found)
+
+    until(answers, "the store answers", DEADLINE_SECONDS)
+    os.kill(found[0], signal.SIGKILL)
+
+
+def kill_driver(driver: Driver) -> None:
+    driver.kill()
+    driver.start()
+
+
+VICTIMS = {"driver": kill_driver, "worker": kill_worker, "store": kill_store}
+
+
+async def check_all(driver: Driver, accepted: dict[str, LandscapeRequest]) -> None:
+    """Every acknowledged job finishes, with the bytes that an undisturbed run gives."""
+    socket = prepare_folder(driver.settings.data_dir).socket
+    settings = driver.settings.model_copy(update={"request_patience_seconds": 30.0})
+    front = Front(Target.embedded(str(socket)), settings)
+    for job, asked in accepted.items():
+
+        async def over(job: str = job) -> bool:
+            return (await front.status(job)).is_over
+
+        await until_async(over, f"{job} is over: {await front.status(job)}", DEADLINE_SECONDS)
+        status = await front.status(job)
+        assert (status.state, status.error) == ("finished", None)
+        body = await front.result(job)
+        assert body is not None
+        result: dict[str, Any] = orjson.loads(body)
+        assert result["digest"] == digest(result) == expected_digest(asked)
+    assert (await front.counts())["finished"] == len(accepted)
+    with Target.embedded(str(socket)).connect() as client:
+        assert client.keys("*:chunks:*") == client.keys("*:lease:*") == []
+    await front.close()
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_killing_one_kind_of_process_loses_and_changes_nothing(
+    driver: Driver, victim: str
+) -> None:
+    await disturb(driver, [victim] * KILLS, seed=len(victim))
+
+
+async def test_killing_everything_in_turn_loses_and_changes_nothing(driver: Driver) -> None:
+    order = list(VICTIMS) * KILLS
+    random.Random(1).shuffle(order)
+    await disturb(driver, order, seed=2)
+
+
+async def disturb(driver: Driver, victims: list[str], seed: int) -> None:
+    moments = random.Random(seed)
+    accepted: dict[str, LandscapeRequest] = {}
+    driver.start()
+    for victim in victims:
+        asked = request(starts=150, seconds=0.05)
+        job = driver.submit(asked)
+        assert job == asked.content_id("cpu")
+        accepted[job] = asked
+        # The moment of the kill is the point of the test, so this is a sleep, not a wait.
+        await asyncio.sleep(moments.uniform(0.0, 1.0))
+        VICTIMS[victim](driver)
+    await check_all(driver, accepted)
+
+
+async def test_the_store_and_the_driver_may_die_together(driver: Driver) -> None:
+    driver.start()
+    asked = request(starts=150, seconds=0.05)
+    job = driver.submit(asked)
+    assert job is not None
+    await asyncio.sleep(0.5)
+    kill_store(driver)
+    driver.kill()
+    driver.start()
+    await check_all(driver, {job: asked})
+
+
+async def test_a_graceful_end_leaves_no_process_and_no_lease(driver: Driver) -> None:
+    driver.start()
+    asked = request(starts=2000, seconds=0.05)
+    assert driver.submit(asked) is not None
+    store = _store_process(driver.settings)
+    assert store is not None
+    workers = driver.workers()
+    assert len(workers) >= 2
+    driver.stop()
+    until(lambda: not psutil.pid_exists(store), "the store is gone")
+    until(lambda: not any(worker.is_running() for worker in workers), "the workers are gone")
+
+
+async def test_no_worker_survives_a_killed_driver(driver: Driver) -> None:
+    driver.start()
+    workers = driver.workers()
+    assert len(workers) >= 2
+    driver.kill()
+    until(lambda: not any(worker.is_running() for worker in workers), "the workers are gone")

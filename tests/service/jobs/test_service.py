@@ -1,0 +1,413 @@
+"""From a request to its result through the real store and real workers, with a toy engine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from relu_landscape.errors import (
+    Busy,
+    ConfigurationError,
+    JobFailed,
+    NotFound,
+    NumericalError,
+    PoolUnavailable,
+    RequestError,
+)
+from relu_landscape.jobs import calls
+from relu_landscape.jobs import pool as pool_module
+from relu_landscape.jobs.engine import Engine
+from relu_landscape.jobs.models import JobStatus
+from relu_landscape.jobs.pool import Pool
+from relu_landscape.jobs.run import digest
+from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.settings import Settings
+from relu_landscape.specs import LandscapeRequest
+from tests.service.jobs import toy_engine
+from tests.service.jobs.helpers import (
+    PATIENCE_SECONDS,
+    TOY,
+    attached,
+    expected_digest,
+    request,
+    until_async,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def finished(service: LandscapeService, asked: LandscapeRequest) -> JobStatus:
+    status = await service.submit(asked)
+    status = await service.wait(status.id, PATIENCE_SECONDS)
+    assert status.is_over, status
+    return status
+
+
+def computed(trace: Path, asked: LandscapeRequest) -> list[str]:
+    """Keys of the chunks that workers computed for this request, in their order."""
+    lines = (line.split() for line in trace.read_text().splitlines())
+    return [key for seed, key in lines if int(seed) == asked.seed]
+
+
+@pytest.fixture
+def join(server: EmbeddedServer, pool: Pool) -> Callable[..., Any]:
+    """``join(prefix, **settings)``: another process's service on the same store and workers."""
+
+    def make(**settings: Any) -> AbstractAsyncContextManager[LandscapeService]:
+        return attached(server, pool, **settings)
+
+    return make
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Keys of its own, where a test's jobs must be picked up by nobody else."""
+    return f"test-{uuid.uuid4().hex}"
+
+
+async def test_a_landscape_is_computed_and_stays(service: LandscapeService, trace: Path) -> None:
+    asked = request(starts=30)
+    status = await finished(service, asked)
+    assert (status.state, status.error, status.attempts) == ("finished", None, 1)
+    assert status.request == asked.canonical()
+    assert (status.progress.phase, status.progress.fraction) == ("classify", 1.0)
+    assert (status.progress.starts_done, status.progress.starts) == (30, 30)
+    body = await service.result(status.id)
+    result = orjson.loads(body)
+    assert (result["id"], result["request"]) == (status.id, asked.canonical())
+    assert result["digest"] == digest(result) == expected_digest(asked)
+    assert body == orjson.dumps(result, option=orjson.OPT_SORT_KEYS)
+    assert result["provenance"]["backend"] == "numpy"
+    assert result["provenance"]["seconds"] >= 0
+    assert sorted(computed(trace, asked)) == [
+        *(f"classify:{k}" for k in range(3)),
+        *(f"sample:{first}" for first in (0, 10, 20)),
+    ]
+    again = await service.submit(asked)
+    assert (again.state, again.attempts) == ("finished", 1)
+    assert await service.result(status.id) == body
+
+
+async def test_a_fixed_point_comes_with_its_details(service: LandscapeService) -> None:
+    asked = request(starts=4)
+    status = await finished(service, asked)
+    point = await service.fixed_point(status.id, "m1")
+    assert (point["key"], point["kind"]) == ("m1", "minimum")
+    assert point["weights"] == [[toy_engine.loss(asked.seed, n) for n in range(4)]]
+    with pytest.raises(NotFound, match="no fixed point 'm2'"):
+        await service.fixed_point(status.id, "m2")
+
+
+async def test_two_hundred_identical_submissions_make_one_computation(
+    service: LandscapeService, trace: Path
+) -> None:
+    asked = request(starts=100, seconds=0.02)
+    statuses = await asyncio.gather(*(service.submit(asked) for _ in range(200)))
+    assert {status.id for status in statuses} == {asked.content_id("cpu")}
+    status = await finished(service, asked)
+    assert (status.state, status.attempts) == ("finished", 1)
+    keys = computed(trace, asked)
+    assert len(keys) == len(set(keys)) == 13
+
+
+@pytest.mark.parametrize("chunk_starts", [1, 7, 100])
+async def test_the_size_of_the_chunks_does_not_change_a_result(
+    join: Callable[..., Any], prefix: str, chunk_starts: int
+) -> None:
+    asked = request(starts=25)
+    async with join(redis_prefix=prefix, chunk_starts=chunk_starts) as service:
+        status = await finished(service, asked)
+        assert orjson.loads(await service.result(status.id))["digest"] == expected_digest(asked)
+
+
+async def test_events_tell_the_story_and_can_be_resumed(service: LandscapeService) -> None:
+    status = await service.submit(request(starts=60, seconds=0.05))
+    events = [event async for event in service.events(status.id, None)]
+    states = [event.data["state"] for event in events if event.name == "state"]
+    assert states == ["queued", "running", "finished"]
+    progress = [event.data for event in events if event.name == "progress"]
+    assert [each["phase"] for each in progress] == sorted(
+        (each["phase"] for each in progress), key=["sample", "classify"].index
+    )
+    fractions = [each["fraction"] for each in progress if each["phase"] == "sample"]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    assert any(event.name == "findings" for event in events)
+    for number, event in enumerate(events):
+        rest = [each async for each in service.events(status.id, event.id)]
+        assert rest == events[number + 1 :]
+
+
+async def test_many_readers_follow_one_job(service: LandscapeService) -> None:
+    status = await service.submit(request(starts=40, seconds=0.05))
+
+    async def follow() -> list[str]:
+        return [event.id async for event in service.events(status.id, None)]
+
+    stories = await asyncio.gather(*(follow() for _ in range(150)))
+    assert len({tuple(story) for story in stories}) == 1
+
+
+async def test_waiting_ends_with_the_job_or_with_the_time(service: LandscapeService) -> None:
+    status = await service.submit(request(starts=1000, seconds=0.1))
+    early = await service.wait(status.id, 0.05)
+    assert early.state in {"queued", "running"}
+    with pytest.raises(NotFound, match=f"it is {early.state}|it is running"):
+        await service.result(status.id)
+    await service.cancel(status.id)
+    assert (await service.wait(status.id, PATIENCE_SECONDS)).state == "cancelled"
+
+
+async def test_a_cancelled_job_frees_its_cores_first_and_keeps_its_chunks(
+    service: LandscapeService, trace: Path
+) -> None:
+    asked = request(starts=1000, seconds=0.3)
+    status = await service.submit(asked)
+
+    async def has_begun() -> bool:
+        return len(computed(trace, asked)) >= 3
+
+    await until_async(has_begun, "some chunks are computed")
+    assert (await service.cancel(status.id)).state == "cancelling"
+    stopped = await service.wait(status.id, PATIENCE_SECONDS)
+    assert (stopped.state, stopped.error) == ("cancelled", None)
+    assert (await service.counts())["chunks_in_flight"] == 0
+    done = computed(trace, asked)
+    assert len(done) < 20
+    with pytest.raises(NotFound, match="cancelled"):
+        await service.result(status.id)
+    restarted = await service.submit(asked)
+    assert (restarted.id, restarted.state) == (status.id, "queued")
+
+    async def goes_on() -> bool:
+        return len(computed(trace, asked)) > len(done)
+
+    await until_async(goes_on, "the job goes on")
+    await service.cancel(status.id)
+    await service.wait(status.id, PATIENCE_SECONDS)
+    keys = computed(trace, asked)
+    assert len(keys) == len(set(keys)), "a finished chunk was computed again"
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "text"),
+    [
+        ("raise", "The chunk sample:0 failed: ZeroDivisionError: the toy divides by zero"),
+        ("refuse", "The chunk sample:0 failed: the toy refuses this chunk."),
+        ("crash-solve", "Unexpected error: ValueError: the toy cannot compose"),
+        ("invalid", "starts\n  Field required"),
+    ],
+)
+async def test_a_job_that_cannot_be_done_fails_with_a_sentence(
+    service: LandscapeService, misbehaviour: str, text: str
+) -> None:
+    status = await finished(service, request(misbehave=misbehaviour))
+    assert status.state == "failed"
+    assert status.error is not None
+    assert text in status.error
+    with pytest.raises(JobFailed, match=text.split("\n")[0][:20]):
+        await service.result(status.id)
+    last = [event async for event in service.events(status.id, None)][-1]
+    assert last.data == {"state": "failed", "error": status.error}
+
+
+async def test_a_chunk_that_kills_its_workers_ends_only_its_own_job(
+    service: LandscapeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker takes a second or more to start again, so fewer die here than in earnest.
+    monkeypatch.setattr(pool_module, "LARGEST_DEATHS_ALONE", 2)
+    deadly = await service.submit(request(starts=50, seconds=0.01, misbehave="poison"))
+    innocent = request(starts=50, seconds=0.05)
+    await service.submit(innocent)
+    dead = await service.wait(deadly.id, 2 * PATIENCE_SECONDS)
+    assert dead.state == "failed"
+    assert dead.error is not None
+    assert "The chunk sample:0 ended every worker that tried it" in dead.error
+    status = await finished(service, innocent)
+    assert (status.state, status.attempts) == ("finished", 1)
+    assert orjson.loads(await service.result(status.id))["digest"] == expected_digest(innocent)
+
+
+async def test_a_small_job_does_not_wait_for_a_large_one(service: LandscapeService) -> None:
+    large = await service.submit(request(starts=3000, seconds=0.05))
+    small = await finished(service, request(starts=40, seconds=0.05))
+    assert small.state == "finished"
+    assert (await service.status(large.id)).state == "running"
+    progress = (await service.status(large.id)).progress
+    # Chunks are dealt in turn: 7 of the small one, and about as many of the large one.
+    assert progress.tasks_done < 60
+    await service.cancel(large.id)
+    await service.wait(large.id, PATIENCE_SECONDS)
+
+
+async def test_more_than_a_service_allows_is_refused(join: Callable[..., Any], prefix: str) -> None:
+    async with join(redis_prefix=prefix, largest_width=4, largest_starts=10) as service:
+        with pytest.raises(RequestError, match="student_width = 5"):
+            await service.submit(LandscapeRequest(student_width=5, teacher_width=2, starts=1))
+        with pytest.raises(RequestError, match="starts = 11"):
+            await service.submit(request(starts=11))
+        assert (await service.list(cursor=None, limit=10)).items == []
+
+
+async def test_the_list_shows_the_newest_first(service: LandscapeService) -> None:
+    first = await finished(service, request(starts=1))
+    second = await finished(service, request(starts=1))
+    page = await service.list(cursor=None, limit=2)
+    assert [item.id for item in page.items] == [second.id, first.id]
+    assert page.items[0] == await service.status(second.id)
+
+
+async def test_readiness_and_information(service: LandscapeService) -> None:
+    readiness = await service.readiness()
+    assert readiness.ready, readiness
+    assert readiness.warnings == []
+    info = service.info()
+    assert (info["store"], info["pool"], info["workers"]) == ("embedded", "embedded", 2)
+    assert info["backend"]["name"] == "numpy"
+    assert orjson.loads(orjson.dumps(info)) == info
+    counts = await service.counts()
+    assert counts["worker_threads"] == 2
+    assert counts["finished"] >= 1
+
+
+async def test_short_functions_are_called_by_name(
+    service: LandscapeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await service.compute("add", {"a": 1, "b": 2.5}, 5) == {"sum": 3.5}
+    with pytest.raises(NumericalError, match="the toy refuses"):
+        await service.compute("refuse", {}, 5)
+    with pytest.raises(NotFound, match="no function 'mul'; there is: add"):
+        await service.compute("mul", {}, 5)
+
+
+async def test_a_call_that_runs_away_is_given_up_and_its_thread_is_not_reused() -> None:
+    running = calls.Calls(TOY)
+    release = threading.Event()
+    toy_engine.CALLS["stuck"] = lambda: {"late": release.wait(PATIENCE_SECONDS)}
+    try:
+        began = time.monotonic()
+        stuck = [running.call("stuck", {}, 0.05) for _ in range(calls.THREADS)]
+        for outcome in await asyncio.gather(*stuck, return_exceptions=True):
+            assert isinstance(outcome, PoolUnavailable)
+        waiting = [running.call("add", {"a": 1, "b": 1}, 0.05) for _ in range(calls.WAITING)]
+        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(outcome, PoolUnavailable)
+        assert time.monotonic() - began < 10
+        release.set()
+        assert await running.call("add", {"a": 1, "b": 1}, PATIENCE_SECONDS) == {"sum": 2.0}
+    finally:
+        release.set()
+        del toy_engine.CALLS["stuck"]
+        running.close()
+
+
+async def test_more_calls_than_can_wait_are_refused() -> None:
+    running = calls.Calls(TOY)
+    release = threading.Event()
+    toy_engine.CALLS["stuck"] = lambda: {"late": release.wait(PATIENCE_SECONDS)}
+    try:
+        pending = [
+            asyncio.create_task(running.call("stuck", {}, PATIENCE_SECONDS))
+            for _ in range(calls.THREADS + calls.WAITING)
+        ]
+        await asyncio.sleep(0)  # every task runs up to its first wait
+        with pytest.raises(Busy) as refused:
+            await running.call("add", {"a": 1, "b": 1}, 5)
+        assert refused.value.retry_after_seconds >= 1
+        release.set()
+        assert await asyncio.gather(*pending) == [{"late": True}] * len(pending)
+    finally:
+        release.set()
+        del toy_engine.CALLS["stuck"]
+        running.close()
+
+
+async def test_a_job_given_back_at_the_end_is_resumed_by_the_next_process(
+    join: Callable[..., Any], prefix: str, trace: Path
+) -> None:
+    asked = request(starts=400, seconds=0.05)
+    async with join(redis_prefix=prefix) as service:
+        status = await service.submit(asked)
+
+        async def has_begun() -> bool:
+            return (await service.status(status.id)).progress.tasks_done >= 5
+
+        await until_async(has_begun, "some chunks are done")
+    began = time.monotonic()
+    async with join(redis_prefix=prefix, lease_seconds=600.0) as service:
+        resumed = await service.wait(status.id, PATIENCE_SECONDS)
+        assert (resumed.state, resumed.attempts) == ("finished", 2)
+        assert orjson.loads(await service.result(status.id))["digest"] == expected_digest(asked)
+    assert time.monotonic() - began < 600, "a lease had to lapse"
+    keys = computed(trace, asked)
+    assert len(set(keys)) == 43
+    # Only what was in flight when the first process ended is computed twice: two per worker.
+    assert len(keys) - 43 <= 4
+
+
+async def test_two_processes_share_the_work_of_one_store(
+    join: Callable[..., Any], prefix: str
+) -> None:
+    requests = [request(starts=50, seconds=0.05) for _ in range(6)]
+    alike = {"redis_prefix": prefix, "jobs_at_once": 1}
+    async with join(**alike) as one, join(**alike) as two:
+        for asked in requests:
+            await one.submit(asked)
+        for asked in requests:
+            status = await two.wait(asked.content_id("cpu"), PATIENCE_SECONDS)
+            assert (status.state, status.attempts) == ("finished", 1)
+            body = await one.result(status.id)
+            assert orjson.loads(body)["digest"] == expected_digest(asked)
+
+
+async def test_a_job_that_ignores_its_stop_sign_is_given_back_anyway(
+    join: Callable[..., Any], prefix: str
+) -> None:
+    toy_engine.released.clear()
+    try:
+        async with join(redis_prefix=prefix, shutdown_grace_seconds=0.2) as service:
+            status = await service.submit(request(misbehave="hang-solve"))
+
+            async def runs() -> bool:
+                return (await service.status(status.id)).state == "running"
+
+            await until_async(runs, "the job runs")
+        toy_engine.released.set()
+        async with join(redis_prefix=prefix) as service:
+            resumed = await service.wait(status.id, PATIENCE_SECONDS)
+            assert (resumed.state, resumed.attempts) == ("finished", 2)
+    finally:
+        toy_engine.released.set()
+
+
+async def test_a_service_opens_and_closes_all_that_it_needs(folder: Path) -> None:
+    settings = Settings.load(data_dir=folder, workers=1)
+    async with LandscapeService.open(settings, engine=TOY) as service:
+        assert (await finished(service, request())).state == "finished"
+        assert (await service.readiness()).ready
+        assert service.info()["workers"] == 1
+        async with LandscapeService.open(settings, engine=TOY) as other:
+            assert len((await other.list(cursor=None, limit=5)).items) == 1
+        assert len((await service.list(cursor=None, limit=5)).items) == 1
+    async with LandscapeService.open(settings, engine=TOY) as again:
+        assert [item.state for item in (await again.list(cursor=None, limit=5)).items] == [
+            "finished"
+        ]
+
+
+async def test_an_engine_that_cannot_be_imported_is_a_configuration_error(folder: Path) -> None:
+    settings = Settings.load(data_dir=folder, workers=1)
+    engine = Engine(solve="tests.service.jobs.toy_engine:no_such_name")
+    with pytest.raises(ConfigurationError, match="no_such_name cannot be imported"):
+        async with LandscapeService.open(settings, engine=engine):
+            pytest.fail("it opened")
