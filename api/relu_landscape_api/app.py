@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache, partial
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -81,7 +82,8 @@ def create_app(
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
-    app.openapi_schema = build_openapi(app, chosen)
+    # FastAPI's own cache forgets a document that it has not made itself.
+    app.openapi = cache(partial(build_openapi, app, chosen))  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(Methods, routes=[route for router in _ROUTERS for route in router.routes])
     app.add_middleware(Gate, settings=chosen)

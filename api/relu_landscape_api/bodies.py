@@ -96,7 +96,8 @@ def _require_json_type(request: Request) -> None:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise HTTPException(415, "Send the body without a Content-Encoding.")
     message = Message()
-    message["content-type"] = request.headers.get("content-type", "")
+    declared = request.headers.get("content-type", "")
+    message["content-type"] = declared if declared.isascii() else ""
     kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
     is_json = kind == "application/json" or (
         kind.startswith("application/") and kind.endswith("+json")

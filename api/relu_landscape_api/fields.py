@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from functools import cache
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -47,9 +49,14 @@ def with_long_names(
     return values
 
 
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()  # milliseconds, which every request would pay
+
+
 def schema_of(model: type[BaseModel], limits: Limits = {}) -> dict[str, Any]:  # noqa: B006
     """JSON schema of a request, long names, with this service's own ``limits`` as maxima."""
-    schema = model.model_json_schema()
+    schema = deepcopy(_schema(model))
     for field, limit in limits.items():
         schema["properties"][field]["maximum"] = limit
     return schema

@@ -27,6 +27,8 @@ UNKNOWN_TEXT = (
     "The service met an error that it did not expect. The log holds the details under this "
     "request_id; asking again may help."
 )
+#: Characters of a field's name that an answer repeats; an unknown one may have any number.
+_LONGEST_FIELD = 100
 #: Seconds after which a store or pool that did not answer is worth asking again: both are
 #: restarted or reconnected within a few.
 RETRY_UNAVAILABLE_SECONDS = 5
@@ -220,7 +222,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 def field_path(location: Sequence[int | str]) -> str:
     """``("teacher_gram", 0, 1)`` as ``teacher_gram[0][1]``; nothing as ``body``."""
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return path.removeprefix(".") or "body"
+    return path.removeprefix(".")[:_LONGEST_FIELD] or "body"
 
 
 async def _on_disconnect(_request: Request, _error: Exception) -> Response:

@@ -196,7 +196,7 @@ class FakeService:
             if point["key"] == key:
                 weights = point["overlaps"]["R"]
                 details = {"weights": weights, "eigenvalues": [0.125, 0.125]}
-                return {**point, "details": details}
+                return {**point, **details}
         raise NotFound(f"Landscape {id} has no fixed point {key!r}.")
 
     async def cancel(self, id: str) -> JobStatus:  # noqa: A002
@@ -223,9 +223,9 @@ class FakeService:
         try:
             while True:
                 async with self._news:
-                    await self._news.wait_for(
-                        lambda: len(self._events[id]) > seen or self._jobs[id].is_over
-                    )
+                    while len(self._events[id]) <= seen and not self._jobs[id].is_over:
+                        self._check()
+                        await self._news.wait()
                 self._check()
                 if len(self._events[id]) <= seen:
                     return

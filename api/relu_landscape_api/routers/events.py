@@ -31,8 +31,7 @@ async def _events(
     last_event_id: Annotated[
         str | None,
         Header(
-            max_length=128,
-            pattern=r"^[0-9A-Za-z_-]*$",
+            pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$",
             description="id of the last event that arrived; the stream resumes after it",
         ),
     ] = None,

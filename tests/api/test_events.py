@@ -1,0 +1,156 @@
+"""Event streams over a real socket: names, ids, resuming, heartbeats, ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx2 as httpx
+import orjson
+import pytest
+from starlette.testclient import TestClient
+
+from relu_landscape.errors import StoreUnavailable
+from tests.api.conftest import Running, service_of
+
+DEADLINE_SECONDS = 20.0
+
+
+def parse(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    """Events of a stream, field by field (WHATWG HTML, 9.2.6); comments under ``comment``."""
+    event: dict[str, str] = {}
+    for line in lines:
+        if not line:
+            yield event
+            event = {}
+        else:
+            name, _, value = line.partition(":")
+            event[name or "comment"] = value.removeprefix(" ")
+
+
+@contextmanager
+def stream(running: Running, content_id: str, after: str | None = None) -> Iterator[httpx.Response]:
+    headers = {} if after is None else {"Last-Event-ID": after}
+    url = f"{running.url}/v1/landscapes/{content_id}/events"
+    with httpx.stream("GET", url, headers=headers, timeout=DEADLINE_SECONDS) as response:
+        yield response
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Poll until true; fail after the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def held(running: Running) -> str:
+    """A job that runs until the service is told to release it."""
+    running.in_loop(running.service.release.clear)
+    asked = {"K": 2, "width": 2}
+    answer = httpx.post(f"{running.url}/v1/landscapes", json=asked)
+    assert answer.status_code == 202
+    return str(answer.json()["id"])
+
+
+def test_a_stream_tells_everything_and_ends(running: Running, held: str) -> None:
+    with stream(running, held) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        assert "content-encoding" not in response.headers
+        events = parse(response.iter_lines())
+        assert next(events) == {"comment": "connected", "retry": "2000"}
+        seen = [next(events) for _ in range(3)]
+        running.in_loop(running.service.release.set)
+        seen += list(events)
+    assert [event["event"] for event in seen] == ["state", "progress", "findings", "state"]
+    assert [event["id"] for event in seen] == ["1-0", "2-0", "3-0", "4-0"]
+    assert orjson.loads(seen[1]["data"])["fraction"] == 0.25
+    assert orjson.loads(seen[-1]["data"]) == {"state": "finished", "error": None}
+    eventually(lambda: running.service.open_streams == 0)
+
+
+def test_a_reader_resumes_after_what_it_has(running: Running, held: str) -> None:
+    running.in_loop(running.service.release.set)
+    with stream(running, held) as response:
+        whole = list(parse(response.iter_lines()))[1:]
+    for position, event in enumerate(whole[:-1]):
+        with stream(running, held, after=event["id"]) as response:
+            assert list(parse(response.iter_lines()))[1:] == whole[position + 1 :]
+    # Nothing more will come: 204 tells a browser's EventSource not to connect again.
+    with stream(running, held, after=whole[-1]["id"]) as response:
+        assert response.status_code == 204
+
+
+@pytest.mark.parametrize("given", ["x", "1", "1-", "-1", "1-0-0", "9" * 30 + "-0", "*"])
+def test_an_id_that_no_event_had_is_refused(client: TestClient, given: str) -> None:
+    content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
+    answer = client.get(f"/v1/landscapes/{content_id}/events", headers={"Last-Event-ID": given})
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert fault["field"].lower() == "last-event-id"
+    assert service_of(client).open_streams == 0
+
+
+def test_a_reader_who_leaves_is_forgotten(running: Running, held: str) -> None:
+    with stream(running, held) as response:
+        events = parse(response.iter_lines())  # kept: httpx hangs up when it is collected
+        next(events)
+        eventually(lambda: running.service.open_streams == 1)
+        assert "relu_landscape_event_streams_open 1.0" in metrics(running)
+    eventually(lambda: running.service.open_streams == 0)
+    eventually(lambda: "relu_landscape_event_streams_open 0.0" in metrics(running))
+
+
+def metrics(running: Running) -> str:
+    return httpx.get(f"{running.url}/metrics").text
+
+
+def test_a_silent_stream_has_a_heartbeat(
+    running: Running, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.05)
+    with stream(running, held) as response:
+        events = parse(response.iter_lines())
+        seen = [next(events) for _ in range(6)]
+    assert {"comment": "ping"} in seen[4:]
+
+
+def test_a_store_that_vanishes_ends_the_stream_with_a_problem(running: Running, held: str) -> None:
+    with stream(running, held) as response:
+        events = parse(response.iter_lines())
+        for _ in range(4):
+            next(events)
+
+        def vanish() -> None:
+            running.service.error = StoreUnavailable("The store does not answer.")
+            running.loop.create_task(running.service.wake())
+
+        running.in_loop(vanish)
+        [last] = list(events)
+    assert last["event"] == "problem"
+    assert orjson.loads(last["data"]) == {
+        "title": "The store does not answer",
+        "status": 503,
+        "detail": "The store does not answer.",
+    }
+    assert "id" not in last  # the reader resumes after the last real event
+
+
+def test_the_end_of_the_process_ends_streams_and_waits(running: Running, held: str) -> None:
+    with stream(running, held) as response:
+        events = parse(response.iter_lines())
+        for _ in range(4):
+            next(events)
+        running.in_loop(running.app.state.drain.begin)
+        assert list(events) == []
+    began = time.monotonic()
+    answer = httpx.get(f"{running.url}/v1/landscape?K=2&width=2", timeout=DEADLINE_SECONDS)
+    assert answer.status_code == 202
+    assert time.monotonic() - began < 10  # and not the 60 s that it would wait otherwise
+    ready = httpx.get(f"{running.url}/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["detail"] == "The service is stopping."

@@ -1,0 +1,79 @@
+"""One fixed point in full, as JSON and as a NumPy archive."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from relu_landscape_api.npz import NPZ_TYPE, to_npz
+from tests.api.conftest import service_of
+
+
+@pytest.fixture
+def path(client: TestClient) -> str:
+    content_id = client.get("/v1/landscape?K=2&width=3").json()["id"]
+    return f"/v1/landscapes/{content_id}/fixed-points/g1"
+
+
+def test_json(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["vary"] == "Accept"
+    assert answer.json()["weights"] == [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    assert answer.json()["eigenvalues"] == [0.125, 0.125]
+
+
+def test_npz(client: TestClient, path: str) -> None:
+    answer = client.get(path, headers={"Accept": NPZ_TYPE})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == NPZ_TYPE
+    assert ".npz" in answer.headers["content-disposition"]
+    archive = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    assert {"weights", "R", "Q", "eigenvalues", "norms", "document"} <= set(archive.files)
+    assert archive["weights"].shape == archive["R"].shape == (3, 2)
+    assert archive["Q"].shape == (3, 3)
+    assert archive["weights"].dtype == np.float64
+    assert json.loads(str(archive["document"])) == client.get(path).json()
+
+
+def test_other_types_are_refused(client: TestClient, path: str) -> None:
+    answer = client.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code == 406
+    assert NPZ_TYPE in answer.json()["detail"]
+
+
+def test_what_is_not_there(client: TestClient, path: str) -> None:
+    for key in ("m7", "%00", "%ff", "x" * 3000):
+        assert client.get(f"{path[:-2]}{key}").status_code == 404
+
+
+def test_a_failed_landscape_has_no_points(client: TestClient) -> None:
+    service_of(client).failure = "The integrator gave up."
+    asked = {"K": 4, "width": 4}
+    headers = {"Prefer": "wait=10"}
+    content_id = client.post("/v1/landscapes", json=asked, headers=headers).json()["detail"].split()
+    answer = client.get(f"/v1/landscapes/{content_id[1]}/fixed-points/m1")
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "The integrator gave up."
+
+
+def test_archives_of_equal_documents_are_equal_bytes() -> None:
+    document = {"a": [1.5, 2.0], "nested": {"b": [[1], [2]], "ragged": [[1], [2, 3]]}, "c": "text"}
+    archive = np.load(io.BytesIO(to_npz(document)), allow_pickle=False)
+    assert set(archive.files) == {"a", "b", "document"}
+    assert to_npz(document) == to_npz(json.loads(json.dumps(document)))
+
+
+def test_arrays_of_one_name_keep_apart() -> None:
+    document = {"R": [1.0], "other": {"R": [2.0], "document": [3.0]}, "empty": [], "flags": [True]}
+    archive = np.load(io.BytesIO(to_npz(document)), allow_pickle=False)
+    assert archive["R"] == [1.0]
+    assert archive["other_R"] == [2.0]
+    assert archive["other_document"] == [3.0]
+    assert json.loads(str(archive["document"])) == document
+    assert "flags" not in archive.files

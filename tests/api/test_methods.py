@@ -1,0 +1,91 @@
+"""HEAD wherever GET is, OPTIONS everywhere, and 405 with all methods of the path."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+METHODS = {
+    "/": "GET, HEAD, OPTIONS",
+    "/livez": "GET, HEAD, OPTIONS",
+    "/readyz": "GET, HEAD, OPTIONS",
+    "/metrics": "GET, HEAD, OPTIONS",
+    "/openapi.json": "GET, HEAD, OPTIONS",
+    "/explorer/index.html": "GET, HEAD, OPTIONS",
+    "/v1/service-info": "GET, HEAD, OPTIONS",
+    "/v1/landscape": "GET, HEAD, OPTIONS",
+    "/v1/landscapes": "GET, HEAD, OPTIONS, POST",
+    "/v1/landscapes/" + "0" * 64: "DELETE, GET, HEAD, OPTIONS",
+    "/v1/landscapes/" + "0" * 64 + "/events": "GET, HEAD, OPTIONS",
+    "/v1/landscapes/" + "0" * 64 + "/fixed-points/m1": "GET, HEAD, OPTIONS",
+    "/v1/families": "GET, HEAD, OPTIONS",
+    "/v1/families/continuation": "GET, HEAD, OPTIONS",
+}
+
+
+@pytest.mark.parametrize(("path", "allowed"), METHODS.items())
+def test_other_methods_are_refused_with_all_that_are_allowed(
+    client: TestClient, path: str, allowed: str
+) -> None:
+    for method in ("PUT", "PATCH", "TRACE", "POST", "DELETE", "BREW"):
+        if method in allowed:
+            continue
+        answer = client.request(method, path)
+        assert answer.status_code == 405, (method, path)
+        assert answer.headers["allow"] == allowed
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert method in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("path", "allowed"), METHODS.items())
+def test_options(client: TestClient, path: str, allowed: str) -> None:
+    answer = client.options(path)
+    assert answer.status_code == 204
+    assert answer.headers["allow"] == allowed
+    assert answer.content == b""
+
+
+def test_the_table_names_every_path_of_the_schema(client: TestClient) -> None:
+    assert isinstance(client.app, FastAPI)
+    placeholders = {"{id}": "0" * 64, "{key}": "m1"}
+    for template, operations in client.app.openapi()["paths"].items():
+        path = template
+        for name, value in placeholders.items():
+            path = path.replace(name, value)
+        documented = {method.upper() for method in operations}
+        assert documented | {"HEAD", "OPTIONS"} == set(METHODS[path].split(", "))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+        "/v1/service-info",
+        "/v1/landscapes",
+        "/v1/landscape?K=2&width=2",
+        "/v1/landscape?K=0&width=2",
+        "/v1/landscapes/" + "0" * 64,
+        "/nothing",
+    ],
+)
+def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
+    identity = {"Accept-Encoding": "identity"}
+    got = client.get(path, headers=identity)
+    head = client.head(path, headers=identity)
+    assert head.status_code == got.status_code
+    if got.status_code == 200:
+        assert head.content == b""
+        assert head.headers["content-type"] == got.headers["content-type"]
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+
+def test_head_of_a_stream_ends(client: TestClient) -> None:
+    content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
+    answer = client.head(f"/v1/landscapes/{content_id}/events")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.content == b""

@@ -1,0 +1,87 @@
+"""Probes, figures, versions."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from relu_landscape.errors import StoreUnavailable
+from tests.api.conftest import service_of
+
+
+def test_alive_whatever_the_store_does(client: TestClient) -> None:
+    service_of(client).error = StoreUnavailable("The store does not answer.")
+    assert client.get("/livez").json() == {"alive": True}
+
+
+def test_ready(client: TestClient) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "checks": {"store": "ok", "pool": "ok"},
+        "warnings": ["a warning"],
+    }
+
+
+def test_not_ready_says_why(client: TestClient) -> None:
+    service_of(client).faults = {"pool": "no workers"}
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["detail"] == "pool: no workers"
+    assert problem["checks"] == {"store": "ok", "pool": "no workers"}
+    assert problem["warnings"] == ["a warning"]
+
+
+def test_not_ready_without_a_store(client: TestClient) -> None:
+    service_of(client).error = StoreUnavailable("The store does not answer.")
+    assert client.get("/readyz").status_code == 503
+
+
+def sample(client: TestClient, metric: str, /, **labels: str) -> float | None:
+    text = client.get("/metrics").text
+    for family in text_string_to_metric_families(text):
+        for item in family.samples:
+            if item.name == metric and labels.items() <= item.labels.items():
+                return float(item.value)
+    return None
+
+
+def test_requests_are_counted_by_template(client: TestClient) -> None:
+    content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
+    for _ in range(3):
+        client.get(f"/v1/landscapes/{content_id}")
+    client.get("/nothing/at/all")
+    client.request("BREW", "/v1/landscapes")
+    client.head("/livez")
+    total = "relu_landscape_http_requests_total"
+    route = "/v1/landscapes/{id}"
+    assert sample(client, total, method="GET", route=route, status="200") == 3
+    assert sample(client, total, method="GET", route="unmatched", status="404") == 1
+    assert sample(client, total, method="OTHER", route="/v1/landscapes", status="405") == 1
+    assert sample(client, total, method="HEAD", route="/livez", status="200") == 1
+    count = "relu_landscape_http_request_seconds_count"
+    assert sample(client, count, method="GET", route=route) == 3
+    assert content_id not in client.get("/metrics").text
+
+
+def test_jobs_are_counted_by_state(client: TestClient) -> None:
+    client.get("/v1/landscape?K=2&width=2")
+    assert sample(client, "relu_landscape_jobs", state="finished") == 1
+    assert sample(client, "relu_landscape_jobs", state="queued") == 0
+    assert sample(client, "relu_landscape_work", name="x") == 3
+    assert sample(client, "relu_landscape_store_up") == 1
+
+
+def test_figures_without_a_store(client: TestClient) -> None:
+    service_of(client).error = StoreUnavailable("The store does not answer.")
+    assert sample(client, "relu_landscape_store_up") == 0
+    assert sample(client, "relu_landscape_jobs", state="finished") is None
+
+
+def test_service_info(client: TestClient) -> None:
+    answer = client.get("/v1/service-info")
+    assert answer.status_code == 200
+    assert answer.json() == {"version": "0", "backend": "numpy"}

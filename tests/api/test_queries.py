@@ -1,0 +1,129 @@
+"""Requests in a query string: every field, long or short, once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.api.conftest import service_of
+
+
+def test_every_field_can_be_given(client: TestClient) -> None:
+    fields = {
+        "student_width": 2,
+        "teacher_width": 2,
+        "starts": 7,
+        "seed": 11,
+        "input_dimension": 5,
+        "init_scale": 0.5,
+        "teacher_gram": [[1.0, 0.25], [0.25, 1.0]],
+        "flow_tolerance": 1e-4,
+        "structured": False,
+        "structures": ["1+1", "2 extra 1"],
+        "saddles": True,
+        "certify": "fast",
+    }
+    posted = client.post("/v1/landscapes", json=fields, headers={"Prefer": "wait=10"}).json()
+    query = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in fields.items()
+    }
+    asked = client.get("/v1/landscape", params=query).json()
+    assert asked["id"] == posted["id"]
+    assert {name: asked["request"][name] for name in fields} == fields
+    commas = client.get("/v1/landscape", params=query | {"structures": "1+1, 2 extra 1"})
+    assert commas.json()["id"] == posted["id"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "student_width"),
+        ("K=2", "student_width"),
+        ("K=2&width=2&width=2", "student_width"),
+        ("K=2&K=3&width=2", "teacher_width"),
+        ("K=2&teacher_width=2&width=2", "teacher_width"),
+        ("K=2&width=2&student_width=2", "student_width"),
+        ("K=2&width=2&starts=1&starts=2", "starts"),
+        ("K=2&width=2&wait=1&wait=1", "wait"),
+        ("K=2&width=2&wait=-1", "wait"),
+        ("K=2&width=2&wait=NaN", "wait"),
+        ("K=2&width=2&wait=soon", "wait"),
+        ("K=2&width=two", "student_width"),
+        ("K=2&width=", "student_width"),
+        ("K=2&width=2.5", "student_width"),
+        ("K=2&width=1e0", "student_width"),
+        ("K=2&width=" + "9" * 5000, "student_width"),
+        ("K=2&width=2&init_scale=1e400", "init_scale"),
+        ("K=2&width=2&init_scale=NaN", "init_scale"),
+        ("K=2&width=2&structured=yes", "structured"),
+        ("K=2&width=2&certify=%ff", "certify"),
+        ("K=2&width=2&teacher_gram=" + "[" * 3000, "teacher_gram"),
+        ("K=2&width=2&%00=1", "\0"),
+        ("k=2&width=2", "k"),
+    ],
+)
+def test_what_is_wrong_is_named(client: TestClient, query: str, field: str) -> None:
+    answer = client.get(f"/v1/landscape?{query}")
+    assert answer.status_code == 422
+    assert field in [fault["field"] for fault in answer.json()["errors"]]
+    assert service_of(client).computations == 0
+
+
+def test_the_message_says_how_a_field_came_twice(client: TestClient) -> None:
+    both = client.get("/v1/landscape?K=2&teacher_width=2&width=2").json()["errors"][0]
+    assert "given as K and as teacher_width; give it once" in both["message"]
+    twice = client.get("/v1/landscape?K=2&K=2&width=2").json()["errors"][0]
+    assert "given more than once; give it once" in twice["message"]
+
+
+def test_the_service_s_own_limit_counts(client: TestClient) -> None:
+    fault = client.get("/v1/landscape?K=65&width=2").json()["errors"][0]
+    assert fault == {
+        "field": "teacher_width",
+        "value": 65,
+        "message": "teacher_width = 65 is not accepted: 1 to 64 here.",
+    }
+
+
+def test_a_family_is_asked_with_real_widths(client: TestClient) -> None:
+    answer = client.get("/v1/families?K=17.5&width=1e9&structure=one-anti-aligned&branch=1")
+    assert answer.status_code == 200
+    assert answer.json() == {"loss": 0.25}
+    assert service_of(client).computed == [
+        (
+            "family",
+            {
+                "student_width": 1e9,
+                "teacher_width": 17.5,
+                "structure": "one-anti-aligned",
+                "branch": 1,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("K=2&width=2", "structure"),
+        ("K=2&width=0.5&structure=x", "student_width"),
+        ("K=2&width=2e9&structure=x", "student_width"),
+        ("K=2&width=2&structure=", "structure"),
+        ("K=2&width=2&structure=x&branch=-1", "branch"),
+        ("K=2&width=2&structure=x&colour=red", "colour"),
+        ("K=2&width=2&structure=x&structure=y", "structure"),
+    ],
+)
+def test_a_wrong_family_is_refused(client: TestClient, query: str, field: str) -> None:
+    answer = client.get(f"/v1/families?{query}")
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == [field]
+
+
+def test_a_structure_that_the_engine_does_not_know_is_refused(client: TestClient) -> None:
+    answer = client.get("/v1/families?K=2&width=2&structure=nonsense")
+    assert answer.status_code == 422
+    assert "write block sizes" in answer.json()["detail"]
