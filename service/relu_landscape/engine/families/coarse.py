@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations, product
+from itertools import combinations, product
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -27,20 +27,28 @@ ORDER_DECIMALS = 6
 
 
 @dataclass(frozen=True)
-class _Student:
-    """A student block: teacher block or ``None``, mean entry on every teacher block, and y."""
+class StudentForm:
+    """A student block: teacher block or ``None``, mean entry on every teacher block, and y.
+
+    ``labels``: rows of its students in a weight matrix, label by label, or empty.
+    """
 
     own: int | None
     row: Array
     y: float
+    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Form:
-    """A point by the distinct entries of its weights: sizes of teacher blocks, student blocks."""
+class Form:
+    """A point by the distinct entries of its weights: sizes of teacher blocks, student blocks.
+
+    ``labels``: columns of every teacher block in a weight matrix, or nothing.
+    """
 
     p: tuple[float, ...]
-    students: tuple[_Student, ...]
+    students: tuple[StudentForm, ...]
+    labels: tuple[tuple[int, ...], ...] = ()
 
     def on(self, t: int) -> list[int]:
         return [s for s, student in enumerate(self.students) if student.own == t]
@@ -63,6 +71,11 @@ class _Form:
         own = self.students[s].own
         return 1.0 if own is None else self.p[own]
 
+    def norm(self, s: int) -> float:
+        student = self.students[s]
+        across = student.y**2 * (1 - 1 / self.size(s))
+        return math.sqrt(float(np.array(self.p) @ student.row**2) + across)
+
 
 def coarsest(point: Point, tolerance: float = SYMMETRIC) -> Point:
     """The same weights as a point of the structure with the fewest blocks, in canonical order.
@@ -74,17 +87,23 @@ def coarsest(point: Point, tolerance: float = SYMMETRIC) -> Point:
     the single teachers they overlap most with; students on blocks of two teachers overlap more
     with their own than with the other (in absolute value).
     """
-    form = _form(point)
+    form = form_of(point)
     merged = _merge_any(form, tolerance)
     if merged is None and point.structure == point.structure.canonical() and _is_tidy(form):
         return point
+    return arranged(form if merged is None else merge_all(merged, tolerance))[0]
+
+
+def merge_all(form: Form, tolerance: float = SYMMETRIC) -> Form:
+    """Merge blocks as long as that moves the weights by at most ``tolerance`` at a time."""
+    merged = _merge_any(form, tolerance)
     while merged is not None:
         form = merged
         merged = _merge_any(form, tolerance)
-    return _arranged(form)
+    return form
 
 
-def _is_tidy(form: _Form) -> bool:
+def _is_tidy(form: Form) -> bool:
     """Nothing that the canonical order could change: no equal blocks or units, labels as wanted."""
     kinds = [(p, len(form.on(t))) for t, p in enumerate(form.p)]
     turned = any(student is not _own_way(form, student) for student in form.students)
@@ -92,29 +111,36 @@ def _is_tidy(form: _Form) -> bool:
     return distinct and len(form.units) <= 1 and not turned
 
 
-def _own_way(form: _Form, student: _Student) -> _Student:
+def _own_way(form: Form, student: StudentForm) -> StudentForm:
     """With the labels on a block of two such that |same| >= |other|: y has the mean's sign."""
     if student.own is None or form.p[student.own] != 2 or student.y * student.row[student.own] >= 0:
         return student
-    return replace(student, y=-student.y)
+    return _turned(student)
 
 
-def _form(point: Point) -> _Form:
+def _turned(student: StudentForm) -> StudentForm:
+    return replace(student, y=-student.y, labels=student.labels[::-1])
+
+
+def form_of(point: Point) -> Form:
+    """The distinct entries of a point, without labels."""
     table = layout(point.structure)
     z = values(table, point)
     n, blocks = len(table.q), len(table.p)
     row = z[: n * blocks].reshape(n, blocks) / np.sqrt(table.p)
     students = tuple(
-        _Student(own, row[s], 0.0 if own is None else float(z[table.y(s)]))
+        StudentForm(own, row[s], 0.0 if own is None else float(z[table.y(s)]))
         for s, own in enumerate(table.own)
     )
-    return _Form(point.structure.sizes, students)
+    return Form(point.structure.sizes, students)
 
 
-def _merge_any(form: _Form, tolerance: float) -> _Form | None:
+def _merge_any(form: Form, tolerance: float) -> Form | None:
     """The form with one pair of blocks merged, if any can be."""
     for t, u in combinations(range(len(form.p)), 2):
-        for pairs in _matchings(form, t, u):
+        if not _alike(form, t, u, tolerance):
+            continue
+        for pairs in _matchings(form, t, u, tolerance):
             for labelled in _relabelled(form, [s for pair in pairs for s in pair]):
                 merged = _merge(labelled, t, u, pairs, tolerance)
                 if merged is not None:
@@ -122,37 +148,60 @@ def _merge_any(form: _Form, tolerance: float) -> _Form | None:
     return None
 
 
-def _relabelled(form: _Form, matched: list[int]) -> Iterator[_Form]:
+def _alike(form: Form, t: int, u: int, tolerance: float) -> bool:
+    """A quick look, which spares most pairs of blocks the search for a matching."""
+    columns = np.array([student.row[[t, u]] for student in form.students])
+    away = [s for s, student in enumerate(form.students) if student.own not in (None, t, u)]
+    if np.any(np.abs(columns[away, 0] - columns[away, 1]) > tolerance):
+        return False
+    if form.p[t] == form.p[u] == 1:
+        column = np.sort(columns[form.units], axis=0)
+        return bool(np.all(np.abs(column[:, 0] - column[:, 1]) <= tolerance))
+    return True
+
+
+def _relabelled(form: Form, matched: list[int]) -> Iterator[Form]:
     """The two students of a block on two teachers can be labelled either way: y or -y."""
     twos = [s for s in matched if form.size(s) == 2]
-    for signs in product((1.0, -1.0), repeat=len(twos)):
-        turned = dict(zip(twos, signs, strict=True))
-        students = (replace(b, y=b.y * turned.get(s, 1.0)) for s, b in enumerate(form.students))
+    for turns in product((False, True), repeat=len(twos)):
+        turned = {s for s, turn in zip(twos, turns, strict=True) if turn}
+        students = (_turned(b) if s in turned else b for s, b in enumerate(form.students))
         yield replace(form, students=tuple(students))
 
 
-def _matchings(form: _Form, t: int, u: int) -> Iterator[list[tuple[int, int]]]:
+def _matchings(form: Form, t: int, u: int, tolerance: float) -> Iterator[list[tuple[int, int]]]:
     """Ways in which the students of two teacher blocks can be equivalent."""
     left, right = (form.units if form.p[b] == 1 else form.on(b) for b in (t, u))
-    counts = [len(form.on(b)) for b in (t, u) if form.p[b] > 1]
-    if len(set(counts)) > 1:
+    counts = {len(form.on(b)) for b in (t, u) if form.p[b] > 1}
+    if len(counts) > 1:
         return
+    norms = [form.norm(s) for s in range(len(form.students))]
+    equal = [(s, v) for s in left for v in right if abs(norms[s] - norms[v]) <= tolerance]
+    pairs = [(s, v) for s, v in equal if s != v]
     # two single teachers: any number of pairs of units, most first
-    for count in counts[:1] or range(len(left) // 2, -1, -1):
-        for mine in combinations(left, count):
-            for theirs in permutations([s for s in right if s not in mine], count):
-                yield list(zip(mine, theirs, strict=True))
+    for count in counts or range(len(left) // 2, -1, -1):
+        yield from _disjoint(pairs, count)
+
+
+def _disjoint(pairs: list[tuple[int, int]], count: int) -> Iterator[list[tuple[int, int]]]:
+    """Choices of ``count`` pairs that share no student."""
+    if count == 0:
+        yield []
+    for i, pair in enumerate(pairs):
+        rest = [other for other in pairs[i + 1 :] if not set(pair) & set(other)]
+        for others in _disjoint(rest, count - 1) if count else []:
+            yield [pair, *others]
 
 
 def _merge(
-    form: _Form, t: int, u: int, pairs: list[tuple[int, int]], tolerance: float
-) -> _Form | None:
+    form: Form, t: int, u: int, pairs: list[tuple[int, int]], tolerance: float
+) -> Form | None:
     """Merge teacher blocks t < u and matched student blocks; ``None`` if the weights move."""
     p, P = (form.p[t], form.p[u]), form.p[t] + form.p[u]
     matched = {s for pair in pairs for s in pair}
     kept = [v for v in range(len(form.p)) if v != u]
     moved = 0.0
-    students: list[_Student] = []
+    students: list[StudentForm] = []
     for s, student in enumerate(form.students):
         if s in matched:
             continue
@@ -161,7 +210,7 @@ def _merge(
         row = student.row.copy()
         row[t] = mean
         own = None if student.own is None else kept.index(student.own)
-        students.append(_Student(own, row[kept], student.y))
+        students.append(replace(student, own=own, row=row[kept]))
     for s, other in pairs:
         joined, by = _joined(form, (t, u), (s, other))
         moved += by
@@ -169,10 +218,15 @@ def _merge(
         if moved > tolerance**2:
             return None
     sizes = tuple(P if v == t else form.p[v] for v in kept)
-    return _Form(sizes, tuple(students)) if moved <= tolerance**2 else None
+    labels = form.labels
+    if labels:
+        labels = tuple(labels[v] + labels[u] if v == t else labels[v] for v in kept)
+    return Form(sizes, tuple(students), labels) if moved <= tolerance**2 else None
 
 
-def _joined(form: _Form, blocks: tuple[int, int], pair: tuple[int, int]) -> tuple[_Student, float]:
+def _joined(
+    form: Form, blocks: tuple[int, int], pair: tuple[int, int]
+) -> tuple[StudentForm, float]:
     """One student block from two, and the square of how far their weights moved."""
     (t, u), (s, other) = blocks, pair
     p, q = form.p[t], form.p[u]
@@ -189,7 +243,7 @@ def _joined(form: _Form, blocks: tuple[int, int], pair: tuple[int, int]) -> tupl
     moved += sum(
         form.p[v] * _mean([(p, float(mine.row[v])), (q, float(theirs.row[v]))])[1] for v in away
     )
-    return _Student(t, row, diagonal - off), moved
+    return StudentForm(t, row, diagonal - off, mine.labels + theirs.labels), moved
 
 
 def _mean(entries: list[tuple[float, float]]) -> tuple[float, float]:
@@ -199,8 +253,8 @@ def _mean(entries: list[tuple[float, float]]) -> tuple[float, float]:
     return mean, math.fsum(w * (v - mean) ** 2 for w, v in entries)
 
 
-def _arranged(form: _Form) -> Point:
-    """The point with blocks in canonical order and students beside them."""
+def arranged(form: Form) -> tuple[Point, tuple[int, ...], tuple[int, ...]]:
+    """The point with blocks in canonical order; the rows and columns in that order, if known."""
     beside = _beside(form)
     order = sorted(range(len(form.p)), key=lambda t: _rank(form, t, beside[t]))
     students: list[int] = []
@@ -215,10 +269,13 @@ def _arranged(form: _Form) -> Point:
     chosen = [_own_way(form, form.students[s]) for s in students + extra]
     x = np.array([student.row[order] for student in chosen]) * np.sqrt(table.p)
     y = [student.y for student in chosen if student.own is not None]
-    return from_values(table, np.concatenate([x.ravel(), np.array(y)]))
+    point = from_values(table, np.concatenate([x.ravel(), np.array(y)]))
+    rows = tuple(label for student in chosen for label in student.labels)
+    columns = tuple(label for t in order for label in form.labels[t]) if form.labels else ()
+    return point, rows, columns
 
 
-def _beside(form: _Form) -> dict[int, list[int]]:
+def _beside(form: Form) -> dict[int, list[int]]:
     """Student blocks listed with each teacher block; units by their overlaps with single ones."""
     beside = {t: form.on(t) for t in range(len(form.p))}
     singles = [t for t, p in enumerate(form.p) if p == 1]
@@ -229,6 +286,6 @@ def _beside(form: _Form) -> dict[int, list[int]]:
     return beside
 
 
-def _rank(form: _Form, t: int, students: list[int]) -> tuple[float, int, list[float]]:
+def _rank(form: Form, t: int, students: list[int]) -> tuple[float, int, list[float]]:
     entries = [form.diagonal(s, t) for s in students] or [float(s.row[t]) for s in form.students]
     return form.p[t], len(students), sorted(round(value, ORDER_DECIMALS) for value in entries)
