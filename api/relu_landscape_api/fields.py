@@ -67,15 +67,27 @@ def validated(
 ) -> Model:
     """The model of ``values`` (JSON types, long names), nothing converted between types.
 
+    ``18.0`` and ``1e6`` are integers, as JSON schema has it.
+
     Raises ``RequestValidationError`` that names every fault, its value and the bounds.
     """
+    whole = {
+        name: _whole(value, schema["properties"].get(name, {})) for name, value in values.items()
+    }
     try:
         # Through JSON, since only there does strict mode take an array for a tuple.
-        return model.model_validate_json(json.dumps(values), strict=True)
+        return model.model_validate_json(json.dumps(whole), strict=True)
     except ValidationError as error:
         raise RequestValidationError(
             [_fault(item, schema, place) for item in error.errors(include_url=False)]
         ) from None
+
+
+def _whole(value: object, schema: Mapping[str, Any]) -> object:
+    is_integer = any(part.get("type") == "integer" for part in schema.get("anyOf", [schema]))
+    if is_integer and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _fault(item: Mapping[str, Any], schema: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def build_openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
     paths["/v1/families/continuation"]["get"]["parameters"] = _parameters(
         schema_of(ContinuationQuery)
     )
+    for operation in (operation for item in paths.values() for operation in item.values()):
+        operation["parameters"] = [_without_null(part) for part in operation.get("parameters", ())]
     if settings.api_key is not None:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         for path, operations in paths.items():
@@ -65,7 +67,8 @@ _PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
     "description": "`wait=N`: wait up to N seconds, 60 at the most (RFC 7240)",
-    "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$"},
+    "schema": {"type": "string"},  # what cannot be understood is ignored, as the standard says
+    "example": "wait=10",
 }
 
 
@@ -93,12 +96,7 @@ def _parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parameter(name: str, part: Mapping[str, Any], is_required: bool) -> dict[str, Any]:
-    parts = [choice for choice in part.get("anyOf", [part]) if choice.get("type") != "null"]
-    schema = {
-        key: value
-        for key, value in {**part, **parts[0]}.items()
-        if key not in ("anyOf", "description", "title") and not (key == "default" and value is None)
-    }
+    schema = _not_null({key: item for key, item in part.items() if key != "description"})
     parameter = {
         "name": name,
         "in": "query",
@@ -108,3 +106,18 @@ def _parameter(name: str, part: Mapping[str, Any], is_required: bool) -> dict[st
     if schema.get("type") == "array":
         return {**parameter, "content": {"application/json": {"schema": schema}}}
     return {**parameter, "schema": schema}
+
+
+def _without_null(parameter: dict[str, Any]) -> dict[str, Any]:
+    """A parameter can be left out, but ``null`` is no value of one."""
+    if "schema" not in parameter:
+        return parameter
+    return {**parameter, "schema": _not_null(parameter["schema"])}
+
+
+def _not_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    parts = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]
+    if len(parts) != 1:
+        return dict(schema)
+    rest = {key: item for key, item in schema.items() if key not in ("anyOf", "default")}
+    return {**rest, **parts[0]}

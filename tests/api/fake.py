@@ -255,7 +255,7 @@ class FakeService:
     ) -> dict[str, Any]:
         self._check()
         self.computed.append((function_name, arguments))
-        if arguments["structure"] == "nonsense":
+        if arguments.get("structure") == "nonsense":
             raise InputError("There is no structure 'nonsense'; write block sizes such as '1+16'.")
         return {"loss": 0.25}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
 from relu_landscape_api.routers import pages
@@ -17,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (explorer / "js").mkdir(parents=True)
     (tmp_path / "secret.txt").write_text("secret")
     monkeypatch.setattr(pages, "EXPLORER", explorer)
-    monkeypatch.setattr(pages, "_files", pages.StaticFiles(directory=explorer, check_dir=False))
+    monkeypatch.setattr(pages, "_files", StaticFiles(directory=explorer, check_dir=False))
     return explorer
 
 

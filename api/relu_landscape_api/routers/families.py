@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request
@@ -15,13 +15,16 @@ from relu_landscape_api.fields import query_model, schema_of
 
 router = APIRouter(tags=["families"])
 
-#: Widths are real numbers here; beyond 10^9 double precision cannot tell neighbours apart in the
-#: spectrum.
-LARGEST_FAMILY_WIDTH = 1e9
-#: A family takes well below a second; ten mean that the pool is not answering.
+#: The engine's own bound: beyond it the smallest eigenvalues drown in rounding.
+LARGEST_FAMILY_WIDTH = 10**9
+#: A family takes well below a second; ten mean that something is wrong or too much was asked.
 _TIMEOUT_SECONDS = 10.0
 
-Width = Annotated[FiniteFloat, Field(ge=1, le=LARGEST_FAMILY_WIDTH)]
+
+Width = Annotated[int, Field(ge=1, le=LARGEST_FAMILY_WIDTH, strict=True)]
+RealWidth = Annotated[FiniteFloat, Field(ge=1, le=LARGEST_FAMILY_WIDTH)]
+Structure = Annotated[str, Field(min_length=1, max_length=200)]
+Branch = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
 class FamilyQuery(BaseModel):
@@ -31,17 +34,19 @@ class FamilyQuery(BaseModel):
 
     student_width: Width = Field(
         validation_alias=AliasChoices("student_width", "width"),
-        description="number of ReLU units of the student (short form: width), real",
+        description="number of ReLU units of the student (short form: width)",
     )
     teacher_width: Width = Field(
         validation_alias=AliasChoices("teacher_width", "K"),
-        description="number of ReLU units of the teacher (short form: K), real",
+        description="number of ReLU units of the teacher (short form: K)",
     )
-    structure: str = Field(
-        min_length=1, max_length=200, description="name of a structure, such as 'one-anti-aligned'"
+    structure: Structure = Field(
+        description="a structure such as '1+16' or '1+*', or a family such as 'one-anti-aligned'"
     )
-    branch: int | None = Field(
-        None, ge=0, le=1000, strict=True, description="which of several points, by loss"
+    branch: Branch | None = Field(
+        None,
+        description="number of one of the structure's points, by loss; left out: the minimum of "
+        "lowest loss",
     )
 
 
@@ -50,16 +55,17 @@ class ContinuationQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    structure: str = Field(
-        min_length=1, max_length=200, description="name of a family, such as 'one-anti-aligned'"
+    structure: Structure = Field(
+        description="a family such as 'one-anti-aligned', or a structure with * for the sizes that "
+        "grow, such as '1+*'"
     )
-    from_width: Width = Field(description="teacher width at which the family is followed from")
-    to_width: Width = Field(description="teacher width up to which it is followed")
+    from_width: RealWidth = Field(description="teacher width from which the family is followed")
+    to_width: RealWidth = Field(description="teacher width to which it is followed")
     points: int = Field(
-        50, ge=2, le=500, strict=True, description="widths at which the family is sampled"
+        50, ge=2, le=1000, strict=True, description="widths that are reported, geometric"
     )
-    branch: int | None = Field(
-        None, ge=0, le=1000, strict=True, description="which of several points, by loss"
+    branch: Branch | None = Field(
+        None, description="number of one of the structure's points at from_width, by loss"
     )
 
 
@@ -78,7 +84,7 @@ _ANSWER: Responses = {
 )
 async def family(request: Request, service: Service) -> Response:
     """Loss, overlaps, spectrum and stability of a family at any width up to 10^9."""
-    return await _computed(request, service, FamilyQuery, "family")
+    return await _computed(service, "family", _asked(request, FamilyQuery))
 
 
 @router.get(
@@ -88,14 +94,16 @@ async def family(request: Request, service: Service) -> Response:
 )
 async def continuation(request: Request, service: Service) -> Response:
     """A family along real width, with the widths at which its stability changes."""
-    return await _computed(request, service, ContinuationQuery, "continuation")
+    asked = _asked(request, ContinuationQuery)
+    return await _computed(service, "continuation", {"family": asked.pop("structure"), **asked})
 
 
-async def _computed(
-    request: Request, service: Service, model: type[BaseModel], function: str
-) -> Response:
+def _asked(request: Request, model: type[BaseModel]) -> dict[str, Any]:
     query = query_model(request.query_params.multi_items(), model, schema_of(model))
-    arguments = query.model_dump(exclude_none=True)
+    return query.model_dump(exclude_none=True)
+
+
+async def _computed(service: Service, function: str, arguments: dict[str, Any]) -> Response:
     answer = await service.compute(function, arguments, timeout_seconds=_TIMEOUT_SECONDS)
     return Response(
         orjson.dumps(answer),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Path, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -39,11 +39,11 @@ _POINT: Responses = {
 async def read(
     id: LandscapeId,  # noqa: A002 - the name in the path
     key: Annotated[str, Path(description="key of the fixed point in the landscape, such as m1")],
+    request: Request,
     service: Service,
-    accept: Annotated[str | None, Header(description=f"{_JSON_TYPE} or {NPZ_TYPE}")] = None,
 ) -> Response:
     """JSON, or a NumPy archive with `Accept: application/x-npz`."""
-    chosen = preferred_type(accept, (_JSON_TYPE, NPZ_TYPE))
+    chosen = preferred_type(request.headers.get("accept"), (_JSON_TYPE, NPZ_TYPE))
     if chosen is None:
         raise HTTPException(406, f"This can be answered as {_JSON_TYPE} or as {NPZ_TYPE}.")
     point = await service.fixed_point(id, key)

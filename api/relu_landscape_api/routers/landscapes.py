@@ -64,7 +64,7 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: Annotated[str, Field(max_length=512)] | None = Field(
+    cursor: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
         None, description="next_cursor of the page before; left out: the newest"
     )
     limit: int = Field(50, ge=1, le=200, strict=True, description="landscapes per page")

@@ -1,0 +1,101 @@
+"""The examples of docs/http-api.md, run against a server; its tables against the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from relu_landscape.results import Landscape
+from relu_landscape.specs import LandscapeRequest
+from relu_landscape_api.problems import STATUSES
+from tests.api.conftest import Running
+
+PAGE = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run(script: str, running: Running, folder: Path) -> list[str]:
+    """What each line of a shell example prints, ``ID`` kept between lines."""
+    known = httpx.get(f"{running.url}/v1/landscape?K=2&width=2&starts=100").json()["id"]
+    answers = []
+    for line in script.strip().splitlines():
+        command = line.replace("localhost:8000", running.url)
+        # The fake service knows one fixed point, and calls it g1.
+        command = command.replace("fixed-points/m1", "fixed-points/g1")
+        ended = subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{command}"],
+            env={**os.environ, "ID": known},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        answers.append(ended.stdout)
+    return answers
+
+
+SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
+    query, post, reading, events, cancelling, families, wrong = (
+        run(script, running, tmp_path) for script in SCRIPTS
+    )
+    for text in (*query, *post, reading[1]):
+        Landscape.model_validate_json(text)
+    assert json.loads(post[0])["request"]["student_width"] == 3
+    assert "weights" in json.loads(reading[2])
+    assert np.load(tmp_path / "m1.npz")["weights"].shape == (2, 2)
+    assert re.findall(r"^event: (\w+)$", events[0], re.MULTILINE)[-1] == "state"
+    assert json.loads(cancelling[0])["state"] == "finished"
+    assert set(json.loads(cancelling[1])) == {"items", "next_cursor"}
+    assert all(isinstance(json.loads(text), dict) for text in families)
+    assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
+
+
+def printed_problem() -> Any:
+    [text] = [text for language, text in BLOCKS if language == "json"]
+    return json.loads(text)
+
+
+def without_id(problem: dict[str, Any]) -> dict[str, Any]:
+    assert re.fullmatch(r"[0-9a-f]{32}", problem["request_id"])
+    return {name: value for name, value in problem.items() if name != "request_id"}
+
+
+def test_the_table_of_fields_is_complete() -> None:
+    table = PAGE[PAGE.index("| field |") : PAGE.index("In a query string, matrices")]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(LandscapeRequest.model_fields)
+
+
+def test_the_table_of_statuses_is_complete(client: TestClient) -> None:
+    table = PAGE[PAGE.index("| status |") : PAGE.index("Every answer has `X-Request-Id`")]
+    documented = {int(status) for status in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    schema = client.get("/openapi.json").json()
+    answered = {
+        int(status)
+        for operations in schema["paths"].values()
+        for operation in operations.values()
+        for status in operation["responses"]
+        if int(status) >= 400
+    }
+    assert {row.status for row in STATUSES.values()} <= documented
+    assert documented == answered | {405}
+
+
+def test_the_table_of_calls_is_complete(client: TestClient) -> None:
+    table = PAGE[PAGE.index("| call |") : PAGE.index("HEAD works")]
+    paths = set(re.findall(r"(/[\w/{}.-]*)[`?]", table))
+    assert set(client.get("/openapi.json").json()["paths"]) <= paths
