@@ -209,6 +209,9 @@ def _examine_loss(evidence: Evidence, claims: Claims, shift: arb, radius: arb) -
     strict = plane.index == 0 and claims.perpendicular.index == 0
     if claims.verdict != ("minimum" if strict else "saddle"):
         return "the verdict does not agree with the index."
+    bounds = (claims.smallest_eigenvalue_plane, claims.smallest_eigenvalue_perpendicular)
+    if strict and not min(bounds) > 0:
+        return "the stated eigenvalue bounds of a strict minimum are not positive."
     low, high = _loss_interval(evidence, arb(plane.lowest), shift, radius, plane.index == 0)
     stated_low, stated_high = (Fraction(claims.loss[end]) for end in ("lower", "upper"))
     if not (stated_low <= fraction(low) and fraction(high) <= stated_high):

@@ -359,7 +359,7 @@ def recheck(certificate: Mapping[str, Any], claims: Claims) -> str | None:
     structure, x, y = _read(certificate)
     bits = read_count(certificate.get("bits"), "bits")
     if not 64 <= bits <= LARGEST_BITS:
-        raise InputError(f"bits = {bits} is not accepted: 64 to {LARGEST_BITS}.")
+        raise InputError(f"bits are not accepted beyond 64 to {LARGEST_BITS}.")
     widths = (structure.student_width, structure.teacher_width)
     if (certificate.get("student_width"), certificate.get("teacher_width")) != widths:
         return "the block sizes do not add up to the stated widths."

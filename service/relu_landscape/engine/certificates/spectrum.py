@@ -229,10 +229,22 @@ def holds(matrix: Matrix, claim: Spectrum) -> bool:
 def negative_pivots(matrix: list[list[arb]], shift: arb) -> int | None:
     """Number of eigenvalues below ``shift``, from the signs of the pivots of L D L^T.
 
-    ``matrix``: N rows of balls, symmetric. ``None`` if a pivot's sign is unknown.
+    ``matrix``: N rows of balls, symmetric. ``None`` if a pivot's sign is unknown, both in the given
+    order and with the largest diagonal entries first (an indefinite matrix may have a small pivot
+    by accident).
     """
     size = len(matrix)
-    rows = [list(row) for row in matrix]
+    largest_first = sorted(range(size), key=lambda k: -abs(float((matrix[k][k] - shift).mid())))
+    for order in (range(size), largest_first):
+        found = _pivots([[matrix[i][j] for j in order] for i in order], shift)
+        if found is not None:
+            return found
+    return None
+
+
+def _pivots(rows: list[list[arb]], shift: arb) -> int | None:
+    """The same in the given order; overwrites the lower triangle of ``rows``."""
+    size = len(rows)
     for k in range(size):
         rows[k][k] = rows[k][k] - shift
     negative = 0

@@ -23,6 +23,7 @@ from relu_landscape.engine.certificates.document import (
     read_claims,
     read_count,
     read_number,
+    statement,
 )
 from relu_landscape.errors import InputError, NumericalError
 
@@ -94,17 +95,27 @@ def _verdict(found: _Found, details: Mapping[str, Any], strict: bool) -> dict[st
             "reason": f"the format is not {FORMAT!r}, the only one known here.",
         }
     if certificate.get("verdict") == "not certified":
-        return {
-            "key": name,
-            "holds": None,
-            "reason": f"nothing is claimed: {certificate.get('reason')}",
-        }
+        given = certificate.get("reason")
+        reason = given if isinstance(given, str) else "no reason is given."
+        return {"key": name, "holds": None, "reason": f"nothing is claimed: {reason}"}
     try:
         claims = read_claims(certificate)
-        reason = _beside(found, claims, details.get(name)) or _proven(certificate, claims, strict)
+        objection = (
+            _in_words(certificate, claims)
+            or _beside(found, claims, details.get(name))
+            or _proven(certificate, claims, strict)
+        )
     except (InputError, NumericalError) as error:
-        reason = str(error)
-    return {"key": name, "holds": reason is None, "reason": reason}
+        objection = str(error)
+    return {"key": name, "holds": objection is None, "reason": objection}
+
+
+def _in_words(certificate: Mapping[str, Any], claims: Claims) -> str | None:
+    names = ("student_width", "teacher_width")
+    widths = [read_count(certificate.get(name), name) for name in names]
+    if certificate.get("statement") != statement(claims, *widths):
+        return "the statement in words does not say what the numbers say."
+    return None
 
 
 def _proven(certificate: Mapping[str, Any], claims: Claims, strict: bool) -> str | None:
@@ -116,7 +127,7 @@ def _proven(certificate: Mapping[str, Any], claims: Claims, strict: bool) -> str
         return dense.recheck(certificate, claims, "strict")
     if method == "dense" and mode == "fast":
         return dense.recheck(certificate, claims, "strict" if strict else "fast")
-    return f"the method {method!r} with mode {mode!r} is unknown."
+    return "the method or its mode is unknown."
 
 
 def _beside(found: _Found, claims: Claims, detail: object) -> str | None:
@@ -124,7 +135,7 @@ def _beside(found: _Found, claims: Claims, detail: object) -> str | None:
     owner = found.owner
     kind = owner.get("kind", claims.verdict)
     if kind != claims.verdict:
-        return f"the fixed point is called {kind!r}, the certificate proves a {claims.verdict}."
+        return f"the fixed point is not called a {claims.verdict}, which the certificate proves."
     if "loss" in owner:
         value = Fraction(read_number(owner["loss"], "the fixed point's loss"))
         low, high = (Fraction(claims.loss[end]) for end in ("lower", "upper"))

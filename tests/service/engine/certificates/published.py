@@ -11,6 +11,7 @@ eigenvalues after Newton's method. The first one at M = 17 had been reported as 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -111,6 +112,7 @@ WIDER_STUDENTS = [
 ]
 
 
+@cache
 def locate(point: Minimum) -> Doubles:
     """The published minimum as doubles, (width, width)."""
     k, anti = point.width, point.anti
@@ -130,6 +132,7 @@ def locate(point: Minimum) -> Doubles:
     return newton(descend(W, k), k)
 
 
+@cache
 def locate_wider(point: Wider) -> Doubles:
     """The published point as doubles, (teachers + 1, teachers)."""
     M, anti = point.teachers, point.anti

@@ -66,7 +66,8 @@ def test_loss_gradient_and_perpendicular_block(K: int, M: int) -> None:
     assert slope == pytest.approx(float(np.linalg.norm(points.gradient(W, M))), rel=1e-12)
     with precision(128):
         assert value.overlaps(exact_number(_loss_by_mpmath(W)))
-    assert float(value.rad()) < 1e-34
+    # in one dimension everything is parallel, where the square root halves the digits
+    assert float(value.rad()) < (1e-18 if M == 1 else 1e-34)
     # one dimension outside the teacher's span: the Hessian there is A
     outside = points.hessian(np.hstack([W, np.zeros((K, 1))]), M).reshape(K, M + 1, K, M + 1)
     np.testing.assert_allclose(block, outside[:, M, :, M], atol=1e-12)

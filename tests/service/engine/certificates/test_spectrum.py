@@ -129,5 +129,9 @@ def test_pivots_across_thirty_orders_of_magnitude() -> None:
         assert negative_pivots(rows, arb("1e-2")) == 1
 
 
+def test_an_accidental_zero_pivot_is_avoided() -> None:
+    assert negative_pivots([[arb(0), arb(1)], [arb(1), arb(2)]], arb(0)) == 1
+
+
 def test_a_pivot_of_unknown_sign_is_refused() -> None:
     assert negative_pivots([[arb(1), arb(1)], [arb(1), arb(1)]], arb(0)) is None

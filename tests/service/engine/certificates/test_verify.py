@@ -1,0 +1,307 @@
+"""Re-checking from JSON: true certificates hold, forged ones do not, and nothing raises."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relu_landscape.engine.certificates import certify, certify_reduced, verify
+from relu_landscape.engine.certificates.document import read_claims, statement
+from relu_landscape.errors import InputError
+from tests.service.engine.certificates.points import anti_aligned
+
+Certificate = dict[str, Any]
+KINDS = ["fast", "strict", "reduced", "saddle", "reduced saddle", "global"]
+
+
+@cache
+def _text(kind: str) -> str:
+    width = {"saddle": 4, "reduced saddle": 4}.get(kind, 6)
+    W = anti_aligned(width, 0 if kind == "global" else 4 if width == 4 else 1)
+    if kind == "reduced":
+        x = [[W[0, 0], W[0, 1:].sum() / 5**0.5], [W[1, 0], W[1, 1:].sum() / 5**0.5]]
+        found = certify_reduced([1, 5], [(1, 0), (5, 1)], x, [None, W[1, 1] - W[1, 2]])
+    elif kind == "reduced saddle":
+        found = certify_reduced([4], [(4, 0)], [[W[0].sum() / 2]], [W[0, 0] - W[0, 1]])
+    else:
+        mode: Any = "fast" if kind in ("saddle", "global") else kind
+        found = certify(W, mode=mode, teacher_width=width)
+    return json.dumps(found)
+
+
+def _make(kind: str) -> Certificate:
+    result: Certificate = json.loads(_text(kind))
+    return result
+
+
+def _holds(document: Any, **options: Any) -> Any:
+    (answer,) = verify(document, **options)
+    assert (answer["reason"] is None) == (answer["holds"] is True)
+    return answer["holds"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_untouched_certificates_hold(kind: str) -> None:
+    assert _holds(_make(kind)) is True
+    assert _holds(_make(kind), strict=True) is True
+
+
+def test_certificate_holds_in_a_fresh_process() -> None:
+    """Only the JSON crosses over, and another process reads it with its own flint and BLAS."""
+    program = (
+        "import json, sys\n"
+        "from relu_landscape.engine.certificates import verify\n"
+        "print(json.dumps(verify(json.load(sys.stdin))))"
+    )
+    certificates = [_make(kind) for kind in KINDS]
+    forged = _make("fast")
+    forged["weights"][0][0] += 1e-6
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps({"points": [*certificates, forged]}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    answers = json.loads(run.stdout)
+    assert [answer["holds"] for answer in answers] == [True] * len(KINDS) + [False]
+    assert answers[0]["key"] == "points[0]"
+
+
+def _scale(name: str, factor: float) -> Callable[[Certificate], None]:
+    def change(certificate: Certificate) -> None:
+        certificate[name] *= factor
+
+    return change
+
+
+def _stored(space: str, name: str, value: Callable[[Any], Any]) -> Callable[[Certificate], None]:
+    def change(certificate: Certificate) -> None:
+        part = certificate["stored_point"][space]
+        part[name] = value(part[name])
+        if name == "index":
+            certificate["index" if space == "plane" else "index_perpendicular"] = part[name]
+
+    return change
+
+
+def _loss(end: str, value: str) -> Callable[[Certificate], None]:
+    def change(certificate: Certificate) -> None:
+        certificate["loss"][end] = value
+
+    return change
+
+
+def _weight(certificate: Certificate) -> None:
+    if certificate["method"] == "dense":
+        certificate["weights"][1][2] += 1e-9
+    else:
+        first = certificate["structured_point"]["x"][0]
+        first[0] = first[0][:12] + str((int(first[0][12]) + 1) % 10) + first[0][13:]
+
+
+FORGERIES: dict[str, Callable[[Certificate], None]] = {
+    "a weight": _weight,
+    "a smaller radius": _scale("radius", 1e-3),
+    "a radius beyond the attribution radius": _scale("radius", 1e30),
+    "a wider attribution radius": _scale("attribution_radius", 1.05),
+    "a higher eigenvalue of the plane": _scale("smallest_eigenvalue_plane", 1.0001),
+    "a higher eigenvalue beyond": _scale("smallest_eigenvalue_perpendicular", 1.0001),
+    "a smaller Lipschitz bound": _scale("lipschitz", 0.999),
+    "a smaller gradient": _scale("gradient_norm", 0.5),
+    "a wider gap": _stored("plane", "gap", lambda x: x * 1.0001),
+    "a wider gap beyond": _stored("perpendicular", "gap", lambda x: x * 1.0001),
+    "another index": _stored("plane", "index", lambda x: x + 1),
+    "another index beyond": _stored("perpendicular", "index", lambda x: x + 1),
+    "a higher loss": _loss("lower", "0.0999"),
+    "a lower loss": _loss("upper", "0.0000000000000000000000000000000000000000001"),
+    "a negative loss": _loss("upper", "-0.5"),
+    "not spurious": lambda c: c.update(
+        spurious={True: False, False: True, None: True}[c["spurious"]]
+    ),
+    "another verdict": lambda c: c.update(
+        verdict="saddle" if c["verdict"] == "minimum" else "minimum"
+    ),
+    "a wider student": lambda c: c.update(student_width=c["student_width"] + 1),
+    "a narrower teacher": lambda c: c.update(teacher_width=c["teacher_width"] - 1),
+    "another method": lambda c: c.update(method="oracle"),
+    "another mode": lambda c: c.update(mode="guess"),
+    "other bits": lambda c: c.update(bits=63),
+    "another format": lambda c: c.update(format="relu-landscape certificate 0"),
+    "no weights": lambda c: (c.pop("weights", None), c.pop("structured_point", None)),
+}
+
+
+def _reseal(certificate: Certificate) -> None:
+    """Rewrite the sentence, as a careful forger would: the numbers alone must give it away."""
+    try:
+        claims = read_claims(certificate)
+        widths = [int(certificate[f"{who}_width"]) for who in ("student", "teacher")]
+    except InputError:
+        return  # unreadable: rejected for that
+    certificate["statement"] = statement(claims, *widths)
+
+
+@pytest.mark.parametrize("forgery", list(FORGERIES))
+@pytest.mark.parametrize("kind", ["fast", "strict", "reduced", "saddle", "reduced saddle"])
+def test_forgeries_are_rejected(kind: str, forgery: str) -> None:
+    certificate = _make(kind)
+    FORGERIES[forgery](certificate)
+    if kind.endswith("saddle") and forgery == "a higher eigenvalue of the plane":
+        # at a saddle the bound is negative: higher is nearer to zero
+        certificate["smallest_eigenvalue_plane"] /= 1.0001**2
+    _reseal(certificate)
+    assert _holds(certificate) is False
+
+
+@pytest.mark.parametrize("forgery", ["a smaller radius", "another verdict", "a higher loss"])
+def test_forged_numbers_contradict_the_sentence(forgery: str) -> None:
+    certificate = _make("fast")
+    FORGERIES[forgery](certificate)
+    (answer,) = verify(certificate)
+    assert answer["holds"] is False
+    assert "statement" in answer["reason"]
+
+
+def test_weaker_claims_still_hold() -> None:
+    certificate = _make("fast")
+    certificate["smallest_eigenvalue_plane"] *= 0.9
+    certificate["attribution_radius"] *= 0.5
+    certificate["loss"]["lower"] = "0.02"
+    _reseal(certificate)
+    assert _holds(certificate) is True
+
+
+def test_the_teacher_itself_cannot_be_made_spurious() -> None:
+    certificate = _make("global")
+    certificate["spurious"] = True
+    assert _holds(certificate) is False
+    certificate["loss"]["lower"] = "0.000000000000000000000000000000000000001"
+    _reseal(certificate)
+    assert _holds(certificate) is False
+
+
+GARBAGE = [None, True, "x", -1, float("nan"), float("inf"), 10**5000, [], {}, [[]], [["a"]], "1e5"]
+
+
+@pytest.mark.parametrize("kind", ["fast", "reduced"])
+def test_garbage_in_any_field_is_rejected_without_raising(kind: str) -> None:
+    free = {"spurious_rule", "reason", "format", "verdict"}
+    for name in set(_make(kind)) - free:
+        for value in GARBAGE:
+            certificate = _make(kind)
+            if value is certificate[name]:
+                continue  # null and true are right for some fields
+            certificate[name] = value
+            assert _holds(certificate) is False, name
+
+
+def test_garbage_inside_the_structured_point() -> None:
+    for name in ("teacher_blocks", "student_blocks", "x", "y"):
+        for value in ([[None]], [None, None], [{"size": 1}], ["1", "2"], [10**30], [["1/2"]]):
+            certificate = _make("reduced")
+            certificate["structured_point"][name] = value
+            assert _holds(certificate) is False, (name, value)
+
+
+@pytest.mark.parametrize("document", [{}, [], None, 3, "text", {"fixed_points": []}])
+def test_documents_without_certificates(document: Any) -> None:
+    assert verify(document) == []
+
+
+def test_very_deep_documents() -> None:
+    document: Any = _make("fast")
+    for _ in range(100_000):
+        document = [document]
+    (answer,) = verify({"a": document})
+    assert answer["holds"] is True
+
+
+def test_a_refusal_claims_nothing() -> None:
+    refused = certify(np.full((2, 2), 0.3), mode="fast", teacher_width=2)
+    (answer,) = verify(refused)
+    assert answer["holds"] is None
+    assert refused["reason"] in answer["reason"]
+
+
+def _landscape() -> dict[str, Any]:
+    certificate = _make("fast")
+    point = {
+        "key": "m1",
+        "kind": "minimum",
+        "loss": 0.025080581002463,
+        "stability": {
+            "index": 0,
+            "min_eigenvalue": 0.0047003537,
+            "min_eigenvalue_perpendicular": 0.199803,
+        },
+        "certificate": certificate,
+    }
+    return {
+        "landscape": {
+            "request": {"student_width": 6, "teacher_width": 6, "teacher_gram": None},
+            "fixed_points": [point, {"key": "g1", "kind": "minimum", "certificate": None}],
+        },
+        "details": {"m1": {"weights": copy.deepcopy(certificate["weights"])}},
+    }
+
+
+def test_a_landscape_is_checked_around_its_certificates() -> None:
+    assert verify(_landscape()) == [{"key": "m1", "holds": True, "reason": None}]
+
+
+def _point(document: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = document["landscape"]["fixed_points"][0]
+    return result
+
+
+def _beside(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: change(_point(document))
+
+
+TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "kind": (_beside(lambda p: p.update(kind="saddle")), "called"),
+    "loss": (_beside(lambda p: p.update(loss=0.0250806)), "loss"),
+    "loss text": (_beside(lambda p: p.update(loss="low")), "loss"),
+    "index": (_beside(lambda p: p["stability"].update(index=1)), "index"),
+    "negative index": (_beside(lambda p: p["stability"].update(index=-1)), "index"),
+    "eigenvalue": (_beside(lambda p: p["stability"].update(min_eigenvalue=0.0046)), "below"),
+    "weights": (lambda d: d["details"]["m1"]["weights"][0].__setitem__(0, 0.5), "weights"),
+    "ragged": (lambda d: d["details"]["m1"].update(weights=[[1.0], [1.0, 2.0]]), "weights"),
+    "width": (lambda d: d["landscape"]["request"].update(student_width=7), "width"),
+    "teacher": (lambda d: d["landscape"]["request"].update(teacher_gram=[[1.0]]), "orthonormal"),
+}
+
+
+@pytest.mark.parametrize("name", list(TAMPERED))
+def test_numbers_beside_a_certificate_must_be_its_own(name: str) -> None:
+    change, word = TAMPERED[name]
+    document = _landscape()
+    change(document)
+    (answer,) = verify(document)
+    assert answer["holds"] is False
+    assert word in answer["reason"]
+
+
+def test_perpendicular_directions_are_counted_by_dimension() -> None:
+    """Index 2 in the plane, 1 beyond, d - M = 5: the fixed point says 7."""
+    certificate = _make("saddle")
+    plane = certificate["index"]
+    owner = {
+        "key": "s1",
+        "kind": "saddle",
+        "stability": {"index": plane},
+        "certificate": certificate,
+    }
+    assert _holds(owner) is True
+    owner["stability"] = {"index": plane + 5}
+    assert _holds(owner) is False  # nothing is negative beyond the span here
