@@ -11,15 +11,16 @@ import asyncio
 import signal
 import sys
 
-import orjson
-
-from relu_landscape.jobs.service import LandscapeService
-from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
-from tests.service.jobs.helpers import TOY
-
 
 async def serve() -> None:
+    # Here, because every worker imports this module anew when it starts.
+    import orjson
+
+    from relu_landscape.jobs.service import LandscapeService
+    from relu_landscape.settings import Settings
+    from relu_landscape.specs import LandscapeRequest
+    from tests.service.jobs.helpers import TOY
+
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=2**20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
