@@ -1,0 +1,168 @@
+// The service's HTTP interface as this page needs it. Every failure becomes a ServiceError whose
+// message is a sentence for the user.
+
+const POLL_MILLISECONDS = 1000;
+// A stream silent for so long may be held back by a proxy: ask once, and go on listening.
+const QUIET_MILLISECONDS = 5000;
+const TERMINAL = new Set(["finished", "failed", "cancelled"]);
+
+let key = null;
+try {
+  key = sessionStorage.getItem("relu-landscape-key");
+} catch {
+  // Storage can be forbidden; the key then lasts as long as the page.
+}
+
+/** Send this API key from now on. */
+export function useKey(text) {
+  key = text;
+  try {
+    sessionStorage.setItem("relu-landscape-key", text);
+  } catch {
+    // As above.
+  }
+}
+
+export class ServiceError extends Error {
+  constructor(message, { status = 0, requestId = null } = {}) {
+    super(message);
+    this.name = "ServiceError";
+    this.status = status;
+    this.requestId = requestId;
+  }
+}
+
+async function failure(response) {
+  let problem = {};
+  try {
+    problem = await response.json();
+  } catch {
+    // A proxy may answer without problem+json; the status line has to do then.
+  }
+  const fields = (problem.errors || []).map((entry) => entry.message).filter(Boolean);
+  const text = fields.length
+    ? fields.join(" ")
+    : problem.detail || problem.title || `The service answered ${response.status}.`;
+  return new ServiceError(text, { status: response.status, requestId: problem.request_id });
+}
+
+async function call(path, { headers = {}, ...options } = {}) {
+  const all = { Accept: "application/json", ...headers };
+  if (key) all.Authorization = `Bearer ${key}`;
+  let response;
+  try {
+    response = await fetch(path, { headers: all, ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ServiceError("The service does not answer. Is it still running?");
+  }
+  if (!response.ok) throw await failure(response);
+  return response;
+}
+
+const json = async (path, options) => (await call(path, options)).json();
+
+/** An answer holds either the landscape itself or the state of its job. */
+export const isResult = (answer) => Array.isArray(answer.fixed_points);
+
+export const stored = () => json("explorer/example.json");
+export const serviceInfo = () => json("v1/service-info");
+export const known = () => json("v1/landscapes?limit=20");
+export const landscape = (id) => json(`v1/landscapes/${encodeURIComponent(id)}`);
+export const cancel = (id) =>
+  json(`v1/landscapes/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+export const submit = (request) =>
+  json("v1/landscapes", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(request),
+  });
+
+export const continuation = (parameters, signal) =>
+  json(`v1/families/continuation?${new URLSearchParams(parameters)}`, { signal });
+
+/** One fixed point with weights and all eigenvalues, as a NumPy archive. */
+export async function archive(id, key) {
+  const path = `v1/landscapes/${encodeURIComponent(id)}/fixed-points/${encodeURIComponent(key)}`;
+  return (await call(path, { headers: { Accept: "application/x-npz" } })).blob();
+}
+
+/**
+ * Follow a job: `on.status(status)` with every change, `on.done(landscape)` or `on.failed(error)`
+ * at the end. Server-sent events where they work, polling where a proxy swallows them.
+ * Returns a function that stops following.
+ */
+export function follow(id, on) {
+  let stopped = false;
+  let source = null;
+  let timer = null;
+  let heard = 0; // events so far: an answer asked for before the last one is stale
+
+  const stop = () => {
+    stopped = true;
+    source?.close();
+    clearTimeout(timer);
+  };
+
+  const rest = () => {
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(look, source ? QUIET_MILLISECONDS : POLL_MILLISECONDS);
+  };
+
+  const take = (answer, isFresh) => {
+    if (isResult(answer)) {
+      stop();
+      on.done(answer);
+    } else if (TERMINAL.has(answer.state) && answer.state !== "finished") {
+      stop();
+      on.failed(new ServiceError(answer.error || `The computation was ${answer.state}.`));
+    } else if (isFresh) {
+      on.status(answer);
+    }
+  };
+
+  const look = async () => {
+    const before = heard;
+    try {
+      const answer = await landscape(id);
+      if (!stopped) take(answer, heard === before);
+    } catch (error) {
+      if (!stopped && error.status === 404) {
+        stop();
+        on.failed(error);
+      }
+      // Anything else may pass: ask again.
+    }
+    rest();
+  };
+
+  const hear = (name, use) => source.addEventListener(name, (event) => {
+    heard += 1;
+    rest();
+    use(JSON.parse(event.data));
+  });
+
+  const listen = () => {
+    source = new EventSource(`v1/landscapes/${encodeURIComponent(id)}/events`);
+    hear("progress", (progress) => on.status({ progress }));
+    hear("findings", ({ findings }) => on.status({ findings }));
+    hear("state", (status) => {
+      on.status(status);
+      if (!TERMINAL.has(status.state)) return;
+      source.close();
+      look();
+    });
+    source.onerror = () => {
+      // The browser reconnects by itself, with Last-Event-ID, unless the stream was refused.
+      if (source.readyState !== EventSource.CLOSED || stopped) return;
+      source = null;
+      look();
+    };
+  };
+
+  // An EventSource cannot send a key.
+  if (!key) listen();
+  rest();
+  return stop;
+}

@@ -1,0 +1,152 @@
+// The disconnectivity graph: minima are leaves, branches merge at the lowest saddle that joins
+// them (Becker and Karplus, J. Chem. Phys. 106, 1495, 1997).
+
+import { show } from "./dom.js";
+import { family, kindWords, plural, real } from "./format.js";
+import { lossRange } from "./ladder.js";
+import { axis, draw } from "./plot.js";
+
+/**
+ * The forest of merges: leaves {point}, nodes {loss, saddle, children}. A saddle between two
+ * relabelled copies of one minimum gives that minimum a second leaf, its copy.
+ */
+export function forest(points, transitions) {
+  const byKey = new Map(points.map((point) => [point.key, point]));
+  const parent = new Map();
+  const tops = new Map();
+  const leaf = (id, point) => {
+    parent.set(id, id);
+    tops.set(id, { point, copy: id !== point.key, loss: point.loss, children: [] });
+  };
+  for (const point of points) if (point.kind !== "saddle") leaf(point.key, point);
+  const root = (id) => (parent.get(id) === id ? id : root(parent.get(id)));
+  const passes = transitions
+    .filter((pass) => byKey.has(pass.saddle) && pass.minima.every((key) => parent.has(key)))
+    .sort((a, b) => byKey.get(a.saddle).loss - byKey.get(b.saddle).loss);
+  for (const pass of passes) {
+    let [a, b] = pass.minima;
+    if (a === b) {
+      b = `${a} copy`;
+      if (pass.same_copy !== false || parent.has(b)) continue;
+      leaf(b, byKey.get(a));
+    }
+    const [left, right] = [root(a), root(b)];
+    if (left === right) continue;
+    parent.set(right, left);
+    tops.set(left, {
+      loss: byKey.get(pass.saddle).loss, saddle: pass.saddle,
+      children: [tops.get(left), tops.get(right)],
+    });
+    tops.delete(right);
+  }
+  return [...tops.values()].sort((a, b) => size(b) - size(a) || lowest(a) - lowest(b));
+}
+
+const size = (node) => (node.children.length ? node.children.reduce((n, child) => n + size(child), 0) : 1);
+const lowest = (node) => (node.children.length ? Math.min(...node.children.map(lowest)) : node.loss);
+
+/** Horizontal places: leaves one apart in order, nodes in the middle of their children. */
+function place(node, next) {
+  if (!node.children.length) {
+    node.x = next.value++;
+    return;
+  }
+  node.children.sort((a, b) => lowest(a) - lowest(b));
+  for (const child of node.children) place(child, next);
+  node.x = node.children.reduce((sum, child) => sum + child.x, 0) / node.children.length;
+}
+
+function* all(node) {
+  yield node;
+  for (const child of node.children) yield* all(child);
+}
+
+function branches(roots, top) {
+  const x = [];
+  const y = [];
+  for (const node of roots.flatMap((root) => [...all(root)])) {
+    for (const child of node.children) {
+      x.push(child.x, child.x, node.x, null);
+      y.push(child.loss, node.loss, node.loss, null);
+    }
+  }
+  for (const root of roots) {
+    if (!root.children.length) continue;
+    x.push(root.x, root.x, null);
+    y.push(root.loss, top, null);
+  }
+  return { x, y };
+}
+
+function picture(roots, range, context, theme) {
+  const nodes = roots.flatMap((root) => [...all(root)]);
+  const leaves = nodes.filter((node) => node.point);
+  const merges = nodes.filter((node) => node.saddle);
+  const name = (leaf) => leaf.point.key + (leaf.copy ? "′" : "");
+  const chosen = (key) => key === context.chosen;
+  return {
+    data: [
+      { type: "scatter", mode: "lines", ...branches(roots, range[1]), hoverinfo: "skip",
+        line: { color: theme.soft, width: 1.6 } },
+      {
+        type: "scatter", mode: "markers", cliponaxis: false,
+        x: merges.map((node) => node.x), y: merges.map((node) => node.loss),
+        customdata: merges.map((node) => node.saddle),
+        text: merges.map((node) => `${node.saddle}: saddle<br>loss ${real(node.loss, 8)}`),
+        hovertemplate: "%{text}<extra></extra>",
+        marker: { symbol: "diamond", size: 9, color: theme.saddle,
+          line: { width: merges.map((node) => (chosen(node.saddle) ? 3 : 1.5)),
+            color: merges.map((node) => (chosen(node.saddle) ? theme.ink : theme.surface)) } },
+      },
+      {
+        type: "scatter", mode: "markers+text", cliponaxis: false,
+        x: leaves.map((leaf) => leaf.x), y: leaves.map((leaf) => leaf.loss),
+        customdata: leaves.map((leaf) => leaf.point.key),
+        text: leaves.map(name), textposition: "bottom center", textfont: { color: theme.soft, size: 12 },
+        hovertext: leaves.map((leaf) => `${name(leaf)}: ${kindWords(leaf.point, context.request)}` +
+          `${leaf.copy ? ", a relabelled copy" : ""}<br>loss ${real(leaf.loss, 8)}`),
+        hovertemplate: "%{hovertext}<extra></extra>",
+        marker: { size: 12, color: leaves.map((leaf) => theme[family(leaf.point)]),
+          line: { width: leaves.map((leaf) => (chosen(leaf.point.key) ? 3 : 1.5)),
+            color: leaves.map((leaf) => (chosen(leaf.point.key) ? theme.ink : theme.surface)) } },
+      },
+    ],
+    layout: {
+      xaxis: { visible: false, range: [-0.7, leaves.length - 0.3], fixedrange: true },
+      yaxis: axis(theme, { title: "population loss", range, tickformat: "~g", nticks: 8 }),
+    },
+  };
+}
+
+/** Why there is no graph, in a sentence. */
+function reason(landscape) {
+  if (!landscape.request.saddles) {
+    return "Saddles were not asked for. Tick “find saddles and the minima they join” and compute " +
+      "again to see which barriers separate the minima.";
+  }
+  return "No saddle of index 1 between two of the listed minima was found in the structures searched.";
+}
+
+/** Draw the graph, or say why there is none. */
+export function drawGraph(element, empty, landscape, context) {
+  const transitions = landscape?.transitions ?? [];
+  const roots = landscape ? forest(landscape.fixed_points, transitions) : [];
+  const joined = roots.some((root) => root.children.length);
+  show(element, joined);
+  show(empty, !joined);
+  if (!joined) {
+    empty.textContent = landscape ? reason(landscape) : "Drawn when the computation has finished.";
+    return;
+  }
+  // Minima that nothing joins stand apart on the right, as leaves without a branch.
+  const next = { value: 0 };
+  for (const root of roots) place(root, next);
+  const range = lossRange(landscape.fixed_points.filter(
+    (point) => point.kind !== "saddle" || transitions.some((pass) => pass.saddle === point.key)));
+  const merges = roots.flatMap((root) => [...all(root)]).filter((node) => node.saddle).length;
+  draw(element, (theme) => picture(roots, range, context, theme), {
+    label: `Disconnectivity graph: ${plural(next.value, "leaf", "leaves")}, merging at ` +
+      `${plural(merges, "saddle", "saddles")}. The transitions are listed with each saddle.`,
+    click: (point) => point.customdata && context.choose(point.customdata),
+  });
+}

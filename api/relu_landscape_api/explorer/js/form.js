@@ -1,0 +1,176 @@
+// The panel in which a landscape is chosen.
+
+import { $, h, m, show } from "./dom.js";
+import { count, plural } from "./format.js";
+import { DEFAULTS } from "./state.js";
+
+// The starts slider runs over these, since useful numbers span five orders of magnitude.
+const STARTS = [0, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000];
+const INTEGERS = ["student_width", "teacher_width", "starts", "seed", "input_dimension"];
+const REALS = ["init_scale", "flow_tolerance"];
+
+const FORMULA = { displaystyle: "true" };
+const mi = (text, attributes) => m("mi", attributes, text);
+const mo = (text) => m("mo", {}, text);
+const mn = (text) => m("mn", {}, String(text));
+const row = (...parts) => m("mrow", {}, parts);
+
+/** sum_{i=1}^{n} ReLU(w_i . x), the number filled in. */
+function network(letter, index, width) {
+  const letters = { w: "f", v: "f*" };
+  return m("math", FORMULA,
+    mi(letters[letter]), mo("("), mi("x"), mo(")"), mo("="),
+    m("munderover", {}, mo("∑"), row(mi(index), mo("="), mn(1)), mn(width)),
+    mi("ReLU"), mo("("),
+    m("msub", {}, mi(letter, { mathvariant: "normal" }), mi(index)), mo("⋅"), mi("x"), mo(")"));
+}
+
+function startsFormula(dimension, scale) {
+  const top = scale === 1 ? mn(1) : row(m("msup", {}, mn(scale), mn(2)));
+  return m("math", FORMULA,
+    m("msub", {}, mi("w"), row(mi("i"), mi("a"))), mo("~"), mi("N"), mo("("), mn(0), mo(","),
+    m("mfrac", {}, top, mn(dimension)), mo(")"));
+}
+
+function widthNote(students, teachers) {
+  if (students === teachers) return "Equal widths: the global minimum is a copy of the teacher.";
+  if (students > teachers) {
+    const extra = students - teachers;
+    return `${plural(extra, "more student", "more students")} than teachers: the global minima form a ` +
+      `continuum of dimension ${extra} at least.`;
+  }
+  return `${plural(teachers - students, "student", "students")} too few: no point reaches loss zero.`;
+}
+
+export class RequestForm {
+  /** `submit(request)` is called with a checked request. */
+  constructor(submit) {
+    this.form = $("request");
+    this.limits = { width: 512, starts: 1_000_000 };
+    this.pair("student_width", "student_slider", (n) => n, (n) => n);
+    this.pair("teacher_width", "teacher_slider", (n) => n, (n) => n);
+    const last = STARTS.length - 1;
+    $("starts_slider").max = last;
+    this.pair("starts", "starts_slider", (at) => STARTS[at], (starts) => {
+      const at = STARTS.findIndex((value) => value >= starts);
+      return at < 0 ? last : at;
+    });
+    this.form.addEventListener("input", () => this.refresh());
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const problem = this.problem();
+      this.complain(problem);
+      if (!problem) submit(this.read());
+    });
+    this.refresh();
+  }
+
+  /** Bind a slider to its number box. */
+  pair(name, slider, fromSlider, toSlider) {
+    const box = $(name);
+    const bar = $(slider);
+    bar.addEventListener("input", () => {
+      box.value = fromSlider(Number(bar.value));
+    });
+    box.addEventListener("input", () => {
+      if (box.value !== "") bar.value = toSlider(Number(box.value));
+    });
+    this.sync = [...(this.sync || []), () => (bar.value = toSlider(Number(box.value)))];
+  }
+
+  /** Use this service's own limits. */
+  setLimits({ largest_width: width, largest_starts: starts } = {}) {
+    for (const [name, limit] of [["student", width], ["teacher", width]]) {
+      if (!limit) continue;
+      $(`${name}_width`).max = limit;
+      $(`${name}_slider`).max = limit;
+    }
+    if (starts) $("starts").max = starts;
+    for (const sync of this.sync) sync();
+  }
+
+  read() {
+    const request = { ...DEFAULTS };
+    for (const name of [...INTEGERS, ...REALS]) request[name] = Number($(name).value);
+    request.structured = $("structured").checked;
+    request.saddles = $("saddles").checked;
+    request.certify = $("certify").value;
+    const names = $("structures").value.split(",").map((part) => part.trim()).filter(Boolean);
+    request.structures = names.length ? names : null;
+    return request;
+  }
+
+  write(request) {
+    const whole = { ...DEFAULTS, ...request };
+    for (const name of [...INTEGERS, ...REALS]) $(name).value = whole[name];
+    $("structured").checked = whole.structured;
+    $("saddles").checked = whole.saddles;
+    $("certify").value = whole.certify;
+    $("structures").value = (whole.structures ?? []).join(", ");
+    for (const sync of this.sync) sync();
+    this.complain(null);
+    this.refresh();
+  }
+
+  /** The first thing wrong, as a sentence, or null; the service checks again. */
+  problem() {
+    for (const name of [...INTEGERS, ...REALS]) {
+      const box = $(name);
+      const value = Number(box.value);
+      const words = name.replaceAll("_", " ");
+      const low = Number(box.min);
+      const high = Number(box.max);
+      const wrong = box.value === "" || !(value >= low && value <= high) ||
+        (INTEGERS.includes(name) && !Number.isInteger(value));
+      box.setAttribute("aria-invalid", String(wrong));
+      if (wrong) {
+        box.closest("details")?.setAttribute("open", "");
+        box.focus();
+        return `The ${words} must be ${INTEGERS.includes(name) ? "a whole number" : "a number"} ` +
+          `from ${low} to ${high}.`;
+      }
+    }
+    const { input_dimension: dimension, teacher_width: teachers } = this.read();
+    return dimension < teachers
+      ? `The input dimension must be at least the teacher width, ${teachers}.` : null;
+  }
+
+  complain(problem) {
+    const place = $("form-problem");
+    place.textContent = problem ?? "";
+    show(place, Boolean(problem));
+  }
+
+  busy(running) {
+    $("run").disabled = running;
+    $("run").textContent = running ? "Computing…" : "Compute";
+  }
+
+  refresh() {
+    const request = this.read();
+    const { student_width: students, teacher_width: teachers } = request;
+    $("student-formula").replaceChildren(network("w", "i", students));
+    $("teacher-formula").replaceChildren(network("v", "m", teachers));
+    $("starts-formula").replaceChildren(startsFormula(request.input_dimension, request.init_scale));
+    const note = widthNote(students, teachers);
+    if ($("width-note").textContent !== note) $("width-note").textContent = note;
+    const bar = $("starts_slider");
+    bar.setAttribute("aria-valuetext", `${count(request.starts)} starts`);
+  }
+}
+
+/** The list of finished landscapes; `open(status)` shows one. */
+export function drawRecent(element, items, open) {
+  const finished = items.filter((item) => item.state === "finished").slice(0, 8);
+  show(element, finished.length > 0);
+  element.replaceChildren(
+    h("h2", {}, "Known here"),
+    h("ul", {}, finished.map((item) => {
+      const { student_width: students, teacher_width: teachers, starts } = item.request;
+      return h("li", {}, h("button", { type: "button", class: "link", onclick: () => open(item) },
+        `K = ${students}, M = ${teachers}`,
+        h("small", {}, ` ${count(starts)} starts${item.request.saddles ? ", saddles" : ""}` +
+          `${item.request.certify !== "none" ? ", certified" : ""}`)));
+    })),
+  );
+}

@@ -1,0 +1,113 @@
+// One chosen fixed point in full: facts, overlaps, spectrum, certificate.
+
+import { $, h } from "./dom.js";
+import { certificateWords } from "./certificate.js";
+import { count, family, interval, kindWords, real, structureWords } from "./format.js";
+import { overlaps } from "./overlaps.js";
+import { spectrum } from "./spectrum.js";
+
+function stabilityWords(point) {
+  const { stability } = point;
+  if (point.kind === "global_continuum") {
+    return `Attractive: a connected set of dimension ${count(point.continuum_dimension)} on which the ` +
+      "loss is zero; flow approaches it with a power law, not exponentially.";
+  }
+  if (stability.attractive) {
+    const time = stability.slowest_time;
+    return "Attractive: no direction lowers the loss" +
+      (time ? `; the slowest mode of gradient flow has time constant ${real(time, 4)}.` : ".");
+  }
+  return `Not attractive: ${count(stability.index)} ${Number(stability.index) === 1 ? "direction lowers" : "directions lower"} the loss.`;
+}
+
+function norms(point) {
+  const groups = new Map();
+  for (const norm of point.norms) {
+    const key = real(norm, 7);
+    groups.set(key, (groups.get(key) ?? 0) + 1);
+  }
+  const parts = [...groups].map(([norm, times]) => (times > 1 ? `${norm} (${times} times)` : norm));
+  return parts.length > 6 ? `${parts.slice(0, 6).join(", ")}, …` : parts.join(", ");
+}
+
+function transitionsOf(point, landscape) {
+  return landscape.transitions
+    .filter((pass) => pass.saddle === point.key || pass.minima.includes(point.key))
+    .map((pass) => {
+      const [a, b] = pass.minima;
+      const ends = a === b
+        ? `two ${pass.same_copy === false ? "relabelled copies" : "sides"} of ${a}` : `${a} and ${b}`;
+      const barriers = pass.barriers.map((value) => real(value, 4)).join(" and ");
+      return `${pass.saddle} joins ${ends}, barriers ${barriers}`;
+    });
+}
+
+function facts(point, landscape) {
+  const { stability, structure } = point;
+  const passes = transitionsOf(point, landscape);
+  return [
+    ["loss", real(point.loss, 13)],
+    ["structure", `${structureWords(structure.name)}, isotropy ${structure.isotropy}`],
+    ["labelled copies", count(structure.orbit_size)],
+    ["anti-aligned students", count(structure.anti_aligned)],
+    ["student norms", norms(point)],
+    ["probability", point.attraction
+      ? `${interval(point.attraction)}, ${count(point.attraction.hits)} of ${count(landscape.starts.asked)} starts` : "never an end of gradient flow"],
+    ["attributed by proof", point.attraction?.attributed != null ? `${count(point.attraction.attributed)} starts` : null],
+    ["index, nullity", `${count(stability.index)}, ${count(stability.nullity)}`],
+    ["smallest eigenvalue", real(stability.min_eigenvalue, 8) +
+      (stability.min_eigenvalue_perpendicular != null ? `; perpendicular ${real(stability.min_eigenvalue_perpendicular, 8)}` : "")],
+    ["gradient norm", real(stability.gradient_norm, 2)],
+    passes.length ? ["transitions", h("ul", {}, passes.slice(0, 8).map((text) => h("li", {}, text)),
+      passes.length > 8 && h("li", {}, `and ${passes.length - 8} more`))] : null,
+  ].filter((fact) => fact && fact[1] != null);
+}
+
+function stepper(point, points, choose) {
+  const at = points.indexOf(point);
+  const step = (by, name) => {
+    const next = points[at + by];
+    return h("button", {
+      type: "button", class: "quiet", disabled: !next, "aria-label": `${name} fixed point`,
+      onclick: () => choose(next.key, true),
+    }, by < 0 ? "←" : "→");
+  };
+  return h("div", { class: "stepper" }, step(-1, "Previous"), step(1, "Next"));
+}
+
+/** Show `point`; returns its pictures by name, for downloads. */
+export function drawPoint(element, point, landscape, choose) {
+  if (!point) {
+    element.hidden = true;
+    return {};
+  }
+  element.hidden = false;
+  const matrices = overlaps(point, landscape.request);
+  const lines = spectrum(point);
+  const focused = element.contains(document.activeElement)
+    ? document.activeElement.getAttribute("aria-label") : null;
+  element.replaceChildren(
+    h("header", { class: "point-head" },
+      h("h2", { id: "point-title", tabindex: "-1" },
+        h("i", { class: `mark ${family(point)}`, "aria-hidden": "true" }), ` ${point.key}: `,
+        kindWords(point, landscape.request)),
+      stepper(point, landscape.fixed_points, choose)),
+    h("p", { class: "lead" }, stabilityWords(point)),
+    h("div", { class: "point-grid" },
+      h("dl", { class: "facts" }, facts(point, landscape).map(([term, value]) =>
+        h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
+      h("section", { "aria-labelledby": "overlaps-title" },
+        h("h3", { id: "overlaps-title", class: "unseen" }, "Overlap matrices"), matrices.element),
+      h("section", { class: "wide", "aria-labelledby": "spectrum-title" },
+        h("h3", { id: "spectrum-title" }, "Hessian spectrum"), lines.element),
+      h("section", { class: "wide", "aria-labelledby": "certificate-title" },
+        h("h3", { id: "certificate-title" }, "Certificate"), certificateWords(point, landscape.request))),
+  );
+  matrices.render();
+  lines.render();
+  if (focused) {
+    const again = element.querySelector(`[aria-label="${focused}"]`);
+    (again && !again.disabled ? again : $("point-title")).focus({ preventScroll: true });
+  }
+  return { ...matrices.pictures, ...lines.pictures };
+}

@@ -1,0 +1,85 @@
+// The Hessian's spectrum: every eigenvalue with its multiplicity, in the plane of the teacher and
+// perpendicular to it.
+
+import { h } from "./dom.js";
+import { count, real } from "./format.js";
+import { axis, draw, padded } from "./plot.js";
+
+const SPACES = {
+  plane: { words: "in the teacher's span", symbol: "circle" },
+  perpendicular: { words: "perpendicular to it", symbol: "square" },
+};
+
+/** Stems from the bottom of the logarithmic axis to the multiplicity. */
+function stems(lines, space, colour, floor) {
+  const x = [];
+  const y = [];
+  for (const line of lines) {
+    x.push(line.eigenvalue, line.eigenvalue, null);
+    y.push(floor, Number(line.multiplicity), null);
+  }
+  return [
+    { type: "scatter", mode: "lines", x, y, line: { color: colour, width: 2 }, hoverinfo: "skip", opacity: 0.55 },
+    {
+      type: "scatter",
+      mode: "markers",
+      x: lines.map((line) => line.eigenvalue),
+      y: lines.map((line) => Number(line.multiplicity)),
+      marker: { color: colour, size: 9, symbol: SPACES[space].symbol },
+      text: lines.map((line) => `${real(line.eigenvalue, 8)}<br>${count(line.multiplicity)} times, ${SPACES[space].words}`),
+      hovertemplate: "%{text}<extra></extra>",
+    },
+  ];
+}
+
+function describe(point) {
+  const { stability } = point;
+  const total = stability.spectrum.length;
+  return `Spectrum of ${total} distinct eigenvalues, smallest ${real(stability.min_eigenvalue)} in the ` +
+    `teacher's span, index ${count(stability.index)}, nullity ${count(stability.nullity)}.`;
+}
+
+/** Picture and table of the spectrum, as elements for the point's view. */
+export function spectrum(point) {
+  const lines = point.stability.spectrum;
+  const target = h("div", { class: "plot medium" });
+  const spaces = ["plane", "perpendicular"].filter((space) => lines.some((line) => line.space === space));
+  const body = [...lines].sort((a, b) => a.eigenvalue - b.eigenvalue).map((line) =>
+    h("tr", {}, h("td", { class: "number" }, real(line.eigenvalue, 12)),
+      h("td", { class: "number" }, count(line.multiplicity)),
+      h("td", {}, line.space)));
+  const element = h(
+    "div", {},
+    h("div", { class: "legend" }, spaces.map((space) =>
+      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), SPACES[space].words))),
+    target,
+    h("details", { class: "numbers" }, h("summary", {}, "Eigenvalues as numbers"),
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Eigenvalues" },
+        h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "eigenvalue"),
+          h("th", { scope: "col" }, "multiplicity"), h("th", { scope: "col" }, "space"))),
+        h("tbody", {}, body)))),
+  );
+  const render = () => draw(target, (theme) => {
+    const values = lines.map((line) => line.eigenvalue);
+    const [low, high] = padded(Math.min(0, ...values), Math.max(...values), 0.05);
+    const most = Math.max(...lines.map((line) => Number(line.multiplicity)));
+    const floor = 0.6;
+    const colour = { plane: theme.accent, perpendicular: theme.soft };
+    return {
+      data: spaces.flatMap((space) =>
+        stems(lines.filter((line) => line.space === space), space, colour[space], floor)),
+      layout: {
+        xaxis: axis(theme, { title: "eigenvalue", range: [low, high], zeroline: true, zerolinewidth: 1.5, showgrid: false }),
+        yaxis: axis(theme, {
+          title: "multiplicity", type: "log", range: [Math.log10(floor), Math.log10(Math.max(most, 2)) + 0.25],
+          tickformat: "~s", dtick: 1,
+        }),
+        shapes: low < 0 && values.some((value) => value < 0)
+          ? [{ type: "rect", xref: "x", yref: "paper", x0: low, x1: 0, y0: 0, y1: 1, layer: "below",
+              fillcolor: theme.negative, opacity: 0.12, line: { width: 0 } }]
+          : [],
+      },
+    };
+  }, { label: describe(point) });
+  return { element, render, pictures: { spectrum: target } };
+}

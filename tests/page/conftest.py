@@ -1,0 +1,156 @@
+"""Chromium without a network, and a page whose every complaint fails the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.page.fake_service import FakeService, recorded, serving
+
+#: Names under which distributions install it.
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+ARGUMENTS = [
+    "--no-sandbox",  # root in a container has none
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # The network is cut: only this machine's own address answers.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+#: Nothing takes this long unless the machine is busy with other work or the test fails.
+PATIENCE_MILLISECONDS = 30_000.0
+
+#: Collected in the page itself, because not every policy violation reaches the console.
+WATCH_POLICY = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`));
+"""
+
+
+@dataclass
+class Watched:
+    """A page with what it complained about; ``expected`` are fragments of allowed complaints."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def open(self, search: str = "") -> Page:
+        """Open the explorer at a query string and wait for its first picture or notice."""
+        self.page.goto(self.url + search)
+        self.page.wait_for_selector("#headline h1:visible, .families-form:visible")
+        return self.page
+
+    def verify(self) -> None:
+        violations: list[str] = self.page.evaluate("window.violations")
+        assert violations == []
+        unexpected = [
+            text for text in self.complaints if not any(part in text for part in self.expected)
+        ]
+        assert unexpected == []
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for this folder. Its scope is the package's, not the session's: while it is
+    open, its event loop counts as running, and asynchronous tests elsewhere could not start."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def example() -> dict[str, Any]:
+    """The stored example, as the page shows it."""
+    return recorded("../../../api/relu_landscape_api/explorer/example")
+
+
+@pytest.fixture
+def wide() -> dict[str, Any]:
+    """More students than teachers, with saddles and certificates."""
+    return recorded("wide")
+
+
+@pytest.fixture
+def service(example: dict[str, Any], wide: dict[str, Any]) -> FakeService:
+    fake = FakeService()
+    fake.know(example)
+    fake.know(wide)
+    fake.continuations = recorded("continuations")
+    return fake
+
+
+@pytest.fixture
+def url(service: FakeService) -> Iterator[str]:
+    with serving(service) as address:
+        yield address
+
+
+@pytest.fixture
+def viewport() -> dict[str, int]:
+    return {"width": 1440, "height": 1000}
+
+
+@pytest.fixture
+def theme() -> str:
+    return "light"
+
+
+@pytest.fixture
+def context(browser: Browser, viewport: dict[str, int], theme: str) -> Iterator[BrowserContext]:
+    fresh = browser.new_context(
+        viewport=viewport,  # type: ignore[arg-type]
+        color_scheme=theme,  # type: ignore[arg-type]
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    fresh.add_init_script(WATCH_POLICY)
+    fresh.set_default_timeout(PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    yield fresh
+    fresh.close()
+
+
+def watch(context: BrowserContext, url: str) -> Watched:
+    """A new page whose console, errors and foreign requests are collected."""
+    page = context.new_page()
+    watched = Watched(page, url)
+    page.on(
+        "console",
+        lambda message: (
+            watched.complaints.append(f"{message.type}: {message.text}")
+            if message.type in {"error", "warning"}
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: watched.complaints.append(f"exception: {error}"))
+    page.on(
+        "request",
+        lambda request: (
+            watched.complaints.append(f"foreign request: {request.url}")
+            if not request.url.startswith((url, "data:", "blob:"))
+            else None
+        ),
+    )
+    return watched
+
+
+@pytest.fixture
+def watched(context: BrowserContext, url: str) -> Iterator[Watched]:
+    page = watch(context, url)
+    yield page
+    page.verify()

@@ -1,0 +1,99 @@
+"""axe-core finds no serious violation, in any view, on any screen, in either theme."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.page.conftest import Watched
+from tests.page.fake_service import FakeService
+
+pytestmark = pytest.mark.page
+
+AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text()
+
+SCREENS = {
+    "phone": {"width": 390, "height": 844},
+    "tablet": {"width": 820, "height": 1180},
+    "desktop": {"width": 1440, "height": 1000},
+    "wide": {"width": 2560, "height": 1300},
+}
+
+
+def violations(page: Page) -> list[str]:
+    """Serious and critical violations; axe is evaluated, not loaded, so the policy stays on."""
+    page.evaluate(AXE)
+    result: dict[str, Any] = page.evaluate(
+        "axe.run(document, { resultTypes: ['violations'] })", None
+    )
+    return [
+        f"{found['id']} ({found['impact']}): {node['html'][:160]}"
+        for found in result["violations"]
+        if found["impact"] in {"serious", "critical"}
+        for node in found["nodes"]
+    ]
+
+
+def is_free_of_sideways_scrolling(page: Page) -> bool:
+    return bool(
+        page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+    )
+
+
+def screens(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
+    """Pairs of screen and theme; every one of either occurs in some test of this file."""
+    return pytest.mark.parametrize(
+        ("viewport", "theme"),
+        [(SCREENS[screen], theme) for screen, theme in pairs],
+        ids=["-".join(pair) for pair in pairs],
+    )
+
+
+@screens(("phone", "light"), ("phone", "dark"), ("tablet", "light"), ("desktop", "light"),
+         ("wide", "dark"))  # fmt: skip
+def test_example(watched: Watched) -> None:
+    page = watched.open()
+    page.wait_for_selector("#point .overlaps .main-svg")
+    for summary in page.locator("#reproduce summary, #point summary, #searched summary").all():
+        if not summary.evaluate("element => element.parentElement.open"):
+            summary.click()
+    assert violations(page) == []
+    assert is_free_of_sideways_scrolling(page)
+
+
+@screens(("phone", "light"), ("desktop", "dark"))
+def test_running_job(watched: Watched, service: FakeService, wide: dict[str, Any]) -> None:
+    request = wide["request"]
+    widths = f"student_width={request['student_width']}&teacher_width={request['teacher_width']}"
+    page = watched.open(f"?{widths}")
+    toggle = page.locator("#panel-toggle")
+    if toggle.is_visible():
+        toggle.click()
+    page.get_by_role("button", name="Compute").click()
+    job = service.wait_for_job()
+    job.advance(1, 4, 1)
+    expect(page.locator("#table tbody tr")).to_have_count(1)
+    page.wait_for_selector("#ladder .main-svg")
+    assert violations(page) == []
+    assert is_free_of_sideways_scrolling(page)
+
+
+@screens(("phone", "light"), ("desktop", "dark"))
+def test_families(watched: Watched) -> None:
+    page = watched.open("?view=families")
+    page.wait_for_selector("#families-plot .main-svg")
+    assert violations(page) == []
+    assert is_free_of_sideways_scrolling(page)
+
+
+def test_axe_itself_works_here(context: BrowserContext, url: str) -> None:
+    """A test that axe-core sees a fault, lest silence be taken for praise."""
+    page = context.new_page()
+    page.goto(url)
+    page.evaluate("document.body.append(document.createElement('select'))")
+    assert any("select-name" in found for found in violations(page))

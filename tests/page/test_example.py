@@ -1,0 +1,248 @@
+"""The first visit: a finished example at once, and everything that can be done with it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import Watched
+from tests.page.fake_service import FakeService
+
+pytestmark = pytest.mark.page
+
+#: Asked of the page: from the start of the navigation to the first drawn picture.
+FIRST_PICTURE_MILLISECONDS = 1000.0
+#: Other work on the same machine can only delay it, so the best of a few visits is the page's own.
+VISITS = 5
+
+
+def first_picture(watched: Watched) -> tuple[float, float]:
+    """Milliseconds to the first picture: by the clock, and of the page's own processor time."""
+    metrics = watched.page.context.new_cdp_session(watched.page)
+    metrics.send("Performance.enable", {"timeDomain": "threadTicks"})
+    watched.open()
+    milliseconds: float = watched.page.evaluate(
+        """() => new Promise((resolve) => new PerformanceObserver((list) =>
+             list.getEntriesByName("first-picture").forEach((mark) => resolve(mark.startTime)))
+             .observe({ type: "mark", buffered: true }))"""
+    )
+    counters = metrics.send("Performance.getMetrics")["metrics"]
+    busy = next(entry["value"] for entry in counters if entry["name"] == "TaskDuration")
+    return milliseconds, 1000 * busy
+
+
+def marks(watched: Watched, view: str) -> int:
+    """How many marks plotly has drawn."""
+    watched.page.wait_for_selector(f"#{view} .main-svg .point")
+    return watched.page.locator(f"#{view} .scatterlayer .point").count()
+
+
+def test_first_visit_shows_a_finished_example_within_a_second(watched: Watched) -> None:
+    visits = [first_picture(watched) for _ in range(VISITS)]
+    assert min(processor for _, processor in visits) < FIRST_PICTURE_MILLISECONDS
+    # Where more processes want to run than there are cores, the clock measures those; what the
+    # page itself needs was compared above.
+    if os.getloadavg()[0] < (os.cpu_count() or 1):
+        assert min(clock for clock, _ in visits) < FIRST_PICTURE_MILLISECONDS
+
+
+def test_ladder_holds_every_fixed_point(watched: Watched, example: dict[str, Any]) -> None:
+    watched.open()
+    assert marks(watched, "ladder") == len(example["fixed_points"])
+    drawn: list[list[float]] = watched.page.evaluate(
+        "document.querySelector('#ladder').data.filter(t => t.mode === 'markers').map(t => t.y)"
+    )
+    losses = sorted(loss for trace in drawn for loss in trace)
+    assert losses == sorted(point["loss"] for point in example["fixed_points"])
+
+
+def test_size_and_interval_are_the_attraction(watched: Watched, example: dict[str, Any]) -> None:
+    watched.open()
+    marks(watched, "ladder")
+    traces = watched.page.evaluate(
+        """document.querySelector('#ladder').data.filter(t => t.mode === 'markers').map(t =>
+           ({keys: t.customdata, x: t.x, size: t.marker.size,
+             up: t.error_x.array, down: t.error_x.arrayminus}))"""
+    )
+    drawn = {
+        key: (x, size, x - down, x + up)
+        for trace in traces
+        for key, x, size, up, down in zip(
+            trace["keys"], trace["x"], trace["size"], trace["up"], trace["down"], strict=True
+        )
+    }
+    minima = [point for point in example["fixed_points"] if point["attraction"]]
+    for point in minima:
+        x, _, low, high = drawn[point["key"]]
+        attraction = point["attraction"]
+        # Percent of doubles: rounding of a few units in the last place.
+        assert x == pytest.approx(100 * attraction["probability"], rel=1e-12, abs=1e-12)
+        assert low == pytest.approx(100 * attraction["interval_95"][0], rel=1e-9, abs=1e-9)
+        assert high == pytest.approx(100 * attraction["interval_95"][1], rel=1e-9, abs=1e-9)
+    by_probability = sorted(minima, key=lambda point: point["attraction"]["probability"])
+    sizes = [drawn[point["key"]][1] for point in by_probability]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+
+
+@pytest.fixture
+def joined(service: FakeService, example: dict[str, Any]) -> dict[str, Any]:
+    """The example with passes of our own making, so that the tree they form is known."""
+    minima = [p for p in example["fixed_points"] if p["kind"] != "saddle"]
+    low, high = minima[0], minima[1]
+    passes = [p for p in example["fixed_points"] if p["kind"] == "saddle"][:3]
+    ends = [(low, high, None), (low, low, False), (high, low, None)]
+    transitions = [
+        {"saddle": saddle["key"], "minima": [a["key"], b["key"]], "same_copy": same_copy,
+         "barriers": [saddle["loss"] - a["loss"], saddle["loss"] - b["loss"]]}
+        for saddle, (a, b, same_copy) in zip(passes, ends, strict=True)
+    ]  # fmt: skip
+    landscape = {**example, "transitions": transitions}
+    service.know(landscape, finished=True)
+    return landscape
+
+
+def test_disconnectivity_graph_merges_at_saddle_levels(
+    watched: Watched, joined: dict[str, Any]
+) -> None:
+    watched.open(f"?id={joined['id']}")
+    marks(watched, "graph")
+    data = watched.page.evaluate(
+        """document.querySelector('#graph').data.map(t => ({keys: t.customdata, y: t.y,
+           names: t.text}))"""
+    )
+    losses = {point["key"]: point["loss"] for point in joined["fixed_points"]}
+    saddles, leaves = data[1], data[2]
+    for trace in (saddles, leaves):
+        assert trace["y"] == [losses[key] for key in trace["keys"]]
+    minima = [p["key"] for p in joined["fixed_points"] if p["kind"] != "saddle"]
+    # The second pass joins two copies of one minimum, which therefore has two leaves; the third
+    # joins what is joined already and adds nothing.
+    assert sorted(leaves["names"]) == sorted([*minima, f"{minima[0]}\u2032"])
+    assert set(saddles["keys"]) == {t["saddle"] for t in joined["transitions"][:2]}
+
+
+def test_graph_says_why_it_is_missing(
+    watched: Watched, service: FakeService, example: dict[str, Any]
+) -> None:
+    request = {**example["request"], "saddles": False}
+    bare = {**example, "id": "b" * 64, "request": request, "transitions": []}
+    service.know(bare, finished=True)
+    page = watched.open(f"?id={bare['id']}")
+    expect(page.locator("#graph-empty")).to_contain_text("Saddles were not asked for")
+    expect(page.locator("#graph")).to_be_hidden()
+
+
+def test_choosing_a_point_shows_it_in_full(watched: Watched, example: dict[str, Any]) -> None:
+    page = watched.open()
+    for point in example["fixed_points"]:
+        page.get_by_role("button", name=f"Show {point['key']}", exact=True).click()
+        expect(page.locator("#point-title")).to_contain_text(f"{point['key']}:")
+        page.wait_for_selector("#point .overlaps .main-svg >> nth=3", state="attached")
+        shown = page.evaluate(
+            "[...document.querySelectorAll('#point .square')].map(e => e.data[0].z)"
+        )
+        assert shown == [point["overlaps"]["R"], point["overlaps"]["Q"]]
+        spectrum = page.evaluate(
+            """document.querySelector('#point .medium').data.filter(t => t.mode === 'markers')
+               .flatMap(t => t.x.map((x, i) => [x, t.y[i]])).sort((a, b) => a[0] - b[0])"""
+        )
+        wanted = sorted(
+            [line["eigenvalue"], int(line["multiplicity"])]
+            for line in point["stability"]["spectrum"]
+        )
+        assert sorted(spectrum) == wanted
+        assert f"point={point['key']}" in page.url
+
+
+def test_block_lines_separate_the_blocks(watched: Watched, example: dict[str, Any]) -> None:
+    point = next(p for p in example["fixed_points"] if p["structure"]["name"] == "1+6")
+    page = watched.open(f"?point={point['key']}")
+    page.wait_for_selector("#point .overlaps .main-svg")
+    page.wait_for_function("document.querySelector('#point .square').layout?.shapes?.length")
+    lines = page.evaluate(
+        """document.querySelector('#point .square').layout.shapes.filter(s => s.type === 'line')
+           .map(s => [s.x0, s.x1, s.y0, s.y1])"""
+    )
+    # After the first student (horizontal) and after the first teacher (vertical).
+    assert lines == [[-0.5, 6.5, 0.5, 0.5], [0.5, 0.5, -0.5, 6.5]]
+
+
+def test_clicking_a_mark_chooses_it(watched: Watched, example: dict[str, Any]) -> None:
+    page = watched.open()
+    marks(watched, "ladder")
+    key = next(p["key"] for p in example["fixed_points"] if p["is_global"])
+    centre = page.evaluate(
+        """(key) => {
+          const plot = document.querySelector('#ladder');
+          const trace = plot.data.find(t => t.mode === 'markers' && t.customdata.includes(key));
+          const at = trace.customdata.indexOf(key);
+          const box = plot.getBoundingClientRect();
+          const { xaxis, yaxis } = plot._fullLayout;
+          return [box.left + xaxis._offset + xaxis.d2p(trace.x[at]),
+                  box.top + yaxis._offset + yaxis.d2p(trace.y[at])];
+        }""",
+        key,
+    )
+    page.mouse.move(*centre)
+    page.wait_for_selector("#ladder .hoverlayer .hovertext")
+    page.mouse.click(*centre)
+    expect(page.locator("#point-title")).to_contain_text(f"{key}:")
+
+
+def test_keyboard_alone_reaches_the_points(watched: Watched) -> None:
+    page = watched.open()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    pick = page.get_by_role("button", name="Show m1", exact=True)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if pick.evaluate("element => element === document.activeElement"):
+            break
+    expect(pick).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#point-title")).to_contain_text("m1:")
+    # Redrawing the table must not lose the place of somebody who cannot click.
+    expect(pick).to_be_focused()
+
+
+def test_steps_through_the_points_and_keeps_the_focus(watched: Watched) -> None:
+    page = watched.open("?point=m1")
+    after = page.get_by_role("button", name="Next fixed point")
+    expect(page.get_by_role("button", name="Previous fixed point")).to_be_disabled()
+    after.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#point-title")).to_contain_text("m2:")
+    expect(after).to_be_focused()
+
+
+def test_theme_follows_the_system_and_the_button(watched: Watched) -> None:
+    page = watched.open()
+    button = page.get_by_role("button", name="Dark theme")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_address_restores_the_view(watched: Watched) -> None:
+    page = watched.open()
+    page.get_by_role("button", name="Show s1", exact=True).click()
+    page.goto(page.url)
+    expect(page.locator("#point-title")).to_contain_text("s1:")
+
+
+def test_servers_own_copy_replaces_the_stored_example(
+    watched: Watched, service: FakeService, example: dict[str, Any]
+) -> None:
+    own = {**example, "provenance": {**example["provenance"], "version": "9.9.9"}}
+    service.know(own, finished=True)
+    page = watched.open()
+    expect(page.locator("#headline")).to_contain_text("9.9.9")
+    expect(page.get_by_role("button", name="NPZ")).to_be_enabled()

@@ -1,0 +1,113 @@
+"""Families along real width."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import Watched
+from tests.page.fake_service import FakeService, recorded
+
+pytestmark = pytest.mark.page
+
+ANSWERS = recorded("continuations")
+
+
+def opened(watched: Watched, search: str = "?view=families") -> Page:
+    page = watched.open(search)
+    page.wait_for_selector("#families-plot .main-svg")
+    expect(page.locator("#families-view")).not_to_have_attribute("aria-busy", "true")
+    return page
+
+
+def test_losses_and_stability_are_drawn(watched: Watched) -> None:
+    page = opened(watched, "?view=families&families=one-anti-aligned&from=4&to=100")
+    traces: list[dict[str, Any]] = page.evaluate(
+        """document.querySelector('#families-plot').data.map(t =>
+           ({mode: t.mode, x: t.x, y: t.y, dash: t.line?.dash}))"""
+    )
+    answer = ANSWERS["one-anti-aligned"]
+    marks = next(t for t in traces if t["mode"] == "markers")
+    assert marks["x"] == [point["width"] for point in answer["points"]]
+    assert marks["y"] == [point["loss"] for point in answer["points"]]
+    solid = next(t for t in traces if t["dash"] == "solid")
+    dotted = next(t for t in traces if t["dash"] == "dot")
+    drawn = {True: solid["x"], False: dotted["x"]}
+    for point in answer["points"][1:-1]:
+        assert point["width"] in drawn[point["is_stable"]]
+
+
+def test_smallest_eigenvalue_is_that_of_all_components(watched: Watched) -> None:
+    page = opened(watched, "?view=families&families=all-anti-aligned&from=4&to=100")
+    drawn = page.evaluate(
+        """document.querySelector('#families-eigenvalues').data
+           .find(t => t.mode === 'markers').y"""
+    )
+    points = ANSWERS["all-anti-aligned"]["points"]
+    assert drawn == [min(point["smallest"].values()) for point in points]
+
+
+def test_stability_changes_are_listed_to_ten_digits(watched: Watched) -> None:
+    page = opened(watched)
+    table = page.get_by_role("region", name="Table of stability changes")
+    # Where one anti-aligned student stops being a minimum: an independent root of the reduced
+    # equations, 5.5855052474 (see docs/mathematics/families.md).
+    expect(table).to_contain_text("5.5855052474")
+    for name in ("one-anti-aligned", "two-anti-aligned", "all-anti-aligned"):
+        for change in ANSWERS[name]["changes"]:
+            expect(table).to_contain_text(f"{change['width']:.10f}")
+
+
+def test_other_families_and_ranges_can_be_asked_for(watched: Watched, service: FakeService) -> None:
+    page = opened(watched)
+    for box in page.locator(".chip input").all():
+        box.uncheck()
+    page.get_by_label("other, separated by ;").fill("1+*")
+    page.get_by_label("from width").fill("5")
+    page.get_by_role("button", name="Follow").click()
+    expect(page.locator("#families-view .legend")).to_have_text("1+*")
+    assert "families=1%2B*&from=5" in page.url
+    page.reload()
+    expect(page.get_by_label("other, separated by ;")).to_have_value("1+*")
+    expect(page.get_by_label("from width")).to_have_value("5")
+
+
+def test_a_family_that_fails_does_not_hide_the_others(watched: Watched) -> None:
+    watched.expected.append("422")
+    page = opened(watched, "?view=families&families=one-anti-aligned;nonsense")
+    expect(page.locator("#families-view .problem")).to_contain_text("nonsense")
+    expect(page.locator("#families-view .legend")).to_have_text("one anti-aligned student")
+
+
+def test_mistakes_are_named(watched: Watched) -> None:
+    page = opened(watched)
+    page.get_by_label("to width").fill("4")
+    page.get_by_role("button", name="Follow").click()
+    expect(page.locator("#families-view .problem")).to_contain_text("Two different widths")
+
+
+def test_families_as_files(watched: Watched) -> None:
+    page = opened(watched)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Families, JSON").click()
+    content = json.loads(Path(waiting.value.path()).read_text())
+    assert content["one-anti-aligned"] == ANSWERS["one-anti-aligned"]
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Families, SVG").click()
+    assert waiting.value.suggested_filename == "families-4-100-families.svg"
+
+
+def test_views_are_switched_without_losing_either(watched: Watched) -> None:
+    page = watched.open()
+    page.wait_for_selector("#ladder .main-svg")
+    page.get_by_role("link", name="Families").click()
+    page.wait_for_selector("#families-plot .main-svg")
+    page.get_by_role("link", name="Landscape", exact=True).click()
+    expect(page.locator("#ladder .main-svg").first).to_be_visible()
+    expect(page.get_by_role("link", name="Landscape", exact=True)).to_have_attribute(
+        "aria-current", "page"
+    )

@@ -1,0 +1,94 @@
+"""The page's files: nothing inline, nothing from elsewhere, vendored files as they came."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from relu_landscape.results import Landscape
+from relu_landscape_api.routers.pages import EXPLORER
+from tests.page.fake_service import recorded
+
+OWN = sorted(
+    path
+    for path in EXPLORER.rglob("*")
+    if path.suffix in {".js", ".css", ".html"} and "vendor" not in path.relative_to(EXPLORER).parts
+)
+LONGEST_FILE_LINES = 400
+TEST_VENDOR = Path(__file__).parent / "vendor"
+
+
+class Audit(HTMLParser):
+    """Collects what a strict policy refuses, and every address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[str] = []
+        self.addresses: list[str] = []
+        self._is_script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._is_script = tag == "script"
+        if tag == "style":
+            self.refused.append("style element")
+        for name, value in attrs:
+            if name == "style" or name.startswith("on"):
+                self.refused.append(f"{tag} {name}")
+            if name in {"src", "href"} and value is not None:
+                self.addresses.append(value)
+
+    def handle_data(self, data: str) -> None:
+        if self._is_script and data.strip():
+            self.refused.append("inline script")
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_own_files_stay_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE_LINES
+
+
+@pytest.mark.parametrize("name", ["index.html", "docs.html"])
+def test_documents_hold_nothing_inline_and_name_files_that_exist(name: str) -> None:
+    audit = Audit()
+    audit.feed((EXPLORER / name).read_text())
+    assert audit.refused == []
+    files = [address for address in audit.addresses if address.startswith("explorer/")]
+    assert files
+    for address in files:
+        assert (EXPLORER / address.removeprefix("explorer/")).is_file(), address
+    # What is no file of the page is a place of the same service.
+    for address in set(audit.addresses) - set(files):
+        assert not re.match(r"(?:[a-z]+:)?//", address), address
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_nothing_is_loaded_from_elsewhere(path: Path) -> None:
+    namespaces = {"http://www.w3.org/1998/Math/MathML", "http://www.w3.org/2000/svg"}
+    assert set(re.findall(r"https?://[^\s\"'`)]+", path.read_text())) <= namespaces
+
+
+@pytest.mark.parametrize("folder", [EXPLORER / "vendor", TEST_VENDOR], ids=["page", "tests"])
+def test_vendored_files_are_as_they_came(folder: Path) -> None:
+    lines = (folder / "README.md").read_text().splitlines()
+    pairs = [line.split("  ") for line in lines if re.match(r"[0-9a-f]{64}  ", line)]
+    listed = {name: digest for digest, name in pairs}
+    present = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "README.md"
+    }
+    assert listed == present
+
+
+def test_stored_example_is_a_landscape_of_this_version() -> None:
+    example = recorded("../../../api/relu_landscape_api/explorer/example")
+    landscape = Landscape.model_validate_json((EXPLORER / "example.json").read_bytes())
+    assert landscape.request["student_width"] == landscape.request["teacher_width"] == 7
+    # Safran, Yehudai and Shamir (arXiv:2006.01005), k = 7: the published spurious minimum.
+    losses = [point.loss for point in landscape.fixed_points if point.kind == "minimum"]
+    assert min(abs(loss - 0.0232027149136) for loss in losses) < 1e-12
+    assert example["id"] == landscape.id

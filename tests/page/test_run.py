@@ -1,0 +1,193 @@
+"""Computing a landscape from the page: progress, findings, stopping, failing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from relu_landscape.specs import LandscapeRequest
+from tests.page.conftest import Watched
+from tests.page.fake_service import FakeService
+
+pytestmark = pytest.mark.page
+
+#: Student and teacher of the recorded landscape that the service gives when asked.
+WIDE = (9, 8)
+WIDE_TITLE = "9 students, 8 teachers"
+
+
+def ask(page: Page, students: int, teachers: int) -> None:
+    page.locator("#student_width").fill(str(students))
+    page.locator("#teacher_width").fill(str(teachers))
+    page.get_by_role("button", name="Compute").click()
+
+
+def test_progress_findings_and_result_arrive(
+    watched: Watched, service: FakeService, wide: dict[str, Any]
+) -> None:
+    page = watched.open()
+    ask(page, *WIDE)
+    job = service.wait_for_job()
+    posted = LandscapeRequest.model_validate(service.posted[-1])
+    assert (posted.student_width, posted.teacher_width) == WIDE
+    expect(page.locator("#progress")).to_be_visible()
+    job.say("state", {"state": "running", "error": None})
+    job.advance(1, 4, 1)
+    expect(page.locator("#progress")).to_contain_text("1 of 4 chunks")
+    expect(page.locator("#progress")).to_contain_text("1 fixed point so far")
+    expect(page.locator("#table tbody tr")).to_have_count(1)
+    job.advance(3, 4, 2)
+    expect(page.locator("#progress")).to_contain_text("1 s left")
+    expect(page.locator("#table tbody tr")).to_have_count(2)
+    page.wait_for_selector("#ladder .point")
+    job.finish()
+    expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
+    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.locator("#table tbody tr")).to_have_count(len(wide["fixed_points"]))
+    assert f"id={wide['id']}" in page.url
+
+
+def test_known_landscape_needs_no_waiting(
+    watched: Watched, service: FakeService, wide: dict[str, Any]
+) -> None:
+    service.know(wide, finished=True)
+    page = watched.open()
+    ask(page, *WIDE)
+    expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
+
+
+def test_shared_address_of_a_landscape(
+    watched: Watched, service: FakeService, wide: dict[str, Any]
+) -> None:
+    service.know(wide, finished=True)
+    key = wide["fixed_points"][2]["key"]
+    page = watched.open(f"?id={wide['id']}&point={key}")
+    expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
+    expect(page.locator("#point-title")).to_contain_text(f"{key}:")
+    expect(page.locator("#student_width")).to_have_value(str(WIDE[0]))
+
+
+def test_address_of_an_unknown_landscape_fills_the_form(watched: Watched) -> None:
+    watched.expected.append("404")  # the browser itself reports it
+    page = watched.open(f"?id={'a' * 64}&student_width=9&teacher_width=8&saddles=true")
+    expect(page.locator("#headline")).to_contain_text("Not computed here yet")
+    expect(page.locator("#student_width")).to_have_value("9")
+    expect(page.locator("#saddles")).to_be_checked()
+
+
+def test_address_with_a_request_waits_for_the_button(
+    watched: Watched, service: FakeService
+) -> None:
+    page = watched.open(f"?student_width={WIDE[0]}&teacher_width={WIDE[1]}&starts=300")
+    expect(page.locator("#headline")).to_contain_text("Ready to compute")
+    assert service.posted == []
+    page.get_by_role("button", name="Compute").click()
+    service.wait_for_job()
+    assert service.posted[-1]["starts"] == 300
+
+
+def test_back_button_returns_to_the_example(
+    watched: Watched, service: FakeService, wide: dict[str, Any]
+) -> None:
+    service.know(wide, finished=True)
+    page = watched.open()
+    ask(page, *WIDE)
+    expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
+    page.go_back()
+    expect(page.locator("#headline h1")).to_have_text("7 students, 7 teachers")
+
+
+def test_stopping_waits_until_the_cores_are_free(watched: Watched, service: FakeService) -> None:
+    page = watched.open()
+    ask(page, *WIDE)
+    job = service.wait_for_job()
+    job.say("state", {"state": "running", "error": None})
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#progress")).to_contain_text("Stopping")
+    expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    job.say("state", {"state": "cancelled", "error": None})
+    expect(page.locator("#headline")).to_contain_text("cancelled")
+    expect(page.get_by_role("button", name="Compute")).to_be_enabled()
+
+
+def test_failure_is_told_in_the_services_words(watched: Watched, service: FakeService) -> None:
+    page = watched.open()
+    ask(page, *WIDE)
+    sentence = "A chunk ended its worker three times."
+    service.wait_for_job().say("state", {"state": "failed", "error": sentence})
+    expect(page.locator("#form-problem")).to_have_text(sentence)
+
+
+def test_polls_where_streams_are_refused(
+    watched: Watched, service: FakeService, wide: dict[str, Any]
+) -> None:
+    watched.expected.append("429")
+    service.refuse_events = True
+    page = watched.open()
+    ask(page, *WIDE)
+    job = service.wait_for_job()
+    job.advance(2, 4, 3)
+    expect(page.locator("#progress")).to_contain_text("2 of 4 chunks")
+    job.finish()
+    expect(page.locator("#table tbody tr")).to_have_count(len(wide["fixed_points"]))
+
+
+def test_service_that_does_not_answer(watched: Watched, service: FakeService) -> None:
+    watched.expected.append("503")
+    page = watched.open()
+    service.broken = True
+    ask(page, *WIDE)
+    expect(page.locator("#form-problem")).to_have_text("The store does not answer.")
+
+
+def test_asks_for_the_key_where_one_is_needed(watched: Watched, service: FakeService) -> None:
+    watched.expected.append("401")
+    service.key = "open sesame"
+    page = watched.open()
+    field = page.get_by_label("API key")
+    expect(field).to_be_visible()
+    field.fill("open sesame")
+    field.press("Enter")
+    expect(field).to_be_hidden()
+    ask(page, *WIDE)
+    job = service.wait_for_job()
+    job.finish()
+    expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("student_width", "0", "from 1 to 64"),
+        ("student_width", "2.5", "a whole number"),
+        ("teacher_width", "65", "from 1 to 64"),
+        ("starts", "", "from 0 to 1000000"),
+        ("init_scale", "0", "from 0.001 to 1000"),
+        ("input_dimension", "3", "at least the teacher width, 7"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_sent(
+    watched: Watched, service: FakeService, field: str, value: str, words: str
+) -> None:
+    page = watched.open()
+    page.wait_for_function("document.querySelector('#student_width').max === '64'")
+    page.locator("details.more > summary").click()
+    page.locator(f"#{field}").fill(value)
+    page.get_by_role("button", name="Compute").click()
+    expect(page.locator("#form-problem")).to_contain_text(words)
+    assert service.posted == []
+
+
+def test_sliders_and_boxes_move_together(watched: Watched) -> None:
+    page = watched.open()
+    page.locator("#student_slider").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#student_width")).to_have_value("10")
+    expect(page.locator("#student-formula")).to_contain_text("10")
+    expect(page.locator("#width-note")).to_contain_text("continuum of dimension 3")
+    page.locator("#teacher_width").fill("12")
+    expect(page.locator("#teacher_slider")).to_have_value("12")
+    expect(page.locator("#width-note")).to_contain_text("2 students too few")

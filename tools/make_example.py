@@ -1,0 +1,79 @@
+"""Compute the explorer's stored example, and the answers its tests replay, with the service itself.
+
+    python tools/make_example.py [--recorded]
+
+Without an option it writes ``explorer/example.json``: the landscape that a first-time visitor sees
+before anything is computed. With ``--recorded`` it also writes ``tests/page/recorded``. Run it
+after a change of the result's shape or of the algorithm version. Takes under a minute on 2 cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.settings import Settings
+from relu_landscape.specs import LandscapeRequest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPLORER = ROOT / "api" / "relu_landscape_api" / "explorer"
+RECORDED = ROOT / "tests" / "page" / "recorded"
+
+#: Small, and with everything the page can show: spurious minima, passes between them, proofs.
+EXAMPLE = LandscapeRequest(
+    student_width=7, teacher_width=7, starts=2000, saddles=True, certify="strict"
+)
+#: One more student than teachers: a continuum of global minima and refused certificates.
+WIDE = LandscapeRequest(student_width=9, teacher_width=8, starts=500, saddles=True, certify="fast")
+FAMILIES = ("one-anti-aligned", "two-anti-aligned", "all-anti-aligned", "1+*")
+
+#: Far above what any of these takes; a service that hangs is an error of the service.
+TIMEOUT_SECONDS = 600.0
+
+
+async def computed(service: LandscapeService, request: LandscapeRequest) -> bytes:
+    """The finished landscape, as the service's bytes. Raises ``JobFailed``."""
+    job = await service.submit(request)
+    status = await service.wait(job.id, TIMEOUT_SECONDS)
+    if status.state != "finished":
+        raise SystemExit(f"The job is {status.state} after {TIMEOUT_SECONDS:.0f} s: {status.error}")
+    return await service.result(job.id)
+
+
+async def continuations(service: LandscapeService) -> dict[str, Any]:
+    """Families along real width, by name."""
+    arguments = {"from_width": 4.0, "to_width": 100.0, "points": 80}
+    return {
+        name: await service.compute("continuation", {"structure": name, **arguments}, 60.0)
+        for name in FAMILIES
+    }
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {len(content)} bytes\n")
+
+
+async def main(*, recorded: bool) -> None:
+    """Compute and write."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as folder:
+        async with LandscapeService.open(Settings(data_dir=Path(folder))) as service:
+            write(EXPLORER / "example.json", await computed(service, EXAMPLE))
+            if recorded:
+                write(RECORDED / "wide.json", await computed(service, WIDE))
+                answers = await continuations(service)
+                write(RECORDED / "continuations.json", orjson.dumps(answers))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--recorded", action="store_true", help="the tests' answers as well")
+    asyncio.run(main(recorded=parser.parse_args().recorded))
