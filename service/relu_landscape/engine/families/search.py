@@ -13,8 +13,8 @@ tens of thousands of starts.
 Set aside, counted, and not listed as points:
 
 * ``zero_student``: a student shorter than ``SMALLEST_NORM``; the loss has a kink at zero;
-* ``split``: two parallel students, a flat family of one student split in two (for more students
-  than teachers the zero-loss set is among these, and is counted as ``global`` instead);
+* ``global``: on its way to the zero-loss set of more students than teachers, which is flat;
+* ``split``: two parallel students, a flat family of one student split in two;
 * ``degenerate``: a zero eigenvalue inside the structure, so the point is not isolated there;
 * ``failed``: did not converge.
 """
@@ -60,6 +60,9 @@ SAME = 1e-6
 #: Eigenvalues within this of zero are zero: points are known to 1e-10, and eigenvalues move by a
 #: few units per unit; at widths above 10^7 the rounding of a matrix of norm K/4 is larger.
 ZERO_EIGENVALUE, ROUNDING = 1e-8, 1e-15
+#: With more students than teachers, a start below this loss ends at zero loss: the lowest spurious
+#: critical value known is about 0.3 / K, 6e-4 at width 512.
+NEAR_ZERO_LOSS = 1e-8
 #: Loss below this per teacher is zero: the rounding of a sum of M terms of order 1.
 ZERO_LOSS = 1e-13
 
@@ -130,13 +133,14 @@ def search_round(structure: Structure, seed: int, number: int) -> dict[str, Any]
     table = layout(structure)
     deviations, signs = random_starts(table, seed, number * ROUND, ROUND)
     with np.errstate(all="ignore"):
-        done = converge(table, deviations, signs)
+        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
     aside = dict.fromkeys(SET_ASIDE, 0)
-    aside["failed"] = int(np.sum(~done.success))
+    aside["global"] = int(np.sum(done.at_zero))
+    aside["failed"] = int(np.sum(~done.success & ~done.at_zero))
     kept = np.flatnonzero(done.success)
     deviations, signs = done.deviations[kept], signs[kept]
-    keys, losses = _invariants(table, deviations, signs)
-    reasons = _reasons(table, deviations, signs, losses)
+    keys = _invariants(table, deviations, signs)
+    reasons = _reasons(table, deviations, signs)
     catalogue = _Catalogue()
     points: list[dict[str, Any]] = []
     for row, reason in enumerate(reasons):
@@ -272,7 +276,7 @@ class _Assembly:
             return
         points = [Point.from_json(entry["point"]) for entry in item["points"]]
         deviations, signs = stacked(points)
-        keys, _ = _invariants(self.table, deviations, signs)
+        keys = _invariants(self.table, deviations, signs)
         fresh = []
         for row, entry in enumerate(item["points"]):
             known = self.catalogue.find(keys[row])
@@ -314,8 +318,8 @@ class _Assembly:
         )
 
 
-def _invariants(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Array]:
-    """Norms and inner products, sorted within classes of equal blocks: (S, n + P + E), and losses.
+def _invariants(table: Layout, deviations: Array, signs: Array) -> Array:
+    """Norms and inner products, sorted within classes of equal blocks: (S, n + P + E).
 
     Equal for points that differ by exchanging equal blocks or student-only units, or the two
     students of a natural block on two teachers (where y changes its sign). The loss alone would
@@ -331,10 +335,15 @@ def _invariants(table: Layout, deviations: Array, signs: Array) -> tuple[Array, 
         columns.setdefault(key, []).append(len(table.q) + pair)
     raw = np.hstack([pairs.norm, pairs.gamma])
     keys = [np.sort(raw[:, where], axis=1) for where in columns.values()]
-    return np.hstack(keys), evaluate(table, deviations, signs).loss
+    return np.hstack(keys)
 
 
-def _reasons(table: Layout, deviations: Array, signs: Array, losses: Array) -> list[str]:
+def _zero_loss(table: Layout) -> float:
+    """Loss below which a start is on its way to the zero-loss set of wider students."""
+    return NEAR_ZERO_LOSS if table.q.sum() > table.p.sum() else -np.inf
+
+
+def _reasons(table: Layout, deviations: Array, signs: Array) -> list[str]:
     """Why each converged point is set aside; empty where it is not."""
     if not len(deviations):
         return []
@@ -343,12 +352,10 @@ def _reasons(table: Layout, deviations: Array, signs: Array, losses: Array) -> l
     flat = np.min(np.abs(eigenvalues), axis=1) <= eigenvalue_tolerance(table)
     short = np.min(pairs.norm, axis=1) < SMALLEST_NORM
     parallel = np.any(pairs.cosine[:, : len(table.forms)] > PARALLEL, axis=1)
-    wide = table.q.sum() > table.p.sum()
-    zero = (losses < ZERO_LOSS * table.p.sum()) & wide
     reasons = []
     for row in range(len(deviations)):
-        flags = (zero[row], short[row], parallel[row], flat[row])
-        reasons.append(next((r for r, flag in zip(SET_ASIDE, flags, strict=False) if flag), ""))
+        flags = {"zero_student": short[row], "split": parallel[row], "degenerate": flat[row]}
+        reasons.append(next((reason for reason, flag in flags.items() if flag), ""))
     return reasons
 
 

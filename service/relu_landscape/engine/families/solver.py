@@ -24,8 +24,9 @@ DIAGONAL_SHARE = 1e-3
 #: First damping, and its factors after a better and a worse trial point (Marquardt's 10 and 1/10
 #: halved in logarithm: the surveys of starts at widths 8 to 10^3 needed fewer evaluations so).
 FIRST_DAMPING, EASE, TIGHTEN = 1e-2, 0.3, 4.0
-#: Starts that need more trial points than this are given up (a converged one needs 10 to 60).
-MOST_TRIALS = 150
+#: Starts that need more trial points than this are given up: isolated points take 10 to 60, and with
+#: 150 no further ones were found, only more flat families that are set aside anyway.
+MOST_TRIALS = 80
 #: Newton steps of ``refine``: quadratic convergence needs 3 to 5.
 MOST_STEPS = 8
 #: Damping beyond this means steps below rounding: the start is stuck at a non-critical point.
@@ -34,11 +35,15 @@ MOST_DAMPING = 1e8
 
 @dataclass(frozen=True)
 class Converged:
-    """Result of ``converge``: final deviations (S, m), gradient norms (S,), success (S,)."""
+    """Result of ``converge``: final deviations (S, m), gradient norms (S,), success (S,).
+
+    ``at_zero`` (S,): given up because the loss had fallen below ``zero_loss``.
+    """
 
     deviations: Array
     gradient: Array
     success: Any
+    at_zero: Any
 
 
 def gradient_tolerance(table: Layout) -> float:
@@ -57,6 +62,7 @@ class _State:
     deviations: Array
     gradient: Array
     hessian: Array
+    loss: Array
     merit: Array  # |grad|^2
     damping: Array
     newton: Any  # (S,) the next trial is a pure Newton step
@@ -65,32 +71,39 @@ class _State:
         return _State(*(getattr(self, field)[mask] for field in self.__dataclass_fields__))
 
 
-def converge(table: Layout, deviations: Array, signs: Array) -> Converged:
+def converge(
+    table: Layout, deviations: Array, signs: Array, *, zero_loss: float = -np.inf
+) -> Converged:
     """Run every start of a batch to a critical point, or give it up.
 
     ``deviations`` (S, m), ``signs`` (S, c). The result of a start does not depend on the order of
-    the batch. A batch is computed in one go, so its size is the caller's compromise.
+    the batch. A batch is computed in one go, so its size is the caller's compromise. Starts whose
+    loss falls below ``zero_loss`` are stopped: with more students than teachers the zero-loss set
+    is flat and singular, and Newton's method creeps towards it.
     """
     tolerance = gradient_tolerance(table)
     final = deviations.copy()
     norms = np.full(len(final), np.inf)
+    at_zero = np.zeros(len(final), dtype=bool)
     first = evaluate(table, deviations, signs)
     merit = np.sum(first.gradient**2, axis=1)
     count = len(final)
     state = _State(
-        np.arange(count), deviations.copy(), first.gradient, first.hessian, merit,
-        np.full(count, FIRST_DAMPING), merit < NEWTON_BELOW,
+        np.arange(count), deviations.copy(), first.gradient, first.hessian, first.loss,
+        merit, np.full(count, FIRST_DAMPING), merit < NEWTON_BELOW,
     )  # fmt: skip
     state = state.keep(np.isfinite(merit) & _finite(first))
     for _ in range(MOST_TRIALS):
         done = state.merit <= tolerance**2
         final[state.index] = state.deviations
         norms[state.index] = np.sqrt(state.merit)
-        state = state.keep(~done & (state.damping < MOST_DAMPING))
+        zero = state.loss <= zero_loss
+        at_zero[state.index[zero]] = True
+        state = state.keep(~done & ~zero & (state.damping < MOST_DAMPING))
         if not len(state.index):
             break
         _trial(table, signs[state.index], state)
-    return Converged(final, norms, norms <= tolerance)
+    return Converged(final, norms, (norms <= tolerance) & ~at_zero, at_zero)
 
 
 def _finite(evaluation: Evaluation) -> Any:
@@ -112,6 +125,7 @@ def _trial(table: Layout, signs: Array, state: _State) -> None:
     state.deviations[better] = trial[better]
     state.gradient[better] = there.gradient[better]
     state.hessian[better] = there.hessian[better]
+    state.loss[better] = there.loss[better]
     state.merit[better] = merit[better]
     state.newton = np.where(state.newton, better, better & (state.merit < NEWTON_BELOW))
 

@@ -8,7 +8,7 @@ their own Hessian, and left along their negative eigenspace until nothing is neg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,11 +78,11 @@ def passage(
 ) -> Passage:
     """Follow both unstable directions of a saddle W (K, M) of index 1 down to minima.
 
-    ``descend`` maps a batch (B, K, M) to where gradient flow from each ends; it must integrate from
-    where it is put, however small the gradient there. ``hessian`` gives the (KM, KM) matrix at a
-    point, ``loss`` the loss. An end with a loss of at most ``zero_loss`` counts as a minimum without
-    a look at its Hessian (zero-loss sets are flat, and approached slowly). ``seed`` chooses among
-    the directions off a ridge, which by symmetry lead to relabelled copies.
+    ``descend`` maps a batch (B, K, M) to where gradient flow from each ends; it must integrate
+    from where it is put, however small the gradient there. ``hessian`` gives the (KM, KM) matrix at
+    a point, ``loss`` the loss. An end with a loss of at most ``zero_loss`` counts as a minimum
+    without a look at its Hessian (zero-loss sets are flat, and approached slowly). ``seed`` chooses
+    among the directions off a ridge, which by symmetry lead to relabelled copies.
 
     Raises ``InputError`` if the point is no saddle of index 1, ``NumericalError`` if a side does
     not arrive at a minimum.
@@ -222,10 +222,10 @@ def _signed(vector: Array) -> Array:
     return vector if vector[first] > 0 else -vector
 
 
-def _invariants(W: Array) -> Sequence[Array]:
-    return (
-        np.sort(np.linalg.norm(W, axis=1)),
-        np.sort(np.linalg.norm(W, axis=0)),
-        np.linalg.svd(W, compute_uv=False),
+def _invariants(W: Array) -> list[Array]:
+    return [
+        np.asarray(np.sort(np.linalg.norm(W, axis=1))),
+        np.asarray(np.sort(np.linalg.norm(W, axis=0))),
+        np.asarray(np.linalg.svd(W, compute_uv=False)),
         np.sort(W, axis=None),
-    )
+    ]
