@@ -91,16 +91,18 @@ def test_size_and_interval_are_the_attraction(watched: Watched, example: dict[st
 @pytest.fixture
 def joined(service: FakeService, example: dict[str, Any]) -> dict[str, Any]:
     """The example with passes of our own making, so that the tree they form is known."""
-    minima = [p for p in example["fixed_points"] if p["kind"] != "saddle"]
-    low, high = minima[0], minima[1]
-    passes = [p for p in example["fixed_points"] if p["kind"] == "saddle"][:3]
-    ends = [(low, high, None), (low, low, False), (high, low, None)]
-    transitions = [
-        {"saddle": saddle["key"], "minima": [a["key"], b["key"]], "same_copy": same_copy,
-         "barriers": [saddle["loss"] - a["loss"], saddle["loss"] - b["loss"]]}
-        for saddle, (a, b, same_copy) in zip(passes, ends, strict=True)
-    ]  # fmt: skip
-    landscape = {**example, "transitions": transitions}
+    low, high = [p for p in example["fixed_points"] if p["kind"] == "minimum"][:2]
+    first, second = [p for p in example["fixed_points"] if p["kind"] == "saddle"][:2]
+    graph = {
+        "leaves": [{"key": p["key"], "loss": p["loss"]} for p in (low, high)],
+        "nodes": [
+            {"key": "n1", "level": first["loss"], "saddle": first["key"],
+             "children": [low["key"], high["key"]], "leaves": [low["key"], high["key"]]}
+        ],
+        "roots": ["n1"],
+        "copies": [{"minimum": low["key"], "saddle": second["key"], "level": second["loss"]}],
+    }  # fmt: skip
+    landscape = {**example, "disconnectivity": graph}
     service.know(landscape, finished=True)
     return landscape
 
@@ -110,26 +112,29 @@ def test_disconnectivity_graph_merges_at_saddle_levels(
 ) -> None:
     watched.open(f"?id={joined['id']}")
     marks(watched, "graph")
-    data = watched.page.evaluate(
-        """document.querySelector('#graph').data.map(t => ({keys: t.customdata, y: t.y,
+    branches, saddles, leaves = watched.page.evaluate(
+        """document.querySelector('#graph').data.map(t => ({keys: t.customdata, x: t.x, y: t.y,
            names: t.text}))"""
     )
     losses = {point["key"]: point["loss"] for point in joined["fixed_points"]}
-    saddles, leaves = data[1], data[2]
     for trace in (saddles, leaves):
         assert trace["y"] == [losses[key] for key in trace["keys"]]
-    minima = [p["key"] for p in joined["fixed_points"] if p["kind"] != "saddle"]
-    # The second pass joins two copies of one minimum, which therefore has two leaves; the third
-    # joins what is joined already and adds nothing.
-    assert sorted(leaves["names"]) == sorted([*minima, f"{minima[0]}\u2032"])
-    assert set(saddles["keys"]) == {t["saddle"] for t in joined["transitions"][:2]}
+    graph = joined["disconnectivity"]
+    low, high = (leaf["key"] for leaf in graph["leaves"])
+    # The second pass joins two copies of one minimum, above the first: a third leaf there.
+    assert sorted(leaves["names"]) == sorted([low, high, f"{low}\u2032"])
+    assert sorted(saddles["keys"]) == sorted(
+        [graph["nodes"][0]["saddle"], graph["copies"][0]["saddle"]]
+    )
+    for x, loss in zip(leaves["x"], leaves["y"], strict=True):
+        assert (x, loss) in set(zip(branches["x"], branches["y"], strict=True))
 
 
 def test_graph_says_why_it_is_missing(
     watched: Watched, service: FakeService, example: dict[str, Any]
 ) -> None:
     request = {**example["request"], "saddles": False}
-    bare = {**example, "id": "b" * 64, "request": request, "transitions": []}
+    bare = {**example, "id": "b" * 64, "request": request, "disconnectivity": None}
     service.know(bare, finished=True)
     page = watched.open(f"?id={bare['id']}")
     expect(page.locator("#graph-empty")).to_contain_text("Saddles were not asked for")

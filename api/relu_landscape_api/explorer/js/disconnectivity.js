@@ -6,40 +6,36 @@ import { family, kindWords, plural, real } from "./format.js";
 import { lossRange } from "./ladder.js";
 import { axis, draw } from "./plot.js";
 
-/**
- * The forest of merges: leaves {point}, nodes {loss, saddle, children}. A saddle between two
- * relabelled copies of one minimum gives that minimum a second leaf, its copy.
- */
-export function forest(points, transitions) {
-  const byKey = new Map(points.map((point) => [point.key, point]));
-  const parent = new Map();
-  const tops = new Map();
-  const leaf = (id, point) => {
-    parent.set(id, id);
-    tops.set(id, { point, copy: id !== point.key, loss: point.loss, children: [] });
+/** Put a second leaf for a relabelled copy of `leaf` where a saddle joins the two. */
+function addCopy(roots, leaf, { saddle, level }) {
+  const copy = { point: leaf.point, copy: true, loss: leaf.loss, children: [] };
+  const climb = (node) => {
+    if (node === leaf) return [node];
+    const path = node.children.map(climb).find(Boolean);
+    return path && [...path, node];
   };
-  for (const point of points) if (point.kind !== "saddle") leaf(point.key, point);
-  const root = (id) => (parent.get(id) === id ? id : root(parent.get(id)));
-  const passes = transitions
-    .filter((pass) => byKey.has(pass.saddle) && pass.minima.every((key) => parent.has(key)))
-    .sort((a, b) => byKey.get(a.saddle).loss - byKey.get(b.saddle).loss);
-  for (const pass of passes) {
-    let [a, b] = pass.minima;
-    if (a === b) {
-      b = `${a} copy`;
-      if (pass.same_copy !== false || parent.has(b)) continue;
-      leaf(b, byKey.get(a));
-    }
-    const [left, right] = [root(a), root(b)];
-    if (left === right) continue;
-    parent.set(right, left);
-    tops.set(left, {
-      loss: byKey.get(pass.saddle).loss, saddle: pass.saddle,
-      children: [tops.get(left), tops.get(right)],
-    });
-    tops.delete(right);
+  const path = roots.map(climb).find(Boolean);
+  const at = path.findIndex((node, i) => i === path.length - 1 || path[i + 1].loss > level);
+  const merge = { loss: level, saddle, children: [path[at], copy] };
+  const above = path[at + 1];
+  if (above) above.children = above.children.map((child) => (child === path[at] ? merge : child));
+  else roots[roots.indexOf(path[at])] = merge;
+}
+
+/**
+ * The forest of merges from the service's data: leaves {point, loss}, nodes {loss, saddle,
+ * children}. A saddle between two relabelled copies of one minimum gives that minimum a second
+ * leaf, its copy.
+ */
+export function forest(points, graph) {
+  const byKey = new Map(points.map((point) => [point.key, point]));
+  const nodes = new Map(graph.leaves.map(({ key, loss }) => [key, { point: byKey.get(key), loss, children: [] }]));
+  for (const { key, level, saddle, children } of graph.nodes) {
+    nodes.set(key, { loss: level, saddle, children: children.map((child) => nodes.get(child)) });
   }
-  return [...tops.values()].sort((a, b) => size(b) - size(a) || lowest(a) - lowest(b));
+  const roots = graph.roots.map((key) => nodes.get(key));
+  for (const copy of graph.copies ?? []) addCopy(roots, nodes.get(copy.minimum), copy);
+  return roots.sort((a, b) => size(b) - size(a) || lowest(a) - lowest(b));
 }
 
 const size = (node) => (node.children.length ? node.children.reduce((n, child) => n + size(child), 0) : 1);
@@ -129,8 +125,8 @@ function reason(landscape) {
 
 /** Draw the graph, or say why there is none. */
 export function drawGraph(element, empty, landscape, context) {
-  const transitions = landscape?.transitions ?? [];
-  const roots = landscape ? forest(landscape.fixed_points, transitions) : [];
+  const data = landscape?.disconnectivity;
+  const roots = data ? forest(landscape.fixed_points, data) : [];
   const joined = roots.some((root) => root.children.length);
   show(element, joined);
   show(empty, !joined);
@@ -141,9 +137,9 @@ export function drawGraph(element, empty, landscape, context) {
   // Minima that nothing joins stand apart on the right, as leaves without a branch.
   const next = { value: 0 };
   for (const root of roots) place(root, next);
-  const range = lossRange(landscape.fixed_points.filter(
-    (point) => point.kind !== "saddle" || transitions.some((pass) => pass.saddle === point.key)));
-  const merges = roots.flatMap((root) => [...all(root)]).filter((node) => node.saddle).length;
+  const nodes = roots.flatMap((root) => [...all(root)]);
+  const range = lossRange(nodes);
+  const merges = nodes.filter((node) => node.saddle).length;
   draw(element, (theme) => picture(roots, range, context, theme), {
     label: `Disconnectivity graph: ${plural(next.value, "leaf", "leaves")}, merging at ` +
       `${plural(merges, "saddle", "saddles")}. The transitions are listed with each saddle.`,
