@@ -1,6 +1,6 @@
 """Numerics of the landscape. The names here are all that other rooms may use."""
 
-from relu_landscape.engine.solve import run_here, run_task, solve
+from relu_landscape.engine.landscape import run_here, run_task, solve
 from relu_landscape.engine.tasks import Monitor, Runner, SilentMonitor, Task
 
 __all__ = ["Monitor", "Runner", "SilentMonitor", "Task", "run_here", "run_task", "solve"]

@@ -20,6 +20,9 @@ from relu_landscape.engine.problem import Problem
 
 Real = NDArray[np.float64]
 
+#: Loss below this is zero: the rounding of the split form is 1e-15 at K = 20, 2e-14 at 100.
+ZERO_LOSS = 1e-13
+
 
 @dataclass
 class Entry:
@@ -85,6 +88,10 @@ class Catalogue:
         self.entries.append(entry)
         return entry
 
+    def is_on_global_set(self, point: Point) -> bool:
+        """Zero loss with K > M: a member of the continuum that the path's own rule met late."""
+        return self._problem.students > self._problem.teachers and point.loss <= ZERO_LOSS
+
     def credit(self, group: Group, entry: Entry) -> tuple[list[int], list[int]]:
         """Credit the members of a group; returns (starts in doubt, starts resting at a saddle).
 
@@ -92,6 +99,9 @@ class Catalogue:
         began inside the ball in which the flow goes there (``descent.safe_distance``).
         """
         point = entry.point
+        if self.is_on_global_set(point):
+            self.reached_global.update(group.members)
+            return [], []
         if point.index(self._problem.dimension) > 0:
             return [], sorted(group.members)
         smallest = float(point.plane[0])

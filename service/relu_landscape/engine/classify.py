@@ -42,12 +42,12 @@ class Point:
     @property
     def index_plane(self) -> int:
         """Negative eigenvalues in the teacher's span."""
-        return int((self.plane < -EIGENVALUE_TOLERANCE).sum())
+        return int(np.sum(self.plane < -EIGENVALUE_TOLERANCE))
 
     @property
     def index_perpendicular(self) -> int:
         """Negative eigenvalues of the perpendicular block."""
-        return int((self.perpendicular < -EIGENVALUE_TOLERANCE).sum())
+        return int(np.sum(self.perpendicular < -EIGENVALUE_TOLERANCE))
 
     def index(self, dimension: int) -> int:
         """Negative eigenvalues of the whole Hessian in input dimension d."""
@@ -55,9 +55,9 @@ class Point:
 
     def nullity(self, dimension: int) -> int:
         """Eigenvalues within the tolerance of zero, in input dimension d."""
-        flat = int((np.abs(self.plane) <= EIGENVALUE_TOLERANCE).sum())
-        flat_perpendicular = int((np.abs(self.perpendicular) <= EIGENVALUE_TOLERANCE).sum())
-        return flat + flat_perpendicular * (dimension - self.W.shape[1])
+        flat = np.count_nonzero(np.abs(self.plane) <= EIGENVALUE_TOLERANCE)
+        beside = np.count_nonzero(np.abs(self.perpendicular) <= EIGENVALUE_TOLERANCE)
+        return int(flat) + int(beside) * (dimension - self.W.shape[1])
 
     def packed(self) -> dict[str, Any]:
         """JSON types and arrays; ``unpack`` gives the same bits back."""
@@ -66,11 +66,14 @@ class Point:
     @staticmethod
     def unpack(packed: Any) -> Point:
         """The point that was packed."""
-        arrays = {"W", "plane", "perpendicular"}
-        return Point(**{
-            name: np.asarray(value, dtype=np.float64) if name in arrays else float(value)
-            for name, value in packed.items()
-        })
+        return Point(
+            W=np.asarray(packed["W"], dtype=np.float64),
+            loss=float(packed["loss"]),
+            gradient_norm=float(packed["gradient_norm"]),
+            moved=float(packed["moved"]),
+            plane=np.asarray(packed["plane"], dtype=np.float64),
+            perpendicular=np.asarray(packed["perpendicular"], dtype=np.float64),
+        )
 
 
 def gradient_tolerance(width: int) -> float:
@@ -108,7 +111,7 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
 
 def _newton_step(H: Real, g: Real) -> Real:
     try:
-        step: Real = np.linalg.solve(H, g)
+        step: Real = np.asarray(np.linalg.solve(H, g), dtype=np.float64)
     except np.linalg.LinAlgError:
         step = np.full_like(g, np.inf)
     # A step longer than the gradient over the tolerance speaks of a singular direction.
@@ -136,9 +139,13 @@ def spectrum_at(W: Real, teacher: Teacher, *, moved: float = 0.0) -> Point:
         loss=float(population.loss(W, teacher)),
         gradient_norm=float(np.linalg.norm(population.gradient(W, teacher))),
         moved=moved,
-        plane=np.linalg.eigvalsh(H),
-        perpendicular=np.linalg.eigvalsh(A),
+        plane=_eigenvalues(H),
+        perpendicular=_eigenvalues(A),
     )
+
+
+def _eigenvalues(matrix: Real) -> Real:
+    return np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
 
 
 def unstable_directions(point: Point, teacher: Teacher) -> tuple[Real, Real]:

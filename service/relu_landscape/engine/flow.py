@@ -162,16 +162,18 @@ def frobenius(x: Array, *, xp: Any) -> Array:
 
 def take(state: FlowState, members: Array, *, xp: Any) -> FlowState:
     """The paths with the given positions."""
-    return FlowState(**{
-        name: xp.take(value, members, axis=0) for name, value in vars(state).items()
-    })
+    return FlowState(
+        **{name: xp.take(value, members, axis=0) for name, value in vars(state).items()}
+    )
 
 
 def join(parts: Sequence[FlowState], *, xp: Any) -> FlowState:
     """Several batches in one."""
     if len(parts) == 1:
         return parts[0]
-    return FlowState(**{
-        name: xp.concat([getattr(part, name) for part in parts], axis=0)
-        for name in vars(parts[0])
-    })
+    return FlowState(
+        **{
+            name: xp.concat([getattr(part, name) for part in parts], axis=0)
+            for name in vars(parts[0])
+        }
+    )

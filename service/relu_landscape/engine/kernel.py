@@ -52,7 +52,7 @@ def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: Any) -> Ar
 def _cosines(
     W: Array, V: Array, v_norms: Array, n: Array, is_orthonormal: bool, *, xp: Any
 ) -> tuple[Array, Array]:
-    """Cosines student-student (zero diagonal, which is handled in closed form) and with teachers."""
+    """Cosines student-student (zero on the diagonal) and with teachers."""
     K = W.shape[-2]
     inverse = 1.0 / n
     off_diagonal = 1.0 - xp.eye(K, dtype=W.dtype)
@@ -109,8 +109,8 @@ def gradient(
     """Gradient (B, K, p) of the loss, and the norms (B, K) of the students.
 
     See the module for formula and accuracy. Without ``accurate`` the angle t to a parallel teacher
-    comes from its cosine, which costs 1e-16/t (at most 1e-8) and saves a quarter of the time: enough
-    for an integrator, not for a polish. A student of norm zero has no gradient: its members come
+    comes from its cosine, which costs 1e-16/t (at most 1e-8) and saves a quarter of the time:
+    enough for an integrator, not for a polish. A student of norm zero has no gradient: its members come
     back as NaN.
     """
     M = V.shape[0]
@@ -176,9 +176,11 @@ def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -
     # of three terms of R that would cancel. Others keep the plain terms.
     aligned = xp.sum(mask * b, axis=-1) > 0.0
     suitors = xp.sum(mask * xp.astype(aligned, W.dtype)[..., None], axis=-2)
-    alone = mask * xp.astype(aligned, W.dtype)[..., None] * xp.astype(
-        suitors == 1.0, W.dtype
-    )[..., None, :]
+    alone = (
+        mask
+        * xp.astype(aligned, W.dtype)[..., None]
+        * xp.astype(suitors == 1.0, W.dtype)[..., None, :]
+    )
     alone_student = xp.sum(alone, axis=-1)
     alone_teacher = xp.sum(alone, axis=-2)
     partner = xp.sum(alone * v_norms, axis=-1)
@@ -186,9 +188,13 @@ def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -
         H_PARALLEL / 2.0 * (n - partner) ** 2 + n * partner * _remainder_gap(sine, xp=xp)
     )
     kept = remainder(b, xp=xp) * (1.0 - alone)
-    single = H_PARALLEL / 2.0 * (
-        xp.sum((1.0 - alone_student) * n * n, axis=-1)
-        + xp.sum((1.0 - alone_teacher) * v_norms**2, axis=-1)
+    single = (
+        H_PARALLEL
+        / 2.0
+        * (
+            xp.sum((1.0 - alone_student) * n * n, axis=-1)
+            + xp.sum((1.0 - alone_teacher) * v_norms**2, axis=-1)
+        )
     )
     pairs = xp.sum(remainder(c, xp=xp) * n[..., :, None] * n[..., None, :], axis=(-2, -1)) / 2.0
     cross = xp.sum(kept * n[..., :, None] * v_norms, axis=(-2, -1))
@@ -198,8 +204,8 @@ def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -
     if W.shape[-1] > M:
         S_squared = S_squared + xp.sum(S[..., M:] ** 2, axis=-1)
     N = xp.sum(n, axis=-1) - xp.sum(v_norms)
-    result = N * N / (4.0 * PI) + S_squared / 8.0 + (
-        xp.sum(combined, axis=-1) + single + pairs - cross
+    result = (
+        N * N / (4.0 * PI) + S_squared / 8.0 + (xp.sum(combined, axis=-1) + single + pairs - cross)
     )
     if not is_orthonormal:
         cosines = xp.matmul(V, xp.matrix_transpose(V)) / (v_norms[:, None] * v_norms)

@@ -41,7 +41,7 @@ def loss(W: Array, teacher: Teacher | ArrayLike | int) -> Array:
     """Population loss.
 
     Parameters: ``W`` (..., K, p) student weights, the first M coordinates in the teacher's span
-    (orthonormal axes); ``teacher``: a ``Teacher``, a Gram matrix (M, M), or a width M (orthonormal).
+    (orthonormal axes); ``teacher``: a ``Teacher``, a Gram matrix (M, M), or a width M.
     Returns the loss (...,), in units of squared output.
     Raises ``InputError`` for wrong shapes, numbers that are not finite, students of norm zero, and
     ``TeacherError`` for an impossible Gram matrix.
@@ -121,7 +121,7 @@ def hessian(
     n = np.linalg.norm(W, axis=1)
     unit = W / n[:, None]
     e_students, s_students, t_students = _pairs(W, W)
-    e_teachers, s_teachers, t_teachers = _pairs(W, chosen.V)
+    e_teachers, s_teachers, _t_teachers = _pairs(W, chosen.V)
     np.fill_diagonal(s_students, 0.0)
     np.fill_diagonal(t_students, 0.0)
     two_pi = 2.0 * math.pi
@@ -158,7 +158,7 @@ def _own_blocks(
     lengths: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Diagonal blocks (K, M, M) without the teachers' rejections."""
-    K, M = unit.shape
+    _K, M = unit.shape
     diagonal = np.diagonal(A)[:, None, None] * np.eye(M)
     radial = dip[:, None, None] * unit[:, :, None] * unit[:, None, :]
     spread = np.einsum("ija,ijb,j->iab", weighted, weighted, lengths, optimize=True)

@@ -8,6 +8,7 @@ Two-loop recursion: Nocedal and Wright, Numerical Optimization, algorithm 7.4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from relu_landscape.engine import flow as flows
 from relu_landscape.engine.teacher import Array
@@ -73,10 +74,13 @@ def _apply_inverse(
     gradient: Array,
     history: list[tuple[Array, Array, Array]],
     preconditioner: flows.ImplicitPart,
-    xp: object,
+    xp: Any,
 ) -> Array:
     """Two-loop recursion; a member without a useful pair has ``inverse`` zero there."""
-    dot = lambda a, b: xp.sum(a * b, axis=(-2, -1))  # type: ignore[attr-defined] # noqa: E731
+
+    def dot(a: Array, b: Array) -> Array:
+        return xp.sum(a * b, axis=(-2, -1))
+
     q = gradient
     weights = []
     for s, y, inverse in reversed(history):

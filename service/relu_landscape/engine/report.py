@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine import attraction, classify, symmetry
-from relu_landscape.engine.catalogue import Entry
+from relu_landscape.engine.catalogue import ZERO_LOSS, Entry
 from relu_landscape.engine.classify import EIGENVALUE_TOLERANCE, Point
 from relu_landscape.engine.families.structures import Structure
 from relu_landscape.engine.problem import Problem
@@ -20,8 +20,6 @@ Real = NDArray[np.float64]
 #: Sorted eigenvalues closer than this are one eigenvalue. Computed copies of one agree to 1e-13 K;
 #: distinct ones of a symmetric point are 1e-6 apart and more.
 SAME_EIGENVALUE = 1e-9
-#: Loss below this is zero: the rounding of the split form is 1e-15 at K = 20, 2e-14 at 100.
-ZERO_LOSS = 1e-13
 LARGEST_EXACT = 2**53
 
 
@@ -67,7 +65,7 @@ def stability(point: Point, problem: Problem) -> dict[str, Any]:
     }
 
 
-def structure_name(found: Symmetry, students: int, teachers: int) -> str:
+def structure_name(found: Symmetry) -> str:
     """The structure's name in the grammar of ``families.structures``, where it has one.
 
     A point whose student blocks are not each natural on one teacher block, or single units, has
@@ -97,7 +95,7 @@ def describe(point: Point, problem: Problem) -> tuple[dict[str, Any], dict[str, 
     norms = np.linalg.norm(point.W, axis=1)
     found = symmetry.analyse(R, norms, teacher.norms, T)
     order, columns = list(found.students), list(found.teachers)
-    K, M = R.shape
+    K, _M = R.shape
     canonical_R = R[np.ix_(order, columns)]
     Q = (point.W @ point.W.T)[np.ix_(order, order)]
     Q = (Q + Q.T) / 2.0
@@ -110,7 +108,7 @@ def describe(point: Point, problem: Problem) -> tuple[dict[str, Any], dict[str, 
     body = {
         "loss": point.loss if point.loss > ZERO_LOSS else max(point.loss, 0.0),
         "structure": {
-            "name": structure_name(found, K, M),
+            "name": structure_name(found),
             "blocks": [len(orbit) for orbit in found.teacher_orbits],
             "students": [
                 {"size": len(orbit), "teacher_block": block}
@@ -144,9 +142,7 @@ def _teacher_permutations(problem: Problem) -> int:
     return symmetry.gram_symmetries(problem.teacher.gram)
 
 
-def fixed_point(
-    entry: Entry, key: str, problem: Problem
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def fixed_point(entry: Entry, key: str, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
     """One entry of ``results.Landscape.fixed_points`` and its details."""
     body, details, _ = describe(entry.point, problem)
     is_minimum = body["stability"]["attractive"]
@@ -188,7 +184,7 @@ def global_continuum(problem: Problem, hits: int) -> tuple[dict[str, Any], dict[
     point = classify.spectrum_at(W, problem.teacher)
     body, details, _ = describe(point, problem)
     body["loss"] = 0.0
-    body["structure"]["isotropy"] = "continuum"
+    body["structure"].update(name="zero loss", isotropy="continuum", orbit_size=1)
     # A sum of K - M + 1 equal students is flat; rounding must not turn flat into unstable.
     flat = body["stability"]
     flat.update(attractive=True, index=0, slowest_time=None)

@@ -25,8 +25,6 @@ Real = NDArray[np.float64]
 SAME_GROUP = 1e-5
 #: A second look at a path begins with a gradient this much smaller.
 STRICT_FACTOR = 16.0
-#: ... and may take this many steps: near-degenerate minima need 20,000.
-STRICT_STEP_LIMIT = 100_000
 #: Distance at which a path is put beside a saddle. The closest minimum known is 1e-3 from its
 #: saddle. The noise takes it off symmetric ridges, on which other saddles lie.
 PUSH = 1e-4
@@ -71,16 +69,14 @@ def follow(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str,
     return {**grouped(problem, _strict_ends(problem, arguments["starts"], backend))}
 
 
-def _strict_ends(
-    problem: Problem, indices: Sequence[int], backend: Mapping[str, Any]
-) -> list[End]:
+def _strict_ends(problem: Problem, indices: Sequence[int], backend: Mapping[str, Any]) -> list[End]:
     descent = _descent(problem, backend)
     paths = descent.begin(
         list(indices),
         _draw(problem, indices),
         gradient_tolerance=FIRST_GRADIENT_TOLERANCE / STRICT_FACTOR,
     )
-    return descent.run(paths, step_limit=STRICT_STEP_LIMIT, strict=True)[0]
+    return descent.run(paths, strict=True)[0]
 
 
 def escape(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str, Any]) -> Any:
@@ -102,7 +98,7 @@ def escape(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str,
             if sides is None:
                 break
             paths = descent.begin([end.start, end.start + problem.starts], sides)
-            found, _ = descent.run(paths, step_limit=STRICT_STEP_LIMIT, strict=True)
+            found, _ = descent.run(paths, strict=True)
             found.sort(key=lambda item: item.start)
             current = found[0]
             other.append(found[1])
@@ -159,10 +155,16 @@ def grouped(problem: Problem, ends: Sequence[End]) -> dict[str, Any]:
         place = nearest_group(known, numbers)
         if place is None:
             known.append(numbers)
-            result["groups"].append({
-                "start": end.start, "W": end.W, "loss": float(loss),
-                "members": [], "moved": [], "aligned": [],
-            })
+            result["groups"].append(
+                {
+                    "start": end.start,
+                    "W": end.W,
+                    "loss": float(loss),
+                    "members": [],
+                    "moved": [],
+                    "aligned": [],
+                }
+            )
             place = len(known) - 1
         group = result["groups"][place]
         group["members"].append(end.start)

@@ -10,6 +10,7 @@ suggest carries one onto the other entry by entry: equal losses prove nothing he
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -149,7 +150,10 @@ def anti_aligned(R: Real, norms: Real, teacher_norms: Real) -> int:
 
 
 def analyse(
-    R: Real, norms: Real, teacher_norms: Real, T: Real | None = None,
+    R: Real,
+    norms: Real,
+    teacher_norms: Real,
+    T: Real | None = None,
     tolerance: float = SAME_ENTRY,
 ) -> Symmetry:
     """Symmetry of overlaps ``R`` (K, M); ``T`` (M, M) where the teacher is not orthonormal.
@@ -207,7 +211,7 @@ def _group(order: list[int], representative: list[int]) -> list[list[int]]:
 
 def _positions(sizes: list[int]) -> tuple[tuple[int, ...], ...]:
     ends = np.cumsum([0, *sizes]).tolist()
-    return tuple(tuple(range(a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    return tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
 
 
 def _own_label(

@@ -71,5 +71,5 @@ def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
             f"{eigenvalues[0]:.3g} must exceed {SMALLEST_CONDITION:g} times its largest, "
             f"{eigenvalues[-1]:.3g}. Teacher units must be linearly independent."
         )
-    V = np.linalg.cholesky(T)
+    V = np.asarray(np.linalg.cholesky(T), dtype=np.float64)
     return Teacher(V=V, norms=np.sqrt(np.diagonal(T)).copy(), is_orthonormal=False)

@@ -123,12 +123,10 @@ def _checked(W: Doubles, teacher_width: int) -> Doubles:
         )
     if not np.isfinite(weights).all():
         raise InputError("weights that are not finite are not accepted.")
-    # 1e100: squares and products of squares stay in the range of doubles.
+    # 1e30: squares of ratios of lengths stay in the range of doubles.
     lengths = np.abs(weights).max(axis=1)
-    if (lengths > 1e100).any() or ((lengths < 1e-100) & (lengths > 0)).any():
-        raise InputError(
-            "weights are not accepted beyond 1e100 or, for a whole unit, below 1e-100."
-        )
+    if (lengths > 1e30).any() or ((lengths < 1e-30) & (lengths > 0)).any():
+        raise InputError("weights are not accepted beyond 1e30 or, for a whole unit, below 1e-30.")
     return weights
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from relu_landscape.engine import attraction, classify, report, sampling, structured
 from relu_landscape.engine.backends import backend_named
-from relu_landscape.engine.catalogue import Catalogue, Entry, Group
+from relu_landscape.engine.catalogue import Catalogue, Group
 from relu_landscape.engine.classify import Point
 from relu_landscape.engine.descent import lane_count
 from relu_landscape.engine.findings import Findings
@@ -128,7 +128,7 @@ class _Job:
             if not waiting:
                 break
             last = len(waiting) <= 2 * lanes and turn > 0
-            size = chunk if turn == 0 else (-(-len(waiting) // 4) if last else 4 * lanes)
+            size = chunk if turn == 0 else (-(-len(waiting) // 4) if last else lanes)
             tasks = [
                 Task(
                     "sample",
@@ -149,9 +149,7 @@ class _Job:
         for turn in range(PUSHES):
             doubtful: list[int] = []
             resting: list[int] = []
-            points = self._classify(
-                f"classify/{turn}", [group.W for group in groups]
-            )
+            points = self._classify(f"classify/{turn}", [group.W for group in groups])
             for group, point in zip(groups, points, strict=True):
                 if point is None:
                     doubtful += group.members
@@ -194,7 +192,11 @@ class _Job:
         # A spectrum costs about entries^3 / 1e10 seconds; tasks of about a second.
         size = max(1, min(64, int(5e9 / entries**3) if entries else 64))
         tasks = [
-            Task("classify", f"{key}/{first}", {"W": [np.asarray(W).tolist() for W in weights[first : first + size]]})
+            Task(
+                "classify",
+                f"{key}/{first}",
+                {"W": [np.asarray(W).tolist() for W in weights[first : first + size]]},
+            )
             for first in range(0, len(weights), size)
         ]
         points: list[Point | None] = []
@@ -222,15 +224,8 @@ class _Job:
     def _result(self) -> dict[str, Any]:
         problem = self.problem
         flat = problem.students > problem.teachers
-        if flat:
-            # Ends on the zero-loss set that the stopping rule met late are part of it.
-            for entry in [e for e in self.catalogue.entries if _on_global_set(e, problem)]:
-                self.catalogue.reached_global.update(entry.hits)
-                self.catalogue.entries.remove(entry)
-        for entry in self.catalogue.entries:
-            entry.hits = sorted(set(entry.hits) - set(self.catalogue.failed))
         ordered = sorted(
-            self.catalogue.entries,
+            (e for e in self.catalogue.entries if not self.catalogue.is_on_global_set(e.point)),
             key=lambda e: (e.point.index(problem.dimension) > 0, e.point.loss, e.label),
         )
         points, details = [], {}
@@ -278,10 +273,6 @@ class _Job:
         hits = [p["attraction"]["hits"] for p in points if p["attraction"] is not None]
         estimate, bound = attraction.unseen_mass(hits, self.problem.starts)
         return {"estimate": estimate, "upper_bound_95": bound}
-
-
-def _on_global_set(entry: Entry, problem: Problem) -> bool:
-    return entry.point.loss <= report.ZERO_LOSS and problem.students > problem.teachers
 
 
 def _classified(problem: Problem, W: Any) -> dict[str, Any]:
