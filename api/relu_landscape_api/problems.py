@@ -29,6 +29,8 @@ UNKNOWN_TEXT = (
 )
 #: Characters of a field's name that an answer repeats; an unknown one may have any number.
 _LONGEST_FIELD = 100
+#: Faults that one answer lists; a body of a megabyte may hold a hundred thousand.
+_MOST_FAULTS = 20
 #: Seconds after which a store or pool that did not answer is worth asking again: both are
 #: restarted or reconnected within a few.
 RETRY_UNAVAILABLE_SECONDS = 5
@@ -213,9 +215,12 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - how it is registered
     faults = [
         fault(field_path(item["loc"][1:]), item.get("input"), item["msg"])
-        for item in error.errors()
+        for item in error.errors()[:_MOST_FAULTS]
     ]
     detail = " ".join(item.message for item in faults)
+    more = len(error.errors()) - len(faults)
+    if more:
+        detail += f" There are {more} more faults of this kind."
     return problem_response(request.scope, STATUSES[errors.RequestError], detail, faults=faults)
 
 

@@ -106,6 +106,25 @@ def test_every_fault_is_named_at_once(client: TestClient) -> None:
     assert faults["teacher_width"]["value"] == 0
 
 
+def test_an_answer_does_not_grow_with_the_number_of_faults(client: TestClient) -> None:
+    answer = client.post("/v1/landscapes", json={f"x{n}": n for n in range(50_000)})
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 20
+    assert answer.json()["detail"].endswith("There are 49982 more faults of this kind.")
+    assert len(answer.content) < 30_000
+
+
+def test_no_depth_of_nesting_is_an_error_of_the_server(client: TestClient) -> None:
+    # Around the limits of pydantic's parser (about 200) and of the interpreter's stack (1,000).
+    for depth in (*range(190, 210), *range(800, 1010), 5_000):
+        for body in (
+            '{"K": 2, "width": 2, "teacher_gram": ' + "[" * depth + "]" * depth + "}",
+            '{"K": 2, "width": 2, "x": ' + '{"y":' * depth + "1" + "}" * depth + "}",
+        ):
+            answer = client.post("/v1/landscapes", content=body, headers=JSON)
+            assert answer.status_code in (400, 422), depth
+
+
 @pytest.mark.parametrize(
     "body",
     [

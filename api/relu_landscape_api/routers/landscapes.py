@@ -192,5 +192,4 @@ async def cancel(id: LandscapeId, service: Service) -> Response:  # noqa: A002
 def _applied(response: Response, seconds: float | None) -> Response:
     if seconds is not None:
         response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
-    response.headers["Vary"] = "Prefer"
     return response
