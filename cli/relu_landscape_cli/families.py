@@ -35,8 +35,8 @@ def families(
     if to is None:
         name = "family"
         arguments |= {
-            "student_width": teacher_width if student_width is None else student_width,
-            "teacher_width": teacher_width,
+            "student_width": _whole(teacher_width if student_width is None else student_width),
+            "teacher_width": _whole(teacher_width),
         }
     else:
         name = "continuation"
@@ -51,6 +51,11 @@ def families(
             tables.console().print(*tables.family_tables(document))
         else:
             tables.console().print(*tables.continuation_tables(document))
+
+
+def _whole(width: float) -> float | int:
+    """An integer where the width is one, so that it travels and is echoed as one."""
+    return int(width) if width.is_integer() else width
 
 
 def _call(

@@ -183,11 +183,10 @@ def print_status_line(status: Status) -> None:
 
 def verdict_table(verdicts: list[dict[str, Any]]) -> Table:
     """A row per certificate."""
+    words = {True: "yes", False: "NO", None: "claims nothing"}
     table = Table("key", "holds", "reason")
     for each in verdicts:
-        table.add_row(
-            str(each.get("key", "")), "yes" if each["holds"] else "NO", str(each.get("reason", ""))
-        )
+        table.add_row(str(each.get("key", "")), words[each["holds"]], each.get("reason") or "")
     return table
 
 
@@ -200,34 +199,42 @@ def doctor_table(findings: list[Finding]) -> Table:
 
 
 def family_tables(document: Mapping[str, Any]) -> list[Table]:
-    """A family at one width: its facts and its spectrum."""
+    """A family at one width: its facts, its branches and its spectrum."""
     facts = Table(show_header=False)
-    for name, value in document.items():
-        if isinstance(value, float):
-            facts.add_row(name, number(value, 15))
-        elif isinstance(value, str | int | bool) or value is None:
-            facts.add_row(name, "–" if value is None else str(value))
-    spectrum = Table("eigenvalue", "multiplicity", "space", "component", title="spectrum")
-    for line in document.get("spectrum") or ():
-        spectrum.add_row(
-            number(line.get("eigenvalue"), 12), str(line.get("multiplicity", "–")),
-            str(line.get("space", "")), str(line.get("component", "")),
-        )  # fmt: skip
-    return [facts, spectrum]
+    for name, value in {**document, **(document.get("stability") or {})}.items():
+        if not isinstance(value, dict | list):
+            facts.add_row(name.replace("_", " "), _cell(value))
+    return [
+        facts,
+        *(
+            _rows(name, document[name])
+            for name in ("student_blocks", "branches", "spectrum")
+            if document.get(name)
+        ),
+    ]
+
+
+def _rows(title: str, rows: list[Mapping[str, Any]]) -> Table:
+    """A table of a list of objects, without what is itself an object."""
+    headings = [name for name, value in rows[0].items() if not isinstance(value, dict | list)]
+    table = Table(
+        *(name.replace("_", " ") for name in headings),
+        title=title.replace("_", " "), title_justify="left",
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in headings))
+    return table
 
 
 def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
-    """A family along width: its points, and where its stability changes."""
-    found = []
-    for title, rows in document.items():
-        if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
-            headings = [name for name, value in rows[0].items() if not isinstance(value, dict)]
-            table = Table(*headings, title=title.replace("_", " "), title_justify="left")
-            for each in rows:
-                table.add_row(*(_cell(each.get(name)) for name in headings))
-            found.append(table)
-    return found
+    """A family along width: its points, where its stability changes, and where it ends."""
+    tables = [_rows(name, document[name]) for name in ("points", "changes") if document.get(name)]
+    if document.get("ends"):
+        tables.append(_rows("ends", [document["ends"]]))
+    return tables
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return number(value, 12) if isinstance(value, float) or value is None else str(value)

@@ -17,25 +17,30 @@ def verify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.json", help="A landscape or certificate; - for stdin.")
     ],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="In ball arithmetic throughout, also the fast ones.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Re-check every certificate in a file and say which hold.
 
-    Exit code 0: there are certificates and all hold. 1: one does not, or there is none.
+    Exit code 0: there are certificates, and all that claim something hold. 1: one does not, or
+    there is none. A point that was not certified carries a certificate that claims nothing.
     """
     from relu_landscape_cli import tables
 
     with reporting(as_json=as_json):
         from relu_landscape.jobs.local import verify_locally
 
-        verdicts = verify_locally(_read(file))
+        verdicts = verify_locally(_read(file), strict=strict)
         if as_json:
             tables.print_json(verdicts)
         elif verdicts:
             tables.console().print(tables.verdict_table(verdicts))
         else:
             typer.echo(f"{file}: there is no certificate in it", err=True)
-        if not verdicts or not all(each["holds"] for each in verdicts):
+        claims = [each["holds"] for each in verdicts if each["holds"] is not None]
+        if not claims or not all(claims):
             raise typer.Exit(int(Exit.NO))
 
 

@@ -6,6 +6,7 @@ one thread each, the same sealing), so its canonical bytes, id and digest are th
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -93,10 +94,14 @@ def call_locally(
     return cast("dict[str, Any]", orjson.loads(encode(functions[name](**arguments))))
 
 
-def verify_locally(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Re-check every certificate of a JSON document: ``{key, holds, reason}`` each."""
+def verify_locally(document: Mapping[str, Any], *, strict: bool = False) -> list[dict[str, Any]]:
+    """Re-check every certificate of a JSON document: ``{key, holds, reason}`` each.
+
+    ``holds`` is None for one that claims nothing; ``strict`` proves dense certificates in balls
+    throughout, even those made in the fast mode.
+    """
     verify = load("relu_landscape.engine:verify")
-    return cast("list[dict[str, Any]]", orjson.loads(encode(verify(document))))
+    return cast("list[dict[str, Any]]", orjson.loads(encode(verify(document, strict=strict))))
 
 
 @contextmanager
@@ -105,18 +110,29 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
 
     Spawned, not forked: a fork of a process with threads (BLAS has some) may hang.
     """
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_leave_signals)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_signals() -> None:
-    """Ctrl+C reaches every process of the terminal; only the parent shall act on it."""
-    import signal
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl+C back meanwhile; processes begun here never see it.
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    It reaches every process of a terminal, and only the parent shall act on it. Processes inherit
+    the mask, so it holds from their first instruction on, where a handler of theirs would come
+    too late. The parent hears of an interrupt as soon as this ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has neither the mask nor the problem
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass
@@ -150,9 +166,10 @@ class _PoolRunner:
 
     def _submit(self, task: Task) -> Future[tuple[str, bytes]]:
         try:
-            return self.pool.submit(
-                execute, ALGORITHM, self.run_task, self.request, encode_task(task), self.backend
-            )
+            with _interrupts_held():  # submitting begins processes, as long as there are too few
+                return self.pool.submit(
+                    execute, ALGORITHM, self.run_task, self.request, encode_task(task), self.backend
+                )
         except BrokenProcessPool as error:
             raise _death(task) from error
 

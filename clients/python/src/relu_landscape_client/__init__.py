@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.errors import RequestRefused as RequestRefused
     from relu_landscape_client.errors import ServerError as ServerError
     from relu_landscape_client.errors import TimedOut as TimedOut
+    from relu_landscape_client.families import Change as Change
     from relu_landscape_client.families import Continuation as Continuation
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.points import Attraction as Attraction
@@ -55,7 +56,7 @@ _HOMES = {
         "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",
         "ProtocolError", "RequestRefused", "ServerError", "TimedOut",
     ),
-    "families": ("Continuation", "Family"),
+    "families": ("Change", "Continuation", "Family"),
     "points": (
         "Attraction", "FixedPoint", "FixedPoints", "Spectrum", "Stability", "Structure",
     ),

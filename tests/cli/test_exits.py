@@ -1,0 +1,185 @@
+"""Exit codes: every expected error has one, and scripts can rely on them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from relu_landscape import errors as service
+from relu_landscape_cli import exits, remote
+from relu_landscape_cli.main import app
+from relu_landscape_client import errors as client
+from tests.cli.conftest import Command
+from tests.clients import documents
+from tests.clients.fake import FakeServer, problem
+
+Address = Callable[[FakeServer], str]
+
+
+def _kinds() -> list[type[Exception]]:
+    trees = ((service, service.LandscapeError), (client, client.ClientError))
+    return [
+        kind
+        for module, base in trees
+        for kind in vars(module).values()
+        if inspect.isclass(kind) and issubclass(kind, base)
+    ]
+
+
+@pytest.mark.parametrize("kind", _kinds(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_expected_error_has_a_code(kind: type[Exception]) -> None:
+    code = exits.code_of(kind.__new__(kind))
+    assert code is not None
+    assert code not in (exits.Exit.DONE, exits.Exit.INTERRUPTED)
+
+
+def test_the_same_fault_has_the_same_code_with_and_without_a_server() -> None:
+    for name in ("NotFound", "Busy"):
+        kinds = (getattr(service, name), getattr(client, name))
+        assert len({exits.code_of(kind.__new__(kind)) for kind in kinds}) == 1
+
+
+def test_a_fault_of_ours_is_not_dressed_up() -> None:
+    assert exits.code_of(ZeroDivisionError()) is None
+    with pytest.raises(ZeroDivisionError), exits.reporting(as_json=False):
+        raise ZeroDivisionError
+
+
+def test_the_codes_are_documented() -> None:
+    for code in exits.Exit:
+        assert re.search(rf"^ *{code.value} ", exits.__doc__ or "", re.M), code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 2), (401, 2), (404, 4), (422, 2), (429, 3), (500, 3), (503, 3)]
+)
+def test_refusals(command: Command, address_of: Address, status: int, code: int) -> None:
+    server = FakeServer(refuse_first=[problem(status, "No", "Because.") for _ in range(9)])
+    error = command("solve", 2, 2, "--server", address_of(server), code=code).stderr
+    assert error == f"relu-landscape: {status} No: Because.\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("failed", 1), ("cancelled", 5)]
+)  # fmt: skip
+def test_ends_that_are_none(command: Command, address_of: Address, state: str, code: int) -> None:
+    server = FakeServer(final=documents.status(state, error="no luck"))
+    command("watch", documents.ID, "--server", address_of(server), code=code)
+
+
+def test_time_is_over(command: Command, address_of: Address) -> None:
+    server = FakeServer(streams=False)
+    words = ("watch", documents.ID, "--timeout", 0.05, "--server", address_of(server))
+    assert "goes on" in command(*words, code=5).stderr
+
+
+def test_nobody_answers(
+    command: Command, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.0)
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    assert url in command("show", "--server", url, code=3).stderr
+    assert "no address" in command("show", "--server", "nonsense", code=2).stderr
+
+
+def test_what_is_not_there(command: Command, url: str, tmp_path: Path) -> None:
+    assert "404" in command("show", documents.OTHER_ID, "--server", url, code=4).stderr
+    assert "m9" in command("show", documents.ID, "m9", "--server", url, code=4).stderr
+    assert "absent" in command("verify", tmp_path / "absent.json", code=2).stderr
+
+
+@pytest.mark.usefixtures("toy_at_home")
+def test_without_a_server(command: Command) -> None:
+    words = ("--workers", 1, "--backend", "numpy")
+    assert "student_width = 0" in command("solve", 0, 2, code=2).stderr
+    error = command("solve", 5, 5, "--input-dimension", 2, code=2).stderr
+    assert "at least the teacher width" in error
+    assert (
+        "divides by zero" in command("solve", 2, 2, "--structure", "raise", *words, code=1).stderr
+    )
+
+
+def test_errors_are_json_where_json_was_asked_for(command: Command, url: str) -> None:
+    result = command("show", documents.OTHER_ID, "--server", url, "--json", code=4)
+    assert result.stdout == ""
+    error = json.loads(result.stderr)
+    assert error["exit_code"] == 4
+    assert error["type"] == "NotFound"
+
+
+def _commands() -> dict[str, Any]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return dict(group.commands)
+
+
+def test_the_commands_are_the_documented_ones() -> None:
+    assert set(_commands()) == {
+        "serve", "solve", "families", "watch", "show", "export", "verify", "doctor",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(_commands()) - {"serve"}))
+def test_json_everywhere_and_help_with_every_option(name: str, command: Command) -> None:
+    parameters = _commands()[name].params
+    assert any("--json" in each.opts for each in parameters)
+    silent = [each.name for each in parameters if not getattr(each, "help", None)]
+    assert silent == []
+    assert "Usage" in command(name, "--help").stdout
+
+
+def test_an_interrupt_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Ctrl+C on the real command, in its own process group as a terminal would have it."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "relu_landscape_cli.main", "solve", "16", "16",
+         "--starts", "1000000", "--sampled", "--workers", "1", "--backend", "numpy", "--quiet"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _await_child(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=120)
+    finally:
+        # The whole group, so that a failing test leaves no busy process behind.
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert (process.returncode, out, error) == (130, "", "relu-landscape: interrupted\n")
+
+
+def _await_child(pid: int) -> None:
+    """Wait until a worker process has begun: then the command is past its imports."""
+    import psutil
+
+    parent = psutil.Process(pid)
+    deadline = threading.Event()
+    for _ in range(1200):
+        if any("spawn_main" in " ".join(each.cmdline()) for each in parent.children()):
+            return
+        deadline.wait(0.1)
+    raise AssertionError("no worker began within two minutes")
+
+
+def test_help_is_quick_and_light() -> None:
+    """A person asks for help: no numerics, no server, no HTTP library is loaded for that."""
+    code = (
+        "import sys; import relu_landscape_cli.main\n"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    heavy = {"numpy", "scipy", "fastapi", "distributed", "redis", "pydantic", "httpx2", "flint"}
+    assert heavy & set(loaded) == set()
