@@ -98,6 +98,21 @@ def _radius(evidence: Evidence, gap: arb) -> arb | None:
     return None
 
 
+def too_far(evidence: Evidence) -> str | None:
+    """Refuse a gradient that no Hessian of this loss could make up for, before any spectrum.
+
+    A gradient norm up to ``sigma^2 / (4 B)`` can be mastered; sigma stays below 1/2, the curvature
+    along a student itself, except where eigenvalues of both signs are all large.
+    """
+    bound = lipschitz(evidence.students, arb(SMALLEST_RADIUS))
+    if evidence.gradient < 1 / (16 * bound):
+        return None
+    return (
+        f"the gradient norm {float(evidence.gradient):.2g} is too large for a critical point "
+        f"nearby: polish the point by Newton's method first."
+    )
+
+
 def _needed(evidence: Evidence, gap: arb) -> str:
     """The gradient norm that would do, in words."""
     bound = lipschitz(evidence.students, arb(SMALLEST_RADIUS))

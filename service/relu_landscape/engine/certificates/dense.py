@@ -22,6 +22,7 @@ from relu_landscape.engine.certificates.claims import (
     derive,
     examine,
     operator_bound,
+    too_far,
 )
 from relu_landscape.engine.certificates.document import certified, refused
 from relu_landscape.engine.certificates.geometry import (
@@ -172,6 +173,9 @@ def _distance_to_teacher(W: Doubles) -> arb | None:
 
 def _prove(point: Point) -> Claims | str:
     """The claims, proven, or the reason why there are none."""
+    refusal = too_far(point.evidence)
+    if refusal is not None:
+        return refusal
     plane = prove(point.plane)
     if plane is None:
         return _degenerate(point, "in the teacher's span")

@@ -28,6 +28,7 @@ from relu_landscape.engine.certificates.claims import (
     derive,
     examine,
     operator_bound,
+    too_far,
 )
 from relu_landscape.engine.certificates.derivatives import (
     derivatives,
@@ -301,6 +302,9 @@ def _distance_to_teacher(blocks: Blocks) -> arb | None:
 
 def _prove(point: Point) -> Claims | str:
     """The claims, proven, or the reason why there are none."""
+    refusal = too_far(point.evidence)
+    if refusal is not None:
+        return refusal
     plane = prove_rows(point.plane, lambda: plane_index(point.blocks))
     perpendicular = prove_rows(point.perpendicular, lambda: perpendicular_index(point.blocks))
     if plane is None or perpendicular is None:
