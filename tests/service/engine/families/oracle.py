@@ -1,0 +1,121 @@
+"""Dense oracle by plain loops over pairs of units: slow, obvious, independent of the package."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+
+def kernel(w: np.ndarray, v: np.ndarray) -> float:
+    """E[ReLU(w.x) ReLU(v.x)] (Cho and Saul 2009)."""
+    n, m = np.linalg.norm(w), np.linalg.norm(v)
+    t = angle(w, v)
+    return float(n * m * (np.sin(t) + (np.pi - t) * np.cos(t)) / (2 * np.pi))
+
+
+def angle(w: np.ndarray, v: np.ndarray) -> float:
+    """Kahan's angle between vectors, accurate also for parallel ones."""
+    a, b = w / np.linalg.norm(w), v / np.linalg.norm(v)
+    return float(2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b)))
+
+
+def loss(W: np.ndarray) -> float:
+    K, M = W.shape
+    V = np.eye(M)
+    total = sum(kernel(W[i], W[j]) for i in range(K) for j in range(K)) / 2
+    total -= sum(kernel(W[i], V[m]) for i in range(K) for m in range(M))
+    return total + sum(kernel(V[m], V[k]) for m in range(M) for k in range(M)) / 2
+
+
+def perpendicular(W: np.ndarray) -> np.ndarray:
+    """A of grad L = A W - B V: the Hessian's block for every perpendicular dimension."""
+    K, M = W.shape
+    A = np.zeros((K, K))
+    for i in range(K):
+        norm = np.linalg.norm(W[i])
+        pull = -sum(np.sin(angle(W[i], np.eye(M)[m])) for m in range(M))
+        for j in range(K):
+            if j != i:
+                t = angle(W[i], W[j])
+                A[i, j] = (np.pi - t) / (2 * np.pi)
+                pull += np.linalg.norm(W[j]) * np.sin(t)
+        A[i, i] = 0.5 + pull / (2 * np.pi * norm)
+    return A
+
+
+def gradient(W: np.ndarray) -> np.ndarray:
+    V = np.eye(W.shape[1])
+    B = [[(np.pi - angle(w, v)) / (2 * np.pi) for v in V] for w in W]
+    return perpendicular(W) @ W - np.array(B)
+
+
+def _bend(w: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """h(w, v) of the diagonal blocks."""
+    u = w / np.linalg.norm(w)
+    e = v - (v @ u) * u
+    length = np.linalg.norm(e)
+    if length < 1e-9 * np.linalg.norm(v):
+        return np.zeros((len(w), len(w)))
+    e = e / length
+    shape = np.eye(len(w)) - np.outer(u, u) + np.outer(e, e)
+    return length * shape / (2 * np.pi * np.linalg.norm(w))
+
+
+def hessian(W: np.ndarray) -> np.ndarray:
+    """The KM x KM Hessian in the teacher's span, row-major in W."""
+    K, M = W.shape
+    H = np.zeros((K, M, K, M))
+    for i in range(K):
+        own = 0.5 * np.eye(M)
+        for j in range(K):
+            if j != i:
+                own = own + _bend(W[i], W[j])
+                H[i, :, j] = _cross(W[i], W[j])
+        for m in range(M):
+            own = own - _bend(W[i], np.eye(M)[m])
+        H[i, :, i] = own
+    return H.reshape(K * M, K * M)
+
+
+def _cross(w: np.ndarray, v: np.ndarray) -> np.ndarray:
+    t = angle(w, v)
+    u, k = w / np.linalg.norm(w), v / np.linalg.norm(v)
+    block = (np.pi - t) * np.eye(len(w))
+    if np.sin(t) > 1e-9:
+        c = np.cos(t)
+        swap = np.outer(u, k) + np.outer(k, u) - c * (np.outer(u, u) + np.outer(k, k))
+        block = block + swap / np.sin(t)
+    return block / (2 * np.pi)
+
+
+def fast_gradient(W: np.ndarray) -> np.ndarray:
+    """The gradient with arrays instead of loops, for integrating the flow; same formula."""
+    n = np.linalg.norm(W, axis=1)
+    U = W / n[:, None]
+    C, D = np.clip(U @ U.T, -1, 1), np.clip(U, -1, 1)
+    t, s = np.arctan2(np.sqrt(1 - C**2), C), np.arctan2(np.sqrt(1 - D**2), D)
+    A = (np.pi - t) / (2 * np.pi)
+    pull = np.sin(t) @ n - np.sin(s).sum(axis=1)
+    np.fill_diagonal(A, 0.5 + pull / (2 * np.pi * n))
+    return A @ W - (np.pi - s) / (2 * np.pi)
+
+
+def flow(W: np.ndarray, *, rest: float = 1e-7) -> np.ndarray:
+    """Gradient flow by SciPy's BDF until the gradient is below ``rest`` and falling."""
+
+    def slope(_: float, w: np.ndarray) -> np.ndarray:
+        return -fast_gradient(w.reshape(W.shape)).ravel()
+
+    def at_rest(t: float, w: np.ndarray) -> float:
+        # the flow starts next to a saddle, where the gradient is small and grows
+        return 1.0 if t < 60 else np.linalg.norm(slope(t, w)) - rest
+
+    at_rest.terminal = True  # type: ignore[attr-defined]
+    done = solve_ivp(
+        slope, (0, 20000), W.ravel(), method="BDF", rtol=1e-6, atol=1e-9, events=at_rest
+    )
+    return np.asarray(done.y[:, -1]).reshape(W.shape)
+
+
+def flow_batch(batch: np.ndarray) -> np.ndarray:
+    return np.array([flow(W) for W in batch])
