@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -138,7 +138,7 @@ class Front:
 
         return dict(zip(STATES, await self._patience.call_async(read), strict=True))
 
-    async def follow(self, job: str, after: str | None) -> AsyncIterator[Event]:
+    async def follow(self, job: str, after: str | None) -> AsyncGenerator[Event, None]:
         """The events after ``after`` (all that are kept when ``None``), to the last one.
 
         Raises ``NotFound``, ``RequestError`` for an id that no event had, ``StoreUnavailable``.

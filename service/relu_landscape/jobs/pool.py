@@ -207,11 +207,13 @@ class Pool:
     def _dispatch(self) -> None:
         while not self._closing:
             try:
-                if time.monotonic() >= self._next_refresh:
+                if self._is_refresh_due():
                     self._refresh()
                 with self._changed:
-                    self._changed.wait_for(self._can_send, timeout=REFRESH_SECONDS)
-                    chunks = self._choose()
+                    self._changed.wait_for(
+                        lambda: self._is_refresh_due() or self._can_send(), timeout=REFRESH_SECONDS
+                    )
+                    chunks = [] if self._is_refresh_due() else self._choose()
                 for chunk in chunks:
                     self._send(chunk)
             except Exception as error:
@@ -221,6 +223,9 @@ class Pool:
                 logger.warning("%s", self.problem)
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing, timeout=REFRESH_SECONDS)
+
+    def _is_refresh_due(self) -> bool:
+        return time.monotonic() >= self._next_refresh
 
     def _refresh(self) -> None:
         """Connect if need be, and count the workers."""

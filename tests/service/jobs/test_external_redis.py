@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -134,7 +134,7 @@ async def test_a_store_that_is_away_for_a_while_only_delays(
         assert (await service.readiness()).ready
 
 
-def _elapsed(seconds: float) -> Callable[[], object]:
+def _elapsed(seconds: float) -> Callable[[], Awaitable[bool]]:
     timer = threading.Event()
     thread = threading.Timer(seconds, timer.set)
     thread.start()

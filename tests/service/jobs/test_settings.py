@@ -74,7 +74,7 @@ def test_a_wrong_setting_is_named_with_what_to_write(
     text = str(error.value)
     assert f"{PREFIX}{name}={value!r}" in text
     assert "Write for example: " in text
-    assert Settings.model_fields[name.lower()].description in text
+    assert str(Settings.model_fields[name.lower()].description) in text
 
 
 def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

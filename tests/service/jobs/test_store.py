@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import orjson
 import pytest
@@ -12,6 +12,7 @@ from relu_landscape.errors import Busy, LeaseLost, NotFound, RequestError
 from relu_landscape.jobs.bench import Bench, Claim
 from relu_landscape.jobs.connection import Target
 from relu_landscape.jobs.front import Front
+from relu_landscape.jobs.models import Event
 from relu_landscape.jobs.scripts import LARGEST_BARREN_ATTEMPTS
 from relu_landscape.settings import Settings
 from tests.service.jobs.conftest import LEASE_SECONDS
@@ -249,7 +250,7 @@ async def test_a_job_that_was_stopped_begins_again_from_its_chunks(
     assert names == [("state", "queued"), ("state", "running"), ("state", "finished")]
 
 
-async def ended(front: Front, bench: Bench, claim: Claim):  # type: ignore[no-untyped-def]
+async def ended(front: Front, bench: Bench, claim: Claim) -> AsyncIterator[Event]:
     bench.finish(claim, b"{}", {})
     async for event in front.follow(claim.job, None):
         yield event
@@ -364,7 +365,7 @@ async def test_events_are_followed_live_and_resumed(front: Front, bench: Bench) 
     follower = front.follow("a", None)
     seen = [await anext(follower), await anext(follower)]
     assert [event.data["state"] for event in seen] == ["queued", "running"]
-    waiting = asyncio.create_task(anext(follower))
+    waiting = asyncio.ensure_future(anext(follower))
     bench.report(claim, "progress", {"phase": "sample"})
     event = await waiting
     assert (event.name, event.data) == ("progress", {"phase": "sample"})
