@@ -67,15 +67,7 @@ class Gate:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self._app(scope, receive, send)
             return
-        if self._key is not None and not self._presents_key(scope):
-            response = problem_response(
-                scope,
-                _UNAUTHORISED,
-                "Send the key of this service in the header 'Authorization: Bearer KEY'.",
-                headers={"WWW-Authenticate": 'Bearer realm="relu-landscape"'},
-            )
-            await response(scope, receive, send)
-            return
+        # Counted first, so that guessing keys is limited too.
         seconds = await self._seconds_to_wait(scope)
         if seconds is not None:
             response = problem_response(
@@ -86,13 +78,22 @@ class Gate:
             )
             await response(scope, receive, send)
             return
+        if self._key is not None and not self._presents_key(scope):
+            response = problem_response(
+                scope,
+                _UNAUTHORISED,
+                "Send the key of this service in the header 'Authorization: Bearer KEY'.",
+                headers={"WWW-Authenticate": 'Bearer realm="relu-landscape"'},
+            )
+            await response(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     def _presents_key(self, scope: Scope) -> bool:
         scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        # Both sides as bytes: compare_digest refuses text beyond ASCII.
+        # Starlette reads headers as Latin-1, which gives the bytes back that came.
         return scheme.lower() == "bearer" and hmac.compare_digest(
-            given.strip().encode("utf-8", "replace"), self._key or b""
+            given.strip().encode("latin-1"), self._key or b""
         )
 
     async def _seconds_to_wait(self, scope: Scope) -> int | None:

@@ -44,6 +44,17 @@ def test_without_the_key_nothing_under_v1_answers(
         assert keyed.get(path, headers=headers).status_code == 200
 
 
+def test_a_key_beyond_ascii_opens(keyed: TestClient) -> None:
+    headers = {"Authorization": f"Bearer {KEY}".encode()}
+    assert keyed.get("/v1/landscapes", headers=headers).status_code == 200
+
+
+def test_guesses_at_the_key_are_limited_too(make_client: MakeClient) -> None:
+    client = make_client(api_key="correct-horse", rate_limit="2/hour")
+    statuses = [client.get("/v1/landscapes").status_code for _ in range(4)]
+    assert statuses == [401, 401, 429, 429]
+
+
 def test_the_key_opens(make_client: MakeClient) -> None:
     client = make_client(api_key="correct-horse")
     for scheme in ("Bearer", "bearer", "BEARER"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -105,6 +107,23 @@ def test_from_a_request_to_a_landscape(http: httpx.Client) -> None:
     assert archive["R"].shape == (1, 1)
 
 
+async def test_many_equal_requests_are_one_job(url: str, http: httpx.Client) -> None:
+    before = len(http.get("/v1/landscapes?limit=200").json()["items"])
+    request = {**SMALL, "seed": 7}
+    async with httpx.AsyncClient(
+        base_url=url, timeout=DEADLINE_SECONDS, limits=httpx.Limits(max_connections=200)
+    ) as client:
+        posts = [client.post("/v1/landscapes", json=request) for _ in range(200)]
+        answers = await asyncio.gather(*posts)
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    landscape = waited(http, request).json()
+    assert landscape["id"] == answers[0].json()["id"]
+    items = http.get("/v1/landscapes?limit=200").json()["items"]
+    assert len(items) == before + 1
+    assert items[0]["attempts"] == 1
+
+
 def test_a_stream_of_a_finished_landscape_is_replayed_once(http: httpx.Client) -> None:
     content_id = waited(http, SMALL).json()["id"]
     path = f"/v1/landscapes/{content_id}/events"
@@ -145,5 +164,5 @@ def test_what_the_store_cannot_know(http: httpx.Client) -> None:
 def test_figures(http: httpx.Client) -> None:
     waited(http, SMALL)
     text = http.get("/metrics").text
-    assert 'relu_landscape_jobs{state="finished"} 1.0' in text
+    assert re.search(r'^relu_landscape_jobs\{state="finished"\} [1-9]', text, re.MULTILINE)
     assert "relu_landscape_store_up 1.0" in text
