@@ -137,6 +137,10 @@ class Transition(_Result):
     same_copy: bool | None = Field(
         None, description="both ends one and the same labelled point, not relabelled copies"
     )
+    relation: Literal["same copy", "student order", "relabelled", "different"] = Field(
+        description="how the labelled ends compare: one point, students exchanged, "
+        "students and teachers relabelled, or two different minima"
+    )
     barriers: tuple[float, float] = Field(description="loss of the saddle above either minimum")
 
 

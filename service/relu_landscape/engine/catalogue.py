@@ -26,13 +26,16 @@ ZERO_LOSS = 1e-13
 
 @dataclass
 class Entry:
-    """One distinct fixed point: ``label`` names its first finder, ``hits`` the starts credited."""
+    """One distinct fixed point: ``label`` names its first finder, ``hits`` the starts credited.
+
+    ``distances``: of each credited path's last point from the fixed point (an upper bound).
+    """
 
     label: str
     point: Point
     hits: list[int] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
     found_by: set[str] = field(default_factory=set)
-    structure: str | None = None
 
 
 @dataclass
@@ -74,7 +77,11 @@ class Catalogue:
                 known.append(numbers)
                 groups.append(Group(int(item["start"]), W, numbers, {}))
                 place = len(groups) - 1
-            pairs = zip(item["moved"], item["aligned"], strict=True)
+            offset = 0.0
+            if self._problem.certify != "none":
+                offset = sampling.labelled_distance(self._problem, groups[place].W, W)
+            moved = [distance + offset for distance in item["moved"]]
+            pairs = zip(moved, item["aligned"], strict=True)
             groups[place].members.update(zip(item["members"], pairs, strict=True))
         return groups
 
@@ -112,6 +119,13 @@ class Catalogue:
         for start, (moved, aligned) in sorted(group.members.items()):
             if aligned or moved + point.moved <= radius:
                 entry.hits.append(start)
+                entry.distances.append(moved + point.moved)
             else:
                 doubtful.append(start)
         return doubtful, []
+
+    def in_order(self) -> list[Entry]:
+        """Minima by loss, then saddles by loss, without members of the global continuum."""
+        dimension = self._problem.dimension
+        isolated = [e for e in self.entries if not self.is_on_global_set(e.point)]
+        return sorted(isolated, key=lambda e: (e.point.index(dimension) > 0, e.point.loss, e.label))

@@ -42,12 +42,12 @@ class Point:
     @property
     def index_plane(self) -> int:
         """Negative eigenvalues in the teacher's span."""
-        return int(np.sum(self.plane < -EIGENVALUE_TOLERANCE))
+        return _below(self.plane)
 
     @property
     def index_perpendicular(self) -> int:
         """Negative eigenvalues of the perpendicular block."""
-        return int(np.sum(self.perpendicular < -EIGENVALUE_TOLERANCE))
+        return _below(self.perpendicular)
 
     def index(self, dimension: int) -> int:
         """Negative eigenvalues of the whole Hessian in input dimension d."""
@@ -142,6 +142,11 @@ def spectrum_at(W: Real, teacher: Teacher, *, moved: float = 0.0) -> Point:
         plane=_eigenvalues(H),
         perpendicular=_eigenvalues(A),
     )
+
+
+def _below(eigenvalues: Real) -> int:
+    """How many of the ascending eigenvalues are negative."""
+    return int(np.searchsorted(eigenvalues, -EIGENVALUE_TOLERANCE))
 
 
 def _eigenvalues(matrix: Real) -> Real:

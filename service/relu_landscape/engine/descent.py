@@ -326,12 +326,14 @@ class Descent:
             # A perpendicular part decays to the polish's accuracy at every isolated fixed point.
             if point.shape[1] > M and np.linalg.norm(point[:, M:]) > 1e-5:
                 outcome = Outcome.OUTSIDE_SPAN
+        here = _host(path.state.W)[0]
+        beside = float(np.linalg.norm(here[:, M:])) if outcome is Outcome.FIXED_POINT else 0.0
         return End(
             start=path.start,
             outcome=outcome,
             W=point[:, :M].copy(),
-            path_end=_host(path.state.W)[0, :, :M].copy(),
-            moved=moved,
+            path_end=here[:, :M].copy(),
+            moved=math.hypot(moved, beside),
             aligned=aligned,
             steps=int(_host(path.state.steps)[0]),
         )

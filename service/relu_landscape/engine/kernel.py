@@ -110,8 +110,8 @@ def gradient(
 
     See the module for formula and accuracy. Without ``accurate`` the angle t to a parallel teacher
     comes from its cosine, which costs 1e-16/t (at most 1e-8) and saves a quarter of the time:
-    enough for an integrator, not for a polish. A student of norm zero has no gradient: its members come
-    back as NaN.
+    enough for an integrator, not for a polish. A student of norm zero has no gradient: its
+    members come back as NaN.
     """
     M = V.shape[0]
     n = norms(W, xp=xp)

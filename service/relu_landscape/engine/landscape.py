@@ -13,9 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from relu_landscape.engine import attraction, classify, report, sampling, structured
+from relu_landscape.engine import (
+    attraction,
+    classify,
+    passages,
+    proofs,
+    report,
+    sampling,
+    structured,
+)
 from relu_landscape.engine.backends import backend_named
-from relu_landscape.engine.catalogue import Catalogue, Group
+from relu_landscape.engine.catalogue import Catalogue, Entry, Group
 from relu_landscape.engine.classify import Point
 from relu_landscape.engine.descent import lane_count
 from relu_landscape.engine.findings import Findings
@@ -45,6 +53,10 @@ def run_task(
         return dict(sampling.escape(problem, arguments, chosen))
     if task.kind == "classify":
         return {"points": [_classified(problem, W) for W in arguments["W"]]}
+    if task.kind == "passage":
+        return passages.descend_from_saddle(problem, arguments, chosen)
+    if task.kind == "certify":
+        return proofs.prove(problem, arguments)
     if task.kind == "structure":
         return structured.search_structure(problem, str(arguments["name"]))
     raise ValueError(f"There is no task of kind {task.kind!r}.")
@@ -101,7 +113,7 @@ class _Job:
         groups = self._sample()
         self._settle(groups)
         self._search()
-        return self._result()
+        return self._result(self._pass())
 
     def map(self, phase: str, tasks: list[Task]) -> list[Mapping[str, Any]]:
         """Answers in the order of the tasks."""
@@ -221,37 +233,68 @@ class _Job:
             if point is not None:
                 self.catalogue.add(f"structured {item['structure']}", point, "structured")
 
-    def _result(self) -> dict[str, Any]:
+    def _pass(self) -> list[dict[str, Any]]:
+        """Transitions between entries, from every saddle of index 1."""
         problem = self.problem
-        flat = problem.students > problem.teachers
-        ordered = sorted(
-            (e for e in self.catalogue.entries if not self.catalogue.is_on_global_set(e.point)),
-            key=lambda e: (e.point.index(problem.dimension) > 0, e.point.loss, e.label),
-        )
-        points, details = [], {}
-        if flat:
-            hits = len(self.catalogue.reached_global)
-            body, detail = report.global_continuum(problem, hits)
+        if not problem.saddles:
+            return []
+        saddles = self.catalogue.in_order()
+        found = []
+        for answer in self.map("passages", passages.tasks(problem, saddles)):
+            saddle = saddles[answer["place"]]
+            if "reason" in answer:
+                found.append({"saddle": saddle, "reason": answer["reason"]})
+                continue
+            ends = [
+                passages.destination(problem, self.catalogue, np.asarray(end, dtype=np.float64))
+                for end in answer["ends"]
+            ]
+            found.append({"saddle": saddle, "ends": ends, "relation": answer["relation"]})
+        return found
+
+    def _result(self, passed: list[dict[str, Any]]) -> dict[str, Any]:
+        problem = self.problem
+        points: list[dict[str, Any]] = []
+        details: dict[str, Any] = {}
+        keys: dict[int, str] = {}
+        if problem.students > problem.teachers:
+            body, detail = report.global_continuum(problem, len(self.catalogue.reached_global))
             points.append(body)
             details[body["key"]] = detail
         counts = {"m": 0, "s": 0}
-        for entry in ordered:
+        for entry in self.catalogue.in_order():
             letter = "s" if entry.point.index(problem.dimension) > 0 else "m"
             counts[letter] += 1
-            body, detail = report.fixed_point(entry, f"{letter}{counts[letter]}", problem)
+            key = keys[id(entry)] = f"{letter}{counts[letter]}"
+            body, detail = report.fixed_point(entry, key, problem)
             points.append(body)
-            details[body["key"]] = detail
+            details[key] = detail
+        self._certify(points, details, {keys[id(e)]: e for e in self.catalogue.in_order()})
+        joined, unfinished = report.transitions(passed, keys)
+        self._searched["passages_without_end"] = unfinished
         return {
             "landscape": {
                 "starts": self._starts(),
                 "unseen_mass": self._unseen(points),
                 "searched": self._searched,
                 "fixed_points": points,
-                "transitions": [],
-                "disconnectivity": None,
+                "transitions": joined,
+                "disconnectivity": report.disconnectivity(points, joined, problem),
             },
             "details": details,
         }
+
+    def _certify(
+        self, points: list[dict[str, Any]], details: dict[str, Any], entries: dict[str, Entry]
+    ) -> None:
+        """Attach certificates, and count the hits that each of them proves."""
+        answers = self.map("certify", proofs.tasks(self.problem, details))
+        for body, certificate in zip(points, answers, strict=False):
+            body["certificate"] = dict(certificate)
+            entry = entries.get(body["key"])
+            if entry is not None and body["attraction"] is not None:
+                hits = proofs.attributed_hits(certificate, entry.distances)
+                body["attraction"]["attributed"] = hits
 
     def _starts(self) -> dict[str, Any]:
         failed = self.catalogue.failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from relu_landscape.engine import attraction, classify, symmetry
 from relu_landscape.engine.catalogue import ZERO_LOSS, Entry
 from relu_landscape.engine.classify import EIGENVALUE_TOLERANCE, Point
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.families.transitions import disconnectivity as graph
 from relu_landscape.engine.problem import Problem
 from relu_landscape.engine.symmetry import Symmetry
 
@@ -199,3 +201,38 @@ def global_continuum(problem: Problem, hits: int) -> tuple[dict[str, Any], dict[
         **body,
     }
     return result, details
+
+
+def transitions(
+    passed: Iterable[Mapping[str, Any]], keys: Mapping[int, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Transitions by key, and the passages whose ends could not be told, with the reason."""
+    joined, unfinished = [], []
+    for item in passed:
+        saddle: Entry = item["saddle"]
+        key = keys[id(saddle)]
+        if "reason" in item:
+            unfinished.append({"saddle": key, "reason": item["reason"]})
+            continue
+        ends = [("g1", 0.0) if e is None else (keys[id(e)], e.point.loss) for e in item["ends"]]
+        joined.append(
+            {
+                "saddle": key,
+                "minima": [name for name, _ in ends],
+                "same_copy": item["relation"] == "same copy",
+                "relation": item["relation"],
+                "barriers": [saddle.point.loss - loss for _, loss in ends],
+            }
+        )
+    return joined, unfinished
+
+
+def disconnectivity(
+    points: Iterable[Mapping[str, Any]], joined: Iterable[Mapping[str, Any]], problem: Problem
+) -> dict[str, Any] | None:
+    """The disconnectivity graph as data; None where no saddles were asked for."""
+    if not problem.saddles:
+        return None
+    losses = {point["key"]: point["loss"] for point in points}
+    minima = {key: loss for key, loss in losses.items() if not key.startswith("s")}
+    return graph(minima, [{**item, "loss": losses[item["saddle"]]} for item in joined])

@@ -25,13 +25,15 @@ Real = NDArray[np.float64]
 SAME_GROUP = 1e-5
 #: A second look at a path begins with a gradient this much smaller.
 STRICT_FACTOR = 16.0
+STRICT_GRADIENT = FIRST_GRADIENT_TOLERANCE / STRICT_FACTOR
 #: Distance at which a path is put beside a saddle. The closest minimum known is 1e-3 from its
 #: saddle. The noise takes it off symmetric ridges, on which other saddles lie.
 PUSH = 1e-4
 PUSH_NOISE = 1e-7
 
 
-def _descent(problem: Problem, backend: Mapping[str, Any]) -> Descent:
+def new_descent(problem: Problem, backend: Mapping[str, Any]) -> Descent:
+    """The integrator of this problem on the chosen backend."""
     return Descent(
         problem.teacher,
         problem.students,
@@ -58,8 +60,11 @@ def sample(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str,
     With ``hand_back`` the slowest are returned as ``unfinished``, to be run again packed together.
     """
     indices = list(arguments["starts"])
-    descent = _descent(problem, backend)
-    paths = descent.begin(indices, _draw(problem, indices))
+    descent = new_descent(problem, backend)
+    # The radius inside which a certificate attributes an end is some ten times smaller than the
+    # one inside which it demonstrably belongs there.
+    first = FIRST_GRADIENT_TOLERANCE if problem.certify == "none" else STRICT_GRADIENT
+    paths = descent.begin(indices, _draw(problem, indices), gradient_tolerance=first)
     ends, unfinished = descent.run(paths, hand_back=bool(arguments["hand_back"]))
     return {**grouped(problem, ends), "unfinished": unfinished}
 
@@ -70,11 +75,11 @@ def follow(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str,
 
 
 def _strict_ends(problem: Problem, indices: Sequence[int], backend: Mapping[str, Any]) -> list[End]:
-    descent = _descent(problem, backend)
+    descent = new_descent(problem, backend)
     paths = descent.begin(
         list(indices),
         _draw(problem, indices),
-        gradient_tolerance=FIRST_GRADIENT_TOLERANCE / STRICT_FACTOR,
+        gradient_tolerance=STRICT_GRADIENT,
     )
     return descent.run(paths, strict=True)[0]
 
@@ -86,7 +91,7 @@ def escape(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str,
     component along the unstable directions says where the flow would have taken it. The other
     side's end is reported without a hit. ``rounds`` counts how often this start has been pushed.
     """
-    descent = _descent(problem, backend)
+    descent = new_descent(problem, backend)
     credited: list[End] = []
     other: list[End] = []
     for end in _strict_ends(problem, arguments["starts"], backend):
@@ -167,8 +172,11 @@ def grouped(problem: Problem, ends: Sequence[End]) -> dict[str, Any]:
             )
             place = len(known) - 1
         group = result["groups"][place]
+        distance = end.moved
+        if problem.certify != "none":
+            distance += labelled_distance(problem, group["W"], end.W)
         group["members"].append(end.start)
-        group["moved"].append(end.moved)
+        group["moved"].append(distance)
         group["aligned"].append(end.aligned)
     return result
 
@@ -187,3 +195,17 @@ def nearest_group(known: Sequence[Real], numbers: Real) -> int | None:
         ):
             return place
     return None
+
+
+def labelled_distance(problem: Problem, W: Real, other: Real) -> float:
+    """Frobenius distance of ``other`` from ``W`` after relabelling it; infinite if no copy."""
+    if np.array_equal(W, other):
+        return 0.0
+    teacher = problem.teacher
+    T = None if teacher.is_orthonormal else teacher.gram
+    R, moved = classify.overlaps(W, teacher), classify.overlaps(other, teacher)
+    found = symmetry.relabelling(R, moved, T)
+    if found is None:
+        return float("inf")
+    difference = moved[np.ix_(*found)] - R
+    return float(np.linalg.norm(np.linalg.solve(teacher.V, difference.T)))

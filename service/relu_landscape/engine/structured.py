@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from relu_landscape.engine.families.points import embed
-from relu_landscape.engine.families.search import search
+from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.problem import Problem
 from relu_landscape.errors import InputError
@@ -47,9 +47,14 @@ def search_structure(problem: Problem, name: str) -> dict[str, Any]:
         {"structure": structure.name, "loss": item.loss, "index": item.index,
          "W": embed(item.point)}
         for item in found.points
-        if item.is_minimum or (problem.saddles and item.index + item.perpendicular_index > 0)
+        if item.is_minimum or (problem.saddles and _whole_index(item, problem) in (1, 2))
     ]  # fmt: skip
     return {"summary": found.summary(), "points": points}
+
+
+def _whole_index(item: CriticalPoint, problem: Problem) -> int:
+    """Negative eigenvalues in input dimension d."""
+    return item.index + item.perpendicular_index * (problem.dimension - problem.teachers)
 
 
 def distinct(answers: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

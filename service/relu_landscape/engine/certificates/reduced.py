@@ -68,9 +68,9 @@ NEWTON_STEPS = 8
 LARGEST_MOVE = 1e-6
 
 #: Splitting makes three blocks of one, and the small matrix has nine unknowns per pair of blocks;
-#: block sizes are bounded only so that a file from outside cannot ask for endless digits.
+#: block sizes are bounded so that widths stay exact JSON numbers (2^53) whatever a file says.
 LARGEST_BLOCKS = 16
-LARGEST_SIZE = 10**15
+LARGEST_SIZE = 10**14
 LARGEST_BITS = 4096
 
 
