@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed.utils import LoopRunner
 
 from relu_landscape import ALGORITHM
 from relu_landscape.engine.tasks import Task
@@ -110,6 +111,7 @@ class Pool:
         self._engine = engine
         self._backend = backend
         self._cluster: Any = None
+        self._loop: Any = None
         self._client: Any = None
         self._changed = threading.Condition()
         self._ring: deque[Lane] = deque()
@@ -150,7 +152,11 @@ class Pool:
             except Exception as error:
                 self.close()
                 raise PoolUnavailable(f"The worker processes do not start: {error}.") from error
-        # An external scheduler may come up after us: the dispatcher goes on trying.
+        else:
+            # It may come up after us: the dispatcher goes on trying, with one loop for every
+            # trial, because a client that fails to connect would leave a loop of its own running.
+            self._loop = LoopRunner()
+            self._loop.start()
         self._dispatcher.start()
 
     def close(self) -> None:
@@ -168,6 +174,9 @@ class Pool:
                 except Exception as error:  # closing must go on whatever Dask says
                     logger.warning("closing the pool: %s", error)
         self._client = self._cluster = None
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop = None
 
     def lane(self, request: bytes) -> Lane:
         """A new lane for a job's chunks. ``close_lane`` ends it."""
@@ -219,8 +228,9 @@ class Pool:
             except Exception as error:
                 # Whatever Dask raises here means that the scheduler is not there now.
                 self._threads = 0
-                self.problem = f"The Dask scheduler does not answer: {error}"
+                self.problem = f"The Dask scheduler does not answer: {error or repr(error)}"
                 logger.warning("%s", self.problem)
+                logger.debug("why", exc_info=True)
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing, timeout=REFRESH_SECONDS)
 
@@ -230,9 +240,11 @@ class Pool:
     def _refresh(self) -> None:
         """Connect if need be, and count the workers."""
         if self._client is None or self._client.status in ("closed", "closing", "failed"):
-            address = self._cluster or self._settings.dask_scheduler
             self._client = Client(  # type: ignore[no-untyped-call]
-                address, timeout=CONNECT_SECONDS, set_as_default=False
+                self._cluster or self._settings.dask_scheduler,
+                loop=None if self._loop is None else self._loop.loop,
+                timeout=CONNECT_SECONDS,
+                set_as_default=False,
             )
         threads = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
         self._threads = sum(threads.values())

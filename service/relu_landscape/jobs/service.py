@@ -6,7 +6,7 @@ import asyncio
 import logging
 import platform
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -74,8 +74,6 @@ class LandscapeService:
         async with AsyncExitStack() as stack:
             backend = choose_backend(settings.backend)
             logger.info("backend %s on %s: %s", backend.name, backend.device, backend.reason)
-            solve = load(engine.solve)
-            one_thread()  # the composition computes too, in this process
             server = None
             if settings.redis_url is None:
                 server = EmbeddedServer(settings)
@@ -91,7 +89,10 @@ class LandscapeService:
                 logger.warning("%s", warning)
             pool = Pool(settings, engine, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
-            await asyncio.to_thread(pool.open)
+            solve, _ = await _both(
+                asyncio.to_thread(load, engine.solve), asyncio.to_thread(pool.open)
+            )
+            one_thread()  # the composition computes too, in this process
             coordinator = Coordinator(settings, target, pool, solve, _provenance(backend))
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
@@ -243,6 +244,15 @@ class LandscapeService:
         ``PoolUnavailable`` when the time is over.
         """
         return await self._calls.call(function_name, arguments, timeout_seconds)
+
+
+async def _both(first: Awaitable[Any], second: Awaitable[Any]) -> Sequence[Any]:
+    """Await two at the same time; raise only when neither goes on any more."""
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
 
 
 def _libraries() -> dict[str, str]:

@@ -1,21 +1,25 @@
 """What runs in a worker process: one chunk, from names and JSON to JSON.
 
 Workers, embedded or on other machines, need this package installed; nothing but text is sent.
+A Dask scheduler imports this module too, to read what is sent to it, so it must stay light: the
+engine is imported by the first chunk, in the worker.
 """
 
 from __future__ import annotations
 
 import functools
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM
-from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import ConfigurationError, LandscapeError
 from relu_landscape.jobs.engine import load
+
+if TYPE_CHECKING:
+    from relu_landscape.engine.tasks import Task
 
 _ENCODING = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
@@ -60,9 +64,9 @@ def execute(
                 f"a worker has version {ALGORITHM} of the algorithm, the service {algorithm}; "
                 "install the same release of relu-landscape everywhere"
             )
-        function = load(run_task)
+        function, make_task = load(run_task), load("relu_landscape.engine.tasks:Task")
         one_thread()
-        answer = function(orjson.loads(request), Task(**orjson.loads(task)), backend=backend)
+        answer = function(orjson.loads(request), make_task(**orjson.loads(task)), backend=backend)
         return "answer", encode(answer)
     except LandscapeError as error:
         return "error", encode({"text": str(error), "final": True, "traceback": ""})

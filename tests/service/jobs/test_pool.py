@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -302,3 +304,14 @@ def test_an_answer_crosses_as_json_with_arrays_as_lists() -> None:
     )
     assert kind == "answer"
     assert orjson.loads(payload)["numbers"] == [0, 1]
+
+
+def test_what_a_scheduler_imports_is_light() -> None:
+    """An external scheduler once stood still for a minute while it imported the whole engine."""
+    script = (
+        "import sys, relu_landscape.jobs.worker\n"
+        "heavy = {'numpy', 'scipy', 'pydantic', 'redis', 'relu_landscape.engine'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"
