@@ -42,8 +42,9 @@ def test_ends_count_inside_the_attribution_radius_alone(extra: int) -> None:
 def test_distances_may_be_given_instead() -> None:
     _, certificate = _certificate()
     reach, radius = certificate["attribution_radius"], certificate["radius"]
-    distances = np.array([0.0, reach / 2, reach - 2 * radius, reach, np.inf, np.nan, -1.0])
-    expected = [True, True, True, False, False, False, False]
+    near = [reach - 2 * radius, reach - radius / 2]
+    distances = np.array([0.0, reach / 2, *near, reach, np.inf, np.nan, -1.0])
+    expected = [True, True, True, False, False, False, False, False]
     assert attributed(distances, certificate).tolist() == expected
 
 

@@ -6,6 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from relu_landscape.engine.certificates import geometry
 from relu_landscape.engine.certificates.balls import exact_number, precision, to_doubles
 from relu_landscape.engine.certificates.geometry import (
     gradient_norm,
@@ -106,6 +107,25 @@ def test_error_bound_holds_where_students_are_nearly_parallel(angle: float, flip
     assert difference <= rounded.error + 9 * width + 1e-15  # exact is itself rounded to doubles
     assert rounded.error < 1e-10
     assert width < 1e-11
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_terms_left_out_are_added_to_the_error(flip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Students and a teacher at 8e-13: the doubles leave out terms of 1e-13, far above rounding."""
+    W = np.array([[1.0, 8e-13, 0.0], [flip, -1e-15, 0.5], [flip, 8e-13 - 1e-15, 0.5]])
+    with precision(128):
+        point = measure(W)
+        assert point.pair(1, 2).parallel
+        assert point.towards[0][0].parallel
+        rounded, balls = in_doubles(point), in_balls(point)
+    with precision(300), monkeypatch.context() as patch:
+        patch.setattr(geometry, "PARALLEL_SINE", 0.0)
+        exact = in_balls(measure(W)).matrix
+    difference = float(np.linalg.norm(rounded.matrix - to_doubles(exact), 2))
+    assert 5e-14 < difference <= rounded.error < 2e-12
+    assert all(
+        b.contains(x.mid()) for b, x in zip(balls.matrix.entries(), exact.entries(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat
 
-from relu_landscape.engine.certificates import certify, certify_reduced
+from relu_landscape.engine.certificates import certify, certify_reduced, geometry
 from relu_landscape.engine.certificates import derivatives as reduced_derivatives
 from relu_landscape.engine.certificates.attribution import stored_weights
 from relu_landscape.engine.certificates.balls import digits, exact_number, precision
@@ -119,6 +119,27 @@ def test_index_counts_multiplicities(structure: Structure, seed: int) -> None:
     assert found == (np.linalg.eigvalsh(points.hessian(W, M)) < 0).sum()
     assert beyond == (np.linalg.eigvalsh(wide[:, M, :, M]) < 0).sum()
     assert structure.teacher_width == 1 or found > 0
+
+
+def test_nearly_parallel_students_keep_their_curvature_enclosed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At a sine of 5e-13 the terms that divide by it become balls; more digits fall inside them."""
+    structure = Structure((1, 2), (None, None, 1))
+    x = [["1", "0.2"], ["1", "0.2000000000005"], ["0.1", "0.6"]]
+
+    def second(bits: int) -> list[arb]:
+        with precision(bits):
+            numbers = [[exact_number(v) for v in row] for row in x]
+            blocks = normalised(structure, numbers, [arb(0), arb(0), arb(1)])
+            return [v for row in reduced_derivatives.derivatives(blocks)[1] for v in row]
+
+    coarse = second(128)
+    monkeypatch.setattr(geometry, "PARALLEL_SINE", 0.0)
+    fine = second(300)
+    assert all(c.contains(f.mid()) for c, f in zip(coarse, fine, strict=True))
+    widths = [float(c.rad()) for c in coarse]
+    assert 1e-14 < max(widths) < 1e-11
 
 
 def _read_off(

@@ -101,6 +101,12 @@ def _loss(end: str, value: str) -> Callable[[Certificate], None]:
     return change
 
 
+def _weak_beyond(certificate: Certificate) -> None:
+    """A true but weak bound for A, too weak to carry the stated attribution radius."""
+    certificate["stored_point"]["perpendicular"].update(gap=1e-6, lowest=1e-6)
+    certificate["smallest_eigenvalue_perpendicular"] = 1e-9
+
+
 def _weight(certificate: Certificate) -> None:
     if certificate["method"] == "dense":
         certificate["weights"][1][2] += 1e-9
@@ -118,6 +124,7 @@ FORGERIES: dict[str, Callable[[Certificate], None]] = {
     "a higher eigenvalue beyond": _scale("smallest_eigenvalue_perpendicular", 1.0001),
     "a smaller Lipschitz bound": _scale("lipschitz", 0.999),
     "a smaller gradient": _scale("gradient_norm", 0.5),
+    "a radius that A does not carry": _weak_beyond,
     "a wider gap": _stored("plane", "gap", lambda x: x * 1.0001),
     "a wider gap beyond": _stored("perpendicular", "gap", lambda x: x * 1.0001),
     "another index": _stored("plane", "index", lambda x: x + 1),
