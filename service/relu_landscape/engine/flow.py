@@ -67,15 +67,10 @@ class Flow:
     tolerance: float
     xp: Any
 
-    def gradient(self, W: Array, *, accurate: bool = False) -> Array:
-        """Gradient (B, K, p); ``accurate`` as in ``kernel.gradient``."""
+    def gradient(self, W: Array) -> Array:
+        """Gradient (B, K, p)."""
         return kernel.gradient(
-            W,
-            self.V,
-            self.v_norms,
-            xp=self.xp,
-            is_orthonormal=self.is_orthonormal,
-            accurate=accurate,
+            W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal
         )[0]
 
     def init(self, W: Array) -> FlowState:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relu_landscape.engine import kernel
-from relu_landscape.engine.teacher import Array, Teacher, make_teacher
+from relu_landscape.engine.teacher import Array, Teacher, as_matrix, make_teacher
 from relu_landscape.errors import InputError
 
 #: Below this sine two vectors count as parallel: their 1/sin terms multiply a vector of length
@@ -24,10 +24,12 @@ PARALLEL = 1e-9
 
 def _prepare(W: Array, teacher: Teacher) -> tuple[Array, Any, dict[str, Any]]:
     xp = array_api_compat.array_namespace(W)
-    if W.ndim < 2 or W.shape[-1] < teacher.width:
+    if W.dtype != xp.float64:
+        raise InputError(f"Weights are {W.dtype}; the loss is computed in float64.")
+    if W.ndim < 2 or W.shape[-2] == 0 or W.shape[-1] < teacher.width:
         raise InputError(
-            f"Weights have shape {tuple(W.shape)}; expected (..., K, p) with p at least the "
-            f"teacher width {teacher.width}."
+            f"Weights have shape {tuple(W.shape)}; expected (..., K, p) with K at least 1 "
+            f"and p at least the teacher width, {teacher.width}."
         )
     if not bool(xp.all(xp.isfinite(W))):
         raise InputError("Weights hold a number that is not finite.")
@@ -76,10 +78,10 @@ def as_teacher(teacher: Teacher | ArrayLike | int) -> Teacher:
     """A ``Teacher`` from itself, a width (orthonormal) or a Gram matrix."""
     if isinstance(teacher, Teacher):
         return teacher
-    if isinstance(teacher, int):
-        return make_teacher(teacher)
-    gram = np.asarray(teacher, dtype=np.float64)
-    return make_teacher(gram.shape[0], gram)
+    if isinstance(teacher, (int, np.integer)):
+        return make_teacher(int(teacher))
+    gram = as_matrix(teacher)
+    return make_teacher(gram.shape[0] if gram.ndim else 1, gram)
 
 
 def _pairs(
@@ -108,8 +110,9 @@ def hessian(
     Parameters: ``W`` (K, M) in the span; ``teacher`` as for ``loss``.
     Returns ``H`` (K M, K M), symmetric, student by student, and ``A`` (K, K): in input dimension d
     the complete Hessian is H (+) A (x) I_{d-M}.
-    Raises as ``loss``. Accuracy: entries to about 1e-15 K; 1/sin terms are dropped for vectors
-    parallel to within 1e-9, where they tend to zero. Source: derivatives of Cho and Saul's kernel;
+    Raises as ``loss``. Accuracy: entries to about 1e-15 K, but 1e-10 where two students are
+    parallel to within 1e-5; 1/sin terms are dropped for vectors parallel to within 1e-9, where they
+    tend to zero. Source: derivatives of Cho and Saul's kernel;
     H_ij = A_ij I + (u_i u_j' + u_j u_i' - c (u_i u_i' + u_j u_j')) / (2 pi sin), and so on.
     """
     chosen = as_teacher(teacher)

@@ -37,7 +37,7 @@ def minimise(
     """
     xp = method.xp
     start = W
-    gradient = method.gradient(W, accurate=True)
+    gradient = method.gradient(W)
     norm = flows.frobenius(gradient, xp=xp)
     # (0.2 I + A)^-1 = 5 (I + 5 A)^-1
     theta = xp.ones(W.shape[0], dtype=W.dtype) / BASE_CURVATURE
@@ -50,7 +50,7 @@ def minimise(
         direction = -_apply_inverse(gradient, history, preconditioner, xp)
         direction = xp.where(done[:, None, None], 0.0, direction)
         trial = W + direction
-        new_gradient = method.gradient(trial, accurate=True)
+        new_gradient = method.gradient(trial)
         new_norm = flows.frobenius(new_gradient, xp=xp)
         # A member that blew up stays where it was and is given up.
         lost = ~(new_norm <= 4.0 * norm + tolerance)

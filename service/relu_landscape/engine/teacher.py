@@ -45,6 +45,14 @@ def orthonormal_teacher(width: int) -> Teacher:
     return Teacher(V=np.eye(width), norms=np.ones(width), is_orthonormal=True)
 
 
+def as_matrix(gram: ArrayLike) -> NDArray[np.float64]:
+    """The Gram matrix as an array of doubles. Raises ``TeacherError`` where it is none."""
+    try:
+        return np.asarray(gram, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TeacherError("teacher_gram must be a matrix of real numbers.") from error
+
+
 def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
     """Check a Gram matrix and factor it.
 
@@ -52,9 +60,11 @@ def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
     Raises ``TeacherError`` where it is not a symmetric positive definite matrix of that size, or
     so near to singular that overlaps would not determine weights.
     """
+    if width < 1:
+        raise TeacherError(f"A teacher of {width} units computes nothing; it must have 1 at least.")
     if gram is None:
         return orthonormal_teacher(width)
-    T = np.asarray(gram, dtype=np.float64)
+    T = as_matrix(gram)
     if T.shape != (width, width):
         raise TeacherError(f"teacher_gram has shape {T.shape}; it must be ({width}, {width}).")
     if not np.all(np.isfinite(T)):
