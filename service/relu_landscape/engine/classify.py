@@ -51,13 +51,13 @@ class Point:
 
     def index(self, dimension: int) -> int:
         """Negative eigenvalues of the whole Hessian in input dimension d."""
-        return self.index_plane + self.index_perpendicular * (dimension - self.W.shape[1])
+        return self.index_plane + self.index_perpendicular * (dimension - int(self.W.shape[1]))
 
     def nullity(self, dimension: int) -> int:
         """Eigenvalues within the tolerance of zero, in input dimension d."""
         flat = np.count_nonzero(np.abs(self.plane) <= EIGENVALUE_TOLERANCE)
         beside = np.count_nonzero(np.abs(self.perpendicular) <= EIGENVALUE_TOLERANCE)
-        return int(flat) + int(beside) * (dimension - self.W.shape[1])
+        return int(flat) + int(beside) * (dimension - int(self.W.shape[1]))
 
     def packed(self) -> dict[str, Any]:
         """JSON types and arrays; ``unpack`` gives the same bits back."""

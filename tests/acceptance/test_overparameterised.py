@@ -1,0 +1,119 @@
+"""One and two students more than the teacher has units, M = 17.
+
+Points: Safran and Shamir, arXiv:1712.08968, with Newton's method applied to them. Frequencies:
+Huang, Loureiro and Sarao Mannelli, arXiv:2604.09412.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.acceptance.published import (
+    hits,
+    inside_difference_interval,
+    landscape,
+    nearest,
+    table,
+)
+
+pytestmark = pytest.mark.acceptance
+
+STARTS = 1_000
+DEGENERATE = 0.019157182576
+SADDLE = 0.011698913345
+
+
+def _published(student_width: int) -> dict[str, Any]:
+    cases = table("overparameterised_points")["cases"]
+    return next(case for case in cases if case["student_width"] == student_width)
+
+
+def _width_18() -> Any:
+    return landscape(
+        student_width=18, teacher_width=17, input_dimension=17, starts=STARTS, structured=False
+    ).landscape
+
+
+def test_share_that_reaches_zero_loss(validation_row: Callable[..., None]) -> None:
+    found = _width_18()
+    case = _published(18)
+    spurious = sum(p["count"] for p in case["points"] if p["min_eigenvalue"] > 0)
+    published = 1 - spurious / case["runs"]
+    reached = hits(nearest(found["fixed_points"], 0.0))
+    share = reached / STARTS
+    validation_row(
+        "K = 18, M = 17, d = 17: global", f"{100 * published:.1f}%", f"{100 * share:.1f}%"
+    )
+    assert inside_difference_interval(reached, STARTS, published, case["runs"], 0.999)
+
+
+def test_frequent_points(validation_row: Callable[..., None]) -> None:
+    """Every point of at least 1% of the published runs, loss to 1e-9, eigenvalue to 1e-6."""
+    minima = [p for p in _width_18()["fixed_points"] if p["kind"] == "minimum"]
+    for entry in _published(18)["points"]:
+        if entry["count"] < 10:
+            continue
+        point = nearest(minima, entry["loss"])
+        smallest = point["stability"]["min_eigenvalue"]
+        validation_row(f"K = 18, M = 17: minimum {entry['loss']}", entry["min_eigenvalue"],
+                       f"{smallest:.7f}")  # fmt: skip
+        assert abs(point["loss"] - entry["loss"]) < 1e-9
+        assert abs(smallest - entry["min_eigenvalue"]) < 1e-6
+
+
+def test_nothing_with_one_anti_aligned_student(validation_row: Callable[..., None]) -> None:
+    minima = [p for p in _width_18()["fixed_points"] if p["kind"] == "minimum"]
+    one = sum(hits(p) for p in minima if p["structure"]["anti_aligned"] == 1)
+    validation_row("K = 18, M = 17: exactly one anti-aligned", "never", one)
+    assert one == 0
+
+
+def test_saddle_and_near_degenerate_minimum(validation_row: Callable[..., None]) -> None:
+    """A published 'minimum' is a saddle, and one published four times is one."""
+    found = _width_18()["fixed_points"]
+    as_minimum = [p for p in found if p["kind"] != "saddle" and abs(p["loss"] - SADDLE) < 1e-6]
+    validation_row(f"K = 18, M = 17: saddle {SADDLE} as a minimum", "never", len(as_minimum))
+    assert as_minimum == []
+    same = [p for p in found if p["kind"] == "minimum" and abs(p["loss"] - DEGENERATE) < 1e-6]
+    assert len(same) == 1
+    smallest = same[0]["stability"]["min_eigenvalue"]
+    validation_row(f"K = 18, M = 17: minima at {DEGENERATE}", "1, eigenvalue 3.81e-5",
+                   f"1, eigenvalue {smallest:.3g}")  # fmt: skip
+    assert abs(smallest - 3.81e-5) < 1e-6
+    assert same[0]["stability"]["attractive"]
+
+
+def test_two_more_students_reach_zero_loss(validation_row: Callable[..., None]) -> None:
+    found = landscape(
+        student_width=19, teacher_width=17, input_dimension=1000, starts=STARTS, structured=False
+    ).landscape
+    share = hits(nearest(found["fixed_points"], 0.0)) / STARTS
+    published = table("published_frequencies")["families"]["19"]["0"]
+    validation_row("K = 19, M = 17, d = 1000: global", f"{published}%", f"{100 * share:.2f}%")
+    assert share > 0.99
+    assert found["starts"]["failed"] <= 0.001 * STARTS
+
+
+def test_every_published_point_is_found_by_structure() -> None:
+    """All published points of K = 18, M = 17 without a random start; the saddle with index 1."""
+    found = landscape(
+        student_width=18,
+        teacher_width=17,
+        starts=0,
+        saddles=True,
+        structures=tuple(f"{a}+{17 - a} extra 1" for a in range(1, 9)),
+    ).landscape
+    points = found["fixed_points"]
+    for entry in _published(18)["points"]:
+        point = nearest(points, entry["loss"])
+        assert abs(point["loss"] - entry["loss"]) < 1e-9
+        assert abs(point["stability"]["min_eigenvalue"] - entry["min_eigenvalue"]) < 1e-6
+        assert point["stability"]["index"] == entry["negative_eigenvalues"]
+    saddle = nearest(points, SADDLE)
+    assert saddle["kind"] == "saddle"
+    joined = [t for t in found["transitions"] if t["saddle"] == saddle["key"]]
+    assert [t["minima"] for t in joined] == [["g1", "g1"]]
+    assert sum(p["kind"] == "minimum" for p in points) >= 20
