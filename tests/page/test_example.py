@@ -163,6 +163,42 @@ def test_choosing_a_point_shows_it_in_full(watched: Watched, example: dict[str, 
         assert f"point={point['key']}" in page.url
 
 
+def test_certificate_is_told_in_words_with_bounds_rounded_to_the_safe_side(
+    watched: Watched, example: dict[str, Any]
+) -> None:
+    point = next(p for p in example["fixed_points"] if p["structure"]["name"] == "1+6")
+    certificate = point["certificate"]
+    page = watched.open(f"?point={point['key']}")
+    section = page.locator("#point section", has_text="Certificate")
+    expect(section).to_contain_text("Certified minimum")
+    expect(section).to_contain_text(certificate["statement"])
+    terms = dict(
+        zip(section.locator("dt").all_text_contents(), section.locator("dd").all_text_contents(),
+            strict=True)
+    )  # fmt: skip
+    shown = float(terms["smallest eigenvalue, teacher's span, at least"])
+    # Published for this minimum (arXiv:2006.01005): 0.01405901; four digits, rounded down.
+    assert shown == 0.01405
+    assert shown <= certificate["smallest_eigenvalue_plane"]
+    mantissa, power = terms["radius of the ball"].split(" \u00d7 10")
+    digits = str.maketrans(
+        "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-0123456789"
+    )
+    radius = float(f"{mantissa}e{power.translate(digits)}")
+    assert certificate["radius"] <= radius < 1.001 * certificate["radius"]
+
+
+def test_refused_certificate_says_why(
+    watched: Watched, service: FakeService, wide: dict[str, Any]
+) -> None:
+    service.know(wide, finished=True)
+    point = next(p for p in wide["fixed_points"] if p["kind"] == "global_continuum")
+    page = watched.open(f"?id={wide['id']}&point={point['key']}")
+    section = page.locator("#point section", has_text="Certificate")
+    expect(section).to_contain_text("Not certified")
+    expect(section).to_contain_text(point["certificate"]["reason"])
+
+
 def test_block_lines_separate_the_blocks(watched: Watched, example: dict[str, Any]) -> None:
     point = next(p for p in example["fixed_points"] if p["structure"]["name"] == "1+6")
     page = watched.open(f"?point={point['key']}")

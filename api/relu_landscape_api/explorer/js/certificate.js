@@ -1,14 +1,16 @@
 // A certificate in words.
 
 import { h } from "./dom.js";
-import { count, real } from "./format.js";
+import { real, roundedDown, roundedUp } from "./format.js";
 
 const MODES = {
   fast: "Hessian in doubles with an a-priori error bound, everything else in ball arithmetic",
   strict: "ball arithmetic throughout",
 };
 
-const number = (value) => (value == null ? null : real(Number(value), 4));
+// A bound is shown rounded to the safe side, so that what is read is proven too.
+const atLeast = (value) => (value == null ? null : real(roundedDown(value, 4), 4));
+const atMost = (value) => (value == null ? null : real(roundedUp(value, 4), 4));
 
 function globality(certificate, request) {
   if (certificate.spurious === true) {
@@ -22,11 +24,11 @@ function globality(certificate, request) {
 function facts(certificate) {
   const loss = certificate.loss || {};
   const list = [
-    ["radius of the ball", number(certificate.radius)],
-    ["attribution radius", number(certificate.attribution_radius)],
+    ["radius of the ball", atMost(certificate.radius)],
+    ["attribution radius", atLeast(certificate.attribution_radius)],
     ["loss between", loss.lower != null ? `${loss.lower} and ${loss.upper}` : null],
-    ["smallest eigenvalue, teacher's span, at least", number(certificate.smallest_eigenvalue_plane)],
-    ["smallest eigenvalue, perpendicular, at least", number(certificate.smallest_eigenvalue_perpendicular)],
+    ["smallest eigenvalue, teacher's span, at least", atLeast(certificate.smallest_eigenvalue_plane)],
+    ["smallest eigenvalue, perpendicular, at least", atLeast(certificate.smallest_eigenvalue_perpendicular)],
     ["method", [certificate.method, MODES[certificate.mode]].filter(Boolean).join(": ") || null],
     ["precision", certificate.bits ? `${certificate.bits} bits` : null],
   ];

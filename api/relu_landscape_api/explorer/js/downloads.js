@@ -48,7 +48,7 @@ export function downloads({ landscape, point, pictures, onServer, report }) {
       try {
         save(await archive(landscape.id, point.key), `${name}-${point.key}.npz`);
       } catch (error) {
-        report(error.message);
+        report(error);
       }
     },
   }, `Point ${point.key}, NPZ`);

@@ -21,6 +21,17 @@ export function real(value, digits = 5) {
     .replace(/e\+?(−?-?)(\d+)/, (_, sign, power) => ` × 10${superscript((sign ? "-" : "") + power)}`);
 }
 
+/** The largest number of `digits` significant digits that is not above `value`. */
+export function roundedDown(value, digits) {
+  const nearest = Number(value.toPrecision(digits));
+  if (nearest <= value) return nearest;
+  const unit = 10 ** (Math.floor(Math.log10(Math.abs(nearest))) - digits + 1);
+  return Number((nearest - unit).toPrecision(digits));
+}
+
+/** The smallest number of `digits` significant digits that is not below `value`. */
+export const roundedUp = (value, digits) => -roundedDown(-value, digits);
+
 function superscript(text) {
   const marks = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
   return [...text].map((mark) => marks[mark]).join("");

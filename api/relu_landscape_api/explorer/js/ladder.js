@@ -5,6 +5,8 @@ import { family, interval, isCertified, kindWords, plural, real, structureWords 
 import { axis, draw, padded } from "./plot.js";
 
 const MARKS = { global: "circle", minimum: "circle", saddle: "diamond-open" };
+/** Diameter in pixels from which a mark has room for a tick; smaller ones bear it at their name. */
+const ROOM_FOR_TICK = 18;
 /** Distance of the saddles' lane from zero, as a share of the axis. */
 const LANE = 0.1;
 const NAMES = { global: "global minimum", minimum: "local minimum", saddle: "saddle" };
@@ -98,7 +100,8 @@ function labels(points, range, context, theme) {
   return shown.map((point) => ({
     x: point.kind === "saddle" ? place(point, context.most) : 100 * (point.attraction?.interval_95[1] ?? 0),
     y: point.loss,
-    text: point.structure ? `${point.key}  ${structureWords(point.structure.name)}` : point.key,
+    text: point.key + (point.structure ? `  ${structureWords(point.structure.name)}` : "") +
+      (isCertified(point) ? "  ✓" : ""),
     showarrow: false,
     xanchor: "left",
     xshift: 8 + diameter(point.attraction?.probability) / 2 * (point.attraction?.probability > 0.2 ? 0.6 : 0.9),
@@ -124,7 +127,8 @@ export function drawLadder(element, legend, points, context) {
     ? Object.groupBy(points, family)
     : points.reduce((all, p) => ({ ...all, [family(p)]: [...(all[family(p)] || []), p] }), {});
   const present = ["saddle", "minimum", "global"].filter((name) => groups[name]?.length);
-  const proven = points.filter((point) => isCertified(point) && point.kind !== "saddle");
+  const proven = points.filter((point) => isCertified(point) && point.kind !== "saddle" &&
+    diameter(point.attraction?.probability) >= ROOM_FOR_TICK);
   context.most = Math.max(10, ...points.map((p) => 100 * (p.attraction?.interval_95[1] ?? 0)));
 
   const { most } = context;

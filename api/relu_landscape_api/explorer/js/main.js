@@ -185,7 +185,10 @@ async function open(id) {
     const answer = await api.landscape(id);
     if (api.isResult(answer)) present(answer, true);
     else if (["queued", "running", "cancelling"].includes(answer.state)) followJob(answer);
-    else failed(new Error(answer.error || `The computation was ${answer.state}. Press Compute to start it again.`));
+    else {
+      clearScreen();
+      failed(new Error(answer.error || `The computation was ${answer.state}. Press Compute to start it again.`));
+    }
   } catch (error) {
     clearScreen();
     form.write(state.request);

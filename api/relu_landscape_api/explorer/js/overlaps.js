@@ -27,6 +27,9 @@ const scale = (theme) => [
   [0, "#1f4e9c"], [0.25, "#6f9bd8"], [0.5, theme.surface], [0.75, "#eda35e"], [1, "#a8480c"],
 ];
 
+// Numbers in the cells need about 35 pixels each.
+const MOST_CELLS_WITH_WORDS = 9;
+
 function lines(rows, columns, height, width, theme) {
   const style = { color: theme.ink, width: 1.4 };
   return [
@@ -44,10 +47,9 @@ const cells = (count) => {
   return { tickvals: at, ticktext: at.map((i) => String(i + 1)) };
 };
 
-function heat(element, matrix, { rows, columns, vertical, horizontal, name, limit }) {
+function heat(element, matrix, { rows, columns, vertical, horizontal, name, limit, words }) {
   const height = matrix.length;
   const width = matrix[0].length;
-  const words = width <= 8;
   draw(
     element,
     (theme) => ({
@@ -92,6 +94,7 @@ export function overlaps(point, request) {
   const { R, Q } = point.overlaps;
   const edges = boundaries(point, request);
   const limit = Math.max(1, ...[R, Q].map((matrix) => Math.max(extreme(matrix, Math.max), -extreme(matrix, Math.min))));
+  const words = Q.length <= MOST_CELLS_WITH_WORDS && R[0].length <= MOST_CELLS_WITH_WORDS;
   const left = h("div", { class: "plot square" });
   const right = h("div", { class: "plot square" });
   const element = h(
@@ -103,9 +106,9 @@ export function overlaps(point, request) {
   );
   const render = () => {
     heat(left, R, { rows: edges.students, columns: edges.teachers, vertical: "student",
-      horizontal: "teacher", name: "R", limit });
+      horizontal: "teacher", name: "R", limit, words });
     heat(right, Q, { rows: edges.students, columns: edges.students, vertical: "student",
-      horizontal: "student", name: "Q", limit });
+      horizontal: "student", name: "Q", limit, words });
   };
   return { element, render, pictures: { R: left, Q: right } };
 }

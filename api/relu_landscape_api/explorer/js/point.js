@@ -30,13 +30,18 @@ function norms(point) {
   return parts.length > 6 ? `${parts.slice(0, 6).join(", ")}, …` : parts.join(", ");
 }
 
+function copies(key, pass) {
+  if (pass.same_copy) return `${key} with itself`;
+  return pass.relation === "student order"
+    ? `two copies of ${key} that differ by the order of the students` : `two relabelled copies of ${key}`;
+}
+
 function transitionsOf(point, landscape) {
   return landscape.transitions
     .filter((pass) => pass.saddle === point.key || pass.minima.includes(point.key))
     .map((pass) => {
       const [a, b] = pass.minima;
-      const ends = a === b
-        ? `two ${pass.same_copy === false ? "relabelled copies" : "sides"} of ${a}` : `${a} and ${b}`;
+      const ends = a === b ? copies(a, pass) : `${a} and ${b}`;
       const barriers = pass.barriers.map((value) => real(value, 4)).join(" and ");
       return `${pass.saddle} joins ${ends}, barriers ${barriers}`;
     });

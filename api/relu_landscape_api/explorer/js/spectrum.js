@@ -32,6 +32,22 @@ function stems(lines, space, colour, floor) {
   ];
 }
 
+/** All eigenvalues as a table; made when opened, since a point without symmetry has thousands. */
+function numbers(lines) {
+  const details = h("details", { class: "numbers" }, h("summary", {}, "Eigenvalues as numbers"));
+  const table = () => h("table", {},
+    h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "number" }, "eigenvalue"),
+      h("th", { scope: "col", class: "number" }, "multiplicity"), h("th", { scope: "col" }, "space"))),
+    h("tbody", {}, [...lines].sort((a, b) => a.eigenvalue - b.eigenvalue).map((line) =>
+      h("tr", {}, h("td", { class: "number" }, real(line.eigenvalue, 12)),
+        h("td", { class: "number" }, count(line.multiplicity)),
+        h("td", {}, line.space)))));
+  details.addEventListener("toggle", () => details.append(
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of eigenvalues" }, table())),
+  { once: true });
+  return details;
+}
+
 function describe(point) {
   const { stability } = point;
   const total = stability.spectrum.length;
@@ -44,20 +60,12 @@ export function spectrum(point) {
   const lines = point.stability.spectrum;
   const target = h("div", { class: "plot medium" });
   const spaces = ["plane", "perpendicular"].filter((space) => lines.some((line) => line.space === space));
-  const body = [...lines].sort((a, b) => a.eigenvalue - b.eigenvalue).map((line) =>
-    h("tr", {}, h("td", { class: "number" }, real(line.eigenvalue, 12)),
-      h("td", { class: "number" }, count(line.multiplicity)),
-      h("td", {}, line.space)));
   const element = h(
     "div", {},
     h("div", { class: "legend" }, spaces.map((space) =>
       h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), SPACES[space].words))),
     target,
-    h("details", { class: "numbers" }, h("summary", {}, "Eigenvalues as numbers"),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Eigenvalues" },
-        h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "eigenvalue"),
-          h("th", { scope: "col" }, "multiplicity"), h("th", { scope: "col" }, "space"))),
-        h("tbody", {}, body)))),
+    numbers(lines),
   );
   const render = () => draw(target, (theme) => {
     const values = lines.map((line) => line.eigenvalue);

@@ -16,9 +16,10 @@ function row(point, context) {
         "aria-pressed": String(point.key === context.chosen), "aria-label": `Show ${point.key}`,
       }, h("i", { class: `mark ${family(point)}`, "aria-hidden": "true" }), point.key)),
     h("td", { class: "nowrap" }, kindWords(point, context.request), isCertified(point) &&
-      h("span", { class: "badge", title: "certified" }, "✓ certified")),
+      h("span", { class: "badge", title: "certified" }, h("span", { "aria-hidden": "true" }, "✓"),
+        h("span", { class: "unseen" }, ", certified"))),
     h("td", { class: "number" }, loss(point, 10)),
-    h("td", {}, structure ? structureWords(structure.name) : "–"),
+    h("td", { class: structure?.name.startsWith("irregular") ? null : "nowrap" }, structure ? structureWords(structure.name) : "–"),
     h("td", { class: "number nowrap" }, point.attraction ? interval(point.attraction) : point.hits != null ? `${point.hits} hits` : "–"),
     h("td", { class: "number" }, stability ? real(stability.min_eigenvalue) : "–"),
     h("td", { class: "number" }, stability ? count(stability.index) : "–"),
