@@ -89,7 +89,8 @@ def branches(structure: Structure) -> tuple[tuple[Point, dict[str, Any]], ...]:
     """
     points = [found.point for found in critical_points(compressed(structure))]
     followed = [point for point in follow(points, structure) if point is not None]
-    found = classify(structure, *stacked(followed)) if followed else []
+    # one by one: batches of different sizes differ in the last bit
+    found = [classify(structure, *stacked([point]))[0] for point in followed]
     pairs = zip(followed, found, strict=True)
     return tuple(sorted(pairs, key=lambda pair: float(pair[1]["loss"])))
 

@@ -146,8 +146,9 @@ def test_the_loss_keeps_its_digits_at_large_widths(width: int) -> None:
     """The plain sum of pair functions is off by 4e-6 at width 1,000 already."""
     mpmath.mp.dps = 50
     p = width - 1
-    dev = [-0.8, 0.5 / np.sqrt(width), 1.2 / width, -0.7 / width**1.5, 0.3 / width]
-    for sign, scale in ((1, 1.0), (-1, 1.0), (1, 0.01)):
+    dev = [-0.8, 0.5 / np.sqrt(width), 1.2 / np.sqrt(width), -0.7 / width**1.5, 0.3 / width]
+    # the first deviations also set the angle of students to their own teachers, from 1e-4 to 1
+    for sign, scale in ((1, 1.0), (-1, 1.0), (1, 0.01), (1, 0.05), (1, 0.15), (1, 0.4)):
         point = Point(parse(f"1+{p}"), (sign,), scale * np.array(dev))
         got = float(loss(layout(point.structure), *stacked([point]))[0])
         exact = float(_exact_loss(point))
