@@ -59,13 +59,13 @@ def test_the_alternating_saddle_joins_two_copies_of_the_global_minimum() -> None
 
 
 def _ridge(W: np.ndarray) -> float:
-    """(x^2 - 1)^2 + y^2 (1/2 - x^2) + y^4.
+    """1 + (x^2 - 1)^2 + y^2 (1/2 - x^2) + y^4.
 
     From the saddle at 0 the flow runs along y = 0 to (+-1, 0), saddles themselves: y has to be
     stirred to reach the four minima x^2 = 7/6, y^2 = 1/3.
     """
     x, y = W[0]
-    return float((x**2 - 1) ** 2 + y**2 * (0.5 - x**2) + y**4)
+    return float(1 + (x**2 - 1) ** 2 + y**2 * (0.5 - x**2) + y**4)
 
 
 def _ridge_hessian(W: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_a_ridge_is_not_an_end() -> None:
     for end in found.ends:
         np.testing.assert_allclose(np.abs(end), MINIMUM, atol=1e-6)
     assert np.sign(found.ends[0][0, 0]) != np.sign(found.ends[1][0, 0])
-    assert found.barriers == pytest.approx([1 - _ridge(MINIMUM)] * 2, abs=1e-9)
+    assert found.barriers == pytest.approx([2 - _ridge(MINIMUM)] * 2, abs=1e-9)
     again = passage(SADDLE, descend=_ridge_flow, hessian=_ridge_hessian, loss=_ridge)
     assert all(np.array_equal(a, b) for a, b in zip(found.ends, again.ends, strict=True))
 
