@@ -160,6 +160,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     if is_list and not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",")]
     try:
-        return parse_json(text)
+        value = parse_json(text)
     except ValueError:
         return text
+    return text if value is None else value  # leaving a parameter out is how to give none

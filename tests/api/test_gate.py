@@ -45,7 +45,7 @@ def test_without_the_key_nothing_under_v1_answers(
 
 
 def test_a_key_beyond_ascii_opens(keyed: TestClient) -> None:
-    headers = {"Authorization": f"Bearer {KEY}".encode()}
+    headers = {b"Authorization": f"Bearer {KEY}".encode()}
     assert keyed.get("/v1/landscapes", headers=headers).status_code == 200
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import httpx2 as httpx
@@ -63,7 +63,7 @@ def http(url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def waited(http: httpx.Client, request: dict[str, object]) -> httpx.Response:
+def waited(http: httpx.Client, request: Mapping[str, object]) -> httpx.Response:
     """Post until the landscape is there."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import httpx2 as httpx
@@ -15,7 +16,7 @@ from tests.api.conftest import Running
 
 #: Examples per operation and mode: enough to meet every keyword of its schema, few enough for
 #: a test that runs every time.
-EXAMPLES = 25
+EXAMPLES = 200 if os.environ.get("RELU_LANDSCAPE_LONG") else 25
 
 OPERATIONS = [
     ("POST", "/v1/landscapes"),
