@@ -92,7 +92,7 @@ class Flow:
         """Try one step for every member; a rejected member stays and halves its step or so."""
         xp = self.xp
         W, h = state.W, state.step_size
-        careful = xp.where(state.time < CAREFUL_TIME, CAREFUL, 1.0)
+        careful = 1.0 + (CAREFUL - 1.0) * xp.astype(state.time < CAREFUL_TIME, W.dtype)
         implicit = ImplicitPart(W, GAMMA * h, xp=xp)
         k1 = implicit.solve(state.force)
         middle = W + k1 * (h / 2.0)[:, None, None]

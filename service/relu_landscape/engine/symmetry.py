@@ -138,9 +138,12 @@ def _teacher_labels(T: Real | None) -> NDArray[np.int64] | None:
 
 
 def matching(R: Real, norms: Real, teacher_norms: Real) -> dict[int, int]:
-    """Student -> teacher it is matched to: the assignment with the largest sum of |cosines|."""
+    """Student -> teacher it is matched to: the assignment with the largest sum of |cosines|.
+
+    Cosines count in steps of ``SAME_ENTRY``, so that rounding does not decide between equals.
+    """
     cosines = np.abs(R) / (np.maximum(norms, 1e-300)[:, None] * teacher_norms)
-    rows, columns = linear_sum_assignment(-cosines)
+    rows, columns = linear_sum_assignment(-np.round(cosines / SAME_ENTRY))
     return dict(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
@@ -171,7 +174,9 @@ def analyse(
     student_orbits = _group(students, representative[:K])
     # Within a size, the canonical labelling's own order: it does not depend on the input's.
     teacher_orbits.sort(key=len)
-    partner = matching(R, norms, teacher_norms)
+    # Among equally good matchings the one of the canonical order: it too forgets the input's.
+    matched = matching(R[np.ix_(students, teachers)], norms[students], teacher_norms[teachers])
+    partner = {students[i]: teachers[m] for i, m in matched.items()}
     natural = [_natural(labelled, orbit, teacher_orbits, partner) for orbit in student_orbits]
     place = {m: rank for rank, m in enumerate(m for orbit in teacher_orbits for m in orbit)}
     ranked = sorted(
