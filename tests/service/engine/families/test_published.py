@@ -14,7 +14,7 @@ from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.families.transitions import passage
 
 from . import oracle
-from .published import equal_widths, half_a_unit, wider_students
+from .published import eigenvalue_tolerance, equal_widths, wider_students
 
 pytestmark = pytest.mark.acceptance
 
@@ -47,7 +47,7 @@ def test_every_published_minimum_is_found(width: int) -> None:
             point
             for point in minima
             if abs(point.loss - published["loss"]) < 1e-9
-            and abs(point.min_eigenvalue - eigenvalue) < half_a_unit(eigenvalue) + 1e-10
+            and abs(point.min_eigenvalue - eigenvalue) < eigenvalue_tolerance(eigenvalue)
         ]
         assert near, published
         sizes = list(coarsest(near[0].point).structure.sizes)

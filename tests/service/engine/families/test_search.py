@@ -25,7 +25,7 @@ from relu_landscape.engine.families.structures import parse
 from relu_landscape.errors import InputError
 
 from . import oracle
-from .published import equal_widths, half_a_unit
+from .published import eigenvalue_tolerance, equal_widths
 
 
 def _facts(result: SearchResult) -> list[tuple[object, ...]]:
@@ -105,8 +105,7 @@ def test_published_minima_of_one_and_two_blocks(width: int) -> None:
         near = [m for m in minima if abs(m[0] - published["loss"]) < 1e-9]
         assert near, published
         eigenvalue = published["min_eigenvalue"]
-        # 1e-10 beyond the published rounding
-        assert near[0][1] == pytest.approx(eigenvalue, abs=half_a_unit(eigenvalue) + 1e-10)
+        assert near[0][1] == pytest.approx(eigenvalue, abs=eigenvalue_tolerance(eigenvalue))
 
 
 def test_one_point_is_listed_once_though_found_as_many_copies() -> None:
