@@ -2,8 +2,9 @@
 
     python -m benchmarks.certificates [--repeats N]     (from the repository root)
 
-prints Markdown. Every number is the median wall-clock time of one call, points found beforehand.
-Set OPENBLAS_NUM_THREADS=1, as the service's workers do.
+prints Markdown. Every number is the median processor time of one call, points found beforehand:
+with OPENBLAS_NUM_THREADS=1, as the service's workers set it, that is the wall-clock time of an
+otherwise idle core, whatever else the machine is doing.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ REDUCED_WIDTHS = [100, 10**4, 10**6, 10**9]
 
 
 def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median wall-clock seconds of one call after one that warms up."""
+    """Median processor seconds of one call after one that warms up."""
     call()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return statistics.median(times)
 
 
@@ -94,12 +95,10 @@ def main() -> None:
     print("# Seconds per certificate\n")
     print(
         f"Made on {today} by `OPENBLAS_NUM_THREADS={threads} python -m benchmarks.certificates "
-        f"--repeats {repeats}`"
-    )
-    print(
-        f"({os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, NumPy "
-        f"{np.__version__}, python-flint {flint.__version__}). Medians of single calls in one "
-        f"process;\nthe point is the minimum with one anti-aligned student, K = M.\n"
+        f"--repeats {repeats}`\n({os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}, NumPy {np.__version__}, python-flint {flint.__version__}).\n"
+        f"Medians of the processor time of single calls; load average {os.getloadavg()[0]:.1f} at "
+        f"the start.\nThe point is the minimum with one anti-aligned student, K = M.\n"
     )
     print("## Dense method\n")
     print("| width | fast: certify | fast: verify | strict: certify | strict: verify |")

@@ -37,7 +37,8 @@ def statement(claims: Claims, student_width: int, teacher_width: int) -> str:
     """What the numbers say, in one sentence."""
     where = f"within {claims.radius:.2g} of the stored weights lies exactly one critical point"
     if claims.verdict == "minimum":
-        kind = f"a strict local minimum in every input dimension d >= {teacher_width}"
+        words = {True: "spurious strict local", False: "strict global", None: "strict local"}
+        kind = f"a {words[claims.spurious]} minimum in every input dimension d >= {teacher_width}"
         extra = f"; gradient flow from within {claims.attribution_radius:.2g} of it ends there"
     else:
         plane, beyond = claims.plane.index, claims.perpendicular.index

@@ -27,9 +27,9 @@ def _random(K: int, M: int) -> Doubles:
 
 def _nearly(angle: float, flip: int = 1) -> Doubles:
     """Two students at this angle (or at pi minus it), one of them short, and a third."""
-    return np.array([[1.0, 0.2, 0.1], [0.0, 0.0, 0.0], [0.3, -0.8, 0.4]]) + np.outer(
-        [0, 1, 0], 0.05 * flip * (np.array([1.0, 0.2, 0.1]) + angle * np.array([0.2, -1.0, 0.0]))
-    )
+    first = np.array([1.0, 0.2, 0.1])
+    second = 0.05 * flip * (first + angle * np.array([0.2, -1.0, 0.0]))
+    return np.stack([first, second, np.array([0.3, -0.8, 0.4])])
 
 
 @pytest.mark.parametrize(("K", "M"), SHAPES)

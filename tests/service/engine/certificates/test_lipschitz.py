@@ -152,19 +152,19 @@ def _attack(W: Doubles, radius: float, seed: int) -> float:
     """Largest ``|H(W') - H(W)| / r`` found over moves of this length, two dimensions added.
 
     Alternates between the eigenvector v of the largest change and the move that raises
-    ``v^T H(W') v`` fastest; starts: random, one student across its own direction in the span,
-    one student out of the span, one student along itself.
+    ``v^T H(W') v`` fastest; starts: random, one student in a random direction, one
+    student out of the span, one student shortened.
     """
     K, M = W.shape
     base = np.hstack([W, np.zeros((K, 2))])
     H = points.hessian(base, M)
     rng = np.random.default_rng(seed)
-    starts = [rng.normal(size=base.shape) for _ in range(2)]
+    starts: list[Doubles] = [*rng.normal(size=(2, *base.shape))]
     for i in range(K):
-        for direction in (base[i], np.eye(M + 2)[M], rng.normal(size=M + 2)):
+        for direction in (-base[i], np.eye(M + 2)[M], rng.normal(size=M + 2)):
             move = np.zeros_like(base)
             move[i] = direction
-            starts.append(move if direction is not base[i] else -move)
+            starts.append(move)
     largest = 0.0
     for start in starts:
         move = start

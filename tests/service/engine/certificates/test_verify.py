@@ -115,7 +115,7 @@ def _weight(certificate: Certificate) -> None:
         first[0] = first[0][:12] + str((int(first[0][12]) + 1) % 10) + first[0][13:]
 
 
-FORGERIES: dict[str, Callable[[Certificate], None]] = {
+FORGERIES: dict[str, Callable[[Certificate], object]] = {
     "a weight": _weight,
     "a smaller radius": _scale("radius", 1e-3),
     "a radius beyond the attribution radius": _scale("radius", 1e30),
@@ -197,7 +197,20 @@ def test_the_teacher_itself_cannot_be_made_spurious() -> None:
     assert _holds(certificate) is False
 
 
-GARBAGE = [None, True, "x", -1, float("nan"), float("inf"), 10**5000, [], {}, [[]], [["a"]], "1e5"]
+GARBAGE: list[Any] = [
+    None,
+    True,
+    "x",
+    -1,
+    float("nan"),
+    float("inf"),
+    10**5000,
+    [],
+    {},
+    [[]],
+    [["a"]],
+    "1e5",
+]
 
 
 @pytest.mark.parametrize("kind", ["fast", "reduced"])
