@@ -161,6 +161,29 @@ def test_what_the_store_cannot_know(http: httpx.Client) -> None:
     assert http.get("/v1/landscapes?cursor=nonsense").status_code == 422
 
 
+def test_families(http: httpx.Client) -> None:
+    query = {"K": "7", "width": "7", "structure": "global"}
+    family = http.get("/v1/families", params=query)
+    assert family.status_code == 200, family.text
+    assert family.json()["loss"] == pytest.approx(0.0, abs=1e-14)
+    query = {"structure": "one-anti-aligned", "from_width": "5", "to_width": "7", "points": "3"}
+    path = http.get("/v1/families/continuation", params=query)
+    assert path.status_code == 200, path.text
+    # Safran and Shamir (arXiv:1712.08968) report spurious minima from width 6 on, none at 5: the
+    # family becomes a minimum between the two.
+    assert [round(point["width"], 9) for point in path.json()["points"]][::2] == [5.0, 7.0]
+    assert [5 < change["width"] < 6 for change in path.json()["changes"]].count(True) >= 1
+    refused = http.get("/v1/families", params={"K": "7", "width": "7", "structure": "1+1"})
+    assert refused.status_code == 422, refused.text
+
+
+def test_a_teacher_that_cannot_be_is_refused(http: httpx.Client) -> None:
+    singular = {**SMALL, "teacher_width": 2, "teacher_gram": [[1.0, 1.0], [1.0, 1.0]]}
+    answer = waited(http, singular)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert "teacher_gram" in answer.json()["detail"]
+
+
 def test_figures(http: httpx.Client) -> None:
     waited(http, SMALL)
     text = http.get("/metrics").text
