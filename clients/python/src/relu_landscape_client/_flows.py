@@ -90,7 +90,7 @@ def listing(limit: int | None) -> Conversation[list[Status]]:
     found: list[Status] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
-        # 100 is the server's largest page; fewer where fewer are wanted.
+        # Pages as large as every server gives them, or as few as are wanted.
         size = 100 if limit is None else min(100, limit - len(found))
         page: Document = yield from document(LANDSCAPES, limit=size, cursor=cursor)
         items = _decode.required(page, "items")
