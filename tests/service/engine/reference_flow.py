@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.integrate import solve_ivp
 
@@ -21,7 +23,7 @@ def integrate(
     def jacobian(_t: float, y: Real) -> Real:
         return -points.hessian(y.reshape(shape), teachers)
 
-    options = {"jac": jacobian} if method == "LSODA" else {}
+    options: dict[str, Any] = {"jac": jacobian} if method == "LSODA" else {}
     found = solve_ivp(
         slope, (0.0, time), W.ravel(), method=method, rtol=rtol, atol=1e-12, t_eval=[time],
         **options,
