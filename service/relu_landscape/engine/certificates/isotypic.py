@@ -32,6 +32,7 @@ from relu_landscape.engine.certificates.spectrum import (
     negative_pivots,
 )
 from relu_landscape.engine.certificates.structure import Blocks, split
+from relu_landscape.errors import NumericalError
 
 Rows = list[list[arb]]
 #: The small matrix of a point under some splitting: ``plane_rows`` or ``perpendicular_rows``.
@@ -49,10 +50,10 @@ def perpendicular_rows(point: Blocks) -> Rows:
 
 
 def _count(point: Blocks, restriction: Restriction, parts: dict[int, tuple[int, ...]]) -> int:
-    """Negative eigenvalues in the fixed space of a splitting; raises ``ArithmeticError``."""
+    """Negative eigenvalues in the fixed space of a splitting; raises ``NumericalError``."""
     found = negative_pivots(restriction(split(point, parts)), arb(0))
     if found is None:
-        raise ArithmeticError("an eigenvalue's sign is unknown")
+        raise NumericalError("an eigenvalue is too close to zero to know its sign.")
     return found
 
 
@@ -66,7 +67,7 @@ def _standards(point: Blocks, restriction: Restriction, trivial: int) -> dict[in
 
 
 def perpendicular_index(point: Blocks) -> int:
-    """Negative eigenvalues of A with multiplicities; ``ArithmeticError`` if one is near 0."""
+    """Negative eigenvalues of A with multiplicities; ``NumericalError`` if one is near 0."""
     trivial = _count(point, perpendicular_rows, {})
     standards = _standards(point, perpendicular_rows, trivial)
     return trivial + sum(
@@ -75,7 +76,7 @@ def perpendicular_index(point: Blocks) -> int:
 
 
 def plane_index(point: Blocks) -> int:
-    """Negative eigenvalues of H with multiplicities; ``ArithmeticError`` if one is near 0."""
+    """Negative eigenvalues of H with multiplicities; ``NumericalError`` if one is near 0."""
     trivial = _count(point, plane_rows, {})
     standards = _standards(point, plane_rows, trivial)
     return trivial + sum(_multiples(point, trivial, standards))
@@ -140,7 +141,7 @@ def prove_rows(rows: Rows, index: Callable[[], int]) -> Spectrum | None:
         return None
     try:
         return Spectrum(index(), gap, lowest)
-    except ArithmeticError:
+    except NumericalError:
         return None
 
 
@@ -155,5 +156,5 @@ def rows_hold(rows: Rows, index: Callable[[], int], claim: Spectrum) -> bool:
         return False
     try:
         return index() == claim.index
-    except ArithmeticError:
+    except NumericalError:
         return False

@@ -55,7 +55,7 @@ from relu_landscape.engine.certificates.isotypic import (
 )
 from relu_landscape.engine.certificates.lipschitz import Students
 from relu_landscape.engine.certificates.structure import Blocks, Structure, finest, normalised
-from relu_landscape.errors import InputError
+from relu_landscape.errors import InputError, NumericalError
 
 #: Digits of the stored unknowns: enough for radii near 1e-38, which leave the loss to 40 digits.
 DIGITS = 40
@@ -246,7 +246,7 @@ def evaluate(blocks: Blocks) -> Point:
     for t in structure.students:
         block = own[position]  # the first part of every block is a single student
         if block is None:
-            raise AssertionError("the finest splitting begins every block with a single unit")
+            raise NumericalError("the finest splitting must begin every block with one unit.")
         curvatures.append(spectral_norm(block).max(abs(isotropic[position]).upper()).upper())
         position += 1 if t is None else min(3, structure.teachers[t])
     students = Students(
