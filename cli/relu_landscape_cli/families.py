@@ -64,6 +64,9 @@ def _call(
     if server is None:
         from relu_landscape.jobs.local import call_locally
 
+        if name == "continuation":  # the engine calls a structure that grows a family
+            arguments = {"family": arguments["structure"], **arguments}
+            del arguments["structure"]
         return call_locally(name, arguments)
     with connect(server, api_key) as client:
         return dict(getattr(client, name)(**arguments).document)

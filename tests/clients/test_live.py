@@ -127,6 +127,16 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
         assert found[0].document == _plain(url, "open-sesame")
 
 
+def test_families(client: Client) -> None:
+    family = client.family(10**6, 10**6, "one-anti-aligned")
+    assert (family.kind, family.anti_aligned) == ("minimum", 1)
+    along = client.continuation("one-anti-aligned", 5, 7, points=3)
+    assert [bool(each) for each in along.is_stable][::2] == [False, True]
+    assert 5 < along.changes[0].width < 7
+    with pytest.raises(RequestRefused, match="nonsense"):
+        client.family(5, 5, "nonsense")
+
+
 def test_many_at_once(live: LiveServer) -> None:
     async def ask() -> list[Landscape]:
         async with AsyncClient(live.url, cache=False) as client:
