@@ -1,9 +1,20 @@
-"""Numerics of the landscape. The names here are all that other rooms may use."""
+"""Numerics of the landscape. The names here are all that other rooms may use.
 
-from relu_landscape.engine.calls import CALLS
-from relu_landscape.engine.certificates import verify
-from relu_landscape.engine.landscape import run_here, run_task, solve
+What is heavy (SciPy, igraph, Arb) is imported when it is first used: a server that has nothing to
+compute starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from relu_landscape.engine.tasks import Monitor, Runner, SilentMonitor, Task
+
+if TYPE_CHECKING:
+    from relu_landscape.engine.calls import CALLS
+    from relu_landscape.engine.certificates import verify
+    from relu_landscape.engine.landscape import check, run_here, run_task, solve
 
 __all__ = [
     "CALLS",
@@ -11,8 +22,24 @@ __all__ = [
     "Runner",
     "SilentMonitor",
     "Task",
+    "check",
     "run_here",
     "run_task",
     "solve",
     "verify",
 ]
+
+_HOME = {
+    "CALLS": "relu_landscape.engine.calls",
+    "verify": "relu_landscape.engine.certificates",
+    "check": "relu_landscape.engine.landscape",
+    "run_here": "relu_landscape.engine.landscape",
+    "run_task": "relu_landscape.engine.landscape",
+    "solve": "relu_landscape.engine.landscape",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

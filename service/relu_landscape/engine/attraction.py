@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 #: Two-sided 95% quantile of the normal distribution.
 NORMAL_95 = 1.959963984540054
@@ -43,5 +43,5 @@ def unseen_mass(hits: Sequence[int], trials: int) -> tuple[float, float]:
     chi2_{0.95}(2 f1 + 2) / (2 N), the rule of three where f1 = 0.
     """
     singles = sum(1 for count in hits if count == 1)
-    bound = float(chi2.ppf(0.95, 2 * singles + 2)) / (2 * trials)
+    bound = float(chdtri(2 * singles + 2, 0.05)) / (2 * trials)
     return singles / trials, min(1.0, bound)

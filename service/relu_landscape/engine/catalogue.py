@@ -99,13 +99,14 @@ class Catalogue:
         """Zero loss with K > M: a member of the continuum that the path's own rule met late."""
         return self._problem.students > self._problem.teachers and point.loss <= ZERO_LOSS
 
-    def credit(self, group: Group, entry: Entry) -> tuple[list[int], list[int]]:
-        """Credit the members of a group; returns (starts in doubt, starts resting at a saddle).
+    def credit(self, group: Group, entry: Entry, point: Point) -> tuple[list[int], list[int]]:
+        """Credit the members of a group whose polished representative is ``point``.
+
+        Returns (starts in doubt, starts resting at a saddle).
 
         A member belongs to a minimum if its last stretch was followed to the end (``aligned``) or
         began inside the ball in which the flow goes there (``descent.safe_distance``).
         """
-        point = entry.point
         if self.is_on_global_set(point):
             self.reached_global.update(group.members)
             return [], []
@@ -115,11 +116,15 @@ class Catalogue:
         if self._problem.has_perpendicular:
             smallest = min(smallest, float(point.perpendicular[0]))
         radius = safe_distance(smallest)
+        offset = point.moved
+        if self._problem.certify != "none":
+            offset += sampling.labelled_distance(self._problem, entry.point.W, point.W)
         doubtful = []
         for start, (moved, aligned) in sorted(group.members.items()):
-            if aligned or moved + point.moved <= radius:
+            if aligned or moved + offset <= radius:
                 entry.hits.append(start)
-                entry.distances.append(moved + point.moved)
+                # Rounded upwards: each distance is a norm of K M differences and a short sum.
+                entry.distances.append((moved + offset) * (1.0 + 1e-12))
             else:
                 doubtful.append(start)
         return doubtful, []

@@ -38,6 +38,12 @@ PUSHES = 6
 ESCAPES_PER_TASK = 8
 
 
+def check(request: Mapping[str, Any]) -> None:
+    """Refuse at once what ``solve`` would refuse: ``InputError`` with the sentence to show."""
+    problem = Problem.from_request(request)
+    structured.names(problem)
+
+
 def run_task(
     request: Mapping[str, Any], task: Task, *, backend: str = "numpy"
 ) -> Mapping[str, Any]:
@@ -167,7 +173,7 @@ class _Job:
                     doubtful += group.members
                     continue
                 entry = self.catalogue.add(f"sampled {group.start}", point, "sampled")
-                more, saddle = self.catalogue.credit(group, entry)
+                more, saddle = self.catalogue.credit(group, entry, point)
                 doubtful += more
                 resting += saddle
             self._give_up(doubtful, resting, looked_again)

@@ -23,7 +23,7 @@ def names(problem: Problem) -> tuple[list[str], str]:
         )
     K, M = problem.students, problem.teachers
     if problem.structures is not None:
-        chosen = [parse(name, student_width=K, teacher_width=M).name for name in problem.structures]
+        chosen = [_fitting(name, problem) for name in problem.structures]
         return sorted(set(chosen)), "Only the structures named in the request were searched."
     default = [structure.name for structure in default_structures(K, M)]
     return default, (
@@ -33,15 +33,18 @@ def names(problem: Problem) -> tuple[list[str], str]:
     )
 
 
+def _fitting(name: str, problem: Problem) -> str:
+    """Canonical spelling of a structure's name; ``InputError`` where it does not fit the widths."""
+    K, M = problem.students, problem.teachers
+    structure = parse(name, student_width=K, teacher_width=M)
+    if not structure.is_integral:
+        raise InputError(f"The structure {name!r} has blocks of fractional size.")
+    return structure.name
+
+
 def search_structure(problem: Problem, name: str) -> dict[str, Any]:
     """Minima of one structure, and with ``saddles`` its points of index 1 and 2, embedded."""
     structure = parse(name)
-    if (structure.student_width, structure.teacher_width) != (problem.students, problem.teachers):
-        raise InputError(
-            f"The structure {name!r} has {structure.student_width} students and "
-            f"{structure.teacher_width} teachers; asked for are {problem.students} and "
-            f"{problem.teachers}."
-        )
     found = search(structure)
     points = [
         {"structure": structure.name, "loss": item.loss, "index": item.index,

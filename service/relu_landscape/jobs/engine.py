@@ -11,16 +11,18 @@ from relu_landscape.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Engine:
-    """Dotted names ``module:attribute`` of the engine's three entries.
+    """Dotted names ``module:attribute`` of the engine's entries.
 
     ``solve(request, *, run, monitor, chunk_starts)`` composes a landscape, ``run_task(request,
     task, *, backend)`` does one chunk in a worker, and ``calls`` is a dict of the short
-    synchronous functions that may be called by name.
+    synchronous functions that may be called by name, and ``check(request)`` refuses at once what
+    ``solve`` would refuse.
     """
 
     solve: str = "relu_landscape.engine:solve"
     run_task: str = "relu_landscape.engine:run_task"
     calls: str = "relu_landscape.engine:CALLS"
+    check: str = "relu_landscape.engine:check"
 
 
 DEFAULT_ENGINE = Engine()

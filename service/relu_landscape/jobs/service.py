@@ -52,6 +52,7 @@ class LandscapeService:
         coordinator: Coordinator,
         server: EmbeddedServer | None,
         calls: Calls,
+        engine: Engine,
     ) -> None:
         self._settings = settings
         self._backend = backend
@@ -60,6 +61,7 @@ class LandscapeService:
         self._coordinator = coordinator
         self._server = server
         self._calls = calls
+        self._engine = engine
 
     @classmethod
     @asynccontextmanager
@@ -98,19 +100,24 @@ class LandscapeService:
             coordinator.start()
             calls = Calls(engine)
             stack.callback(calls.close)
-            yield cls(settings, backend, front, pool, coordinator, server, calls)
+            yield cls(settings, backend, front, pool, coordinator, server, calls, engine)
 
     async def submit(self, request: LandscapeRequest) -> JobStatus:
         """Queue a landscape unless it is known already; safe in the store when this returns.
 
         Equal requests have equal ids and share one computation. A job that failed or was
         cancelled begins again, from the chunks it had finished. Raises ``RequestError`` where the
-        settings allow less than the request asks for, ``Busy`` when too many jobs wait.
+        settings allow less than the request asks for, ``InputError`` for a teacher or a structure
+        that cannot be, ``Busy`` when too many jobs wait.
         """
         request.check_limits(
             largest_width=self._settings.largest_width,
             largest_starts=self._settings.largest_starts,
         )
+        if request.teacher_gram is not None or request.structures is not None:
+            # Whether these make sense only the engine knows; all else the model has checked.
+            check = await asyncio.to_thread(load, self._engine.check)
+            await asyncio.to_thread(check, request.canonical())
         job = request.content_id(self._backend.backend_class)
         await self._front.submit(job, request.canonical())
         self._coordinator.wake()
