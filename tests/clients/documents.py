@@ -87,7 +87,7 @@ def landscape(landscape_id: str = ID, **more: Any) -> dict[str, Any]:
         ],
         "transitions": [
             {"saddle": "s1", "minima": ["m1", "m2"], "same_copy": False,
-             "barriers": [0.02, 0.0075]},
+             "relation": "different", "barriers": [0.02, 0.0075]},
         ],
         "disconnectivity": None,
     }  # fmt: skip

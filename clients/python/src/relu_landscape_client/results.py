@@ -27,13 +27,15 @@ class Transition:
     """A saddle of index 1 and the two minima that its unstable directions lead to.
 
     ``barriers`` are the saddle's loss above either minimum; ``same_copy`` is True where both ends
-    are one labelled point, False where they are relabelled copies, None where that is unknown.
+    are one labelled point, False where they are relabelled copies, None where that is unknown;
+    ``relation`` says the same in finer words (``student order``, ``relabelled``, ``different``).
     """
 
     saddle: str
     minima: tuple[str, str]
     barriers: tuple[float, float]
     same_copy: bool | None = None
+    relation: str | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> Transition:
@@ -45,6 +47,7 @@ class Transition:
         return cls(
             str(required(document, "saddle")), (str(minima[0]), str(minima[1])),
             (number(barriers[0]), number(barriers[1])), document.get("same_copy"),
+            document.get("relation"),
         )  # fmt: skip
 
 
