@@ -15,19 +15,21 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.utils import LoopRunner
 
 from relu_landscape import ALGORITHM
-from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs import worker
 from relu_landscape.jobs.backend import Backend
 from relu_landscape.jobs.engine import Engine
 from relu_landscape.settings import Settings
+
+if TYPE_CHECKING:  # importing the engine takes seconds; open() does it beside other things
+    from relu_landscape.engine.tasks import Task
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import (
     Cancelled,
     JobFailed,
@@ -24,6 +23,9 @@ from relu_landscape.jobs.pool import Lane, Pool, Returned
 from relu_landscape.jobs.progress import ProgressMonitor, StopSign
 from relu_landscape.jobs.worker import encode
 from relu_landscape.results import Landscape
+
+if TYPE_CHECKING:  # importing the engine takes seconds; open() does it beside other things
+    from relu_landscape.engine.tasks import Task
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class ChunkRunner:
                     yield by_name[name], orjson.loads(answer)
             yield from self._collect(lane)
         finally:
-            if self.stop.reason != "cancel":  # a cancelled job's lanes end in ``drain``
+            if self.stop.reason is None:  # the lanes of a job that was stopped end in ``drain``
                 self._end(lane)
 
     def _collect(self, lane: Lane) -> Iterator[tuple[Task, Mapping[str, Any]]]:
@@ -97,12 +99,18 @@ class ChunkRunner:
             self.stop.set("cancel")
 
     def drain(self) -> None:
-        """Send nothing more, wait until the workers are free, keep what they still finish."""
+        """Send nothing more, and keep the answers that are there.
+
+        A cancelled job also waits until the workers are free of it, and keeps what they finish.
+        """
         for lane in self.lanes:
             lane.withdraw()
         for lane in list(self.lanes):
-            while not lane.is_idle and self.stop.reason == "cancel":
-                returned = lane.next(LOOK_SECONDS)
+            while True:
+                waits = self.stop.reason == "cancel"
+                returned = lane.next(LOOK_SECONDS if waits else 0.0)
+                if returned is None and (lane.is_idle or not waits):
+                    break
                 if returned is not None and returned.answer is not None:
                     self._checkpoint(returned)
             self._end(lane)
@@ -167,7 +175,7 @@ class Attempt:
                 self.bench.finish(self.claim, result, details)
 
     def _stopped(self, runner: ChunkRunner) -> None:
-        if self.stop.reason == "cancel":
+        if self.stop.reason in ("cancel", "close"):
             runner.drain()
         if self.stop.reason == "cancel":
             self._tell("cancelled")

@@ -31,7 +31,7 @@ _TOY = "tests.service.jobs.toy_engine"
 TOY = Engine(solve=f"{_TOY}:solve", run_task=f"{_TOY}:run_task", calls=f"{_TOY}:CALLS")
 
 #: Generous: the machine that runs the tests may be busy with others.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 _seeds = itertools.count(1)
 

@@ -237,6 +237,11 @@ async def test_a_chunk_that_kills_its_workers_ends_only_its_own_job(
     assert (status.state, status.attempts) == ("finished", 1)
     assert orjson.loads(await service.result(status.id))["digest"] == expected_digest(innocent)
 
+    async def all_back() -> bool:
+        return bool(service.info()["workers"] == 2)
+
+    await until_async(all_back, "the dead workers were replaced")
+
 
 async def test_a_small_job_does_not_wait_for_a_large_one(service: LandscapeService) -> None:
     large = await service.submit(request(starts=3000, seconds=0.05))
