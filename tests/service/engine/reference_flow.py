@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -12,7 +12,12 @@ from tests.service.engine.oracles import Real
 
 
 def integrate(
-    W: Real, teachers: int, time: float, *, method: str = "LSODA", rtol: float = 1e-10
+    W: Real,
+    teachers: int,
+    time: float,
+    *,
+    method: Literal["LSODA", "DOP853"] = "LSODA",
+    rtol: float = 1e-10,
 ) -> Real:
     """W (K, p) after ``time`` units of gradient flow (orthonormal teacher)."""
     shape = W.shape
@@ -23,10 +28,10 @@ def integrate(
     def jacobian(_t: float, y: Real) -> Real:
         return -points.hessian(y.reshape(shape), teachers)
 
-    options: dict[str, Any] = {"jac": jacobian} if method == "LSODA" else {}
-    found = solve_ivp(
-        slope, (0.0, time), W.ravel(), method=method, rtol=rtol, atol=1e-12, t_eval=[time],
-        **options,
-    )  # fmt: skip
+    span, y = (0.0, time), W.ravel()
+    if method == "DOP853":
+        found = solve_ivp(slope, span, y, "DOP853", [time], rtol=rtol, atol=1e-12)
+    else:
+        found = solve_ivp(slope, span, y, "LSODA", [time], rtol=rtol, atol=1e-12, jac=jacobian)
     assert found.success, found.message
     return np.asarray(found.y[:, -1]).reshape(shape)

@@ -1,0 +1,31 @@
+"""The examples in the engine's docstrings run, and say what they print."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+from relu_landscape import engine
+
+MODULES = sorted(
+    f"{engine.__name__}.{module.name}"
+    for module in pkgutil.iter_modules(engine.__path__)
+    if not module.ispkg
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.failed == 0
+
+
+def test_there_are_examples() -> None:
+    attempted = sum(
+        doctest.testmod(importlib.import_module(f"{engine.__name__}.{name}")).attempted
+        for name in ("population", "attraction")
+    )
+    assert attempted >= 6
