@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -19,11 +21,12 @@ def angle(w: np.ndarray, v: np.ndarray) -> float:
 
 
 def loss(W: np.ndarray) -> float:
+    """The definition, with exact summation: the terms add up to K^2 times the result."""
     K, M = W.shape
     V = np.eye(M)
-    total = sum(kernel(W[i], W[j]) for i in range(K) for j in range(K)) / 2
-    total -= sum(kernel(W[i], V[m]) for i in range(K) for m in range(M))
-    return total + sum(kernel(V[m], V[k]) for m in range(M) for k in range(M)) / 2
+    terms = [kernel(W[i], W[j]) / 2 for i in range(K) for j in range(K)]
+    terms += [-kernel(W[i], V[m]) for i in range(K) for m in range(M)]
+    return math.fsum(terms + [kernel(V[m], V[k]) / 2 for m in range(M) for k in range(M)])
 
 
 def perpendicular(W: np.ndarray) -> np.ndarray:
