@@ -94,11 +94,13 @@ def safe_distance(curvature: float) -> float:
 
 @dataclass(frozen=True)
 class Path:
-    """A path on its way: its number, gradient tolerance and state (a batch of one)."""
+    """A path on its way: its number, gradient tolerance, state (a batch of one), and the step after
+    which it counts as creeping."""
 
     start: int
     tolerance: float
     state: flows.FlowState
+    step_limit: int
 
 
 class Descent:
@@ -141,7 +143,7 @@ class Descent:
         for first in range(0, len(starts), self._lanes):
             state = self.method.init(self._xp.asarray(W[first : first + self._lanes]))
             paths += [
-                Path(start, gradient_tolerance, self._take(state, [row]))
+                Path(start, gradient_tolerance, self._take(state, [row]), self._step_limit)
                 for row, start in enumerate(starts[first : first + self._lanes])
             ]
         return paths
@@ -180,6 +182,8 @@ class Descent:
                 for path, reason in leaving:
                     if reason is None:
                         ready.append(path)
+                    elif reason is Outcome.STEP_LIMIT and self._goes_on(path):
+                        waiting.append(replace(path, step_limit=STEP_LIMIT))
                     elif reason is Outcome.STEP_LIMIT:
                         ends.append(self._creep(path, strict=strict))
                     else:
@@ -200,15 +204,11 @@ class Descent:
     ) -> tuple[Any, list[Path], list[tuple[Path, Outcome | None]]]:
         """One step of the batch; who stays, and who leaves with what."""
         batch = self.method.step(batch)
-        tolerances = np.asarray([path.tolerance for path in running])
-        leave, reasons = self._leaving(batch, tolerances)
+        leave, reasons = self._leaving(batch, running)
         if not leave.any():
             return batch, running, []
         leaving = [
-            (
-                Path(running[row].start, running[row].tolerance, self._take(batch, [row])),
-                reasons[row],
-            )
+            (replace(running[row], state=self._take(batch, [row])), reasons[row])
             for row in np.nonzero(leave)[0]
         ]
         stay = np.nonzero(~leave)[0]
@@ -218,14 +218,15 @@ class Descent:
         return flows.take(batch, self._xp.asarray(np.asarray(positions)), xp=self._xp)
 
     def _leaving(
-        self, batch: flows.FlowState, tolerances: NDArray[np.float64]
+        self, batch: flows.FlowState, running: Sequence[Path]
     ) -> tuple[NDArray[np.bool_], list[Outcome | None]]:
         """Who leaves the batch, and with which outcome (None: small gradient, to be polished)."""
         xp = self._xp
         gradient_norm = _host(batch.gradient_norm)
         steps = _host(batch.steps)
         outcomes: list[Outcome | None] = [None] * len(steps)
-        leave = gradient_norm <= tolerances
+        leave = gradient_norm <= np.asarray([path.tolerance for path in running])
+        limits = np.asarray([path.step_limit for path in running])
         if self._may_be_global:
             due = (steps % GLOBAL_CHECK_STEPS == 0) & (gradient_norm < GLOBAL_CHECK_GRADIENT)
             if due.any():
@@ -236,7 +237,7 @@ class Descent:
                     outcomes[position] = Outcome.GLOBAL_SET
         shortest = _host(xp.min(kernel.norms(batch.W, xp=xp), axis=-1))
         for reason, hit in (
-            (Outcome.STEP_LIMIT, (steps >= self._step_limit) & ~leave),
+            (Outcome.STEP_LIMIT, (steps >= limits) & ~leave),
             (Outcome.VANISHED, (shortest < SHORTEST_STUDENT) & ~leave),
             (Outcome.NOT_FINITE, ~np.isfinite(gradient_norm)),
         ):
@@ -244,6 +245,13 @@ class Descent:
                 leave[position] = True
                 outcomes[position] = reason
         return leave, outcomes
+
+    def _goes_on(self, path: Path) -> bool:
+        """Whether a path that creeps has to go on as before: a short student has no use for its
+        Hessian, and is often about to die while the others settle."""
+        return path.step_limit < STEP_LIMIT and not slow.SlowFlow.suits(
+            _host(path.state.W)[0], self.teacher
+        )
 
     def _creep(self, path: Path, *, strict: bool) -> End:
         """Follow a creeping path to its end with the whole Hessian implicit."""
@@ -261,7 +269,7 @@ class Descent:
                 return self._end(path, Outcome.GLOBAL_SET, W)
             if creeping.gradient_norm <= here.tolerance:
                 state = replace(self.method.init(W), steps=path.state.steps + creeping.steps)
-                here = Path(path.start, here.tolerance, state)
+                here = replace(here, state=state)
                 ends, again = self._polish([here], strict=strict)
                 if ends:
                     return ends[0]
@@ -308,7 +316,7 @@ class Descent:
                 ends.append(self._end(path, None, path.state.W))
             else:
                 smaller = max(path.tolerance / GRADIENT_FACTOR, RESTING_GRADIENT)
-                again.append(Path(path.start, smaller, path.state))
+                again.append(replace(path, tolerance=smaller))
         return ends, again
 
     def _end(

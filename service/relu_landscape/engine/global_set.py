@@ -7,7 +7,8 @@ The rule, all of it at one time:
 * loss below ``LOSS``;
 * every student is within ``ANGLE`` of a teacher, or shorter than ``FLOOR`` times the largest
   teacher norm (a student may die out: its direction then means nothing);
-* for each teacher the students within reach sum to it: distance below ``SUM`` times its norm.
+* for each teacher the students within ``ANGLE`` of it, short ones too, sum to it: distance below
+  ``SUM`` times its norm.
 
 Every spurious fixed point known at these widths has a loss above 1e-3, a thousand times ``LOSS``;
 from here the flow goes to zero loss (local convergence: Zhou, Ge and Jin 2021, arXiv:2102.02410;
@@ -37,7 +38,7 @@ def reached(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool
     near = xp.max(cosines, axis=-1) > float(xp.cos(xp.asarray(ANGLE)))
     owner = xp.argmax(cosines, axis=-1)
     order = xp.arange(M, dtype=xp.int64)
-    mask = xp.astype(owner[..., None] == order, W.dtype) * xp.astype(~short, W.dtype)[..., None]
+    mask = xp.astype(owner[..., None] == order, W.dtype) * xp.astype(near, W.dtype)[..., None]
     sums = xp.matmul(xp.matrix_transpose(mask), W)
     plane = sums[..., :M] - V
     squared = xp.sum(plane * plane, axis=-1)

@@ -131,6 +131,16 @@ def test_creeping_on_reaches_the_same_ends(monkeypatch: pytest.MonkeyPatch) -> N
         np.testing.assert_allclose(mine.W, theirs.W, atol=1e-8)
 
 
+def test_a_path_with_a_short_student_is_not_given_up_early() -> None:
+    """Start 7 of seed 4 has a student of length 7e-5 when it counts as creeping (step 1,200), at
+    loss 4e-6 and falling; it was given up there, though the limit of such paths is 20,000 steps."""
+    W = _starts(4, 1, [7], 4, seed=4)
+    method = _descent(4, 1)
+    (end,) = method.run(method.begin([7], W))[0]
+    assert end.outcome is Outcome.GLOBAL_SET
+    assert end.steps > descents.CREEPING_STEPS
+
+
 def test_weights_that_are_not_finite_and_students_that_vanish() -> None:
     W = _starts(4, 3, [0, 1, 2], 8)
     W[0, 1] = 1e200  # its square is infinite

@@ -56,6 +56,14 @@ def test_rule_of_the_global_set(backend: Backend) -> None:
     assert found == [True, True, False, False, True]
 
 
+def test_a_short_student_beside_its_teacher_carries_its_share(backend: Backend) -> None:
+    """It was left out of the sum, so that a path at loss 5e-11 with a unit of length 0.049 never
+    counted as arrived and was given up outside the teacher's span."""
+    W = np.vstack([np.eye(3), np.eye(3)[0]]) * [[0.951], [1.0], [1.0], [0.049]]
+    without = W * [[1.0], [1.0], [1.0], [0.01]]
+    assert _global(np.stack([W, without]), backend) == [True, False]
+
+
 def test_the_perpendicular_part_counts(backend: Backend) -> None:
     W = np.zeros((2, 4, 7))
     W[:, :3, :3] = np.eye(3)
