@@ -82,6 +82,7 @@ class Lane:
     request: bytes
     waiting: deque[_Chunk] = field(default_factory=deque)
     in_flight: int = 0
+    is_withdrawn: bool = False
     inbox: SimpleQueue[Returned] = field(default_factory=SimpleQueue)
 
     def put(self, tasks: Iterable[Task]) -> None:
@@ -96,13 +97,15 @@ class Lane:
             return None
 
     def withdraw(self) -> None:
-        """Take back what has not been sent."""
+        """Take back what has not been sent, and send nothing again."""
         self.pool._withdraw(self)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing of this lane waits or computes, and every answer was taken."""
-        return not self.waiting and self.in_flight == 0 and self.inbox.empty()
+        # Under the lock: a chunk on its way back from the workers is in neither count for a moment.
+        with self.pool._changed:
+            return not self.waiting and self.in_flight == 0 and self.inbox.empty()
 
 
 class Pool:
@@ -210,12 +213,14 @@ class Pool:
             self._take_back(lane)
 
     def _take_back(self, lane: Lane) -> None:
+        lane.is_withdrawn = True
         lane.waiting.clear()
         for chunk in [each for each in self._suspects if each.lane is lane]:
             self._suspects.remove(chunk)
             lane.in_flight -= 1
 
     def _dispatch(self) -> None:
+        chunks: list[_Chunk] = []
         while not self._closing:
             try:
                 if self._is_refresh_due():
@@ -225,9 +230,12 @@ class Pool:
                         lambda: self._is_refresh_due() or self._can_send(), timeout=REFRESH_SECONDS
                     )
                     chunks = [] if self._is_refresh_due() else self._choose()
-                for chunk in chunks:
-                    self._send(chunk)
+                while chunks:
+                    self._send(chunks[0])
+                    chunks.pop(0)
             except Exception as error:
+                for chunk in chunks:  # chosen, and not sent
+                    self._again("", chunk)
                 # Whatever Dask raises here means that the scheduler is not there now.
                 self._threads = 0
                 self.problem = f"The Dask scheduler does not answer: {error or repr(error)}"
@@ -284,20 +292,16 @@ class Pool:
 
     def _send(self, chunk: _Chunk) -> None:
         name = f"relu-landscape-chunk-{uuid.uuid4().hex}"
-        try:
-            future = self._client.submit(
-                worker.execute,
-                ALGORITHM,
-                self._engine.run_task,
-                chunk.lane.request,
-                worker.encode_task(chunk.task),
-                self._backend.name,
-                key=name,
-                pure=False,
-            )
-        except Exception:
-            self._again(name, chunk)
-            raise
+        future = self._client.submit(
+            worker.execute,
+            ALGORITHM,
+            self._engine.run_task,
+            chunk.lane.request,
+            worker.encode_task(chunk.task),
+            self._backend.name,
+            key=name,
+            pure=False,
+        )
         with self._changed:
             self._flying[name] = (chunk, future)
         future.add_done_callback(self._done)
@@ -336,7 +340,7 @@ class Pool:
     def _again(self, name: str, chunk: _Chunk, *, alone: bool = False) -> None:
         with self._changed:
             self._flying.pop(name, None)
-            if chunk.lane not in self._ring:  # its job has gone
+            if chunk.lane.is_withdrawn:
                 chunk.lane.in_flight -= 1
             elif alone:
                 chunk.is_alone = True

@@ -13,7 +13,7 @@ import orjson
 
 from relu_landscape.engine.tasks import SilentMonitor, Task
 from relu_landscape.jobs.backend import Backend
-from relu_landscape.jobs.bench import Claim
+from relu_landscape.jobs.bench import Bench, Claim
 from relu_landscape.jobs.calls import Calls
 from relu_landscape.jobs.connection import Target
 from relu_landscape.jobs.coordinator import Coordinator
@@ -28,7 +28,12 @@ from relu_landscape.specs import LandscapeRequest
 from tests.service.jobs import toy_engine
 
 _TOY = "tests.service.jobs.toy_engine"
-TOY = Engine(solve=f"{_TOY}:solve", run_task=f"{_TOY}:run_task", calls=f"{_TOY}:CALLS")
+TOY = Engine(
+    solve=f"{_TOY}:solve",
+    run_task=f"{_TOY}:run_task",
+    calls=f"{_TOY}:CALLS",
+    check=f"{_TOY}:check",
+)
 
 #: Generous: the machine that runs the tests may be busy with others.
 PATIENCE_SECONDS = 180.0
@@ -36,6 +41,17 @@ PATIENCE_SECONDS = 180.0
 _seeds = itertools.count(1)
 
 PROVENANCE = {"version": "0", "algorithm": "0", "backend": "numpy", "device": "", "libraries": {}}
+
+
+#: A request as the store sees it: any JSON object.
+REQUEST = {"starts": 3}
+
+
+async def submitted(front: Front, bench: Bench, job: str = "a") -> Claim:
+    assert await front.submit(job, REQUEST) == "queued"
+    claim = bench.claim()
+    assert claim is not None
+    return claim
 
 
 def request(
@@ -100,7 +116,7 @@ async def attached(
     functions = Calls(TOY)
     coordinator.start()
     try:
-        yield LandscapeService(chosen, backend, front, pool, coordinator, server, functions)
+        yield LandscapeService(chosen, backend, front, pool, coordinator, server, functions, TOY)
     finally:
         await asyncio.to_thread(coordinator.close)
         functions.close()

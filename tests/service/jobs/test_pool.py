@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +59,7 @@ class Scheduler:
         self.open: list[PlayedFuture] = []
         self.fault: Exception | None = None
         self.clients = 0
+        self.refusals = 0
 
     def client(self, address: str, **_: Any) -> Any:
         if self.fault is not None:
@@ -74,6 +76,9 @@ class Scheduler:
 
     def _submit(self, function: Any, *arguments: Any, key: str, pure: bool) -> PlayedFuture:
         assert function is worker.execute
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError("the connection is closed")
         assert (arguments[0], arguments[1], arguments[4]) == (ALGORITHM, TOY.run_task, "numpy")
         self.open.append(PlayedFuture(key, orjson.loads(arguments[3])["key"]))
         return self.open[-1]
@@ -250,6 +255,51 @@ def test_a_scheduler_that_vanishes_costs_nothing_but_time(pool: Pool, scheduler:
     scheduler.fault = None
     assert sorted(scheduler.names(2)) == ["a0", "a1"]
     assert pool.problem is None
+
+
+def test_a_chunk_that_could_not_be_sent_is_sent_later(pool: Pool, scheduler: Scheduler) -> None:
+    """Several are chosen at once; those after the one that failed were forgotten once."""
+    scheduler.threads = 4
+    until(lambda: pool.threads == 4, "the workers are counted")
+    scheduler.refusals = 3
+    lane = pool.lane(b"{}")
+    lane.put(tasks("a", 8))
+    assert sorted(scheduler.names(8)) == [f"a{number}" for number in range(8)]
+    for number in range(8):
+        scheduler.end(f"a{number}")
+    assert {returned(lane).task.key for _ in range(8)} == {f"a{number}" for number in range(8)}
+    assert lane.is_idle
+
+
+def test_a_lane_never_looks_idle_while_a_chunk_comes_back_to_it(
+    pool: Pool, scheduler: Scheduler
+) -> None:
+    lane = pool.lane(b"{}")
+    lane.put(tasks("a", 1))
+    over, looks = threading.Event(), []
+
+    def look() -> None:
+        while not over.is_set():
+            looks.append(lane.is_idle)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(50):
+        scheduler.end("a0", RuntimeError("cancelled"), "cancelled")
+    over.set()
+    thread.join()
+    assert len(looks) > 50
+    assert not any(looks)
+
+
+def test_a_withdrawn_lane_has_nothing_sent_again(pool: Pool, scheduler: Scheduler) -> None:
+    lane = pool.lane(b"{}")
+    lane.put(tasks("a", 2))
+    scheduler.names(2)
+    lane.withdraw()
+    scheduler.end("a0", RuntimeError("cancelled"), "cancelled")
+    scheduler.end("a1", killed(), "error")
+    assert lane.is_idle
 
 
 def test_without_workers_chunks_wait_and_the_reason_is_told(

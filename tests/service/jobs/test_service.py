@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -15,15 +14,12 @@ import orjson
 import pytest
 
 from relu_landscape.errors import (
-    Busy,
     ConfigurationError,
+    InputError,
     JobFailed,
     NotFound,
-    NumericalError,
-    PoolUnavailable,
     RequestError,
 )
-from relu_landscape.jobs import calls
 from relu_landscape.jobs import pool as pool_module
 from relu_landscape.jobs.engine import Engine
 from relu_landscape.jobs.models import JobStatus
@@ -264,6 +260,16 @@ async def test_more_than_a_service_allows_is_refused(join: Callable[..., Any], p
         assert (await service.list(cursor=None, limit=10)).items == []
 
 
+async def test_what_the_engine_cannot_do_is_refused_before_it_is_a_job(
+    service: LandscapeService,
+) -> None:
+    asked = request(misbehave="impossible")
+    with pytest.raises(InputError, match="'impossible' is not possible"):
+        await service.submit(asked)
+    with pytest.raises(NotFound):
+        await service.status(asked.content_id("cpu"))
+
+
 async def test_the_list_shows_the_newest_first(service: LandscapeService) -> None:
     first = await finished(service, request(starts=1))
     second = await finished(service, request(starts=1))
@@ -283,58 +289,6 @@ async def test_readiness_and_information(service: LandscapeService) -> None:
     counts = await service.counts()
     assert counts["worker_threads"] == 2
     assert counts["finished"] >= 1
-
-
-async def test_short_functions_are_called_by_name(
-    service: LandscapeService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert await service.compute("add", {"a": 1, "b": 2.5}, 5) == {"sum": 3.5}
-    with pytest.raises(NumericalError, match="the toy refuses"):
-        await service.compute("refuse", {}, 5)
-    with pytest.raises(NotFound, match="no function 'mul'; there is: add"):
-        await service.compute("mul", {}, 5)
-
-
-async def test_a_call_that_runs_away_is_given_up_and_its_thread_is_not_reused() -> None:
-    running = calls.Calls(TOY)
-    release = threading.Event()
-    toy_engine.CALLS["stuck"] = lambda: {"late": release.wait(PATIENCE_SECONDS)}
-    try:
-        began = time.monotonic()
-        stuck = [running.call("stuck", {}, 0.05) for _ in range(calls.THREADS)]
-        for outcome in await asyncio.gather(*stuck, return_exceptions=True):
-            assert isinstance(outcome, PoolUnavailable)
-        waiting = [running.call("add", {"a": 1, "b": 1}, 0.05) for _ in range(calls.WAITING)]
-        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
-            assert isinstance(outcome, PoolUnavailable)
-        assert time.monotonic() - began < 10
-        release.set()
-        assert await running.call("add", {"a": 1, "b": 1}, PATIENCE_SECONDS) == {"sum": 2.0}
-    finally:
-        release.set()
-        del toy_engine.CALLS["stuck"]
-        running.close()
-
-
-async def test_more_calls_than_can_wait_are_refused() -> None:
-    running = calls.Calls(TOY)
-    release = threading.Event()
-    toy_engine.CALLS["stuck"] = lambda: {"late": release.wait(PATIENCE_SECONDS)}
-    try:
-        pending = [
-            asyncio.create_task(running.call("stuck", {}, PATIENCE_SECONDS))
-            for _ in range(calls.THREADS + calls.WAITING)
-        ]
-        await asyncio.sleep(0)  # every task runs up to its first wait
-        with pytest.raises(Busy) as refused:
-            await running.call("add", {"a": 1, "b": 1}, 5)
-        assert refused.value.retry_after_seconds >= 1
-        release.set()
-        assert await asyncio.gather(*pending) == [{"late": True}] * len(pending)
-    finally:
-        release.set()
-        del toy_engine.CALLS["stuck"]
-        running.close()
 
 
 async def test_a_job_given_back_at_the_end_is_resumed_by_the_next_process(

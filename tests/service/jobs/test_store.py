@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import orjson
 import pytest
 
-from relu_landscape.errors import Busy, LeaseLost, NotFound, RequestError
+from relu_landscape.errors import Busy, LeaseLost, NotFound
 from relu_landscape.jobs.bench import Bench, Claim
 from relu_landscape.jobs.connection import Target
 from relu_landscape.jobs.front import Front
@@ -16,16 +16,7 @@ from relu_landscape.jobs.models import Event
 from relu_landscape.jobs.scripts import LARGEST_BARREN_ATTEMPTS
 from relu_landscape.settings import Settings
 from tests.service.jobs.conftest import LEASE_SECONDS
-from tests.service.jobs.helpers import until, until_async
-
-REQUEST = {"starts": 3}
-
-
-async def submitted(front: Front, bench: Bench, job: str = "a") -> Claim:
-    assert await front.submit(job, REQUEST) == "queued"
-    claim = bench.claim()
-    assert claim is not None
-    return claim
+from tests.service.jobs.helpers import REQUEST, submitted, until, until_async
 
 
 async def lapse(bench: Bench, job: str) -> None:
@@ -319,103 +310,6 @@ async def test_jobs_are_forgotten_after_their_time(
     counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens")}
     assert left == counters
     await front.close()
-
-
-async def test_pages_show_every_job_once_newest_first(front: Front, bench: Bench) -> None:
-    for job in "abcde":
-        await front.submit(job, REQUEST)
-    seen: list[str] = []
-    cursor = None
-    while True:
-        page = await front.page(cursor, 2)
-        seen += [item.id for item in page.items]
-        if page.next_cursor is None:
-            break
-        cursor = page.next_cursor
-        if cursor and len(seen) == 2:
-            bench.claim()
-            await front.submit("f", REQUEST)  # arrives while somebody pages: on no later page
-    assert seen == list("edcba")
-    with pytest.raises(RequestError, match="next_cursor"):
-        await front.page("-inf", 2)
-
-
-async def test_counts_follow_the_states(front: Front, bench: Bench) -> None:
-    for job in "abcd":
-        await front.submit(job, REQUEST)
-    first, second, _ = bench.claim(), bench.claim(), bench.claim()
-    assert first is not None
-    assert second is not None
-    bench.finish(first, b"{}", {})
-    bench.stop(second, "failed", "why")
-    await front.cancel("c")
-    counts = await front.counts()
-    assert counts == {
-        "queued": 1,
-        "running": 0,
-        "cancelling": 1,
-        "cancelled": 0,
-        "failed": 1,
-        "finished": 1,
-    }
-
-
-async def test_events_are_followed_live_and_resumed(front: Front, bench: Bench) -> None:
-    claim = await submitted(front, bench)
-    follower = front.follow("a", None)
-    seen = [await anext(follower), await anext(follower)]
-    assert [event.data["state"] for event in seen] == ["queued", "running"]
-    waiting = asyncio.ensure_future(anext(follower))
-    bench.report(claim, "progress", {"phase": "sample"})
-    event = await waiting
-    assert (event.name, event.data) == ("progress", {"phase": "sample"})
-    await follower.aclose()
-    bench.report(claim, "findings", {"findings": [{"key": "m1"}]})
-    bench.stop(claim, "failed", 'quoted "reason"')
-    rest = [each async for each in front.follow("a", event.id)]
-    assert [each.name for each in rest] == ["findings", "state"]
-    assert rest[-1].data == {"state": "failed", "error": 'quoted "reason"'}
-    assert rest[-1].is_last
-    assert [each async for each in front.follow("a", rest[-1].id)] == []
-    everything = [each async for each in front.follow("a", None)]
-    positions = [tuple(map(int, each.id.split("-"))) for each in everything]
-    assert positions == sorted(set(positions))
-    assert (await front.status("a")).findings == [{"key": "m1"}]
-
-
-async def test_the_event_stream_is_capped_and_keeps_its_end(
-    target: Target, settings: Settings, make_bench: Callable[[Settings], Bench]
-) -> None:
-    small = settings.model_copy(update={"events_kept": 10})
-    front, bench = Front(target, small), make_bench(small)
-    claim = await submitted(front, bench)
-    first = await anext(front.follow("a", None))
-    for number in range(500):
-        bench.report(claim, "progress", {"tasks_done": number})
-    bench.finish(claim, b"{}", {})
-    kept = [each async for each in front.follow("a", first.id)]
-    # Trimming is by whole nodes of the stream, of 100 entries by default.
-    assert 10 <= len(kept) <= 110 + 10
-    assert [each.data.get("tasks_done") for each in kept[-3:]] == [498, 499, None]
-    assert kept[-1].data == {"state": "finished"}
-    await front.close()
-
-
-@pytest.mark.parametrize("bad", ["", "x", "1", "1-x", "$", "-1-0"])
-async def test_an_event_id_that_no_event_had_is_refused(
-    front: Front, bench: Bench, bad: str
-) -> None:
-    await submitted(front, bench)
-    with pytest.raises(RequestError, match="Last-Event-ID"):
-        await anext(front.follow("a", bad))
-
-
-async def test_unknown_jobs_are_not_found(front: Front) -> None:
-    for call in (front.status("x"), front.state("x"), front.cancel("x")):
-        with pytest.raises(NotFound, match="no landscape x"):
-            await call
-    with pytest.raises(NotFound):
-        await anext(front.follow("x", None))
 
 
 async def test_submitted_jobs_are_on_disk_when_the_answer_comes(

@@ -3,7 +3,7 @@
 Requests are ordinary ones; what the toy does with them is told by fields that it does not need:
 ``init_scale`` is the seconds that a chunk takes (0.001 to 1000, so 1.0 stands for none), and
 ``structures`` may hold one word that names a misbehaviour (``poison``, ``raise``, ``refuse``,
-``crash-solve``, ``hang-solve``, ``invalid``).
+``crash-solve``, ``hang-solve``, ``invalid``, ``impossible``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from relu_landscape.engine.tasks import Monitor, Runner, Task
-from relu_landscape.errors import NumericalError
+from relu_landscape.errors import InputError, NumericalError
 
 CHUNK = 10
 #: Set in a test to have ``hang-solve`` return.
@@ -73,6 +73,12 @@ def compute(request: Mapping[str, Any], task: Task) -> dict[str, Any]:
         return {"sum": np.float64(sum(task.arguments["losses"]))}
     numbers = np.arange(task.arguments["first"], task.arguments["last"])
     return {"numbers": numbers, "losses": np.array([loss(request["seed"], n) for n in numbers])}
+
+
+def check(request: Mapping[str, Any]) -> None:
+    """Refuse one structure at once, as the engine refuses an impossible one."""
+    if "impossible" in (request["structures"] or []):
+        raise InputError("structures: 'impossible' is not possible.")
 
 
 def loss(seed: int, number: int) -> float:
