@@ -113,7 +113,7 @@ def test_task_keys_are_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    ("K", "M"), [(1, 1), (1, 3), (2, 1), (4, 1), (2, 5), (5, 5), (6, 4), (7, 6)]
+    ("K", "M"), [(1, 1), (1, 3), (2, 1), (4, 2), (2, 5), (5, 5), (6, 4), (7, 6)]
 )
 @pytest.mark.parametrize("extra", [0, 2])
 def test_every_kind_of_width(K: int, M: int, extra: int) -> None:
