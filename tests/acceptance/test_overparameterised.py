@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from tests.acceptance.published import (
     hits,
@@ -64,11 +66,56 @@ def test_frequent_points(validation_row: Callable[..., None]) -> None:
         assert abs(smallest - entry["min_eigenvalue"]) < 1e-6
 
 
-def test_nothing_with_one_anti_aligned_student(validation_row: Callable[..., None]) -> None:
+def test_rare_minima(validation_row: Callable[..., None]) -> None:
+    """One and two anti-aligned students: rare, but not never.
+
+    Huang, Loureiro and Sarao Mannelli report no run of 10,000 with k1 = 1 at K = 18, and 59% global
+    within their integration budget. Their k1 = 2, 3, 4 are the minima that have one more
+    anti-aligned student here (0.019157, 0.025978, 0.032360: compare the shares), so their k1 = 1
+    is either the minimum with one, which Safran and Shamir did find (4 of 1,000 runs), or the one
+    with two at loss 0.023066769670, which is strict and is reached by 1 start in 500.
+    ``test_a_start_that_ends_at_the_rare_minimum`` follows one of them with another integrator.
+    """
     minima = [p for p in _width_18()["fixed_points"] if p["kind"] == "minimum"]
-    one = sum(hits(p) for p in minima if p["structure"]["anti_aligned"] == 1)
-    validation_row("K = 18, M = 17: exactly one anti-aligned", "never", one)
-    assert one == 0
+    counts = {n: 0 for n in (1, 2)}
+    for point in minima:
+        number = point["structure"]["anti_aligned"]
+        if number in counts:
+            counts[number] += hits(point)
+    entry = next(e for e in _published(18)["points"] if abs(e["loss"] - 0.012201193673) < 1e-9)
+    runs = _published(18)["runs"]
+    validation_row("K = 18, M = 17: one anti-aligned", f"{entry['count']} of {runs}",
+                   f"{counts[1]} of {STARTS}")  # fmt: skip
+    validation_row("K = 18, M = 17: two anti-aligned", "never", f"{counts[2]} of {STARTS}")
+    assert inside_difference_interval(counts[1], STARTS, entry["count"] / runs, runs, 0.999)
+    assert counts[2] <= 0.01 * STARTS
+
+
+def test_a_start_that_ends_at_the_rare_minimum() -> None:
+    """Start 191 of seed 0 at d = 17, followed by LSODA: a minimum no published run had found."""
+    width, M, seed, start = 18, 17, 0, 191
+    # The stream of a start, drawn here as documented: Philox, key s, counter n in the last word.
+    stream = np.random.Generator(np.random.Philox(key=[seed, 0], counter=[0, 0, 0, start]))
+    W = stream.standard_normal((width, M)) / M**0.5
+    T = np.eye(M)
+
+    def gradient(_: float, flat: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        rows = flat.reshape(width, M)
+        n = np.linalg.norm(rows, axis=1)
+        t = np.arccos(np.clip(rows @ rows.T / np.outer(n, n), -1, 1))
+        np.fill_diagonal(t, 0.0)
+        s = np.arccos(np.clip(rows / n[:, None], -1, 1))
+        A = (np.pi - t) / (2 * np.pi)
+        A += np.diag((np.sin(t) @ n - np.sin(s).sum(axis=1)) / (2 * np.pi * n))
+        return -np.asarray(A @ rows - (np.pi - s) / (2 * np.pi) @ T).ravel()
+
+    end = solve_ivp(gradient, (0, 2000), W.ravel(), method="LSODA", rtol=1e-9, atol=1e-11)
+    norms = np.sort(np.linalg.norm(end.y[:, -1].reshape(width, M), axis=1))
+    assert np.linalg.norm(gradient(0.0, end.y[:, -1])) < 1e-8
+    minima = [p for p in _width_18()["fixed_points"] if p["kind"] == "minimum"]
+    found = nearest(minima, 0.023066769670)
+    assert abs(found["loss"] - 0.023066769670) < 1e-9
+    assert np.allclose(norms, np.sort(found["norms"]), atol=1e-7)
 
 
 def test_saddle_and_near_degenerate_minimum(validation_row: Callable[..., None]) -> None:
