@@ -77,7 +77,7 @@ def test_rare_minima(validation_row: Callable[..., None]) -> None:
     ``test_a_start_that_ends_at_the_rare_minimum`` follows one of them with another integrator.
     """
     minima = [p for p in _width_18()["fixed_points"] if p["kind"] == "minimum"]
-    counts = {n: 0 for n in (1, 2)}
+    counts = dict.fromkeys((1, 2), 0)
     for point in minima:
         number = point["structure"]["anti_aligned"]
         if number in counts:
