@@ -57,8 +57,6 @@ STEP_LIMIT = 20_000
 #: (0.1 to 0.5 s at K = 17) instead of 3,000 to 20,000 further steps. One path in twenty at
 #: K = 18, M = 17; one in a thousand where K = M.
 CREEPING_STEPS = 1_200
-#: A student shorter than this has vanished; its direction turns faster than any step resolves.
-SHORTEST_STUDENT = 1e-7
 #: Entries of the largest temporary of a batch: 160 kB, so that a step stays in the second cache.
 LANE_ENTRIES = 20_000
 
@@ -238,7 +236,7 @@ class Descent:
         shortest = _host(xp.min(kernel.norms(batch.W, xp=xp), axis=-1))
         for reason, hit in (
             (Outcome.STEP_LIMIT, (steps >= limits) & ~leave),
-            (Outcome.VANISHED, (shortest < SHORTEST_STUDENT) & ~leave),
+            (Outcome.VANISHED, (shortest < flows.DEAD) & ~leave & (not self._may_be_global)),
             (Outcome.NOT_FINITE, ~np.isfinite(gradient_norm)),
         ):
             for position in np.nonzero(hit)[0]:

@@ -119,7 +119,9 @@ def describe(point: Point, problem: Problem) -> tuple[dict[str, Any], dict[str, 
             "extra_students": extra,
             "isotropy": found.isotropy,
             "orbit_size": integer(orbit_size),
-            "anti_aligned": symmetry.anti_aligned(R, norms, teacher.norms),
+            "anti_aligned": symmetry.anti_aligned(
+                canonical_R, norms[order], teacher.norms[columns]
+            ),
         },
         "overlaps": {"R": canonical_R.tolist(), "Q": Q.tolist()},
         "norms": norms[order].tolist(),
