@@ -142,10 +142,10 @@ def test_a_path_with_a_short_student_is_not_given_up_early() -> None:
 
 
 def test_weights_that_are_not_finite_and_students_that_vanish() -> None:
-    W = _starts(4, 3, [0, 1, 2], 8)
+    W = _starts(4, 4, [0, 1, 2], 8)
     W[0, 1] = 1e200  # its square is infinite
     W[1, 2] = 1e-9 * W[1, 2] / np.linalg.norm(W[1, 2])
-    method = _descent(4, 3)
+    method = _descent(4, 4)
     with np.errstate(over="ignore", invalid="ignore"):
         ends, _ = method.run(method.begin([0, 1, 2], W))
     outcomes = {end.start: end.outcome for end in ends}
