@@ -19,8 +19,8 @@ from relu_landscape.engine.families.points import Point, rebased, stacked
 from relu_landscape.engine.families.solver import gradient_tolerance, newton_step, refine
 from relu_landscape.engine.families.structures import Structure
 
-#: Largest step in the logarithm of a size. Over a factor of four the power laws seen hold to some
-#: percent, which leaves Newton's method two or three steps.
+#: Largest step in the logarithm of a size: a factor of four, over which the power laws of the known
+#: families leave Newton's method two or three steps. Where they do not, steps are halved.
 LARGEST_STEP = float(np.log(4.0))
 #: A step is believed when Newton moved the point by at most this share of what the predictor did;
 #: otherwise it is halved, and the branch given up below ``SMALLEST_STEP``.
@@ -32,8 +32,8 @@ SHORT_STEP = 1e-2
 ROUNDING = 1e-6
 #: Step for the tangent: its square (the error) and rounding over it are both below 1e-7.
 TANGENT_STEP = 1e-4
-#: Powers of the size beyond this do not occur; such a coordinate is passing through zero and is
-#: extrapolated linearly instead.
+#: Deviations decay like the powers 1/2 to 2 of the size; a coordinate with a rate beyond this is
+#: passing through zero and is extrapolated linearly instead.
 LARGEST_POWER = 3.0
 
 

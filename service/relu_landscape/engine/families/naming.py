@@ -50,8 +50,8 @@ def named(name: str) -> Named | None:
         return Named("*", None, 20)
     for count, word in enumerate(NUMBERS, 1):
         if name == f"{word}-anti-aligned":
-            # the minimum with n of them exists from a width of about 5 + 1.5 n on; well above it,
-            # and with n far from the other half
+            # wide enough for the minimum to exist (from 5.6 for one, 7.6 for two), and with n far
+            # from half of the width, where several minima share the structure
             return Named(f"{count}+*", count, 20 + 4 * (count - 1))
     return None
 

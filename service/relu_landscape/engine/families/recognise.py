@@ -24,12 +24,11 @@ from relu_landscape.errors import InputError, NumericalError
 
 Colours = NDArray[np.int64]
 
-#: Entries that differ by less are equal: polished points are known to 1e-9, and distinct entries
-#: of critical points closer than 1e-6 have not been seen.
+#: Entries that differ by less are equal: ten times the 1e-9 to which polished points are known.
 TOLERANCE = 1e-8
 #: Structures with more unknowns have no reduced description worth the name: W is asymmetric.
 MOST_UNKNOWNS = 160
-#: Exchanges of equal blocks that are tried for the orbit size; more do not occur up to width 64.
+#: Exchanges of equal blocks that are tried for the orbit size: 7!, a second of work.
 MOST_EXCHANGES = 5040
 
 

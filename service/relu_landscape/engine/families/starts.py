@@ -8,8 +8,9 @@ import numpy as np
 
 from relu_landscape.engine.families.layout import Array, Layout
 
-#: Own-block row sums of critical points lie within (-2.5, 2.5) and |y| within (0.2, 1.4) in all
-#: landscapes seen from width 6 to 10^3; a third of the starts looks at short students instead.
+#: Own-block row sums up to this and |y| between these: wider than the critical points found at
+#: widths 8 to 1,000, with row sums up to 1.2 and |y| from 0.69 to 1.25. A third of the starts is
+#: shortened.
 ROW_SUM = 2.5
 SIZES = (0.2, 1.4)
 SHORT_SHARE, SHORT = 1 / 3, 0.3

@@ -33,8 +33,8 @@ from relu_landscape.errors import InputError
 #: to a few units of 2^-53 only.
 _INTEGER_TOLERANCE = 1e-12
 
-#: No structure of the default set has more units of this kind: their number of starts needed
-#: grows with the unknowns, and units of one kind are mostly one split unit.
+#: No structure of the default set has more student-only units besides those on single teachers:
+#: every one adds unknowns and starts, and several mostly end as one unit split in parts.
 MOST_EXTRA = 2
 
 _BLOCK = re.compile(r"(?P<size>\*|[0-9]{1,15}(?:\.[0-9]{1,17})?)(?:x(?P<count>[0-9]{1,3}))?")

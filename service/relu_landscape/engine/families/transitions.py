@@ -31,10 +31,11 @@ LONGER = 10.0
 MOST_TRIES = 3
 #: Saddles that are left one after the other; ridges lower the symmetry every time.
 MOST_RIDGES = 8
-#: Eigenvalues below minus this are negative: twice the largest error of a dense spectrum at a point
-#: where a flow has come to rest at a gradient of 1e-8 or less.
+#: Eigenvalues below minus this are negative. A flow at rest at a gradient g is g / eigenvalue away
+#: from its end, and eigenvalues change by about 1 per unit: 1e-7 needs g below 1e-10 at 1e-3.
 NEGATIVE = 1e-7
-#: Ends closer than this (largest entry) are one labelled point; distinct minima are 1e-2 apart.
+#: Ends closer than this (largest entry) are one labelled point: a flow at rest at a gradient of
+#: 1e-7 is within 1e-4 of a minimum with eigenvalues above 1e-3; copies differ by much more.
 SAME_COPY = 1e-4
 #: Symmetry-invariant numbers (norms, singular values, entries) of one point agree to this.
 SAME_CLASS = 1e-5
