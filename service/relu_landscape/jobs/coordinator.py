@@ -12,9 +12,10 @@ from typing import Any
 from relu_landscape.errors import LandscapeError, StoreUnavailable
 from relu_landscape.jobs.bench import Bench
 from relu_landscape.jobs.connection import Target
+from relu_landscape.jobs.engine import Engine
 from relu_landscape.jobs.leases import LeaseKeeper
 from relu_landscape.jobs.pool import Pool
-from relu_landscape.jobs.run import Attempt, Solve
+from relu_landscape.jobs.run import Attempt
 from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,12 +39,12 @@ class Coordinator:
         settings: Settings,
         target: Target,
         pool: Pool,
-        solve: Solve,
+        engine: Engine,
         provenance: Mapping[str, Any],
     ) -> None:
         self._settings = settings
         self._pool = pool
-        self._solve = solve
+        self._engine = engine
         self._provenance = provenance
         self._closing = threading.Event()
         self._wake = threading.Event()
@@ -133,7 +134,7 @@ class Coordinator:
             claim=claim,
             bench=self._bench,
             pool=self._pool,
-            solve=self._solve,
+            solve=self._engine.solve,
             chunk_starts=self._settings.chunk_starts,
             provenance=self._provenance,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,3 +35,15 @@ def load(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"The engine's {name} cannot be imported: {error}.") from error
+
+
+def check_names(engine: Engine) -> None:
+    """Raise ``ConfigurationError`` unless the modules exist; imports none of what is heavy."""
+    for name in (engine.solve, engine.run_task, engine.calls, engine.check):
+        module = name.partition(":")[0]
+        try:
+            found = importlib.util.find_spec(module)
+        except ImportError:  # the package above it is missing
+            found = None
+        if found is None:
+            raise ConfigurationError(f"The engine's {name} cannot be imported: no such module.")

@@ -15,21 +15,19 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.utils import LoopRunner
 
 from relu_landscape import ALGORITHM
+from relu_landscape.engine import Task
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs import worker
 from relu_landscape.jobs.backend import Backend
 from relu_landscape.jobs.engine import Engine
 from relu_landscape.settings import Settings
-
-if TYPE_CHECKING:  # importing the engine takes seconds; open() does it beside other things
-    from relu_landscape.engine.tasks import Task
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +120,7 @@ class Pool:
         self._ring: deque[Lane] = deque()
         self._suspects: deque[_Chunk] = deque()
         self._flying: dict[str, tuple[_Chunk, Any]] = {}
+        self._warming: list[Any] = []
         self._isolated = False
         self._closing = False
         self._threads = 0
@@ -154,6 +153,7 @@ class Pool:
                     env=ONE_THREAD,
                 )
                 self._refresh()
+                self._warm()
             except Exception as error:
                 self.close()
                 raise PoolUnavailable(f"The worker processes do not start: {error}.") from error
@@ -169,6 +169,7 @@ class Pool:
         with self._changed:
             self._closing = True
             self._flying.clear()
+            self._warming.clear()
             self._changed.notify_all()
         if self._dispatcher.is_alive():
             self._dispatcher.join()
@@ -260,6 +261,14 @@ class Pool:
         self._threads = sum(threads.values())
         self.problem = None if self._threads else "The Dask scheduler has no workers"
         self._next_refresh = time.monotonic() + REFRESH_SECONDS
+
+    def _warm(self) -> None:
+        """Have every worker import the engine now: that takes seconds, and the first job waits."""
+        for address in self._client.nthreads():
+            future = self._client.submit(
+                worker.warm, self._engine.run_task, workers=[address], pure=False
+            )
+            self._warming.append(future)  # Dask forgets a task whose future is dropped
 
     def _capacity(self) -> int:
         if self._isolated and self._flying:

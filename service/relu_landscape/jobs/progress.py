@@ -5,13 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from relu_landscape.engine import Task
 from relu_landscape.errors import Cancelled
 from relu_landscape.jobs.models import Progress
-
-if TYPE_CHECKING:  # importing the engine takes seconds; open() does it beside other things
-    from relu_landscape.engine.tasks import Task
 
 #: Progress and findings are published at most this often: every publication is a durable write.
 PUBLISH_SECONDS = 0.25

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from relu_landscape.engine import Task
 from relu_landscape.errors import (
     Cancelled,
     JobFailed,
@@ -19,20 +20,16 @@ from relu_landscape.errors import (
     Unavailable,
 )
 from relu_landscape.jobs.bench import Bench, Claim
+from relu_landscape.jobs.engine import load
 from relu_landscape.jobs.pool import Lane, Pool, Returned
 from relu_landscape.jobs.progress import ProgressMonitor, StopSign
-from relu_landscape.jobs.worker import encode
+from relu_landscape.jobs.worker import encode, one_thread
 from relu_landscape.results import Landscape
-
-if TYPE_CHECKING:  # importing the engine takes seconds; open() does it beside other things
-    from relu_landscape.engine.tasks import Task
 
 logger = logging.getLogger(__name__)
 
 #: How often a job that waits for its chunks looks at its stop sign.
 LOOK_SECONDS = 0.1
-
-Solve = Callable[..., Mapping[str, Any]]
 
 
 def chunk_name(task: Task) -> str:
@@ -133,7 +130,7 @@ class Attempt:
     claim: Claim
     bench: Bench
     pool: Pool
-    solve: Solve
+    solve: str
     chunk_starts: int | None
     provenance: Mapping[str, Any]
     stop: StopSign = field(default_factory=StopSign)
@@ -158,7 +155,9 @@ class Attempt:
 
     def _run(self, runner: ChunkRunner, monitor: ProgressMonitor) -> None:
         try:
-            answer = self.solve(
+            solve = load(self.solve)
+            one_thread()  # the composition computes too, in this process
+            answer = solve(
                 self.claim.request, run=runner, monitor=monitor, chunk_starts=self.chunk_starts
             )
             result = seal(self.claim, answer["landscape"], self.provenance)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import platform
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -19,12 +19,11 @@ from relu_landscape.jobs.backend import Backend, choose_backend
 from relu_landscape.jobs.calls import Calls
 from relu_landscape.jobs.connection import Target
 from relu_landscape.jobs.coordinator import Coordinator
-from relu_landscape.jobs.engine import DEFAULT_ENGINE, Engine, load
+from relu_landscape.jobs.engine import DEFAULT_ENGINE, Engine, check_names, load
 from relu_landscape.jobs.front import Front
 from relu_landscape.jobs.models import Event, JobStatus, Page, Readiness
 from relu_landscape.jobs.pool import Pool
 from relu_landscape.jobs.server import EmbeddedServer
-from relu_landscape.jobs.worker import one_thread
 from relu_landscape.settings import Settings
 from relu_landscape.specs import LandscapeRequest
 
@@ -74,6 +73,7 @@ class LandscapeService:
         remedy, when the service cannot start. Leaving it gives running jobs back.
         """
         async with AsyncExitStack() as stack:
+            check_names(engine)
             backend = choose_backend(settings.backend)
             logger.info("backend %s on %s: %s", backend.name, backend.device, backend.reason)
             server = None
@@ -91,11 +91,8 @@ class LandscapeService:
                 logger.warning("%s", warning)
             pool = Pool(settings, engine, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
-            solve, _ = await _both(
-                asyncio.to_thread(load, engine.solve), asyncio.to_thread(pool.open)
-            )
-            one_thread()  # the composition computes too, in this process
-            coordinator = Coordinator(settings, target, pool, solve, _provenance(backend))
+            await asyncio.to_thread(pool.open)
+            coordinator = Coordinator(settings, target, pool, engine, _provenance(backend))
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
             calls = Calls(engine)
@@ -251,15 +248,6 @@ class LandscapeService:
         ``PoolUnavailable`` when the time is over.
         """
         return await self._calls.call(function_name, arguments, timeout_seconds)
-
-
-async def _both(first: Awaitable[Any], second: Awaitable[Any]) -> Sequence[Any]:
-    """Await two at the same time; raise only when neither goes on any more."""
-    answers = await asyncio.gather(first, second, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return answers
 
 
 def _libraries() -> dict[str, str]:

@@ -112,7 +112,7 @@ async def attached(
     target = Target.embedded(server.socket_path)
     backend = Backend("numpy", "a test", "the test wants it")
     front = Front(target, chosen)
-    coordinator = Coordinator(chosen, target, pool, toy_engine.solve, PROVENANCE)
+    coordinator = Coordinator(chosen, target, pool, TOY, PROVENANCE)
     functions = Calls(TOY)
     coordinator.start()
     try:

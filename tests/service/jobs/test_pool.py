@@ -360,8 +360,21 @@ def test_what_a_scheduler_imports_is_light() -> None:
     """An external scheduler once stood still for a minute while it imported the whole engine."""
     script = (
         "import sys, relu_landscape.jobs.worker\n"
-        "heavy = {'numpy', 'scipy', 'pydantic', 'redis', 'relu_landscape.engine'}\n"
+        "heavy = {'numpy', 'scipy', 'igraph', 'pydantic', 'redis'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert done.stdout.decode().strip() == "[]"
+
+
+def test_every_blas_of_a_worker_has_one_thread() -> None:
+    script = (
+        "import os\n"
+        "for name in [n for n in os.environ if n.endswith('_NUM_THREADS')]: del os.environ[name]\n"
+        "from relu_landscape.jobs.worker import one_thread\n"
+        "one_thread()\n"
+        "import scipy.optimize, threadpoolctl\n"
+        "print(sorted({pool['num_threads'] for pool in threadpoolctl.threadpool_info()}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[1]"
