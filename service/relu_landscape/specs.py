@@ -35,19 +35,30 @@ class LandscapeRequest(BaseModel):
         description="number of ReLU units of the teacher (short form: K)",
     )
     starts: int = Field(
-        1000, ge=0, le=LARGEST_STARTS, strict=True,
+        1000,
+        ge=0,
+        le=LARGEST_STARTS,
+        strict=True,
         description="random starts of gradient flow; 0 asks for the structured search alone",
     )
     seed: int = Field(
-        0, ge=0, le=LARGEST_SEED, strict=True,
+        0,
+        ge=0,
+        le=LARGEST_SEED,
+        strict=True,
         description="start n of seed s depends on (s, n) alone",
     )
     input_dimension: int = Field(
-        1000, ge=1, le=LARGEST_DIMENSION, strict=True,
+        1000,
+        ge=1,
+        le=LARGEST_DIMENSION,
+        strict=True,
         description="dimension d of the Gaussian inputs; at least the teacher width",
     )
     init_scale: FiniteFloat = Field(
-        1.0, ge=1e-3, le=1e3,
+        1.0,
+        ge=1e-3,
+        le=1e3,
         description="weights start as N(0, init_scale^2 / d): a student's norm is about init_scale",
     )
     teacher_gram: tuple[tuple[FiniteFloat, ...], ...] | None = Field(
@@ -56,7 +67,9 @@ class LandscapeRequest(BaseModel):
         "left out: orthonormal",
     )
     flow_tolerance: FiniteFloat = Field(
-        1e-3, ge=1e-6, le=1e-2,
+        1e-3,
+        ge=1e-6,
+        le=1e-2,
         description="local error of the gradient-flow integrator per step and student",
     )
     structured: bool = Field(
@@ -65,7 +78,8 @@ class LandscapeRequest(BaseModel):
         "which finds minima that random starts do not reach",
     )
     structures: tuple[str, ...] | None = Field(
-        None, max_length=64,
+        None,
+        max_length=64,
         description="symmetric structures to search instead of the default set, "
         "for example '1+6' or '1+16 extra 1'",
     )
@@ -80,14 +94,16 @@ class LandscapeRequest(BaseModel):
     def _consistent(self) -> LandscapeRequest:
         if self.input_dimension < self.teacher_width:
             raise RequestError(
-                "input_dimension", self.input_dimension,
+                "input_dimension",
+                self.input_dimension,
                 f"at least the teacher width, {self.teacher_width}",
             )
         if self.teacher_gram is not None:
             rows = {len(row) for row in self.teacher_gram}
             if len(self.teacher_gram) != self.teacher_width or rows != {self.teacher_width}:
                 raise RequestError(
-                    "teacher_gram", f"{len(self.teacher_gram)} rows",
+                    "teacher_gram",
+                    f"{len(self.teacher_gram)} rows",
                     f"a square matrix with {self.teacher_width} rows, one per teacher unit",
                 )
         return self
@@ -113,6 +129,8 @@ class LandscapeRequest(BaseModel):
     def content_id(self, backend_class: str) -> str:
         """SHA-256 (64 hexadecimal digits) of the request, algorithm version and backend class."""
         identity = {
-            "request": self.canonical(), "algorithm": ALGORITHM, "backend_class": backend_class,
+            "request": self.canonical(),
+            "algorithm": ALGORITHM,
+            "backend_class": backend_class,
         }
         return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()

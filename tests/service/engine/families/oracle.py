@@ -48,7 +48,7 @@ def perpendicular(W: np.ndarray) -> np.ndarray:
 def gradient(W: np.ndarray) -> np.ndarray:
     V = np.eye(W.shape[1])
     B = [[(np.pi - angle(w, v)) / (2 * np.pi) for v in V] for w in W]
-    return perpendicular(W) @ W - np.array(B)
+    return np.asarray(perpendicular(W) @ W - np.array(B))
 
 
 def _bend(w: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def _bend(w: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.zeros((len(w), len(w)))
     e = e / length
     shape = np.eye(len(w)) - np.outer(u, u) + np.outer(e, e)
-    return length * shape / (2 * np.pi * np.linalg.norm(w))
+    return np.asarray(length * shape / (2 * np.pi * np.linalg.norm(w)))
 
 
 def hessian(W: np.ndarray) -> np.ndarray:
@@ -98,12 +98,12 @@ def fast_gradient(W: np.ndarray) -> np.ndarray:
     A = (np.pi - t) / (2 * np.pi)
     pull = np.sin(t) @ n - np.sin(s).sum(axis=1)
     np.fill_diagonal(A, 0.5 + pull / (2 * np.pi * n))
-    return A @ W - (np.pi - s) / (2 * np.pi)
+    return np.asarray(A @ W - (np.pi - s) / (2 * np.pi))
 
 
 def _angles(U: np.ndarray, V: np.ndarray) -> np.ndarray:
     difference = np.linalg.norm(U[:, None] - V[None], axis=2)
-    return 2 * np.arctan2(difference, np.linalg.norm(U[:, None] + V[None], axis=2))
+    return np.asarray(2 * np.arctan2(difference, np.linalg.norm(U[:, None] + V[None], axis=2)))
 
 
 def flow(W: np.ndarray, *, rest: float = 1e-7, longest: float = 2e4) -> np.ndarray:

@@ -179,8 +179,8 @@ def test_thresholds_of_the_known_families(
 
 def test_crossings_do_not_depend_on_direction_or_number_of_points() -> None:
     widths = [
-        continuation("one-anti-aligned", *ends, points=points)["changes"][-1]["width"]
-        for *ends, points in ((7, 5, 2), (5, 7, 5), (4.9, 9.1, 31))
+        continuation("one-anti-aligned", start, end, points)["changes"][-1]["width"]
+        for start, end, points in ((7, 5, 2), (5, 7, 5), (4.9, 9.1, 31))
     ]
     assert max(widths) - min(widths) < 1e-10
 
@@ -225,10 +225,14 @@ def test_a_minimum_is_where_descent_on_the_dense_loss_ends() -> None:
     """Independent of every reduced formula: SciPy from a perturbed point, dense loops."""
     W = embed(Point.from_json(family(6, 6, "one-anti-aligned")["point"]))
     noise = 1e-2 * np.random.default_rng(0).normal(size=W.shape)
-    done = minimize(
-        lambda w: oracle.loss(w.reshape(6, 6)),
+
+    def slope(w: np.ndarray) -> np.ndarray:
+        return np.asarray(oracle.gradient(w.reshape(6, 6)).ravel())
+
+    done = minimize(  # type: ignore[call-overload]  # the stubs want shapes of one kind
+        lambda w: float(oracle.loss(w.reshape(6, 6))),
         (W + noise).ravel(),
-        jac=lambda w: oracle.gradient(w.reshape(6, 6)).ravel(),
+        jac=slope,
         method="BFGS",
         options={"gtol": 1e-8},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from . import oracle
 from .shapes import KINDS, random_point
 
 
-def _dense(lines: list[dict[str, object]], space: str) -> np.ndarray:
+def _dense(lines: list[dict[str, Any]], space: str) -> np.ndarray:
     chosen = [line for line in lines if line["space"] == space]
     return np.sort(
         np.repeat([x["eigenvalue"] for x in chosen], [x["multiplicity"] for x in chosen])
@@ -55,7 +56,7 @@ def test_the_identity_has_the_known_spectrum() -> None:
 def test_multiplicities_are_exact_beyond_doubles() -> None:
     width = 10**9
     lines = spectrum(random_point(f"1+{width - 1}"))
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for line in lines:
         if line["space"] == "plane":
             counts[line["component"].split("(")[0]] += line["multiplicity"]
@@ -108,7 +109,7 @@ def test_splitting_a_block_shows_its_components_in_the_reduced_hessian(name: str
         c.key: c.eigenvalues[0] for c in components(layout(point.structure), *stacked([point]))
     }
     last = len(point.structure.sizes)
-    p = point.structure.sizes[-1]
+    p = int(point.structure.sizes[-1])
     standard = found[f"standard({last})"]
     symmetric, alternating = found[f"symmetric({last})"], found[f"alternating({last})"]
     for parts, expected in (
