@@ -21,6 +21,7 @@ def families(
     ] = None,
     points: Annotated[int, typer.Option(min=2, help="Widths to sample, with --to.")] = 50,
     branch: Annotated[int | None, typer.Option(min=0, help="Which of several, by loss.")] = None,
+    certify: Annotated[bool, typer.Option(help="Prove it, without --to; see --json.")] = False,
     server: Annotated[
         str | None,
         typer.Option(envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Left out: here."),
@@ -43,6 +44,8 @@ def families(
         arguments |= {"from_width": teacher_width, "to_width": to, "points": points}
     if branch is not None:
         arguments["branch"] = branch
+    if certify and to is None:
+        arguments["certify"] = True
     with reporting(as_json=as_json):
         document = _call(name, arguments, server, api_key)
         if as_json:

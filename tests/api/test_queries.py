@@ -113,10 +113,17 @@ def test_a_family_at_a_width(client: TestClient) -> None:
     ]
 
 
+def test_a_family_with_its_certificate(client: TestClient) -> None:
+    client.get("/v1/families?K=17&width=17&structure=1%2B16&certify=true")
+    asked = {"student_width": 17, "teacher_width": 17, "structure": "1+16", "certify": True}
+    assert service_of(client).computed == [("family", asked)]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
         ("K=2&width=2", "structure"),
+        ("K=2&width=2&structure=x&certify=perhaps", "certify"),
         ("K=2&width=0.5&structure=x", "student_width"),
         ("K=2&width=2e9&structure=x", "student_width"),
         ("K=2&width=2.5&structure=x", "student_width"),

@@ -48,6 +48,9 @@ class FamilyQuery(BaseModel):
         description="number of one of the structure's points, by loss; left out: the minimum of "
         "lowest loss",
     )
+    certify: bool = Field(
+        False, description="also a computer-assisted proof, by the reduced method, at any width"
+    )
 
 
 class ContinuationQuery(BaseModel):
@@ -84,7 +87,10 @@ _ANSWER: Responses = {
 )
 async def family(request: Request, service: Service) -> Response:
     """Loss, overlaps, spectrum and stability of a family at any width up to 10^9."""
-    return await _computed(service, "family", _asked(request, FamilyQuery))
+    asked = _asked(request, FamilyQuery)
+    if not asked["certify"]:
+        del asked["certify"]
+    return await _computed(service, "family", asked)
 
 
 @router.get(

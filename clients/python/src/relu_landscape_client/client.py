@@ -204,12 +204,15 @@ class Client(_Base):
 
     def family(
         self, student_width: float, teacher_width: float, structure: str,
-        branch: int | None = None,
+        branch: int | None = None, *, certify: bool = False,
     ) -> Family:  # fmt: skip
-        """One symmetric family of fixed points, at any width up to 10^9."""
+        """One symmetric family of fixed points, at any width up to 10^9.
+
+        With ``certify``, ``document["certificate"]`` holds a computer-assisted proof.
+        """
         return _family(self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch,
+            structure=structure, branch=branch, certify=certify or None,
         )))  # fmt: skip
 
     def continuation(
@@ -313,12 +316,12 @@ class AsyncClient(_Base):
 
     async def family(
         self, student_width: float, teacher_width: float, structure: str,
-        branch: int | None = None,
+        branch: int | None = None, *, certify: bool = False,
     ) -> Family:  # fmt: skip
         """See ``Client.family``."""
         return _family(await self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch,
+            structure=structure, branch=branch, certify=certify or None,
         )))  # fmt: skip
 
     async def continuation(
