@@ -43,7 +43,8 @@ def new_descent(problem: Problem, backend: Mapping[str, Any]) -> Descent:
     )
 
 
-def _draw(problem: Problem, indices: Sequence[int]) -> Real:
+def draw_starts(problem: Problem, indices: Sequence[int]) -> Real:
+    """Starts (B, K, p) with the given numbers."""
     return starts.draw(
         indices,
         seed=problem.seed,
@@ -64,7 +65,7 @@ def sample(problem: Problem, arguments: Mapping[str, Any], backend: Mapping[str,
     # The radius inside which a certificate attributes an end is some ten times smaller than the
     # one inside which it demonstrably belongs there.
     first = FIRST_GRADIENT_TOLERANCE if problem.certify == "none" else STRICT_GRADIENT
-    paths = descent.begin(indices, _draw(problem, indices), gradient_tolerance=first)
+    paths = descent.begin(indices, draw_starts(problem, indices), gradient_tolerance=first)
     ends, unfinished = descent.run(paths, hand_back=bool(arguments["hand_back"]))
     return {**grouped(problem, ends), "unfinished": unfinished}
 
@@ -78,7 +79,7 @@ def _strict_ends(problem: Problem, indices: Sequence[int], backend: Mapping[str,
     descent = new_descent(problem, backend)
     paths = descent.begin(
         list(indices),
-        _draw(problem, indices),
+        draw_starts(problem, indices),
         gradient_tolerance=STRICT_GRADIENT,
     )
     return descent.run(paths, strict=True)[0]
