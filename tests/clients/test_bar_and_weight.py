@@ -98,14 +98,21 @@ def test_nothing_heavy_is_loaded(line: str) -> None:
     assert HEAVY & set(loaded.split()) == set()
 
 
-def test_importing_takes_less_than_three_tenths_of_a_second() -> None:
-    """Processor time, best of five: what other programs do at the same time does not count."""
-    code = (
-        "import time; begin = time.process_time()\n"
-        "from relu_landscape_client import Client\n"
-        "print(time.process_time() - begin)"
-    )
-    assert min(float(_fresh(code)) for _ in range(5)) < 0.3
+def test_importing_costs_little_more_than_what_it_stands_on() -> None:
+    """A ratio of processor times in one run, best of five each: seconds depend on the machine.
+
+    NumPy and httpx2 take 0.15 s where the whole import takes 0.2 s; SciPy or the server would
+    multiply it.
+    """
+
+    def seconds(line: str) -> float:
+        code = (
+            f"import time; begin = time.process_time()\n{line}\nprint(time.process_time() - begin)"
+        )
+        return min(float(_fresh(code)) for _ in range(5))
+
+    whole = seconds("from relu_landscape_client import Client")
+    assert whole < 2.0 * seconds("import httpx2, numpy")
 
 
 def test_every_public_name_is_there() -> None:
