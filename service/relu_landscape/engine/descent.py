@@ -161,6 +161,8 @@ class Descent:
         """
         ends: list[End] = []
         waiting = list(paths)
+        # Of this batch, not of the lanes: two thirds are always finished, so packing ends.
+        few = min(self._lanes, len(waiting)) // 3
         running: list[Path] = []  # number and tolerance; the states are in `batch`
         batch: flows.FlowState | None = None
         ready: list[Path] = []
@@ -193,7 +195,7 @@ class Descent:
                 ends += polished
                 waiting += failed
                 ready = []
-            if hand_back and not ready and len(waiting) + len(running) < self._lanes // 3:
+            if hand_back and not ready and len(waiting) + len(running) < few:
                 return ends, sorted(path.start for path in [*waiting, *running])
         return ends, []
 

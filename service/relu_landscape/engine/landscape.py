@@ -7,6 +7,7 @@ the starts were cut into chunks, on who computed them, or in which order.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -142,7 +143,7 @@ class _Job:
         chunk = self._chunk_starts or min(3 * lanes, max(lanes // 2, -(-problem.starts // 8)))
         waiting = list(range(problem.starts))
         answers: list[Mapping[str, Any]] = []
-        for turn in range(problem.starts + 1):
+        for turn in itertools.count():
             if not waiting:
                 break
             last = len(waiting) <= 2 * lanes and turn > 0
