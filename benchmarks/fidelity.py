@@ -15,11 +15,12 @@ import array_api_compat.numpy as xp
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from relu_landscape.engine import population, sampling
-from relu_landscape.engine.global_set import LOSS
-from relu_landscape.engine.outcomes import Outcome
-from relu_landscape.engine.problem import Problem
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.engine.descent.global_set import LOSS
+from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.landscape import sampling
+from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.model import population
+from relu_landscape.wire.requests import LandscapeRequest
 
 CASES = ((6, 6, 6), (8, 8, 8), (17, 17, 17), (9, 8, 8), (18, 17, 17), (6, 8, 8))
 #: Time after which ends are compared: thirty times the slowest mode of the usual minima. Paths that

@@ -20,7 +20,7 @@ import orjson
 
 from relu_landscape.jobs.service import LandscapeService
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLORER = ROOT / "api" / "relu_landscape_api" / "explorer"

@@ -12,12 +12,12 @@ from starlette.middleware.gzip import GZipMiddleware
 import relu_landscape
 from relu_landscape.jobs.service import LandscapeService
 from relu_landscape.settings import Settings
-from relu_landscape_api import problems
-from relu_landscape_api.drain import Drain
-from relu_landscape_api.gate import Gate
-from relu_landscape_api.methods import Methods
+from relu_landscape_api.answering import problems
+from relu_landscape_api.layers.drain import Drain
+from relu_landscape_api.layers.gate import Gate
+from relu_landscape_api.layers.methods import Methods
+from relu_landscape_api.layers.observe import Observe
 from relu_landscape_api.metrics import Metrics
-from relu_landscape_api.observe import Observe
 from relu_landscape_api.openapi import build_openapi
 from relu_landscape_api.routers import (
     events,

@@ -10,7 +10,7 @@ from fastapi import Depends, Path, Request
 from relu_landscape.errors import NotFound
 from relu_landscape.jobs.service import LandscapeService
 from relu_landscape.settings import Settings
-from relu_landscape_api.drain import Drain
+from relu_landscape_api.layers.drain import Drain
 from relu_landscape_api.metrics import Metrics
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{64}")

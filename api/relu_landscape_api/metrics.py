@@ -7,8 +7,8 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from relu_landscape.errors import Unavailable
-from relu_landscape.jobs.models import State
 from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.wire.jobs import State
 
 #: From a cached answer (a millisecond) to the longest wait a request may ask for (60 s).
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

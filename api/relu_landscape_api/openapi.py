@@ -10,9 +10,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
-from relu_landscape_api.fields import long_names, schema_of
-from relu_landscape_api.problems import Problem
+from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape_api.answering.problems import Problem
+from relu_landscape_api.reading.fields import long_names, schema_of
 from relu_landscape_api.routers.families import ContinuationQuery, FamilyQuery
 from relu_landscape_api.routers.landscapes import ListQuery, WaitQuery, request_limits
 

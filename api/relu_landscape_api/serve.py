@@ -18,7 +18,7 @@ from relu_landscape.errors import ConfigurationError, Unavailable
 from relu_landscape.jobs.service import LandscapeService
 from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app
-from relu_landscape_api.drain import Drain
+from relu_landscape_api.layers.drain import Drain
 from relu_landscape_api.logs import configure_logging
 
 #: The convention of Unix tools for a wrong invocation.

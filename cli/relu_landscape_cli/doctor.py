@@ -133,9 +133,9 @@ def store(settings: Settings) -> Finding:
 
 
 async def _store(settings: Settings) -> Finding:
-    from relu_landscape.jobs.connection import Target
-    from relu_landscape.jobs.front import Front
-    from relu_landscape.jobs.server import EmbeddedServer
+    from relu_landscape.jobs.store.asking import AskingStore
+    from relu_landscape.jobs.store.connection import Target
+    from relu_landscape.jobs.store.embedded import EmbeddedServer
 
     async with AsyncExitStack() as stack:
         if settings.redis_url is None:
@@ -148,7 +148,7 @@ async def _store(settings: Settings) -> Finding:
             target, says = Target.embedded(embedded.socket_path), "an embedded server starts"
         else:
             target, says = Target.external(settings), "the external server answers"
-        front = Front(target, settings)
+        front = AskingStore(target, settings)
         stack.push_async_callback(front.close)
         await front.ping()
         warnings = await front.warnings()
@@ -159,9 +159,9 @@ async def _store(settings: Settings) -> Finding:
 
 def pool(settings: Settings) -> Finding:
     """Does the Dask cluster answer; or does a worker process start?"""
-    from relu_landscape.jobs.backend import choose_backend
     from relu_landscape.jobs.engine import DEFAULT_ENGINE
-    from relu_landscape.jobs.pool import Pool
+    from relu_landscape.jobs.pool.dask import Pool
+    from relu_landscape.jobs.pool.device import choose_backend
 
     # One worker tells as much as all of them, sooner.
     trial = Pool(settings.model_copy(update={"workers": 1}), DEFAULT_ENGINE,
@@ -179,7 +179,7 @@ def pool(settings: Settings) -> Finding:
 
 def gpu(settings: Settings) -> Finding:
     """Which backend would be chosen, and why."""
-    from relu_landscape.jobs.backend import choose_backend
+    from relu_landscape.jobs.pool.device import choose_backend
 
     chosen = choose_backend(settings.backend)
     says = f"{chosen.name} on {chosen.device}: {chosen.reason}"

@@ -149,7 +149,7 @@ def _validated(asked: dict[str, Any]) -> Any:
     from pydantic import ValidationError
 
     from relu_landscape.errors import InputError
-    from relu_landscape.specs import LandscapeRequest
+    from relu_landscape.wire.requests import LandscapeRequest
 
     try:
         return LandscapeRequest.model_validate(asked)

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relu_landscape.errors import ConfigurationError
-from relu_landscape.specs import LARGEST_STARTS, LARGEST_WIDTH
+from relu_landscape.wire.requests import LARGEST_STARTS, LARGEST_WIDTH
 
 PREFIX = "RELU_LANDSCAPE_"
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from relu_landscape.jobs.local import Solution, solve_locally
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 
 DATA = Path(__file__).parent / "data"
 

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from relu_landscape.jobs.local import solve_locally
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 
 pytestmark = pytest.mark.acceptance
 

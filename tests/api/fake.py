@@ -16,10 +16,10 @@ from relu_landscape.errors import (
     NotFound,
     RequestError,
 )
-from relu_landscape.jobs.models import Event, JobStatus, Page, Progress, Readiness
-from relu_landscape.results import Landscape
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.jobs import Event, JobStatus, Page, Progress, Readiness
+from relu_landscape.wire.landscape import Landscape
+from relu_landscape.wire.requests import LandscapeRequest
 
 NOW = "2026-01-02T03:04:05.678Z"
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from relu_landscape.results import Landscape
-from relu_landscape.specs import LandscapeRequest
-from relu_landscape_api.problems import STATUSES
+from relu_landscape.wire.landscape import Landscape
+from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape_api.answering.problems import STATUSES
 from tests.api.conftest import Running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")

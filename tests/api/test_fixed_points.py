@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from relu_landscape_api.npz import NPZ_TYPE, to_npz
+from relu_landscape_api.answering.npz import NPZ_TYPE, to_npz
 from tests.api.conftest import service_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
-from relu_landscape.results import Landscape
+from relu_landscape.wire.landscape import Landscape
 from tests.api.conftest import MakeClient, service_of
 
 ASKED = {"student_width": 3, "teacher_width": 2, "starts": 10}

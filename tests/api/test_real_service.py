@@ -19,7 +19,7 @@ import httpx2 as httpx
 import numpy as np
 import pytest
 
-from relu_landscape.results import Landscape
+from relu_landscape.wire.landscape import Landscape
 
 #: The store, a worker process and the engine's libraries start on a busy machine.
 DEADLINE_SECONDS = 120.0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from relu_landscape.jobs import local
-from relu_landscape.jobs.run import digest
+from relu_landscape.jobs.running.attempt import digest
 from relu_landscape_client import Landscape
 from tests.cli.conftest import Command
 from tests.clients import documents

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape.jobs.pool import Pool
+from relu_landscape.jobs.pool.dask import Pool
 from relu_landscape.settings import Settings
 from relu_landscape_cli import doctor
 from tests.cli.conftest import Command

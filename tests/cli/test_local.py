@@ -13,9 +13,9 @@ import pytest
 from relu_landscape.errors import ConfigurationError, JobFailed, NotFound, NumericalError
 from relu_landscape.jobs.engine import Engine
 from relu_landscape.jobs.local import call_locally, solve_locally
-from relu_landscape.jobs.run import digest
-from relu_landscape.results import Landscape
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.jobs.running.attempt import digest
+from relu_landscape.wire.landscape import Landscape
+from relu_landscape.wire.requests import LandscapeRequest
 
 
 def _request(**more: Any) -> LandscapeRequest:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from relu_landscape.results import Landscape as ServersLandscape
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.landscape import Landscape as ServersLandscape
+from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape_client import (
     LandscapeCancelled,
     LandscapeFailed,

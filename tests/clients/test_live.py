@@ -15,7 +15,7 @@ import pytest
 import stamina
 
 from relu_landscape.jobs.local import solve_locally
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape_client import (
     AsyncClient,
     Client,

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page, expect
 
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 from tests.page.conftest import Watched
 from tests.page.fake_service import FakeService
 

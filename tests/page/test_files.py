@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relu_landscape.results import Landscape
+from relu_landscape.wire.landscape import Landscape
 from relu_landscape_api.routers.pages import EXPLORER
 from tests.page.fake_service import recorded
 

@@ -11,10 +11,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
 from relu_landscape.errors import LandscapeError
-from relu_landscape.jobs.models import Event
-from relu_landscape_api.answers import Responses, problem_docs
+from relu_landscape.wire.jobs import Event
+from relu_landscape_api.answering.answers import Responses, problem_docs
+from relu_landscape_api.answering.problems import row_for
 from relu_landscape_api.dependencies import Draining, Figures, LandscapeId, Service
-from relu_landscape_api.problems import row_for
 
 router = APIRouter(tags=["landscapes"])
 

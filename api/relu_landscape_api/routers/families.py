@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, FiniteFloat
 from starlette.responses import Response
 
-from relu_landscape_api.answers import Responses, problem_docs
+from relu_landscape_api.answering.answers import Responses, problem_docs
 from relu_landscape_api.dependencies import Service
-from relu_landscape_api.fields import query_model, schema_of
+from relu_landscape_api.reading.fields import query_model, schema_of
 
 router = APIRouter(tags=["families"])
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from relu_landscape_api.answers import Responses, problem_docs
+from relu_landscape_api.answering.answers import Responses, problem_docs
+from relu_landscape_api.answering.npz import NPZ_TYPE, to_npz
 from relu_landscape_api.dependencies import LandscapeId, Service
-from relu_landscape_api.negotiation import preferred_type
-from relu_landscape_api.npz import NPZ_TYPE, to_npz
+from relu_landscape_api.reading.negotiation import preferred_type
 
 router = APIRouter(tags=["landscapes"])
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from starlette.responses import Response
 
-from relu_landscape.jobs.models import JobStatus, Page
-from relu_landscape.results import Landscape
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
-from relu_landscape_api.answers import (
+from relu_landscape.wire.jobs import JobStatus, Page
+from relu_landscape.wire.landscape import Landscape
+from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape_api.answering.answers import (
     Responses,
     finished_response,
     problem_docs,
@@ -21,10 +21,16 @@ from relu_landscape_api.answers import (
     submitted_response,
     wait_for,
 )
-from relu_landscape_api.bodies import read_json
 from relu_landscape_api.dependencies import Draining, LandscapeId, Service, ServiceSettings
-from relu_landscape_api.fields import invalid, query_model, schema_of, validated, with_long_names
-from relu_landscape_api.negotiation import LONGEST_WAIT_SECONDS, preferred_wait
+from relu_landscape_api.reading.bodies import read_json
+from relu_landscape_api.reading.fields import (
+    invalid,
+    query_model,
+    schema_of,
+    validated,
+    with_long_names,
+)
+from relu_landscape_api.reading.negotiation import LONGEST_WAIT_SECONDS, preferred_wait
 
 router = APIRouter(tags=["landscapes"])
 

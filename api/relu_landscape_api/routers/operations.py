@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from relu_landscape.errors import Unavailable
-from relu_landscape_api.answers import Responses, plain_docs, problem_docs
+from relu_landscape_api.answering.answers import Responses, plain_docs, problem_docs
+from relu_landscape_api.answering.problems import Row, problem_response
 from relu_landscape_api.dependencies import Draining, Figures, Service
-from relu_landscape_api.problems import Row, problem_response
 
 router = APIRouter(tags=["operations"])
 

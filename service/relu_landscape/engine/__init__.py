@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from relu_landscape.engine.tasks import Monitor, Runner, SilentMonitor, Task
 
 if TYPE_CHECKING:
-    from relu_landscape.engine.calls import CALLS
     from relu_landscape.engine.certificates import verify
-    from relu_landscape.engine.landscape import check, run_here, run_task, solve
+    from relu_landscape.engine.families.answers import CALLS
+    from relu_landscape.engine.landscape.solve import check, run_here, run_task, solve
 
 __all__ = [
     "CALLS",
@@ -30,12 +30,12 @@ __all__ = [
 ]
 
 _HOME = {
-    "CALLS": "relu_landscape.engine.calls",
+    "CALLS": "relu_landscape.engine.families.answers",
     "verify": "relu_landscape.engine.certificates",
-    "check": "relu_landscape.engine.landscape",
-    "run_here": "relu_landscape.engine.landscape",
-    "run_task": "relu_landscape.engine.landscape",
-    "solve": "relu_landscape.engine.landscape",
+    "check": "relu_landscape.engine.landscape.solve",
+    "run_here": "relu_landscape.engine.landscape.solve",
+    "run_task": "relu_landscape.engine.landscape.solve",
+    "solve": "relu_landscape.engine.landscape.solve",
 }
 
 

@@ -23,12 +23,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from relu_landscape import ALGORITHM, __version__
 from relu_landscape.engine import Task
 from relu_landscape.errors import JobFailed, NotFound
-from relu_landscape.jobs.backend import Backend, choose_backend
 from relu_landscape.jobs.engine import DEFAULT_ENGINE, Engine, load
-from relu_landscape.jobs.progress import ProgressMonitor, StopSign
-from relu_landscape.jobs.worker import encode, encode_task, execute
+from relu_landscape.jobs.pool.device import Backend, choose_backend
+from relu_landscape.jobs.pool.worker import encode, encode_task, execute
+from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
 from relu_landscape.settings import cpu_cores
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 
 Watch = Callable[[Literal["progress", "findings"], Mapping[str, Any]], None]
 
@@ -202,8 +202,8 @@ def _sealed(
     began: float,
 ) -> dict[str, Any]:
     # Imported here: sealing stands beside the pool of the service, whose libraries take a while.
-    from relu_landscape.jobs.bench import Claim
-    from relu_landscape.jobs.run import seal
+    from relu_landscape.jobs.running.attempt import seal
+    from relu_landscape.jobs.store.claims import Claim
 
     claim = Claim(job=job, token="", request=request, started=began, attempts=1)
     return cast("dict[str, Any]", orjson.loads(seal(claim, landscape, provenance)))

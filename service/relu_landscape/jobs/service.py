@@ -15,17 +15,17 @@ import orjson
 
 from relu_landscape import ALGORITHM, __version__
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
-from relu_landscape.jobs.backend import Backend, choose_backend
-from relu_landscape.jobs.calls import Calls
-from relu_landscape.jobs.connection import Target
-from relu_landscape.jobs.coordinator import Coordinator
 from relu_landscape.jobs.engine import DEFAULT_ENGINE, Engine, check_names, load
-from relu_landscape.jobs.front import Front
-from relu_landscape.jobs.models import Event, JobStatus, Page, Readiness
-from relu_landscape.jobs.pool import Pool
-from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.pool.device import Backend, choose_backend
+from relu_landscape.jobs.running.coordinator import Coordinator
+from relu_landscape.jobs.running.short import ShortCalls
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.jobs import Event, JobStatus, Page, Readiness
+from relu_landscape.wire.requests import LandscapeRequest
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +46,16 @@ class LandscapeService:
         self,
         settings: Settings,
         backend: Backend,
-        front: Front,
+        asking: AskingStore,
         pool: Pool,
         coordinator: Coordinator,
         server: EmbeddedServer | None,
-        calls: Calls,
+        calls: ShortCalls,
         engine: Engine,
     ) -> None:
         self._settings = settings
         self._backend = backend
-        self._front = front
+        self._asking = asking
         self._pool = pool
         self._coordinator = coordinator
         self._server = server
@@ -84,10 +84,10 @@ class LandscapeService:
                 target = Target.embedded(server.socket_path)
             else:
                 target = Target.external(settings)
-            front = Front(target, settings)
-            stack.push_async_callback(front.close)
-            await front.ping()
-            for warning in await front.warnings():
+            asking = AskingStore(target, settings)
+            stack.push_async_callback(asking.close)
+            await asking.ping()
+            for warning in await asking.warnings():
                 logger.warning("%s", warning)
             pool = Pool(settings, engine, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
@@ -95,9 +95,9 @@ class LandscapeService:
             coordinator = Coordinator(settings, target, pool, engine, _provenance(backend))
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
-            calls = Calls(engine)
+            calls = ShortCalls(engine)
             stack.callback(calls.close)
-            yield cls(settings, backend, front, pool, coordinator, server, calls, engine)
+            yield cls(settings, backend, asking, pool, coordinator, server, calls, engine)
 
     async def submit(self, request: LandscapeRequest) -> JobStatus:
         """Queue a landscape unless it is known already; safe in the store when this returns.
@@ -116,20 +116,20 @@ class LandscapeService:
             check = await asyncio.to_thread(load, self._engine.check)
             await asyncio.to_thread(check, request.canonical())
         job = request.content_id(self._backend.backend_class)
-        await self._front.submit(job, request.canonical())
+        await self._asking.submit(job, request.canonical())
         self._coordinator.wake()
-        return await self._front.status(job)
+        return await self._asking.status(job)
 
     async def status(self, id: str) -> JobStatus:  # noqa: A002 - the name in the contract
         """One job as of now. Raises ``NotFound``."""
-        return await self._front.status(id)
+        return await self._asking.status(id)
 
     async def wait(self, id: str, timeout_seconds: float) -> JobStatus:  # noqa: A002
         """The job when it is over, or as it is when the time is. Raises ``NotFound``."""
         deadline = time.monotonic() + timeout_seconds
         pause = FIRST_LOOK_SECONDS
         while True:
-            status = await self._front.status(id)
+            status = await self._asking.status(id)
             left = deadline - time.monotonic()
             if status.is_over or left <= 0:
                 return status
@@ -141,10 +141,10 @@ class LandscapeService:
 
         Raises ``NotFound`` for an unknown id or a job without a result yet, ``JobFailed``.
         """
-        found = await self._front.result(id)
+        found = await self._asking.result(id)
         if found is not None:
             return found
-        status = await self._front.status(id)
+        status = await self._asking.status(id)
         if status.state == "failed":
             raise JobFailed(status.error or "The computation failed.")
         if status.state == "finished":
@@ -157,7 +157,7 @@ class LandscapeService:
         Raises ``NotFound`` for an unknown id or key, or a job without a result yet, ``JobFailed``.
         """
         landscape = orjson.loads(await self.result(id))
-        details = await self._front.details(id, key)
+        details = await self._asking.details(id, key)
         for point in landscape["fixed_points"]:
             if point["key"] == key:
                 return {**point, **(orjson.loads(details) if details else {})}
@@ -168,28 +168,28 @@ class LandscapeService:
 
         A job that is over stays as it is. Raises ``NotFound``.
         """
-        await self._front.cancel(id)
+        await self._asking.cancel(id)
         self._coordinator.cancel(id)
-        return await self._front.status(id)
+        return await self._asking.status(id)
 
     async def list(self, *, cursor: str | None, limit: int) -> Page:
         """Jobs, newest first. Raises ``RequestError`` for a cursor that no page gave."""
-        return await self._front.page(cursor, limit)
+        return await self._asking.page(cursor, limit)
 
     def events(self, id: str, last_event_id: str | None) -> AsyncIterator[Event]:  # noqa: A002
         """The job's events after ``last_event_id`` (or all that are kept), to the last one.
 
         The iterator raises ``NotFound``, or ``RequestError`` for an id that no event had.
         """
-        return self._front.follow(id, last_event_id)
+        return self._asking.follow(id, last_event_id)
 
     async def readiness(self) -> Readiness:
         """Whether store, workers and coordinator answer, and what an operator should know."""
         checks = {"store": "ok", "pool": self._pool.problem or "ok", "coordinator": "ok"}
         warnings: list[str] = []
         try:
-            await self._front.ping()
-            warnings = await self._front.warnings()
+            await self._asking.ping()
+            warnings = await self._asking.warnings()
         except StoreUnavailable as error:
             checks["store"] = (self._server.problem if self._server else None) or str(error)
         if not self._coordinator.is_alive:
@@ -230,7 +230,7 @@ class LandscapeService:
     async def counts(self) -> dict[str, int]:
         """Jobs by state (whole store), chunks and worker threads (this process)."""
         return {
-            **await self._front.counts(),
+            **await self._asking.counts(),
             **self._pool.counts(),
             "worker_threads": self._pool.threads,
         }

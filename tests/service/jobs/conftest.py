@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from relu_landscape.jobs.backend import Backend
-from relu_landscape.jobs.bench import Bench
-from relu_landscape.jobs.connection import Target
-from relu_landscape.jobs.front import Front
-from relu_landscape.jobs.pool import Pool
-from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.pool.device import Backend
 from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import TOY, attached
 
@@ -59,28 +59,28 @@ def settings() -> Settings:
 
 
 @pytest_asyncio.fixture
-async def front(target: Target, settings: Settings) -> AsyncIterator[Front]:
-    opened = Front(target, settings)
+async def asking(target: Target, settings: Settings) -> AsyncIterator[AskingStore]:
+    opened = AskingStore(target, settings)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-def make_bench(target: Target) -> Iterator[Callable[[Settings], Bench]]:
-    opened: list[Bench] = []
+def make_claims(target: Target) -> Iterator[Callable[[Settings], ClaimingStore]]:
+    opened: list[ClaimingStore] = []
 
-    def make(settings: Settings) -> Bench:
-        opened.append(Bench(target, settings, patience=5.0, stop=threading.Event()))
+    def make(settings: Settings) -> ClaimingStore:
+        opened.append(ClaimingStore(target, settings, patience=5.0, stop=threading.Event()))
         return opened[-1]
 
     yield make
-    for bench in opened:
-        bench.close()
+    for claims in opened:
+        claims.close()
 
 
 @pytest.fixture
-def bench(make_bench: Callable[[Settings], Bench], settings: Settings) -> Bench:
-    return make_bench(settings)
+def claims(make_claims: Callable[[Settings], ClaimingStore], settings: Settings) -> ClaimingStore:
+    return make_claims(settings)
 
 
 @pytest.fixture(scope="session")

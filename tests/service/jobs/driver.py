@@ -18,7 +18,7 @@ async def serve() -> None:
 
     from relu_landscape.jobs.service import LandscapeService
     from relu_landscape.settings import Settings
-    from relu_landscape.specs import LandscapeRequest
+    from relu_landscape.wire.requests import LandscapeRequest
     from tests.service.jobs.helpers import TOY
 
     loop = asyncio.get_running_loop()

@@ -12,19 +12,19 @@ from typing import Any
 import orjson
 
 from relu_landscape.engine.tasks import SilentMonitor, Task
-from relu_landscape.jobs.backend import Backend
-from relu_landscape.jobs.bench import Bench, Claim
-from relu_landscape.jobs.calls import Calls
-from relu_landscape.jobs.connection import Target
-from relu_landscape.jobs.coordinator import Coordinator
 from relu_landscape.jobs.engine import Engine
-from relu_landscape.jobs.front import Front
-from relu_landscape.jobs.pool import Pool
-from relu_landscape.jobs.run import seal
-from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.pool.device import Backend
+from relu_landscape.jobs.running.attempt import seal
+from relu_landscape.jobs.running.coordinator import Coordinator
+from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs import toy_engine
 
 _TOY = "tests.service.jobs.toy_engine"
@@ -47,9 +47,9 @@ PROVENANCE = {"version": "0", "algorithm": "0", "backend": "numpy", "device": ""
 REQUEST = {"starts": 3}
 
 
-async def submitted(front: Front, bench: Bench, job: str = "a") -> Claim:
-    assert await front.submit(job, REQUEST) == "queued"
-    claim = bench.claim()
+async def submitted(asking: AskingStore, claims: ClaimingStore, job: str = "a") -> Claim:
+    assert await asking.submit(job, REQUEST) == "queued"
+    claim = claims.claim()
     assert claim is not None
     return claim
 
@@ -111,13 +111,13 @@ async def attached(
     chosen = Settings.load(data_dir=server.paths.folder.parent, **settings)
     target = Target.embedded(server.socket_path)
     backend = Backend("numpy", "a test", "the test wants it")
-    front = Front(target, chosen)
+    asking = AskingStore(target, chosen)
     coordinator = Coordinator(chosen, target, pool, TOY, PROVENANCE)
-    functions = Calls(TOY)
+    functions = ShortCalls(TOY)
     coordinator.start()
     try:
-        yield LandscapeService(chosen, backend, front, pool, coordinator, server, functions, TOY)
+        yield LandscapeService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
     finally:
         await asyncio.to_thread(coordinator.close)
         functions.close()
-        await front.close()
+        await asking.close()

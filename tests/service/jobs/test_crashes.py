@@ -20,12 +20,12 @@ import orjson
 import psutil
 import pytest
 
-from relu_landscape.jobs.connection import Target
-from relu_landscape.jobs.front import Front
-from relu_landscape.jobs.run import digest
-from relu_landscape.jobs.server import EmbeddedServer, prepare_folder
+from relu_landscape.jobs.running.attempt import digest
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.embedded import EmbeddedServer, prepare_folder
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import expected_digest, request, until, until_async
 
 KILLS = 10 if os.environ.get("RELU_LANDSCAPE_LONG") == "1" else 2
@@ -171,23 +171,23 @@ async def check_all(driver: Driver, accepted: dict[str, LandscapeRequest]) -> No
     """Every acknowledged job finishes, with the bytes that an undisturbed run gives."""
     socket = prepare_folder(driver.settings.data_dir).socket
     settings = driver.settings.model_copy(update={"request_patience_seconds": 30.0})
-    front = Front(Target.embedded(str(socket)), settings)
+    asking = AskingStore(Target.embedded(str(socket)), settings)
     for job, asked in accepted.items():
 
         async def over(job: str = job) -> bool:
-            return (await front.status(job)).is_over
+            return (await asking.status(job)).is_over
 
-        await until_async(over, f"{job} is over: {await front.status(job)}", DEADLINE_SECONDS)
-        status = await front.status(job)
+        await until_async(over, f"{job} is over: {await asking.status(job)}", DEADLINE_SECONDS)
+        status = await asking.status(job)
         assert (status.state, status.error) == ("finished", None)
-        body = await front.result(job)
+        body = await asking.result(job)
         assert body is not None
         result: dict[str, Any] = orjson.loads(body)
         assert result["digest"] == digest(result) == expected_digest(asked)
-    assert (await front.counts())["finished"] == len(accepted)
+    assert (await asking.counts())["finished"] == len(accepted)
     with Target.embedded(str(socket)).connect() as client:
         assert client.keys("*:chunks:*") == client.keys("*:lease:*") == []
-    await front.close()
+    await asking.close()
 
 
 async def test_whatever_is_killed_no_job_is_lost_stuck_or_changed(driver: Driver) -> None:

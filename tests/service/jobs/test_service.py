@@ -20,15 +20,15 @@ from relu_landscape.errors import (
     NotFound,
     RequestError,
 )
-from relu_landscape.jobs import pool as pool_module
 from relu_landscape.jobs.engine import Engine
-from relu_landscape.jobs.models import JobStatus
-from relu_landscape.jobs.pool import Pool
-from relu_landscape.jobs.run import digest
-from relu_landscape.jobs.server import EmbeddedServer
+from relu_landscape.jobs.pool import dask as pool_module
+from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.running.attempt import digest
 from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
-from relu_landscape.specs import LandscapeRequest
+from relu_landscape.wire.jobs import JobStatus
+from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs import toy_engine
 from tests.service.jobs.helpers import (
     PATIENCE_SECONDS,

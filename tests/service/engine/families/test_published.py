@@ -11,7 +11,7 @@ from relu_landscape.engine.families.coarse import coarsest
 from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import default_structures, parse
-from relu_landscape.engine.families.transitions import passage
+from relu_landscape.engine.points.pathways import passage
 
 from . import oracle
 from .published import eigenvalue_tolerance, equal_widths, wider_students

@@ -1,0 +1,166 @@
+"""Requests as models: names long or short, values typed by the schema, faults in sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from functools import cache
+from typing import Any, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from relu_landscape.errors import RequestError
+from relu_landscape_api.reading.bodies import parse_json
+
+Model = TypeVar("Model", bound=BaseModel)
+Limits = Mapping[str, float]
+
+
+def invalid(field: str, value: object, bounds: str, *, place: str) -> RequestValidationError:
+    """A refusal of one field; ``bounds`` says what would be accepted."""
+    return RequestValidationError([{"loc": (place, field), "input": value, "msg": bounds}])
+
+
+def long_names(model: type[BaseModel]) -> dict[str, str]:
+    """Every name a field may be given under, with the long one it stands for."""
+    names = {}
+    for name, field in model.model_fields.items():
+        names[name] = name
+        if isinstance(field.validation_alias, AliasChoices):
+            names.update({str(choice): name for choice in field.validation_alias.choices})
+    return names
+
+
+def with_long_names(
+    pairs: Iterable[tuple[str, Any]], model: type[BaseModel], *, place: str
+) -> dict[str, Any]:
+    """The pairs under long names. A field given twice, or long and short, is refused."""
+    names = long_names(model)
+    values: dict[str, Any] = {}
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        long = names.get(name, name)
+        if long in values:
+            how = "more than once" if given[long] == name else f"as {given[long]} and as {name}"
+            raise invalid(long, value, f"it is given {how}; give it once", place=place)
+        values[long], given[long] = value, name
+    return values
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()  # milliseconds, which every request would pay
+
+
+def schema_of(model: type[BaseModel], limits: Limits = {}) -> dict[str, Any]:  # noqa: B006
+    """JSON schema of a request, long names, with this service's own ``limits`` as maxima."""
+    schema = deepcopy(_schema(model))
+    for field, limit in limits.items():
+        schema["properties"][field]["maximum"] = limit
+    return schema
+
+
+def validated(
+    model: type[Model], values: Mapping[str, Any], schema: Mapping[str, Any], *, place: str
+) -> Model:
+    """The model of ``values`` (JSON types, long names), nothing converted between types.
+
+    ``18.0`` and ``1e6`` are integers, as JSON schema has it.
+
+    Raises ``RequestValidationError`` that names every fault, its value and the bounds.
+    """
+    whole = {
+        name: _whole(value, schema["properties"].get(name, {})) for name, value in values.items()
+    }
+    try:
+        # Through JSON, since only there does strict mode take an array for a tuple.
+        return model.model_validate_json(json.dumps(whole), strict=True)
+    except ValidationError as error:
+        raise RequestValidationError(
+            [_fault(item, schema, place) for item in error.errors(include_url=False)]
+        ) from None
+
+
+def _whole(value: object, schema: Mapping[str, Any]) -> object:
+    is_integer = any(part.get("type") == "integer" for part in schema.get("anyOf", [schema]))
+    if is_integer and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _fault(item: Mapping[str, Any], schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, RequestError):
+        return {"loc": (place, cause.field), "input": cause.value, "msg": cause.bounds}
+    location = item["loc"] or ("body",)
+    known = schema["properties"]
+    field = str(location[0])
+    value = item["input"]
+    if item["type"] == "missing":
+        value, message = None, f"it is required: {bounds_of(known[field])}"
+    elif item["type"] == "extra_forbidden":
+        message = "there is no such field; the fields are " + ", ".join(known)
+    elif field in known:
+        message = bounds_of(known[field])
+        if len(location) > 1:
+            message += f" ({item['msg'][0].lower()}{item['msg'][1:]})"
+    else:
+        message = f"{item['msg'][0].lower()}{item['msg'][1:]}"
+    return {"loc": (place, *location), "input": value, "msg": message}
+
+
+def bounds_of(schema: Mapping[str, Any]) -> str:
+    """What a field accepts, in words: ``an integer from 1 to 64``."""
+    choices = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    part = choices[0]
+    if "enum" in part:
+        return "one of " + ", ".join(str(choice) for choice in part["enum"])
+    if part.get("type") in ("integer", "number"):
+        kind = "an integer" if part["type"] == "integer" else "a number"
+        low, high = part.get("minimum"), part.get("maximum")
+        if low is None or high is None:
+            return kind
+        return f"{kind} from {low:_} to {high:_}".replace("_", ",")
+    if part.get("type") == "array":
+        kind = "an array of " + ("arrays of numbers" if _is_nested(part) else "strings")
+        return f"{kind}, at most {part['maxItems']}" if "maxItems" in part else kind
+    if part.get("type") == "boolean":
+        return "true or false"
+    if "maxLength" in part:
+        return f"a string of at most {part['maxLength']} characters"
+    return "a string"
+
+
+def _is_nested(part: Mapping[str, Any]) -> bool:
+    return bool(part.get("items", {}).get("type") == "array")
+
+
+def query_model(
+    pairs: Iterable[tuple[str, str]], model: type[Model], schema: Mapping[str, Any]
+) -> Model:
+    """The parameters of a query string as ``model``.
+
+    Values are read as JSON where the field is not a string, so ``7`` is a number, ``true`` a
+    boolean and ``[[1,0],[0,1]]`` a matrix. An array of strings may also be a list with commas.
+    """
+    texts = with_long_names(pairs, model, place="query")
+    values = {
+        field: _typed(text, schema["properties"].get(field, {})) for field, text in texts.items()
+    }
+    return validated(model, values, schema, place="query")
+
+
+def _typed(text: str, schema: Mapping[str, Any]) -> Any:
+    parts = schema.get("anyOf", [schema])
+    if any(part.get("type") == "string" for part in parts):
+        return text.encode("utf-8", "replace").decode("utf-8")
+    is_list = any(part.get("items", {}).get("type") == "string" for part in parts)
+    if is_list and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",")]
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return text
+    return text if value is None else value  # leaving a parameter out is how to give none

@@ -1,0 +1,353 @@
+"""From starts to ends: gradient flow, then a guarded polish, in a batch that is kept full.
+
+A member leaves the batch as soon as its gradient is small; its place is taken by the next start,
+so nobody waits for the slowest. Those that left are polished together (quasi-Newton). A polished
+point W* is credited to a path at W only where the path was demonstrably going. With ``d = W - W*``,
+``g = grad L(W)`` and the two mean curvatures of the way, ``low = g.d/|d|^2`` (which leans to the
+slow modes) and ``high = |g|^2/g.d`` (which leans to the fast ones), either
+
+* *near*: ``|d| < 2 low / l``, ``l`` the loss of curvature per unit length (the ball of radius
+  2 mu / l around a minimum of smallest eigenvalue mu holds no other critical point), or
+* *aligned*: ``0 < high < ALIGNED low`` and ``|d| < ALIGNED_REACH``: what is left of the motion is
+  one mode (or modes of one eigenvalue), so the sign of g.d says which way the flow goes, however
+  small the eigenvalue. Behind a nearby saddle g.d is negative and the path is not credited.
+
+A path that fails both flows on with a gradient tolerance four times smaller. Whoever knows the
+smallest eigenvalue of the end (``merge``) repeats the first test with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descent import creeping, global_set, quasi_newton
+from relu_landscape.engine.descent import flow as flows
+from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.model import kernel
+from relu_landscape.engine.model.teacher import Array, Teacher
+
+#: Loss of curvature per unit length: the largest seen over random and adversarial moves is 0.75
+#: within a basin; the proven bound (certificates) is ten times larger and not needed here.
+CURVATURE_LOSS = 0.75
+#: Distance over which a quasi-Newton polish is believed at all.
+LONGEST_POLISH = 0.4
+#: One mode: the two mean curvatures agree within this factor. A second mode with twice the
+#: eigenvalue and half the amplitude is already outside.
+ALIGNED = 1.5
+#: Distance up to which one mode is followed as such; known neighbours are 0.4 apart or on its line.
+ALIGNED_REACH = 0.1
+FIRST_GRADIENT_TOLERANCE = 2e-4
+GRADIENT_FACTOR = 4.0
+#: Gradient norm asked of the polish; its floor in float64 is about 1e-16 K^1.5.
+POLISHED_GRADIENT = 1e-11
+#: The polish needs 20 to 40 evaluations near well-conditioned minima (K = 8 to 32).
+POLISH_ITERATIONS = 80
+#: A path whose gradient is this small rests: whatever it rests at is its end.
+RESTING_GRADIENT = 1e-10
+GLOBAL_CHECK_STEPS = 8
+#: At loss 1e-6 the gradient is about 3e-4 (K = 9 to 19).
+GLOBAL_CHECK_GRADIENT = 2e-3
+STEP_LIMIT = 20_000
+#: Steps after which a path counts as creeping and is followed alone (``creeping``): a few Hessians
+#: (0.1 to 0.5 s at K = 17) instead of 3,000 to 20,000 further steps. One path in twenty at
+#: K = 18, M = 17; one in a thousand where K = M.
+CREEPING_STEPS = 1_200
+#: Entries of the largest temporary of a batch: 160 kB, so that a step stays in the second cache.
+LANE_ENTRIES = 20_000
+
+
+@dataclass(frozen=True)
+class End:
+    """End of one start.
+
+    ``W`` (K, M) in the teacher's span; ``moved`` the distance of the last polish; ``aligned``
+    whether the second test (module) held; ``path_end`` (K, M) where the path itself was then.
+    """
+
+    start: int
+    outcome: Outcome
+    W: NDArray[np.float64]
+    path_end: NDArray[np.float64]
+    moved: float
+    aligned: bool
+    steps: int
+
+
+def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
+    """How many paths run side by side."""
+    if on_gpu:
+        return 16_384
+    return max(8, min(512, LANE_ENTRIES // (students * max(students, teachers))))
+
+
+def safe_distance(curvature: float) -> float:
+    """Radius around a minimum of smallest eigenvalue ``curvature`` that holds its ends."""
+    return min(LONGEST_POLISH, 2.0 * max(curvature, 0.0) / CURVATURE_LOSS)
+
+
+@dataclass(frozen=True)
+class Path:
+    """A path on its way: its number, gradient tolerance, state (a batch of one), and the step after
+    which it counts as creeping."""
+
+    start: int
+    tolerance: float
+    state: flows.FlowState
+    step_limit: int
+
+
+class Descent:
+    """Runs paths to their ends. Everything about a path depends on that path alone."""
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        students: int,
+        *,
+        xp: Any,
+        flow_tolerance: float,
+        on_gpu: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.teacher = teacher
+        self.method = flows.Flow(
+            V=xp.asarray(teacher.V),
+            v_norms=xp.asarray(teacher.norms),
+            is_orthonormal=teacher.is_orthonormal,
+            tolerance=flow_tolerance,
+            xp=xp,
+        )
+        self._xp = xp
+        self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
+        self._check = check
+        self._may_be_global = students > teacher.width
+        affordable = students * teacher.width <= creeping.MOST_WEIGHTS
+        self._step_limit = CREEPING_STEPS if affordable else STEP_LIMIT
+
+    def begin(
+        self,
+        starts: Sequence[int],
+        W: NDArray[np.float64],
+        *,
+        gradient_tolerance: float = FIRST_GRADIENT_TOLERANCE,
+    ) -> list[Path]:
+        """Paths at time zero from ``W`` (B, K, p)."""
+        paths = []
+        for first in range(0, len(starts), self._lanes):
+            state = self.method.init(self._xp.asarray(W[first : first + self._lanes]))
+            paths += [
+                Path(start, gradient_tolerance, self._take(state, [row]), self._step_limit)
+                for row, start in enumerate(starts[first : first + self._lanes])
+            ]
+        return paths
+
+    def run(
+        self,
+        paths: Sequence[Path],
+        *,
+        hand_back: bool = False,
+        strict: bool = False,
+    ) -> tuple[list[End], list[int]]:
+        """Follow paths to their ends; returns the ends, and the starts handed back unfinished.
+
+        With ``hand_back``, when nothing waits any more and the batch is less than a third full,
+        the slowest are given back to be run again together with the slowest of others. With
+        ``strict`` only the second test of the module credits a polished point.
+        """
+        ends: list[End] = []
+        waiting = list(paths)
+        # Of this batch, not of the lanes: two thirds are always finished, so packing ends.
+        few = min(self._lanes, len(waiting)) // 3
+        running: list[Path] = []  # number and tolerance; the states are in `batch`
+        batch: flows.FlowState | None = None
+        ready: list[Path] = []
+        while waiting or running or ready:
+            self._check()
+            free = self._lanes - len(running)
+            # Refilling copies the batch; a quarter of free places is worth that.
+            if waiting and (not running or free >= self._lanes // 4):
+                new, waiting = waiting[:free], waiting[free:]
+                parts = [path.state for path in new]
+                if batch is not None and running:
+                    parts.insert(0, batch)
+                batch = flows.join(parts, xp=self._xp)
+                running += new
+            if running:
+                batch, running, leaving = self._advance(batch, running)
+                for path, reason in leaving:
+                    if reason is None:
+                        ready.append(path)
+                    elif reason is Outcome.STEP_LIMIT and self._goes_on(path):
+                        waiting.append(replace(path, step_limit=STEP_LIMIT))
+                    elif reason is Outcome.STEP_LIMIT:
+                        ends.append(self._creep(path, strict=strict))
+                    else:
+                        ends.append(self._end(path, reason, path.state.W))
+            # Polishing wants company, but those left behind should not wait for the slowest.
+            enough = self._lanes if waiting else len(running) // 2
+            if ready and len(ready) >= enough:
+                polished, failed = self._polish(ready, strict=strict)
+                ends += polished
+                waiting += failed
+                ready = []
+            if hand_back and not ready and len(waiting) + len(running) < few:
+                return ends, sorted(path.start for path in [*waiting, *running])
+        return ends, []
+
+    def _advance(
+        self, batch: Any, running: list[Path]
+    ) -> tuple[Any, list[Path], list[tuple[Path, Outcome | None]]]:
+        """One step of the batch; who stays, and who leaves with what."""
+        batch = self.method.step(batch)
+        leave, reasons = self._leaving(batch, running)
+        if not leave.any():
+            return batch, running, []
+        leaving = [
+            (replace(running[row], state=self._take(batch, [row])), reasons[row])
+            for row in np.nonzero(leave)[0]
+        ]
+        stay = np.nonzero(~leave)[0]
+        return self._take(batch, stay), [running[row] for row in stay], leaving
+
+    def _take(self, batch: flows.FlowState, positions: Any) -> flows.FlowState:
+        return flows.take(batch, self._xp.asarray(np.asarray(positions)), xp=self._xp)
+
+    def _leaving(
+        self, batch: flows.FlowState, running: Sequence[Path]
+    ) -> tuple[NDArray[np.bool_], list[Outcome | None]]:
+        """Who leaves the batch, and with which outcome (None: small gradient, to be polished)."""
+        xp = self._xp
+        gradient_norm = _host(batch.gradient_norm)
+        steps = _host(batch.steps)
+        outcomes: list[Outcome | None] = [None] * len(steps)
+        leave = gradient_norm <= np.asarray([path.tolerance for path in running])
+        limits = np.asarray([path.step_limit for path in running])
+        if self._may_be_global:
+            due = (steps % GLOBAL_CHECK_STEPS == 0) & (gradient_norm < GLOBAL_CHECK_GRADIENT)
+            if due.any():
+                positions = np.nonzero(due)[0]
+                reached = self._reached_global(xp.take(batch.W, xp.asarray(positions), axis=0))
+                for position in positions[reached]:
+                    leave[position] = True
+                    outcomes[position] = Outcome.GLOBAL_SET
+        shortest = _host(xp.min(kernel.norms(batch.W, xp=xp), axis=-1))
+        for reason, hit in (
+            (Outcome.STEP_LIMIT, (steps >= limits) & ~leave),
+            (Outcome.VANISHED, (shortest < flows.DEAD) & ~leave & (not self._may_be_global)),
+            (Outcome.NOT_FINITE, ~np.isfinite(gradient_norm)),
+        ):
+            for position in np.nonzero(hit)[0]:
+                leave[position] = True
+                outcomes[position] = reason
+        return leave, outcomes
+
+    def _goes_on(self, path: Path) -> bool:
+        """Whether a path that creeps has to go on as before: a short student has no use for its
+        Hessian, and is often about to die while the others settle."""
+        return path.step_limit < STEP_LIMIT and not creeping.SlowFlow.suits(
+            _host(path.state.W)[0], self.teacher
+        )
+
+    def _creep(self, path: Path, *, strict: bool) -> End:
+        """Follow a creeping path to its end with the whole Hessian implicit."""
+        point = _host(path.state.W)[0]
+        if not creeping.SlowFlow.suits(point, self.teacher):
+            return self._end(path, Outcome.STEP_LIMIT, path.state.W)
+        crawl = creeping.SlowFlow(self.teacher, point, float(_host(path.state.step_size)[0]))
+        here = path
+        while crawl.steps < creeping.STEP_LIMIT:
+            self._check()
+            if not crawl.step():
+                continue
+            W = self._xp.asarray(crawl.W[None])
+            if self._may_be_global and bool(self._reached_global(W)[0]):
+                return self._end(path, Outcome.GLOBAL_SET, W)
+            if crawl.gradient_norm <= here.tolerance:
+                state = replace(self.method.init(W), steps=path.state.steps + crawl.steps)
+                here = replace(here, state=state)
+                ends, again = self._polish([here], strict=strict)
+                if ends:
+                    return ends[0]
+                here = again[0]
+        return self._end(here, Outcome.STEP_LIMIT, here.state.W)
+
+    def _reached_global(self, W: Array) -> NDArray[np.bool_]:
+        return _host(
+            global_set.reached(
+                W,
+                self.method.V,
+                self.method.v_norms,
+                xp=self._xp,
+                is_orthonormal=self.teacher.is_orthonormal,
+            )
+        )
+
+    def _polish(self, ready: list[Path], *, strict: bool) -> tuple[list[End], list[Path]]:
+        """Polish paths together; those whose polish is not believed flow on."""
+        xp = self._xp
+        state = flows.join([path.state for path in ready], xp=xp)
+        polished = quasi_newton.minimise(
+            self.method,
+            state.W,
+            tolerance=POLISHED_GRADIENT,
+            iterations=POLISH_ITERATIONS,
+            reach=LONGEST_POLISH,
+        )
+        way = state.W - polished.W
+        distance = _host(flows.frobenius(way, xp=xp))
+        work = _host(-xp.sum(state.force * way, axis=(-2, -1)))
+        residual = _host(polished.gradient_norm)
+        path_gradient = _host(state.gradient_norm)
+        ends, again = [], []
+        for row, path in enumerate(ready):
+            low = work[row] / distance[row] ** 2 if distance[row] > 0 else math.inf
+            high = path_gradient[row] ** 2 / work[row] if work[row] > 0 else math.inf
+            aligned = high <= ALIGNED * low and distance[row] <= ALIGNED_REACH
+            near = not strict and distance[row] <= safe_distance(low)
+            if residual[row] <= POLISHED_GRADIENT and (near or aligned):
+                point = polished.W[row : row + 1]
+                ends.append(self._end(path, None, point, float(distance[row]), aligned))
+            elif path_gradient[row] <= RESTING_GRADIENT:
+                ends.append(self._end(path, None, path.state.W))
+            else:
+                smaller = max(path.tolerance / GRADIENT_FACTOR, RESTING_GRADIENT)
+                again.append(replace(path, tolerance=smaller))
+        return ends, again
+
+    def _end(
+        self,
+        path: Path,
+        outcome: Outcome | None,
+        W: Array,
+        moved: float = 0.0,
+        aligned: bool = False,
+    ) -> End:
+        M = self.teacher.width
+        point = _host(W)[0]
+        if outcome is None:
+            outcome = Outcome.FIXED_POINT
+            # A perpendicular part decays to the polish's accuracy at every isolated fixed point.
+            if point.shape[1] > M and np.linalg.norm(point[:, M:]) > 1e-5:
+                outcome = Outcome.OUTSIDE_SPAN
+        here = _host(path.state.W)[0]
+        beside = float(np.linalg.norm(here[:, M:])) if outcome is Outcome.FIXED_POINT else 0.0
+        return End(
+            start=path.start,
+            outcome=outcome,
+            W=point[:, :M].copy(),
+            path_end=here[:, :M].copy(),
+            moved=math.hypot(moved, beside),
+            aligned=aligned,
+            steps=int(_host(path.state.steps)[0]),
+        )
+
+
+def _host(x: Array) -> NDArray[Any]:
+    """The array in main memory."""
+    return x.get() if hasattr(x, "get") else np.asarray(x)

@@ -1,0 +1,49 @@
+"""When a path counts as having reached the set of global minima (K > M).
+
+With more students than teachers the zero-loss set is a continuum, the Hessian on it is singular
+and paths approach it like a power of time; neither a small gradient nor Newton's method decides.
+The rule, all of it at one time:
+
+* loss below ``LOSS``;
+* every student is within ``ANGLE`` of a teacher, or shorter than ``FLOOR`` times the largest
+  teacher norm (a student may die out: its direction then means nothing);
+* for each teacher the students within ``ANGLE`` of it, short ones too, sum to it: distance below
+  ``SUM`` times its norm.
+
+Every spurious fixed point known at these widths has a loss above 1e-3, a thousand times ``LOSS``;
+from here the flow goes to zero loss (local convergence: Zhou, Ge and Jin 2021, arXiv:2102.02410;
+Xu and Du 2023, arXiv:2302.10034). Their proven neighbourhoods are smaller than this one: that the
+rule is faithful is measured (docs/validation.md), not proved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relu_landscape.engine.model import kernel
+from relu_landscape.engine.model.teacher import Array
+
+LOSS = 1e-6
+ANGLE = 0.25
+FLOOR = 0.05
+SUM = 0.01
+
+
+def reached(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -> Array:
+    """Boolean (B,): which members satisfy the rule. ``W`` (B, K, p)."""
+    M = V.shape[0]
+    n = kernel.norms(W, xp=xp)
+    cosines = kernel.teacher_overlaps(W, V, is_orthonormal, xp=xp) / (n[..., None] * v_norms)
+    short = n < FLOOR * xp.max(v_norms)
+    near = xp.max(cosines, axis=-1) > float(xp.cos(xp.asarray(ANGLE)))
+    owner = xp.argmax(cosines, axis=-1)
+    order = xp.arange(M, dtype=xp.int64)
+    mask = xp.astype(owner[..., None] == order, W.dtype) * xp.astype(near, W.dtype)[..., None]
+    sums = xp.matmul(xp.matrix_transpose(mask), W)
+    plane = sums[..., :M] - V
+    squared = xp.sum(plane * plane, axis=-1)
+    if W.shape[-1] > M:
+        squared = squared + xp.sum(sums[..., M:] ** 2, axis=-1)
+    matched = xp.all(xp.sqrt(squared) < SUM * v_norms, axis=-1)
+    loss = kernel.loss(W, V, v_norms, xp=xp, is_orthonormal=is_orthonormal)
+    return (loss < LOSS) & xp.all(near | short, axis=-1) & matched

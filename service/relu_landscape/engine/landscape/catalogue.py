@@ -1,0 +1,137 @@
+"""The list of distinct fixed points while it grows, and who is credited to which.
+
+Groups of ends come in; each distinct one is classified once. Everything here is a function of
+(start, end) pairs in the order of starts, so it does not depend on how the work was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descent.batch import safe_distance
+from relu_landscape.engine.landscape import sampling
+from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.points import classify
+from relu_landscape.engine.points.classify import Point
+
+Real = NDArray[np.float64]
+
+#: Loss below this is zero: the rounding of the split form is 1e-15 at K = 20, 2e-14 at 100.
+ZERO_LOSS = 1e-13
+
+
+@dataclass
+class Entry:
+    """One distinct fixed point: ``label`` names its first finder, ``hits`` the starts credited.
+
+    ``distances``: of each credited path's last point from the fixed point (an upper bound).
+    """
+
+    label: str
+    point: Point
+    hits: list[int] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    found_by: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Group:
+    """Ends that are one point: representative of the lowest start, and the members."""
+
+    start: int
+    W: Real
+    invariants: Real
+    members: dict[int, tuple[float, bool]]
+
+
+class Catalogue:
+    """Distinct fixed points, kept in the order in which they were found."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self.entries: list[Entry] = []
+        self.reached_global: set[int] = set()
+        self.failed: dict[int, str] = {}
+        self.left_saddles: set[int] = set()
+
+    def collect(self, answers: Iterable[Mapping[str, Any]]) -> list[Group]:
+        """Groups of several tasks as one list, by lowest start; notes global ends and failures."""
+        loose: list[Mapping[str, Any]] = []
+        for answer in answers:
+            self.reached_global.update(answer["global"])
+            for name, members in answer["failed"].items():
+                self.failed.update(dict.fromkeys(members, name))
+            loose.extend(answer["groups"])
+        groups: list[Group] = []
+        known: list[Real] = []
+        # Groups without members (the other side of a saddle) come after those with.
+        for item in sorted(loose, key=lambda g: (g["start"], not g["members"], g["loss"])):
+            W = np.asarray(item["W"], dtype=np.float64)
+            numbers = sampling.invariants(self._problem, W, float(item["loss"]))
+            place = sampling.nearest_group(known, numbers)
+            if place is None:
+                known.append(numbers)
+                groups.append(Group(int(item["start"]), W, numbers, {}))
+                place = len(groups) - 1
+            offset = 0.0
+            if self._problem.certify != "none":
+                offset = sampling.labelled_distance(self._problem, groups[place].W, W)
+            moved = [distance + offset for distance in item["moved"]]
+            pairs = zip(moved, item["aligned"], strict=True)
+            groups[place].members.update(zip(item["members"], pairs, strict=True))
+        return groups
+
+    def add(self, label: str, point: Point, found_by: str) -> Entry:
+        """The entry of this point: an existing one if it is the same up to relabelling."""
+        for entry in self.entries:
+            if classify.same_point(entry.point, point, self._problem.teacher):
+                entry.found_by.add(found_by)
+                return entry
+        entry = Entry(label, point, found_by={found_by})
+        self.entries.append(entry)
+        return entry
+
+    def is_on_global_set(self, point: Point) -> bool:
+        """Zero loss with K > M: a member of the continuum that the path's own rule met late."""
+        return self._problem.students > self._problem.teachers and point.loss <= ZERO_LOSS
+
+    def credit(self, group: Group, entry: Entry, point: Point) -> tuple[list[int], list[int]]:
+        """Credit the members of a group whose polished representative is ``point``.
+
+        Returns (starts in doubt, starts resting at a saddle).
+
+        A member belongs to a minimum if its last stretch was followed to the end (``aligned``) or
+        began inside the ball in which the flow goes there (``descent.safe_distance``).
+        """
+        if self.is_on_global_set(point):
+            self.reached_global.update(group.members)
+            return [], []
+        if point.index(self._problem.dimension) > 0:
+            return [], sorted(group.members)
+        smallest = float(point.plane[0])
+        if self._problem.has_perpendicular:
+            smallest = min(smallest, float(point.perpendicular[0]))
+        radius = safe_distance(smallest)
+        offset = point.moved
+        if self._problem.certify != "none":
+            offset += sampling.labelled_distance(self._problem, entry.point.W, point.W)
+        doubtful = []
+        for start, (moved, aligned) in sorted(group.members.items()):
+            if aligned or moved + offset <= radius:
+                entry.hits.append(start)
+                # Rounded upwards: each distance is a norm of K M differences and a short sum.
+                entry.distances.append((moved + offset) * (1.0 + 1e-12))
+            else:
+                doubtful.append(start)
+        return doubtful, []
+
+    def in_order(self) -> list[Entry]:
+        """Minima by loss, then saddles by loss, without members of the global continuum."""
+        dimension = self._problem.dimension
+        isolated = [e for e in self.entries if not self.is_on_global_set(e.point)]
+        return sorted(isolated, key=lambda e: (e.point.index(dimension) > 0, e.point.loss, e.label))

@@ -1,0 +1,198 @@
+"""Loss and gradient of the population loss, batched, on any array namespace ``xp``.
+
+Cores only: no validation (``population`` is the door). Shapes: ``W`` (B, K, p) student weights in
+orthonormal coordinates whose first M axes span the teacher; ``V`` (M, M) teacher rows in that span.
+
+The forms used are split so that nothing large cancels. With ``n_i = |w_i|``, ``c`` cosines,
+``s = sqrt(1 - c^2)`` and ``h(c) = (s + c asin c - 1) / (2 pi)`` (Cho and Saul 2009 gives the
+kernel g(w, v) = n n' (s + (pi - theta) c) / (2 pi) = n n' (1/(2 pi) + c/4 + h(c))):
+
+    L      = N^2/(4 pi) + |S|^2/8 + sum_{i<j} n_i n_j h(c_ij) - sum_im n_i |v_m| h(c_im)
+             + h(1)/2 (sum n_i^2 + sum |v_m|^2) + sum_{m<l} |v_m| |v_l| h(c_ml)
+    grad_i = S/4 + (sum_j asin(c_ij) w_j - sum_m asin(c_im) v_m) / (2 pi)
+             + u_i (N + sum_j n_j (s_ij - 1) - sum_m |v_m| (s_im - 1)) / (2 pi)
+
+with ``N = sum n_i - sum |v_m|`` and ``S = sum w_i - sum v_m``.
+
+**Accuracy.** Each member is computed from its own numbers alone, so the bits of a member do not
+depend on the batch it is in (NumPy). Gradient: about 1e-16 K in absolute terms, parallel vectors
+included: an angle t known to 1e-16/t enters through ``sin t u - t u'``, where the error meets a
+vector of length t. Loss: 1e-15 at K = 20, 2e-14 at K = 100; where every student nears a teacher of
+its own (orthonormal teacher), 1e-16 times the root of the loss.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relu_landscape.engine.model.teacher import Array
+
+PI = 3.141592653589793
+TWO_PI = 2.0 * PI
+#: h(1), the kernel's remainder for parallel vectors.
+H_PARALLEL = (PI / 2.0 - 1.0) / TWO_PI
+#: Below this angle sin t - t cos t is taken from its series, t^3/3 - t^5/30 + t^7/840: the next
+#: term is 1e-20 there, while the difference would have lost 5 digits.
+SERIES_ANGLE = 2e-2
+
+
+def norms(W: Array, *, xp: Any) -> Array:
+    """Euclidean norms of the students (B, K)."""
+    return xp.sqrt(xp.sum(W * W, axis=-1))
+
+
+def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: Any) -> Array:
+    """R = W V^T (B, K, M)."""
+    width = V.shape[0]
+    if is_orthonormal:
+        return W[..., :width]
+    return xp.matmul(W[..., :width], xp.matrix_transpose(V))
+
+
+def _cosines(
+    W: Array, V: Array, v_norms: Array, n: Array, is_orthonormal: bool, *, xp: Any
+) -> tuple[Array, Array]:
+    """Cosines student-student (zero on the diagonal) and with teachers."""
+    K = W.shape[-2]
+    inverse = 1.0 / n
+    off_diagonal = 1.0 - xp.eye(K, dtype=W.dtype)
+    c = xp.matmul(W, xp.matrix_transpose(W))
+    c *= inverse[..., :, None]
+    c *= inverse[..., None, :]
+    c *= off_diagonal
+    c = xp.minimum(xp.maximum(c, -1.0), 1.0)
+    b = teacher_overlaps(W, V, is_orthonormal, xp=xp) * inverse[..., :, None]
+    if not is_orthonormal:
+        b = b / v_norms
+    return c, xp.minimum(xp.maximum(b, -1.0), 1.0)
+
+
+def _sine(c: Array, *, xp: Any) -> Array:
+    return xp.sqrt((1.0 - c) * (1.0 + c))
+
+
+def _nearest_teacher(
+    W: Array, V: Array, v_norms: Array, n: Array, b: Array, is_orthonormal: bool, *, xp: Any
+) -> tuple[Array, Array]:
+    """One-hot mask (B, K, M) of the most parallel teacher, and the sine of that angle (B, K).
+
+    The sine comes from the rejection of w_i, not from its cosine, so it keeps its relative
+    accuracy down to angle zero.
+    """
+    M = V.shape[0]
+    order = xp.arange(M, dtype=xp.int64)
+    nearest = xp.argmax(xp.abs(b), axis=-1)
+    mask = xp.astype(nearest[..., None] == order, W.dtype)
+    if is_orthonormal:
+        plane = W[..., :M] * (1.0 - mask)
+    else:
+        unit = V / v_norms[:, None]
+        chosen = xp.matmul(mask, unit)
+        component = xp.sum(W[..., :M] * chosen, axis=-1)
+        plane = W[..., :M] - component[..., None] * chosen
+    squared = xp.sum(plane * plane, axis=-1)
+    if W.shape[-1] > M:
+        perpendicular = W[..., M:]
+        squared = squared + xp.sum(perpendicular * perpendicular, axis=-1)
+    return mask, xp.minimum(xp.sqrt(squared) / n, 1.0)
+
+
+def gradient(
+    W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool
+) -> tuple[Array, Array]:
+    """Gradient (B, K, p) of the loss, and the norms (B, K) of the students.
+
+    See the module for formula and accuracy. A student of norm zero has no gradient: its members
+    come back as NaN.
+    """
+    M = V.shape[0]
+    n = norms(W, xp=xp)
+    c, b = _cosines(W, V, v_norms, n, is_orthonormal, xp=xp)
+    angles_c = xp.asin(c)
+    angles_b = xp.asin(b)
+    dip_b = _sine(b, xp=xp)
+    dip_b -= 1.0
+    dip_c = _sine(c, xp=xp)
+    dip_c -= 1.0
+    N = xp.sum(n, axis=-1) - xp.sum(v_norms)
+    # The student's own term: n_i (sin 0 - 1) = -n_i, for the diagonal of c was set to zero.
+    radial = xp.matmul(dip_c, n[..., None])[..., 0] - n + N[..., None]
+    if is_orthonormal:
+        radial = radial - xp.sum(dip_b, axis=-1)
+    else:
+        radial = radial - xp.sum(dip_b * v_norms, axis=-1)
+    result = xp.matmul(angles_c, W)
+    result += W * (radial / n + PI / 2.0)[..., None]
+    result *= 1.0 / TWO_PI
+    S = xp.sum(W, axis=-2, keepdims=True)
+    teacher_sum = xp.sum(V, axis=0)
+    if W.shape[-1] > M:
+        teacher_sum = xp.concat([teacher_sum, xp.zeros(W.shape[-1] - M, dtype=W.dtype)])
+    result += (S - teacher_sum) * 0.25
+    pull = angles_b if is_orthonormal else xp.matmul(angles_b, V)
+    result[..., :M] -= pull * (1.0 / TWO_PI)
+    return result, n
+
+
+def remainder(c: Array, *, xp: Any) -> Array:
+    """h(c) = (s + c asin c - 1)/(2 pi), accurate to relative 1e-15 for every |c| <= 1."""
+    return c / TWO_PI * (xp.asin(c) - c / (1.0 + _sine(c, xp=xp)))
+
+
+def _remainder_gap(sine: Array, *, xp: Any) -> Array:
+    """h(1) - h(cos t), from sin t for 0 <= t <= pi/2, accurate down to t = 0."""
+    t = xp.asin(sine)
+    cosine = _sine(sine, xp=xp)
+    gap = sine * sine / (1.0 + cosine)  # 1 - cos t
+    squared = t * t
+    series = t * squared * (1.0 / 3.0 - squared * (1.0 / 30.0 - squared / 840.0))
+    bend = xp.where(t < SERIES_ANGLE, series, sine - t * cosine)
+    return (PI / 2.0 * gap - bend) / TWO_PI
+
+
+def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -> Array:
+    """Population loss (B,), in the split form of the module."""
+    M = V.shape[0]
+    n = norms(W, xp=xp)
+    c, b = _cosines(W, V, v_norms, n, is_orthonormal, xp=xp)
+    mask, sine = _nearest_teacher(W, V, v_norms, n, b, is_orthonormal, xp=xp)
+    # A student alone with its nearest teacher: h(1)/2 (n - |v|)^2 + n |v| (h(1) - h(c)) is the sum
+    # of three terms of R that would cancel. Others keep the plain terms.
+    aligned = xp.sum(mask * b, axis=-1) > 0.0
+    suitors = xp.sum(mask * xp.astype(aligned, W.dtype)[..., None], axis=-2)
+    alone = (
+        mask
+        * xp.astype(aligned, W.dtype)[..., None]
+        * xp.astype(suitors == 1.0, W.dtype)[..., None, :]
+    )
+    alone_student = xp.sum(alone, axis=-1)
+    alone_teacher = xp.sum(alone, axis=-2)
+    partner = xp.sum(alone * v_norms, axis=-1)
+    combined = alone_student * (
+        H_PARALLEL / 2.0 * (n - partner) ** 2 + n * partner * _remainder_gap(sine, xp=xp)
+    )
+    kept = remainder(b, xp=xp) * (1.0 - alone)
+    single = (
+        H_PARALLEL
+        / 2.0
+        * (
+            xp.sum((1.0 - alone_student) * n * n, axis=-1)
+            + xp.sum((1.0 - alone_teacher) * v_norms**2, axis=-1)
+        )
+    )
+    pairs = xp.sum(remainder(c, xp=xp) * n[..., :, None] * n[..., None, :], axis=(-2, -1)) / 2.0
+    cross = xp.sum(kept * n[..., :, None] * v_norms, axis=(-2, -1))
+    S = xp.sum(W, axis=-2)
+    plane = S[..., :M] - xp.sum(V, axis=0)
+    S_squared = xp.sum(plane * plane, axis=-1)
+    if W.shape[-1] > M:
+        S_squared = S_squared + xp.sum(S[..., M:] ** 2, axis=-1)
+    N = xp.sum(n, axis=-1) - xp.sum(v_norms)
+    result = (
+        N * N / (4.0 * PI) + S_squared / 8.0 + (xp.sum(combined, axis=-1) + single + pairs - cross)
+    )
+    if not is_orthonormal:
+        cosines = xp.matmul(V, xp.matrix_transpose(V)) / (v_norms[:, None] * v_norms)
+        teacher_pairs = remainder(xp.clip(cosines, -1.0, 1.0), xp=xp) * (1.0 - xp.eye(M))
+        result = result + xp.sum(teacher_pairs * v_norms[:, None] * v_norms) / 2.0
+    return result

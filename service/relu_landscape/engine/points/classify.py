@@ -1,0 +1,183 @@
+"""What a point is: Newton's method to machine precision, then the whole spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.model import population
+from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.points import symmetry
+from relu_landscape.errors import NumericalError
+
+Real = NDArray[np.float64]
+
+#: Eigenvalues within this of zero count as zero. LAPACK's error is below 1e-14 K; the gradient
+#: left after Newton moves an eigenvalue by less than 1e-12; the smallest eigenvalue of a published
+#: strict minimum is 3.8e-5.
+EIGENVALUE_TOLERANCE = 1e-9
+#: Newton's method is quadratic from here: three or four steps, six at near-degenerate points.
+NEWTON_STEPS = 12
+#: A Newton step along an eigenvalue this small would be noise; that part of the step is left out.
+SINGULAR = 1e-10
+
+
+@dataclass(frozen=True)
+class Point:
+    """A fixed point with its spectrum.
+
+    ``W`` (K, M); ``plane`` eigenvalues (K M,) ascending, ``perpendicular`` (K,) ascending;
+    ``moved``: how far Newton's method went.
+    """
+
+    W: Real
+    loss: float
+    gradient_norm: float
+    moved: float
+    plane: Real
+    perpendicular: Real
+
+    @property
+    def index_plane(self) -> int:
+        """Negative eigenvalues in the teacher's span."""
+        return _below(self.plane)
+
+    @property
+    def index_perpendicular(self) -> int:
+        """Negative eigenvalues of the perpendicular block."""
+        return _below(self.perpendicular)
+
+    def index(self, dimension: int) -> int:
+        """Negative eigenvalues of the whole Hessian in input dimension d."""
+        return self.index_plane + self.index_perpendicular * (dimension - int(self.W.shape[1]))
+
+    def nullity(self, dimension: int) -> int:
+        """Eigenvalues within the tolerance of zero, in input dimension d."""
+        flat = np.count_nonzero(np.abs(self.plane) <= EIGENVALUE_TOLERANCE)
+        beside = np.count_nonzero(np.abs(self.perpendicular) <= EIGENVALUE_TOLERANCE)
+        return int(flat) + int(beside) * (dimension - int(self.W.shape[1]))
+
+    def packed(self) -> dict[str, Any]:
+        """JSON types and arrays; ``unpack`` gives the same bits back."""
+        return dict(vars(self))
+
+    @staticmethod
+    def unpack(packed: Any) -> Point:
+        """The point that was packed."""
+        return Point(
+            W=np.asarray(packed["W"], dtype=np.float64),
+            loss=float(packed["loss"]),
+            gradient_norm=float(packed["gradient_norm"]),
+            moved=float(packed["moved"]),
+            plane=np.asarray(packed["plane"], dtype=np.float64),
+            perpendicular=np.asarray(packed["perpendicular"], dtype=np.float64),
+        )
+
+
+def gradient_tolerance(width: int) -> float:
+    """Gradient norm asked of a fixed point: max(1e-13, 1e-16 K), about its floor in float64."""
+    return max(1e-13, 1e-16 * width)
+
+
+def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
+    """Newton's method from a point beside a fixed point; returns (W, gradient norm).
+
+    Keeps the best iterate. Directions of (nearly) zero curvature are left alone, so a point on a
+    flat set stays where it is along the set. Raises ``NumericalError`` where the gradient does not
+    fall below the tolerance: then the start was not beside a fixed point.
+    """
+    tolerance = gradient_tolerance(max(W.shape))
+    best, best_norm = W, float(np.linalg.norm(population.gradient(W, teacher)))
+    for _ in range(NEWTON_STEPS):
+        if best_norm <= tolerance / 10:
+            break
+        g = np.asarray(population.gradient(best, teacher)).ravel()
+        H, _ = population.hessian(best, teacher)
+        trial = best - _newton_step(H, g).reshape(W.shape)
+        norm = float(np.linalg.norm(population.gradient(trial, teacher)))
+        if not norm < best_norm:
+            break
+        best, best_norm = trial, norm
+    # The floor of the gradient grows like K^1.5 with the rounding of its K M entries.
+    if best_norm > max(tolerance, 2e-15 * W.shape[0] ** 1.5):
+        raise NumericalError(
+            f"Newton's method stopped at gradient norm {best_norm:.2g}, above {tolerance:.2g}: "
+            "there is no isolated fixed point beside this start."
+        )
+    return best, best_norm
+
+
+def _newton_step(H: Real, g: Real) -> Real:
+    try:
+        step: Real = np.asarray(np.linalg.solve(H, g), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        step = np.full_like(g, np.inf)
+    # A step longer than the gradient over the tolerance speaks of a singular direction.
+    if np.all(np.isfinite(step)) and np.linalg.norm(step) * 1e-6 <= np.linalg.norm(g):
+        return step
+    values, vectors = np.linalg.eigh(H)
+    inverse = np.where(np.abs(values) > SINGULAR, 1.0 / np.where(values == 0.0, 1.0, values), 0.0)
+    return np.asarray(vectors @ (inverse * (vectors.T @ g)))
+
+
+def classify(W: Real, teacher: Teacher) -> Point:
+    """Polish ``W`` (K, M) by Newton's method and compute every eigenvalue there.
+
+    Raises ``NumericalError`` where there is no fixed point beside it.
+    """
+    polished, _ = newton(W, teacher)
+    return spectrum_at(polished, teacher, moved=float(np.linalg.norm(polished - W)))
+
+
+def spectrum_at(W: Real, teacher: Teacher, *, moved: float = 0.0) -> Point:
+    """Loss, gradient norm and every eigenvalue at ``W`` (K, M), wherever that is."""
+    H, A = population.hessian(W, teacher)
+    return Point(
+        W=W,
+        loss=float(population.loss(W, teacher)),
+        gradient_norm=float(np.linalg.norm(population.gradient(W, teacher))),
+        moved=moved,
+        plane=_eigenvalues(H),
+        perpendicular=_eigenvalues(A),
+    )
+
+
+def _below(eigenvalues: Real) -> int:
+    """How many of the ascending eigenvalues are negative."""
+    return int(np.searchsorted(eigenvalues, -EIGENVALUE_TOLERANCE))
+
+
+def _eigenvalues(matrix: Real) -> Real:
+    return np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
+
+
+def unstable_directions(point: Point, teacher: Teacher) -> tuple[Real, Real]:
+    """Eigenvectors of negative eigenvalues: in the plane (n, K, M), perpendicular (m, K)."""
+    H, A = population.hessian(point.W, teacher)
+    values, vectors = np.linalg.eigh(H)
+    plane = vectors[:, values < -EIGENVALUE_TOLERANCE].T.reshape(-1, *point.W.shape)
+    values, vectors = np.linalg.eigh(A)
+    return plane, vectors[:, values < -EIGENVALUE_TOLERANCE].T
+
+
+def overlaps(W: Real, teacher: Teacher) -> Real:
+    """R = W V^T (K, M)."""
+    return W @ teacher.V.T
+
+
+def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
+    """Whether two fixed points are relabelled copies of each other.
+
+    Losses, spectra and overlaps must all agree; the overlaps entry by entry after the relabelling
+    that ``symmetry.relabelling`` finds.
+    """
+    if abs(first.loss - second.loss) > 1e-9 * (1.0 + abs(first.loss)):
+        return False
+    if not np.allclose(first.plane, second.plane, rtol=0.0, atol=1e-6):
+        return False
+    T = None if teacher.is_orthonormal else teacher.gram
+    R, other = overlaps(first.W, teacher), overlaps(second.W, teacher)
+    return symmetry.relabelling(R, other, T) is not None

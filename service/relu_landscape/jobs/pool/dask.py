@@ -1,0 +1,392 @@
+"""The compute pool: Dask used as a pool of processes that survives the death of a worker.
+
+Jobs put their chunks in lanes. A dispatcher sends a few chunks per worker at a time, one from
+each lane in turn, so a large job never keeps a small one waiting for more than a chunk. Dask
+keeps nothing that matters: a chunk that comes to grief is sent again from its lane.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import orjson
+from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed.utils import LoopRunner
+
+from relu_landscape import ALGORITHM
+from relu_landscape.engine import Task
+from relu_landscape.errors import PoolUnavailable
+from relu_landscape.jobs.engine import Engine
+from relu_landscape.jobs.pool import worker
+from relu_landscape.jobs.pool.device import Backend
+from relu_landscape.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: A chunk whose worker died may only have waited behind the guilty one, so it runs again with
+#: nothing beside it; this many deaths there are its own doing. Ordinary crashes, which come at
+#: random moments, hardly ever meet one chunk so often in a row.
+LARGEST_DEATHS_ALONE = 5
+#: An exception that is not one of ours may pass (memory, a driver); the third time it is a defect.
+LARGEST_RAISES = 3
+#: How often the number of workers is looked up, and a lost scheduler is tried again.
+REFRESH_SECONDS = 2.0
+CONNECT_SECONDS = 5.0
+#: An answer whose worker died before we had it is computed again by Dask meanwhile.
+GATHER_SECONDS = 60.0
+#: One thread per worker for every library that brings its own: the order of a parallel sum, and
+#: with it the rounding, would depend on their number.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A chunk that is done: its answer's JSON, or the sentence that says why there is none."""
+
+    task: Task
+    answer: bytes | None
+    error: str | None = None
+
+
+@dataclass(eq=False)
+class _Chunk:
+    lane: Lane
+    task: Task
+    is_alone: bool = False
+    deaths_alone: int = 0
+    raises: int = 0
+
+
+@dataclass(eq=False)
+class Lane:
+    """One job's chunks: those that wait, those in flight, and the answers that came back."""
+
+    pool: Pool
+    request: bytes
+    waiting: deque[_Chunk] = field(default_factory=deque)
+    in_flight: int = 0
+    is_withdrawn: bool = False
+    inbox: SimpleQueue[Returned] = field(default_factory=SimpleQueue)
+
+    def put(self, tasks: Iterable[Task]) -> None:
+        """Have these done; each comes back from ``next`` exactly once."""
+        self.pool._add(self, [_Chunk(self, task) for task in tasks])
+
+    def next(self, timeout_seconds: float) -> Returned | None:
+        """The next chunk that is done, or ``None`` when the time is over."""
+        try:
+            return self.inbox.get(timeout=timeout_seconds)
+        except Empty:
+            return None
+
+    def withdraw(self) -> None:
+        """Take back what has not been sent, and send nothing again."""
+        self.pool._withdraw(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of this lane waits or computes, and every answer was taken."""
+        # Under the lock: a chunk on its way back from the workers is in neither count for a moment.
+        with self.pool._changed:
+            return not self.waiting and self.in_flight == 0 and self.inbox.empty()
+
+
+class Pool:
+    """Workers on this machine, or those of an external Dask scheduler."""
+
+    def __init__(self, settings: Settings, engine: Engine, backend: Backend) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._backend = backend
+        self._cluster: Any = None
+        self._loop: Any = None
+        self._client: Any = None
+        self._changed = threading.Condition()
+        self._ring: deque[Lane] = deque()
+        self._suspects: deque[_Chunk] = deque()
+        self._flying: dict[str, tuple[_Chunk, Any]] = {}
+        self._warming: list[Any] = []
+        self._isolated = False
+        self._closing = False
+        self._threads = 0
+        self._next_refresh = 0.0
+        self._dispatcher = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
+        self.problem: str | None = "not connected yet"
+
+    @property
+    def kind(self) -> str:
+        return "embedded" if self._settings.dask_scheduler is None else "external"
+
+    @property
+    def threads(self) -> int:
+        """Worker threads that are there now."""
+        return self._threads
+
+    def open(self) -> None:
+        """Start the workers, or begin to connect. Raises ``PoolUnavailable``."""
+        if self._settings.dask_scheduler is None:
+            try:
+                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=self._settings.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    # Without a dashboard Dask still opens its port 8787; this takes a free one.
+                    # A dead worker is reported at once: we judge ourselves whose fault it was.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
+                    env=ONE_THREAD,
+                )
+                self._refresh()
+                self._warm()
+            except Exception as error:
+                self.close()
+                raise PoolUnavailable(f"The worker processes do not start: {error}.") from error
+        else:
+            # It may come up after us: the dispatcher goes on trying, with one loop for every
+            # trial, because a client that fails to connect would leave a loop of its own running.
+            self._loop = LoopRunner()
+            self._loop.start()
+        self._dispatcher.start()
+
+    def close(self) -> None:
+        """Stop the workers; what they compute is lost, and computed again after a restart."""
+        with self._changed:
+            self._closing = True
+            self._flying.clear()
+            self._warming.clear()
+            self._changed.notify_all()
+        if self._dispatcher.is_alive():
+            self._dispatcher.join()
+        for part in (self._client, self._cluster):
+            if part is not None:
+                try:
+                    part.close(timeout=CONNECT_SECONDS)
+                except Exception as error:  # closing must go on whatever Dask says
+                    logger.warning("closing the pool: %s", error)
+        self._client = self._cluster = None
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop = None
+
+    def lane(self, request: bytes) -> Lane:
+        """A new lane for a job's chunks. ``close_lane`` ends it."""
+        lane = Lane(self, request)
+        with self._changed:
+            self._ring.append(lane)
+        return lane
+
+    def close_lane(self, lane: Lane) -> None:
+        """Forget the lane; answers of chunks in flight are dropped."""
+        with self._changed:
+            self._take_back(lane)
+            if lane in self._ring:
+                self._ring.remove(lane)
+
+    def counts(self) -> dict[str, int]:
+        """Chunks of this process's jobs that wait, and that are with the workers."""
+        with self._changed:
+            waiting = sum(len(lane.waiting) for lane in self._ring) + len(self._suspects)
+            return {"chunks_waiting": waiting, "chunks_in_flight": len(self._flying)}
+
+    def _add(self, lane: Lane, chunks: list[_Chunk]) -> None:
+        with self._changed:
+            lane.waiting.extend(chunks)
+            self._changed.notify_all()
+
+    def _withdraw(self, lane: Lane) -> None:
+        with self._changed:
+            self._take_back(lane)
+
+    def _take_back(self, lane: Lane) -> None:
+        lane.is_withdrawn = True
+        lane.waiting.clear()
+        for chunk in [each for each in self._suspects if each.lane is lane]:
+            self._suspects.remove(chunk)
+            lane.in_flight -= 1
+
+    def _dispatch(self) -> None:
+        chunks: list[_Chunk] = []
+        while not self._closing:
+            try:
+                if self._is_refresh_due():
+                    self._refresh()
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: self._is_refresh_due() or self._can_send(), timeout=REFRESH_SECONDS
+                    )
+                    chunks = [] if self._is_refresh_due() else self._choose()
+                while chunks:
+                    self._send(chunks[0])
+                    chunks.pop(0)
+            except Exception as error:
+                for chunk in chunks:  # chosen, and not sent
+                    self._again("", chunk)
+                # Whatever Dask raises here means that the scheduler is not there now.
+                self._threads = 0
+                self.problem = f"The Dask scheduler does not answer: {error or repr(error)}"
+                logger.warning("%s", self.problem)
+                logger.debug("why", exc_info=True)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, timeout=REFRESH_SECONDS)
+
+    def _is_refresh_due(self) -> bool:
+        return time.monotonic() >= self._next_refresh
+
+    def _refresh(self) -> None:
+        """Connect if need be, and count the workers."""
+        if self._client is None or self._client.status in ("closed", "closing", "failed"):
+            self._client = Client(  # type: ignore[no-untyped-call]
+                self._cluster or self._settings.dask_scheduler,
+                loop=None if self._loop is None else self._loop.loop,
+                timeout=CONNECT_SECONDS,
+                set_as_default=False,
+            )
+        threads = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
+        self._threads = sum(threads.values())
+        self.problem = None if self._threads else "The Dask scheduler has no workers"
+        self._next_refresh = time.monotonic() + REFRESH_SECONDS
+
+    def _warm(self) -> None:
+        """Have every worker import the engine now: that takes seconds, and the first job waits."""
+        for address in self._client.nthreads():
+            future = self._client.submit(
+                worker.warm, self._engine.run_task, workers=[address], pure=False
+            )
+            self._warming.append(future)  # Dask forgets a task whose future is dropped
+
+    def _capacity(self) -> int:
+        if self._isolated and self._flying:
+            return 0
+        self._isolated = False
+        return self._threads * self._settings.chunks_in_flight_per_worker - len(self._flying)
+
+    def _can_send(self) -> bool:
+        if self._closing:
+            return True
+        if self._suspects:
+            return not self._flying and self._threads > 0
+        return self._capacity() > 0 and any(lane.waiting for lane in self._ring)
+
+    def _choose(self) -> list[_Chunk]:
+        """A suspect alone, or one chunk from each lane in turn while there is room."""
+        if self._closing or not self._can_send():
+            return []
+        if self._suspects:
+            self._isolated = True
+            return [self._suspects.popleft()]
+        chosen: list[_Chunk] = []
+        while len(chosen) < self._capacity() and any(lane.waiting for lane in self._ring):
+            lane = self._ring[0]
+            self._ring.rotate(-1)
+            if lane.waiting:
+                chosen.append(lane.waiting.popleft())
+                lane.in_flight += 1
+        return chosen
+
+    def _send(self, chunk: _Chunk) -> None:
+        name = f"relu-landscape-chunk-{uuid.uuid4().hex}"
+        future = self._client.submit(
+            worker.execute,
+            ALGORITHM,
+            self._engine.run_task,
+            chunk.lane.request,
+            worker.encode_task(chunk.task),
+            self._backend.name,
+            key=name,
+            pure=False,
+        )
+        with self._changed:
+            self._flying[name] = (chunk, future)
+        future.add_done_callback(self._done)
+
+    def _done(self, future: Future[Any]) -> None:
+        """Called by Dask in a thread of its own when a chunk came to an end of some kind."""
+        name = str(future.key)
+        with self._changed:
+            entry = self._flying.get(name)
+        if entry is None:  # closed meanwhile
+            return
+        chunk = entry[0]
+        try:
+            kind, payload = future.result(timeout=GATHER_SECONDS)
+        except KilledWorker as error:
+            self._killed(name, chunk, error)
+        except Exception as error:
+            # Lost with the scheduler, or a worker that cannot even import our function.
+            self._raised(name, chunk, error, lost=future.status in ("cancelled", "lost"))
+        except BaseException as error:  # Dask's and asyncio's CancelledError
+            self._raised(name, chunk, error, lost=True)
+        else:
+            if kind == "answer":
+                self._return(name, Returned(chunk.task, payload), chunk)
+            else:
+                self._failed(name, chunk, orjson.loads(payload))
+
+    def _return(self, name: str, returned: Returned, chunk: _Chunk) -> None:
+        with self._changed:
+            self._flying.pop(name, None)
+            # First into the inbox: the lane must not look idle in between.
+            chunk.lane.inbox.put(returned)
+            chunk.lane.in_flight -= 1
+            self._changed.notify_all()
+
+    def _again(self, name: str, chunk: _Chunk, *, alone: bool = False) -> None:
+        with self._changed:
+            self._flying.pop(name, None)
+            if chunk.lane.is_withdrawn:
+                chunk.lane.in_flight -= 1
+            elif alone:
+                chunk.is_alone = True
+                self._suspects.append(chunk)
+            else:
+                chunk.lane.in_flight -= 1
+                chunk.lane.waiting.appendleft(chunk)
+            self._changed.notify_all()
+
+    def _killed(self, name: str, chunk: _Chunk, error: KilledWorker) -> None:
+        if chunk.is_alone:
+            # An external scheduler has tried it several times before it says so.
+            chunk.deaths_alone += error.allowed_failures + 1
+        logger.warning("chunk %s lost its worker: %s", chunk.task.key, error)
+        if chunk.deaths_alone < LARGEST_DEATHS_ALONE:
+            self._again(name, chunk, alone=True)
+            return
+        sentence = (
+            f"The chunk {chunk.task.key} ended every worker that tried it, perhaps for want of "
+            "memory; ask for a smaller landscape or give the workers more."
+        )
+        self._return(name, Returned(chunk.task, None, sentence), chunk)
+
+    def _failed(self, name: str, chunk: _Chunk, error: dict[str, Any]) -> None:
+        chunk.raises += 1
+        if error["traceback"]:
+            logger.error("chunk %s failed:\n%s", chunk.task.key, error["traceback"])
+        if not error["final"] and chunk.raises < LARGEST_RAISES:
+            self._again(name, chunk)
+            return
+        sentence = f"The chunk {chunk.task.key} failed: {error['text']}"
+        self._return(name, Returned(chunk.task, None, sentence), chunk)
+
+    def _raised(self, name: str, chunk: _Chunk, error: BaseException, *, lost: bool) -> None:
+        if lost:
+            self._next_refresh = 0.0  # look at the scheduler before sending again
+            self._again(name, chunk)
+        else:
+            text = f"{type(error).__name__}: {error}"
+            self._failed(name, chunk, {"text": text, "final": False, "traceback": ""})

@@ -1,0 +1,223 @@
+"""One attempt at one job, in a thread: checkpoints in, the engine's composition, a result out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from relu_landscape.engine import Task
+from relu_landscape.errors import (
+    Cancelled,
+    JobFailed,
+    LandscapeError,
+    LeaseLost,
+    Unavailable,
+)
+from relu_landscape.jobs.engine import load
+from relu_landscape.jobs.pool.dask import Lane, Pool, Returned
+from relu_landscape.jobs.pool.worker import encode, one_thread
+from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.wire.landscape import Landscape
+
+logger = logging.getLogger(__name__)
+
+#: How often a job that waits for its chunks looks at its stop sign.
+LOOK_SECONDS = 0.1
+
+
+def chunk_name(task: Task) -> str:
+    """Name of a chunk's checkpoint.
+
+    The task's key is unique for one way of cutting the job up; the hash of what is to be done
+    keeps checkpoints of another way (the setting ``chunk_starts`` changed) apart.
+    """
+    what = orjson.dumps([task.kind, dict(task.arguments)], option=orjson.OPT_SORT_KEYS)
+    return f"{task.key}:{hashlib.sha256(what).hexdigest()[:16]}"
+
+
+@dataclass
+class ChunkRunner:
+    """The engine's runner: answers from the checkpoints, the rest from the pool.
+
+    Answers are always decoded from the bytes that are stored, so a resumed run sees exactly what
+    an uninterrupted one saw.
+    """
+
+    claim: Claim
+    claims: ClaimingStore
+    pool: Pool
+    stop: StopSign
+    monitor: ProgressMonitor
+    lanes: list[Lane] = field(default_factory=list)
+
+    def __call__(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+        self.stop.check()
+        by_name = {chunk_name(task): task for task in tasks}
+        finished = self.claims.finished_chunks(self.claim.job) if by_name else set()
+        stored = [name for name in by_name if name in finished]
+        lane = self.pool.lane(orjson.dumps(self.claim.request))
+        self.lanes.append(lane)
+        try:
+            lane.put(task for name, task in by_name.items() if name not in finished)
+            for name, answer in self.claims.answers(self.claim.job, stored):
+                self.stop.check()
+                if answer is None:
+                    lane.put([by_name[name]])
+                else:
+                    yield by_name[name], orjson.loads(answer)
+            yield from self._collect(lane)
+        finally:
+            if self.stop.reason is None:  # the lanes of a job that was stopped end in ``drain``
+                self._end(lane)
+
+    def _collect(self, lane: Lane) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+        while not lane.is_idle:
+            self.stop.check()
+            returned = lane.next(LOOK_SECONDS)
+            if returned is None:
+                continue
+            if returned.answer is None:
+                raise JobFailed(returned.error)
+            self._checkpoint(returned)
+            self.monitor.computed()
+            yield returned.task, orjson.loads(returned.answer)
+
+    def _checkpoint(self, returned: Returned) -> None:
+        assert returned.answer is not None  # noqa: S101 - for the type checker
+        name = chunk_name(returned.task)
+        if self.claims.checkpoint(self.claim, name, returned.answer) == "cancel":
+            self.stop.set("cancel")
+
+    def drain(self) -> None:
+        """Send nothing more, and keep the answers that are there.
+
+        A cancelled job also waits until the workers are free of it, and keeps what they finish.
+        """
+        for lane in self.lanes:
+            lane.withdraw()
+        for lane in list(self.lanes):
+            while True:
+                waits = self.stop.reason == "cancel"
+                returned = lane.next(LOOK_SECONDS if waits else 0.0)
+                if returned is None and (lane.is_idle or not waits):
+                    break
+                if returned is not None and returned.answer is not None:
+                    self._checkpoint(returned)
+            self._end(lane)
+
+    def close(self) -> None:
+        """Forget every lane."""
+        for lane in list(self.lanes):
+            self._end(lane)
+
+    def _end(self, lane: Lane) -> None:
+        self.pool.close_lane(lane)
+        if lane in self.lanes:
+            self.lanes.remove(lane)
+
+
+@dataclass
+class Attempt:
+    """Runs a claimed job to one of its ends; never raises."""
+
+    claim: Claim
+    claims: ClaimingStore
+    pool: Pool
+    solve: str
+    chunk_starts: int | None
+    provenance: Mapping[str, Any]
+    stop: StopSign = field(default_factory=StopSign)
+
+    def run(self) -> None:
+        """Everything from the claim to the release of the lease."""
+        monitor = ProgressMonitor(self.claim.request["starts"], self.stop, self._publish)
+        runner = ChunkRunner(self.claim, self.claims, self.pool, self.stop, monitor)
+        try:
+            self._run(runner, monitor)
+        except LeaseLost as error:
+            logger.warning("%s", error)
+        except Unavailable as error:
+            # The lease lapses by itself if the store cannot even be told.
+            logger.warning("%s stops for now: %s", self.claim.job, error)
+            self._tell("returned")
+        except Exception as error:
+            logger.exception("%s failed", self.claim.job)
+            self._tell("failed", f"Unexpected error: {type(error).__name__}: {error}")
+        finally:
+            runner.close()
+
+    def _run(self, runner: ChunkRunner, monitor: ProgressMonitor) -> None:
+        try:
+            solve = load(self.solve)
+            one_thread()  # the composition computes too, in this process
+            answer = solve(
+                self.claim.request, run=runner, monitor=monitor, chunk_starts=self.chunk_starts
+            )
+            result = seal(self.claim, answer["landscape"], self.provenance)
+            details = {key: encode(value) for key, value in answer["details"].items()}
+        except Cancelled:
+            self._stopped(runner)
+        except (LeaseLost, Unavailable):
+            raise
+        except LandscapeError as error:
+            logger.warning("%s failed: %s", self.claim.job, error)
+            self._tell("failed", str(error))
+        else:
+            if self.stop.reason != "lost":
+                self.claims.finish(self.claim, result, details)
+
+    def _stopped(self, runner: ChunkRunner) -> None:
+        if self.stop.reason in ("cancel", "close"):
+            runner.drain()
+        if self.stop.reason == "cancel":
+            self._tell("cancelled")
+        elif self.stop.reason == "close":
+            self._tell("returned")
+        elif self.stop.reason is None:
+            self._tell("failed", "The computation stopped although nobody had asked it to.")
+
+    def _publish(self, kind: Any, data: Mapping[str, Any]) -> None:
+        if self.claims.report(self.claim, kind, data) == "cancel":
+            self.stop.set("cancel")
+
+    def _tell(self, outcome: Any, error: str = "") -> None:
+        try:
+            self.claims.stop(self.claim, outcome, error)
+        except (LeaseLost, Unavailable) as problem:
+            logger.warning("%s: %s", self.claim.job, problem)
+
+
+def seal(claim: Claim, landscape: Mapping[str, Any], provenance: Mapping[str, Any]) -> bytes:
+    """The stored bytes of a result: validated, keys sorted, with provenance and digest.
+
+    ``digest`` is the SHA-256 of the same bytes without the members ``digest`` and ``provenance``.
+    """
+    seconds = round(max(0.0, time.time() - claim.started), 3)
+    plain = orjson.loads(encode(landscape))
+    model = Landscape.model_validate(
+        {
+            **plain,
+            "id": claim.job,
+            "request": claim.request,
+            "provenance": {**provenance, "seconds": seconds},
+            "digest": "",
+        }
+    )
+    whole = model.model_dump(mode="json")
+    whole["digest"] = digest(whole)
+    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(landscape: Mapping[str, Any]) -> str:
+    """SHA-256 (64 hexadecimal digits) of a result's canonical bytes."""
+    core = {
+        name: value for name, value in landscape.items() if name not in ("digest", "provenance")
+    }
+    return hashlib.sha256(orjson.dumps(core, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,168 @@
+"""Claims jobs and runs them, each in a thread of its own; takes over from dead processes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relu_landscape.errors import LandscapeError, StoreUnavailable
+from relu_landscape.jobs.engine import Engine
+from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.running.attempt import Attempt
+from relu_landscape.jobs.running.leases import LeaseKeeper
+from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: How often the queue is looked at for jobs that other processes accepted; those accepted here
+#: wake the coordinator at once.
+POLL_SECONDS = 1.0
+
+
+@dataclass
+class _Running:
+    attempt: Attempt
+    thread: threading.Thread
+
+
+class Coordinator:
+    """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        target: Target,
+        pool: Pool,
+        engine: Engine,
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._engine = engine
+        self._provenance = provenance
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._claims = ClaimingStore(
+            target, settings, patience=settings.store_patience_seconds, stop=self._closing
+        )
+        # Renewals are useless later than this, and the next one must have its turn.
+        self._lease_claims = ClaimingStore(
+            target, settings, patience=settings.lease_seconds / 3, stop=self._closing
+        )
+        self._leases = LeaseKeeper(self._lease_claims, settings.lease_seconds)
+        self._running: dict[str, _Running] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._coordinate, name="coordinator", daemon=True)
+
+    def start(self) -> None:
+        """Begin to claim jobs, those of dead processes included."""
+        self._leases.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Give every running job back so that another process resumes it at once."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            running = list(self._running.values())
+        for each in running:
+            each.attempt.stop.set("close")
+        deadline = time.monotonic() + self._settings.shutdown_grace_seconds
+        for each in running:
+            each.thread.join(max(0.0, deadline - time.monotonic()))
+            if each.thread.is_alive():
+                self._give_back(each.attempt)
+        self._leases.close()
+        self._claims.close()
+        self._lease_claims.close()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    def cancel(self, job: str) -> None:
+        """Stop the job now if it runs in this process; elsewhere its lease brings the news."""
+        with self._lock:
+            running = [each for each in self._running.values() if each.attempt.claim.job == job]
+        for each in running:
+            each.attempt.stop.set("cancel")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether jobs are being claimed."""
+        return self._thread.is_alive() and not self._closing.is_set()
+
+    def _coordinate(self) -> None:
+        next_housekeeping = 0.0
+        while not self._closing.is_set():
+            self._wake.clear()
+            try:
+                if time.monotonic() >= next_housekeeping:
+                    self._keep_house()
+                    next_housekeeping = time.monotonic() + self._settings.lease_seconds / 3
+                while self._has_room() and self._claim_one():
+                    pass
+            except StoreUnavailable as error:
+                logger.warning("no jobs are claimed for now: %s", error)
+            except Exception:
+                logger.exception("claiming jobs")
+            self._wake.wait(POLL_SECONDS)
+
+    def _keep_house(self) -> None:
+        for job in self._claims.reclaim():
+            logger.warning("took %s from a process that died", job)
+        self._claims.sweep()
+
+    def _has_room(self) -> bool:
+        with self._lock:
+            return not self._closing.is_set() and len(self._running) < self._settings.jobs_at_once
+
+    def _claim_one(self) -> bool:
+        claim = self._claims.claim()
+        if claim is None:
+            return False
+        logger.info("attempt %d at %s", claim.attempts, claim.job)
+        attempt = Attempt(
+            claim=claim,
+            claims=self._claims,
+            pool=self._pool,
+            solve=self._engine.solve,
+            chunk_starts=self._settings.chunk_starts,
+            provenance=self._provenance,
+        )
+        thread = threading.Thread(
+            target=self._run, args=(attempt,), name=f"job-{claim.job[:8]}", daemon=True
+        )
+        with self._lock:
+            # By token: a job that this process lost and got again may still be stopping here.
+            self._running[claim.token] = _Running(attempt, thread)
+        self._leases.hold(claim, attempt.stop)
+        thread.start()
+        return True
+
+    def _run(self, attempt: Attempt) -> None:
+        try:
+            attempt.run()
+        finally:
+            self._leases.drop(attempt.claim)
+            with self._lock:
+                del self._running[attempt.claim.token]
+            self._wake.set()
+
+    def _give_back(self, attempt: Attempt) -> None:
+        logger.warning(
+            "%s is slow to stop; giving it back while it still computes", attempt.claim.job
+        )
+        attempt.stop.set("lost")  # whatever it still does, it writes nothing
+        try:
+            self._claims.stop(attempt.claim, "returned")
+        except LandscapeError as error:
+            logger.warning("%s: %s", attempt.claim.job, error)

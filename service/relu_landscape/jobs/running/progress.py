@@ -1,0 +1,115 @@
+"""What a running job says about itself, and how it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from relu_landscape.engine import Task
+from relu_landscape.errors import Cancelled
+from relu_landscape.wire.jobs import Progress
+
+#: Progress and findings are published at most this often: every publication is a durable write.
+PUBLISH_SECONDS = 0.25
+
+Reason = Literal["cancel", "close", "lost"]
+Publish = Callable[[Literal["progress", "findings"], Mapping[str, Any]], None]
+
+
+class StopSign:
+    """Set from any thread, looked at by the job's own.
+
+    ``cancel``: a user asked, so chunks on the workers are waited for. ``close``: this process
+    ends, so the job is given back. ``lost``: another process runs the job, so nothing more may
+    be written; this one wins over the others.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reason: Reason | None = None
+
+    def set(self, reason: Reason) -> None:
+        with self._lock:
+            if self.reason is None or reason == "lost":
+                self.reason = reason
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if the job should stop."""
+        if self.reason is not None:
+            raise Cancelled(f"The computation was told to stop ({self.reason}).")
+
+
+class ProgressMonitor:
+    """The engine's monitor: counts, estimates the time left, and publishes now and then."""
+
+    def __init__(self, starts: int, stop: StopSign, publish: Publish) -> None:
+        self._stop = stop
+        self._publish = publish
+        self._progress = Progress(starts=starts)
+        self._phase_began = time.monotonic()
+        self._computed = 0
+        self._published = 0.0
+        self._findings: Mapping[str, Any] | None = None
+
+    def phase(self, name: str, tasks: int) -> None:
+        """A phase of so many chunks begins."""
+        self._progress = self._progress.model_copy(
+            update={
+                "phase": name,
+                "tasks": tasks,
+                "tasks_done": 0,
+                "fraction": 0.0,
+                "seconds_left": None,
+            }
+        )
+        self._phase_began = time.monotonic()
+        self._computed = 0
+        self._speak(at_once=True)
+        self.check()
+
+    def computed(self) -> None:
+        """One chunk was computed rather than found among the checkpoints: it tells the pace."""
+        self._computed += 1
+
+    def advance(self, task: Task) -> None:
+        """One chunk of the current phase is done."""
+        old = self._progress
+        done = old.tasks_done + 1
+        tasks = max(old.tasks, done)
+        left = None
+        if self._computed:
+            pace = (time.monotonic() - self._phase_began) / self._computed
+            left = round(pace * (tasks - done), 3)
+        self._progress = old.model_copy(
+            update={
+                "tasks_done": done,
+                "tasks": tasks,
+                "starts_done": min(old.starts, old.starts_done + task.starts),
+                "fraction": done / tasks,
+                "seconds_left": left,
+            }
+        )
+        self._speak(at_once=done == tasks)
+        self.check()
+
+    def findings(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Partial findings so far."""
+        self._findings = {"findings": [dict(point) for point in points]}
+        self._speak()
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if the computation should stop."""
+        self._stop.check()
+
+    def _speak(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not at_once and now - self._published < PUBLISH_SECONDS:
+            return
+        self._published = now
+        self._publish("progress", self._progress.model_dump())
+        if self._findings is not None:
+            findings, self._findings = self._findings, None
+            self._publish("findings", findings)

@@ -1,0 +1,254 @@
+"""The store as the API side sees it: submit, look, list, cancel, follow. Asynchronous."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import orjson
+from redis.exceptions import RedisError
+
+from relu_landscape.errors import Busy, NotFound, RequestError
+from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.scripts import Keys, Scripts
+from relu_landscape.settings import Settings
+from relu_landscape.wire.jobs import TERMINAL, Event, JobStatus, Page, Progress
+
+#: States in the order a job goes through them; each is a set in the store.
+STATES = ("queued", "running", "cancelling", "cancelled", "failed", "finished")
+#: How long one read of an event stream waits in the store: the delay with which a reader notices
+#: that its job was forgotten. Well below the connection's own limit.
+FOLLOW_MILLISECONDS = 2000
+#: Commands take well under a millisecond, so a few connections serve many requests.
+COMMAND_CONNECTIONS = 32
+#: A follower's read waits in the store and keeps its connection meanwhile; servers accept about
+#: a thousand where the number of open files has its usual limit of 1024.
+FOLLOWER_CONNECTIONS = 800
+#: What a caller is told to wait when the queue is full: about the time a small job takes.
+BUSY_RETRY_SECONDS = 10
+
+_EVENT_ID = re.compile(r"^\d{1,20}-\d{1,20}$")
+_CURSOR = re.compile(r"^\d{1,16}$")
+
+
+class AskingStore:
+    """Asynchronous half of the store; every call waits out a short absence of the server."""
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        patience = settings.request_patience_seconds
+        self._client: Any = target.connect_async(COMMAND_CONNECTIONS, patience)
+        self._followers: Any = target.connect_async(FOLLOWER_CONNECTIONS, patience)
+        self._patience = Patience(patience)
+        self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
+        self._keys = Keys(settings.redis_prefix)
+        self._waiting_limit = settings.waiting_jobs_limit
+        self._ttl = settings.result_ttl_seconds or 0
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await self._followers.aclose()
+
+    async def submit(self, job: str, request: dict[str, Any]) -> str:
+        """Queue the job unless it is known; its state. Raises ``Busy``, ``StoreUnavailable``."""
+        body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+        state = await self._run("submit", job, body, self._waiting_limit)
+        if state == "busy":
+            raise Busy(
+                f"{self._waiting_limit} landscapes are waiting already; try again later.",
+                retry_after_seconds=BUSY_RETRY_SECONDS,
+            )
+        return cast(str, state)
+
+    async def cancel(self, job: str) -> str:
+        """Ask for a stop; the state after it. Raises ``NotFound``, ``StoreUnavailable``."""
+        state = await self._run("cancel", job, self._ttl)
+        if state is None:
+            raise _unknown(job)
+        return state
+
+    async def status(self, job: str) -> JobStatus:
+        """Raises ``NotFound``, ``StoreUnavailable``."""
+        fields = await self._patience.call_async(
+            lambda: self._client.hgetall(self._keys.of("job", job))
+        )
+        if not fields:
+            raise _unknown(job)
+        return _status(job, cast("dict[bytes, bytes]", fields))
+
+    async def state(self, job: str) -> str:
+        """The state alone. Raises ``NotFound``, ``StoreUnavailable``."""
+        value = await self._patience.call_async(
+            lambda: self._client.hget(self._keys.of("job", job), "state")
+        )
+        if value is None:
+            raise _unknown(job)
+        return cast(bytes, value).decode()
+
+    async def result(self, job: str) -> bytes | None:
+        """The finished result's bytes, if there is one."""
+        value = await self._patience.call_async(
+            lambda: self._client.get(self._keys.of("result", job))
+        )
+        return cast("bytes | None", value)
+
+    async def details(self, job: str, key: str) -> bytes | None:
+        """What was stored beside one fixed point of a finished result, as JSON bytes."""
+        value = await self._patience.call_async(
+            lambda: self._client.hget(self._keys.of("details", job), key)
+        )
+        return cast("bytes | None", value)
+
+    async def page(self, cursor: str | None, limit: int) -> Page:
+        """Jobs by the time of their first submission, newest first.
+
+        Raises ``RequestError`` for a cursor that no page gave, ``StoreUnavailable``.
+        """
+        if cursor is not None and not _CURSOR.match(cursor):
+            raise RequestError("cursor", cursor, "the next_cursor of an earlier page")
+        highest = "+inf" if cursor is None else f"({cursor}"
+
+        async def read() -> tuple[list[tuple[bytes, float]], list[dict[bytes, bytes]]]:
+            entries = await self._client.zrevrangebyscore(
+                self._keys.jobs, highest, "-inf", start=0, num=limit + 1, withscores=True
+            )
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for name, _ in entries[:limit]:
+                    pipeline.hgetall(self._keys.of("job", name.decode()))
+                return entries, await pipeline.execute()
+
+        entries, jobs = await self._patience.call_async(read)
+        items = [
+            _status(name.decode(), fields)
+            for (name, _), fields in zip(entries, jobs, strict=False)
+            if fields
+        ]
+        more = len(entries) > limit
+        return Page(items=items, next_cursor=str(int(entries[limit - 1][1])) if more else None)
+
+    async def counts(self) -> dict[str, int]:
+        """Number of jobs in each state. Raises ``StoreUnavailable``."""
+
+        async def read() -> list[int]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for state in STATES:
+                    pipeline.scard(self._keys.of("state", state))
+                return cast("list[int]", await pipeline.execute())
+
+        return dict(zip(STATES, await self._patience.call_async(read), strict=True))
+
+    async def follow(self, job: str, after: str | None) -> AsyncGenerator[Event, None]:
+        """The events after ``after`` (all that are kept when ``None``), to the last one.
+
+        Raises ``NotFound``, ``RequestError`` for an id that no event had, ``StoreUnavailable``.
+        """
+        if after is not None and not _EVENT_ID.match(after):
+            raise RequestError("Last-Event-ID", after, "the id of an earlier event")
+        position = after or "0-0"
+        stream = self._keys.of("events", job)
+        while True:
+            # The state is read first: a job that is over has its last event in the stream by then.
+            state = await self.state(job)
+            block = None if state in TERMINAL else FOLLOW_MILLISECONDS
+            entries = await self._read(stream, position, block)
+            for name, fields in entries:
+                event = Event(
+                    id=name.decode(),
+                    name=fields[b"name"].decode(),
+                    data=orjson.loads(fields[b"data"]),
+                )
+                yield event
+                position = event.id
+                if event.is_last:
+                    return
+            if not entries and state in TERMINAL and await self.state(job) in TERMINAL:
+                return  # the reader had seen the last event already
+
+    async def _read(
+        self, stream: str, position: str, block: int | None
+    ) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        answer = await self._patience.call_async(
+            lambda: self._followers.xread({stream: position}, count=100, block=block)
+        )
+        return cast("list[tuple[bytes, dict[bytes, bytes]]]", answer[0][1] if answer else [])
+
+    async def ping(self) -> None:
+        """Raises ``StoreUnavailable`` when the store does not answer."""
+        await self._patience.call_async(lambda: self._client.ping())
+
+    async def warnings(self) -> list[str]:
+        """What makes this server unsafe for jobs, one sentence each."""
+        try:
+            config = await self._client.config_get("appendonly", "appendfsync", "maxmemory*")
+        except RedisError:
+            return await self._warnings_without_config()
+        return _judge(cast("dict[str, str]", config))
+
+    async def _warnings_without_config(self) -> list[str]:
+        # Hosted servers forbid CONFIG and take care of durability themselves, or do not.
+        try:
+            durable = (await self._client.info("persistence")).get("aof_enabled") == 1
+        except RedisError:
+            durable = False
+        if durable:
+            return []
+        return [
+            "The store does not say whether it keeps an append-only file (CONFIG is forbidden); "
+            "without one a crash of the store loses jobs."
+        ]
+
+    async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
+        answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
+        return None if answer is None else cast(bytes, answer).decode()
+
+
+def _judge(config: dict[str, str]) -> list[str]:
+    found = []
+    if config.get("appendonly") == "no":
+        found.append(
+            "The store runs with appendonly no: a crash of the store loses every job since its "
+            "last snapshot, acknowledged ones included. Run CONFIG SET appendonly yes."
+        )
+    elif config.get("appendfsync") != "always":
+        found.append(
+            f"The store runs with appendfsync {config.get('appendfsync')}: a power failure loses "
+            "the jobs of the last second or more. Run CONFIG SET appendfsync always."
+        )
+    policy = config.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction" and config.get("maxmemory", "0") != "0":
+        found.append(
+            f"The store may drop jobs and results when its memory is full (maxmemory-policy "
+            f"{policy}). Run CONFIG SET maxmemory-policy noeviction."
+        )
+    return found
+
+
+def _unknown(job: str) -> NotFound:
+    return NotFound(f"There is no landscape {job}.")
+
+
+def _status(job: str, fields: dict[bytes, bytes]) -> JobStatus:
+    def json(name: bytes) -> Any:
+        raw = fields.get(name)
+        return orjson.loads(raw) if raw else None
+
+    findings = json(b"findings")
+    error = fields.get(b"error", b"").decode()
+    return JobStatus(
+        id=job,
+        state=fields[b"state"].decode(),
+        request=json(b"request"),
+        created_at=_iso(fields[b"created"]),
+        started_at=_iso(fields[b"started"]) if b"started" in fields else None,
+        finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
+        progress=Progress.model_validate(json(b"progress") or {}),
+        findings=findings["findings"] if findings else [],
+        error=error or None,
+        attempts=int(fields.get(b"attempts", b"0")),
+    )
+
+
+def _iso(seconds: bytes) -> str:
+    moment = datetime.fromtimestamp(float(seconds), tz=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

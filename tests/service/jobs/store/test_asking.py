@@ -1,0 +1,116 @@
+"""The store as readers see it: pages, counts, events, unknown names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from relu_landscape.errors import NotFound, RequestError
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.settings import Settings
+from tests.service.jobs.helpers import REQUEST, submitted
+
+
+async def test_pages_show_every_job_once_newest_first(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    for job in "abcde":
+        await asking.submit(job, REQUEST)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await asking.page(cursor, 2)
+        seen += [item.id for item in page.items]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+        if cursor and len(seen) == 2:
+            claims.claim()
+            await asking.submit("f", REQUEST)  # arrives while somebody pages: on no later page
+    assert seen == list("edcba")
+    with pytest.raises(RequestError, match="next_cursor"):
+        await asking.page("-inf", 2)
+
+
+async def test_counts_follow_the_states(asking: AskingStore, claims: ClaimingStore) -> None:
+    for job in "abcd":
+        await asking.submit(job, REQUEST)
+    first, second, _ = claims.claim(), claims.claim(), claims.claim()
+    assert first is not None
+    assert second is not None
+    claims.finish(first, b"{}", {})
+    claims.stop(second, "failed", "why")
+    await asking.cancel("c")
+    counts = await asking.counts()
+    assert counts == {
+        "queued": 1,
+        "running": 0,
+        "cancelling": 1,
+        "cancelled": 0,
+        "failed": 1,
+        "finished": 1,
+    }
+
+
+async def test_events_are_followed_live_and_resumed(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    follower = asking.follow("a", None)
+    seen = [await anext(follower), await anext(follower)]
+    assert [event.data["state"] for event in seen] == ["queued", "running"]
+    waiting = asyncio.ensure_future(anext(follower))
+    claims.report(claim, "progress", {"phase": "sample"})
+    event = await waiting
+    assert (event.name, event.data) == ("progress", {"phase": "sample"})
+    await follower.aclose()
+    claims.report(claim, "findings", {"findings": [{"key": "m1"}]})
+    claims.stop(claim, "failed", 'quoted "reason"')
+    rest = [each async for each in asking.follow("a", event.id)]
+    assert [each.name for each in rest] == ["findings", "state"]
+    assert rest[-1].data == {"state": "failed", "error": 'quoted "reason"'}
+    assert rest[-1].is_last
+    assert [each async for each in asking.follow("a", rest[-1].id)] == []
+    everything = [each async for each in asking.follow("a", None)]
+    positions = [tuple(map(int, each.id.split("-"))) for each in everything]
+    assert positions == sorted(set(positions))
+    assert (await asking.status("a")).findings == [{"key": "m1"}]
+
+
+async def test_the_event_stream_is_capped_and_keeps_its_end(
+    target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
+) -> None:
+    small = settings.model_copy(update={"events_kept": 10})
+    asking, claims = AskingStore(target, small), make_claims(small)
+    claim = await submitted(asking, claims)
+    first = await anext(asking.follow("a", None))
+    for number in range(500):
+        claims.report(claim, "progress", {"tasks_done": number})
+    claims.finish(claim, b"{}", {})
+    kept = [each async for each in asking.follow("a", first.id)]
+    # Trimming is by whole nodes of the stream, of 100 entries by default.
+    assert 10 <= len(kept) <= 110 + 10
+    assert [each.data.get("tasks_done") for each in kept[-3:]] == [498, 499, None]
+    assert kept[-1].data == {"state": "finished"}
+    await asking.close()
+
+
+@pytest.mark.parametrize("bad", ["", "x", "1", "1-x", "$", "-1-0"])
+async def test_an_event_id_that_no_event_had_is_refused(
+    asking: AskingStore, claims: ClaimingStore, bad: str
+) -> None:
+    await submitted(asking, claims)
+    with pytest.raises(RequestError, match="Last-Event-ID"):
+        await anext(asking.follow("a", bad))
+
+
+async def test_unknown_jobs_are_not_found(asking: AskingStore) -> None:
+    for call in (asking.status("x"), asking.state("x"), asking.cancel("x")):
+        with pytest.raises(NotFound, match="no landscape x"):
+            await call
+    with pytest.raises(NotFound):
+        await anext(asking.follow("x", None))

@@ -1,0 +1,216 @@
+"""Against Debian's Redis 7.0, as a lab would run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+import redis
+
+from relu_landscape.errors import StoreUnavailable
+from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.settings import Settings
+from tests.service.jobs.helpers import (
+    PATIENCE_SECONDS,
+    TOY,
+    expected_digest,
+    request,
+    until,
+    until_async,
+)
+
+BINARY = shutil.which("redis-server")
+pytestmark = [
+    pytest.mark.external_redis,
+    pytest.mark.skipif(BINARY is None, reason="there is no redis-server on the PATH"),
+]
+
+
+class External:
+    """A redis-server of our own on a Unix socket, with the options given."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self._command = [
+            str(BINARY), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(folder),
+            "--save", "", *options,
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(self._answers, "redis-server answers")
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        assert self.process is not None
+        self.process.send_signal(how)
+        self.process.wait(PATIENCE_SECONDS)
+        self.process = None
+
+    def _answers(self) -> bool:
+        try:
+            with Target(self.url, None).connect() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+@pytest.fixture
+def external() -> Iterator[Callable[..., External]]:
+    started: list[External] = []
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+
+        def start(*options: str) -> External:
+            server = External(Path(name), *options)
+            server.start()
+            started.append(server)
+            return server
+
+        yield start
+        for server in started:
+            if server.process is not None:
+                server.kill()
+
+
+SAFE = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+async def test_a_landscape_goes_the_whole_way(external: Callable[..., External]) -> None:
+    server = external(*SAFE)
+    settings = Settings.load(redis_url=server.url, workers=1)
+    asked = request(starts=30)
+    async with LandscapeService.open(settings, engine=TOY) as service:
+        assert service.info()["store"] == "external"
+        assert (await service.readiness()).warnings == []
+        status = await service.submit(asked)
+        events = [event.name async for event in service.events(status.id, None)]
+        assert events[-1] == "state"
+        result = orjson.loads(await service.result(status.id))
+        assert result["digest"] == expected_digest(asked)
+    assert server.process is not None
+    assert server.process.poll() is None, "a store that is not ours is left running"
+
+
+async def test_a_store_that_is_away_for_a_while_only_delays(
+    external: Callable[..., External],
+) -> None:
+    server = external(*SAFE)
+    settings = Settings.load(
+        redis_url=server.url, workers=1, lease_seconds=1.0, request_patience_seconds=0.2
+    )
+    asked = request(starts=100, seconds=0.05)
+    async with LandscapeService.open(settings, engine=TOY) as service:
+        status = await service.submit(asked)
+
+        async def has_begun() -> bool:
+            return (await service.status(status.id)).progress.tasks_done >= 3
+
+        await until_async(has_begun, "some chunks are done")
+        server.kill()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await service.status(status.id)
+        readiness = await service.readiness()
+        assert not readiness.ready
+        assert "does not answer" in readiness.checks["store"]
+        # Longer than a lease, so that every lease has lapsed when the store is back.
+        await until_async(_elapsed(1.5), "the time is over")
+        server.start()
+        over = await service.wait(status.id, PATIENCE_SECONDS)
+        assert over.state == "finished"
+        result = orjson.loads(await service.result(status.id))
+        assert result["digest"] == expected_digest(asked)
+        assert (await service.readiness()).ready
+
+
+def _elapsed(seconds: float) -> Callable[[], Awaitable[bool]]:
+    timer = threading.Event()
+    thread = threading.Timer(seconds, timer.set)
+    thread.start()
+
+    async def over() -> bool:
+        return timer.is_set()
+
+    return over
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--appendonly", "no"), "appendonly no"),
+        (("--appendonly", "yes", "--appendfsync", "everysec"), "appendfsync everysec"),
+        ((*SAFE, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), "allkeys-lru"),
+        ((*SAFE, "--rename-command", "CONFIG", ""), None),
+        (("--appendonly", "no", "--rename-command", "CONFIG", ""), "CONFIG is forbidden"),
+        (SAFE, None),
+    ],
+)
+async def test_a_store_that_may_lose_jobs_is_warned_about(
+    external: Callable[..., External], options: tuple[str, ...], text: str | None
+) -> None:
+    asking = AskingStore(Target(external(*options).url, None), Settings.load())
+    warnings = await asking.warnings()
+    assert len(warnings) == (text is not None)
+    if text is not None:
+        assert text in warnings[0]
+    await asking.close()
+
+
+async def test_every_script_runs_on_this_version(external: Callable[..., External]) -> None:
+    settings = Settings.load(result_ttl_seconds=1, lease_seconds=1.0)
+    target = Target(external(*SAFE).url, None)
+    asking, claims = (
+        AskingStore(target, settings),
+        ClaimingStore(target, settings, patience=1.0, stop=threading.Event()),
+    )
+    await asking.submit("a", {})
+    claim = claims.claim()
+    assert claim is not None
+    assert claims.renew(claim) == "held"
+    assert claims.checkpoint(claim, "c", b"1") == "held"
+    assert claims.report(claim, "progress", {}) == "held"
+    claims.stop(claim, "returned")
+    claim = claims.claim()
+    assert claim is not None
+    until(lambda: claims.reclaim() == ["a"], "the lease lapses")
+    claim = claims.claim()
+    assert claim is not None
+    claims.finish(claim, b"{}", {"m1": b"{}"})
+    assert [event.name async for event in asking.follow("a", None)][-1] == "state"
+    assert len((await asking.page(None, 5)).items) == 1
+    until(lambda: claims.sweep() == 1, "the job is forgotten")
+    assert await asking.submit("b", {}) == "queued"
+    assert await asking.cancel("b") == "cancelled"
+    claims.close()
+    await asking.close()
+
+
+async def test_a_store_that_is_not_there_stops_the_start(folder: Path) -> None:
+    settings = Settings.load(
+        redis_url=f"unix://{folder}/none.sock", workers=1, request_patience_seconds=0.1
+    )
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        async with LandscapeService.open(settings, engine=TOY):
+            pytest.fail("it opened")
+
+
+def test_the_password_of_the_store_is_not_in_the_message(folder: Path) -> None:
+    secret = "hush-hush"
+    target = Target(f"redis://:{secret}@127.0.0.1:1/0", None)
+    claims = ClaimingStore(target, Settings.load(), patience=0.05, stop=threading.Event())
+    with pytest.raises(StoreUnavailable) as error:
+        claims.claim()
+    assert secret not in str(error.value)
+    claims.close()
+    assert os.environ.get("RELU_LANDSCAPE_REDIS_URL") is None

@@ -1,0 +1,347 @@
+"""The state machine of a job, on a real server: every transition, and the fence around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import orjson
+import pytest
+
+from relu_landscape.errors import Busy, LeaseLost, NotFound
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS
+from relu_landscape.settings import Settings
+from relu_landscape.wire.jobs import Event
+from tests.service.jobs.conftest import LEASE_SECONDS
+from tests.service.jobs.helpers import REQUEST, submitted, until, until_async
+
+
+async def lapse(claims: ClaimingStore, job: str) -> None:
+    """Wait until ``job`` was taken from its holder because the lease lapsed."""
+
+    async def taken() -> bool:
+        return job in claims.reclaim()
+
+    await until_async(taken, f"{job} is reclaimed")
+
+
+async def test_a_job_goes_from_submission_to_its_result(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    assert (claim.job, claim.request, claim.attempts) == ("a", REQUEST, 1)
+    running = await asking.status("a")
+    assert (running.state, running.attempts, running.finished_at) == ("running", 1, None)
+    assert running.started_at is not None
+    assert running.created_at <= running.started_at
+    assert claims.checkpoint(claim, "c1", b"{}") == "held"
+    claims.finish(claim, b'{"x":1}', {"m1": b"[1]", "m2": b"[2]"})
+    done = await asking.status("a")
+    assert (done.state, done.error, done.is_over) == ("finished", None, True)
+    assert await asking.result("a") == b'{"x":1}'
+    assert await asking.details("a", "m2") == b"[2]"
+    assert await asking.details("a", "m3") is None
+    assert claims.finished_chunks("a") == set()  # nobody needs them any more
+    assert claims.claim() is None
+
+
+async def test_many_submissions_of_one_job_queue_it_once(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    states = await asyncio.gather(*(asking.submit("a", REQUEST) for _ in range(200)))
+    assert states == ["queued"] * 200
+    claim = claims.claim()
+    assert claim is not None
+    assert claims.claim() is None
+    assert await asking.submit("a", REQUEST) == "running"
+    claims.finish(claim, b"{}", {})
+    assert await asking.submit("a", REQUEST) == "finished"
+    assert claims.claim() is None
+
+
+async def test_jobs_are_claimed_in_the_order_of_their_submission(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    for job in ("c", "a", "b"):
+        await asking.submit(job, REQUEST)
+    taken = [claims.claim() for _ in range(4)]
+    assert [claim and claim.job for claim in taken] == ["c", "a", "b", None]
+
+
+async def test_too_many_waiting_jobs_are_refused_but_known_ones_are_not(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    for number in range(5):  # the limit in these tests
+        await asking.submit(f"job{number}", REQUEST)
+    with pytest.raises(Busy, match="5 landscapes are waiting") as refused:
+        await asking.submit("one more", REQUEST)
+    assert refused.value.retry_after_seconds > 0
+    with pytest.raises(NotFound):
+        await asking.status("one more")
+    assert await asking.submit("job3", REQUEST) == "queued"
+    claims.claim()
+    assert await asking.submit("one more", REQUEST) == "queued"
+
+
+async def test_a_holder_whose_lease_lapsed_writes_nothing(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    stale = await submitted(asking, claims)
+    claims.checkpoint(stale, "c1", b"1")
+    await lapse(claims, "a")
+    assert (await asking.status("a")).state == "queued"
+    fresh = claims.claim()
+    assert fresh is not None
+    assert fresh.attempts == 2
+    assert int(fresh.token) > int(stale.token)
+    for write in (
+        lambda: claims.renew(stale),
+        lambda: claims.checkpoint(stale, "c2", b"stale"),
+        lambda: claims.report(stale, "progress", {"phase": "stale"}),
+        lambda: claims.finish(stale, b"stale", {"m1": b"stale"}),
+        lambda: claims.stop(stale, "failed", "stale"),
+        lambda: claims.stop(stale, "returned"),
+    ):
+        with pytest.raises(LeaseLost, match="Another process"):
+            write()
+    status = await asking.status("a")
+    assert (status.state, status.error, status.progress.phase) == ("running", None, None)
+    assert await asking.result("a") is None
+    assert list(claims.answers("a", ["c1", "c2"])) == [("c1", b"1"), ("c2", None)]
+    assert claims.renew(fresh) == "held"
+
+
+async def test_a_lease_that_is_renewed_does_not_lapse(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 2 * LEASE_SECONDS
+    while loop.time() < end:
+        assert claims.renew(claim) == "held"
+        assert claims.reclaim() == []
+        await asyncio.sleep(LEASE_SECONDS / 10)
+
+
+async def test_a_lease_that_lapsed_unnoticed_is_taken_up_again_by_its_holder(
+    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
+) -> None:
+    """After an absence of the store every lease has lapsed; who comes first goes on."""
+    claim = await submitted(asking, claims)
+    with target.connect() as client:
+        client.delete(f"{settings.redis_prefix}:lease:a")
+    assert claims.renew(claim) == "held"
+    assert claims.reclaim() == []
+
+
+async def test_a_job_whose_holders_die_without_a_single_chunk_fails_in_the_end(
+    asking: AskingStore, make_claims: Callable[[Settings], ClaimingStore], settings: Settings
+) -> None:
+    hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
+    await asking.submit("a", REQUEST)
+    for attempt in range(1, LARGEST_BARREN_ATTEMPTS + 1):
+        claim = hasty.claim()
+        assert claim is not None
+        assert claim.attempts == attempt
+        await lapse(hasty, "a")
+    status = await asking.status("a")
+    assert status.state == "failed"
+    assert status.error is not None
+    assert f"{LARGEST_BARREN_ATTEMPTS} times" in status.error
+    assert hasty.claim() is None
+
+
+async def test_a_finished_chunk_wipes_the_deaths_out(
+    asking: AskingStore, make_claims: Callable[[Settings], ClaimingStore], settings: Settings
+) -> None:
+    hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
+    await asking.submit("a", REQUEST)
+    for attempt in range(2 * LARGEST_BARREN_ATTEMPTS):
+        claim = hasty.claim()
+        assert claim is not None
+        if attempt == LARGEST_BARREN_ATTEMPTS - 2:
+            hasty.checkpoint(claim, "c1", b"{}")
+            await lapse(hasty, "a")
+            break
+        await lapse(hasty, "a")
+    for _ in range(LARGEST_BARREN_ATTEMPTS - 1):
+        assert (await asking.status("a")).state == "queued"
+        assert hasty.claim() is not None
+        await lapse(hasty, "a")
+    assert (await asking.status("a")).state == "queued"
+
+
+async def test_a_job_given_back_is_resumed_at_once_and_loses_nothing(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    claims.checkpoint(claim, "c1", b"1")
+    await asking.submit("later", REQUEST)
+    claims.stop(claim, "returned")
+    assert (await asking.status("a")).state == "queued"
+    again = claims.claim()
+    assert again is not None
+    assert again.job == "a"  # in its old place, before the later one
+    assert claims.finished_chunks("a") == {"c1"}
+    assert again.started == claim.started
+
+
+async def test_cancelling_a_waiting_job_is_done_at_once(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    await asking.submit("a", REQUEST)
+    assert await asking.cancel("a") == "cancelled"
+    assert claims.claim() is None
+    status = await asking.status("a")
+    assert (status.state, status.finished_at is not None) == ("cancelled", True)
+    assert await asking.cancel("a") == "cancelled"
+
+
+async def test_cancelling_a_running_job_waits_for_its_holder(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    assert await asking.cancel("a") == "cancelling"
+    assert claims.renew(claim) == "cancel"
+    assert claims.report(claim, "progress", {"phase": "sample"}) == "cancel"
+    assert claims.checkpoint(claim, "c1", b"1") == "cancel"
+    assert (await asking.status("a")).state == "cancelling"
+    claims.stop(claim, "cancelled")
+    assert (await asking.status("a")).state == "cancelled"
+    with pytest.raises(LeaseLost):
+        claims.renew(claim)
+
+
+async def test_a_cancelled_job_whose_holder_died_does_not_stay_cancelling(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    await submitted(asking, claims)
+    await asking.cancel("a")
+    await lapse(claims, "a")
+    assert (await asking.status("a")).state == "cancelled"
+
+
+async def test_a_process_that_ends_while_it_cancels_leaves_the_job_cancelled(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    await asking.cancel("a")
+    claims.stop(claim, "returned")
+    assert (await asking.status("a")).state == "cancelled"
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "failed"])
+async def test_a_job_that_was_stopped_begins_again_from_its_chunks(
+    asking: AskingStore, claims: ClaimingStore, outcome: str
+) -> None:
+    claim = await submitted(asking, claims)
+    claims.checkpoint(claim, "c1", b"1")
+    claims.stop(claim, outcome, "a reason" if outcome == "failed" else "")  # type: ignore[arg-type]
+    stopped = await asking.status("a")
+    assert (stopped.state, stopped.error) == (outcome, "a reason" if outcome == "failed" else None)
+    assert await asking.submit("a", REQUEST) == "queued"
+    again = await asking.status("a")
+    assert (again.state, again.error, again.finished_at) == ("queued", None, None)
+    resumed = claims.claim()
+    assert resumed is not None
+    assert resumed.attempts == 1
+    assert list(claims.answers("a", ["c1"])) == [("c1", b"1")]
+    names = [(event.name, event.data["state"]) async for event in ended(asking, claims, resumed)]
+    assert names == [("state", "queued"), ("state", "running"), ("state", "finished")]
+
+
+async def ended(asking: AskingStore, claims: ClaimingStore, claim: Claim) -> AsyncIterator[Event]:
+    claims.finish(claim, b"{}", {})
+    async for event in asking.follow(claim.job, None):
+        yield event
+
+
+async def test_a_submission_while_cancelling_starts_the_job_again_afterwards(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    await asking.cancel("a")
+    assert await asking.submit("a", REQUEST) == "cancelling"
+    claims.stop(claim, "cancelled")
+    assert (await asking.status("a")).state == "queued"
+    assert claims.claim() is not None
+
+
+async def test_the_last_word_counts_when_a_job_is_cancelled_submitted_and_cancelled(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    claim = await submitted(asking, claims)
+    await asking.cancel("a")
+    await asking.submit("a", REQUEST)
+    await asking.cancel("a")
+    claims.stop(claim, "cancelled")
+    assert (await asking.status("a")).state == "cancelled"
+
+
+async def test_a_result_that_the_store_dropped_is_computed_again(
+    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
+) -> None:
+    claim = await submitted(asking, claims)
+    claims.finish(claim, b"{}", {})
+    with target.connect() as client:
+        client.delete(f"{settings.redis_prefix}:result:a")
+    assert await asking.submit("a", REQUEST) == "queued"
+    assert claims.claim() is not None
+
+
+async def test_a_waiting_job_that_the_store_dropped_does_not_block_the_queue(
+    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
+) -> None:
+    await asking.submit("a", REQUEST)
+    await asking.submit("b", REQUEST)
+    with target.connect() as client:
+        client.delete(f"{settings.redis_prefix}:job:a")
+    claim = claims.claim()
+    assert claim is not None
+    assert claim.job == "b"
+
+
+async def test_jobs_are_forgotten_after_their_time(
+    target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
+) -> None:
+    mortal = settings.model_copy(update={"result_ttl_seconds": 1})
+    asking, claims = AskingStore(target, mortal), make_claims(mortal)
+    claim = await submitted(asking, claims)
+    claims.finish(claim, b"{}", {"m1": b"{}"})
+    assert claims.sweep() == 0
+    until(lambda: claims.sweep() == 1, "the job is forgotten")
+    with pytest.raises(NotFound, match="no landscape a"):
+        await asking.status("a")
+    assert (await asking.page(None, 10)).items == []
+    assert set((await asking.counts()).values()) == {0}
+    with target.connect() as client:
+        left = {key.decode() for key in client.keys(f"{settings.redis_prefix}:*")}
+    counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens")}
+    assert left == counters
+    await asking.close()
+
+
+async def test_submitted_jobs_are_on_disk_when_the_answer_comes(
+    asking: AskingStore, target: Target
+) -> None:
+    with target.connect() as client:
+        config = client.config_get("append*")
+        assert (config["appendonly"], config["appendfsync"]) == ("yes", "always")
+    assert await asking.warnings() == []
+
+
+async def test_a_request_comes_back_as_it_was_sent(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    asked = {"name": "Grüße \u2028", "x": 0.1, "n": 2**53 - 1, "none": None, "list": [1, [2]]}
+    await asking.submit("a", asked)
+    claim = claims.claim()
+    assert claim is not None
+    assert claim.request == asked
+    assert (await asking.status("a")).request == asked
+    assert orjson.dumps(claim.request, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
+        asked, option=orjson.OPT_SORT_KEYS
+    )
