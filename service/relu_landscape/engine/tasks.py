@@ -1,49 +1,74 @@
 """How a long computation is cut up: tasks, the runner that executes them, and a monitor.
 
-``solve`` never loops over heavy work itself. It hands ``Task`` values to an injected ``Runner``
-and gets JSON-like answers back in any order. A runner may execute them here, in a pool of
-processes or on another machine, and may remember answers under the task's key: ``solve`` is a
-deterministic function of the answers, so a job that died resumes by being called again.
+A composition never loops over heavy work itself. It hands tasks to an injected ``Runner`` and gets
+their answers back in any order. A runner may execute them here, in a pool of processes or on
+another machine, and may remember answers under the task's key: a composition is a deterministic
+function of the answers, so a job that died resumes by being composed again.
+
+Tasks and answers are frozen dataclasses of JSON types, tuples, arrays and other such dataclasses.
+How they are written as bytes is the pool's business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from relu_landscape.engine.model.arrays import Backend
+    from relu_landscape.wire.base import Wire
+    from relu_landscape.wire.requests import AnalysisRequest
+
+ProblemT = TypeVar("ProblemT")
+ComposedT = TypeVar("ComposedT", contravariant=True)
+AnswerT = TypeVar("AnswerT")
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC, Generic[ProblemT, AnswerT]):
     """One independent piece of work, about a second long.
 
-    ``key`` is unique within a job and depends on nothing but the job's request and the way it was
-    cut up; ``arguments`` are JSON types only; ``starts`` counts the random starts it covers.
+    ``kind`` names the class within its composition, ``answer`` is the class of what ``run``
+    returns. ``key`` is unique within a job and depends on nothing but the job's request and the
+    way it was cut up. ``starts`` counts the random starts that are done with this task.
     """
 
-    kind: str
+    kind: ClassVar[str]
+    answer: ClassVar[type[Any]]
+
     key: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    starts: int = 0
+
+    @property
+    def starts(self) -> int:
+        """Random starts that count as done when this task is."""
+        return 0
+
+    @abstractmethod
+    def run(self, problem: ProblemT, backend: Backend) -> AnswerT:
+        """Do the work. The answer depends on the problem, this task and the backend alone."""
 
 
 class Runner(Protocol):
-    """Executes tasks; yields each with its JSON-like answer, in any order."""
+    """Executes tasks; yields each with its answer, in any order."""
 
-    def __call__(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Mapping[str, Any]]]: ...
+    def __call__(
+        self, tasks: Sequence[Task[ProblemT, AnswerT]]
+    ) -> Iterator[tuple[Task[ProblemT, AnswerT], AnswerT]]: ...
 
 
 class Monitor(Protocol):
     """Progress and cancellation, injected; the default does nothing."""
 
     def phase(self, name: str, tasks: int) -> None:
-        """A phase (``sample``, ``classify``, ...) of so many tasks begins."""
+        """A phase (one of the composition's ``phases``) of so many tasks begins."""
 
-    def advance(self, task: Task) -> None:
+    def advance(self, task: Task[Any, Any]) -> None:
         """One task of the current phase is done."""
 
-    def findings(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """Partial findings so far: ``{key, kind, loss, hits}`` each, provisional."""
+    def findings(self, points: Sequence[Wire]) -> None:
+        """Provisional findings so far, each of the analysis's own model."""
 
     def check(self) -> None:
         """Raise ``Cancelled`` if the computation should stop."""
@@ -54,8 +79,61 @@ class SilentMonitor:
 
     def phase(self, name: str, tasks: int) -> None: ...
 
-    def advance(self, task: Task) -> None: ...
+    def advance(self, task: Task[Any, Any]) -> None: ...
 
-    def findings(self, points: Sequence[Mapping[str, Any]]) -> None: ...
+    def findings(self, points: Sequence[Wire]) -> None: ...
 
     def check(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a composition returns: the result without its identity and provenance, and its parts.
+
+    ``parts``: what is too long for the overview, by key (a fixed point's weights, for example).
+    """
+
+    result: Wire
+    parts: Mapping[str, Wire]
+
+
+class Compose(Protocol[ComposedT]):
+    """A composition's one function."""
+
+    def __call__(
+        self, problem: ComposedT, *, run: Runner, monitor: Monitor, chunk_starts: int | None
+    ) -> Composed: ...
+
+
+@dataclass(frozen=True)
+class Composition(Generic[ProblemT]):
+    """How one kind of analysis is computed.
+
+    ``problem`` turns a request into the engine's own terms, and raises ``InputError`` where it
+    makes no sense; ``tasks`` are the classes of its tasks; ``compose`` cuts the work into tasks and
+    joins their answers.
+    """
+
+    request: type[AnalysisRequest]
+    problem: Callable[[Any], ProblemT]
+    tasks: tuple[type[Task[ProblemT, Any]], ...]
+    compose: Compose[ProblemT]
+
+    def task_type(self, kind: str) -> type[Task[ProblemT, Any]]:
+        """The class of this kind's tasks. Raises ``ValueError`` where there is none."""
+        for each in self.tasks:
+            if each.kind == kind:
+                return each
+        raise ValueError(f"There is no task of kind {kind!r}.")
+
+
+def run_here(problem: ProblemT, backend: Backend) -> Runner:
+    """A runner that executes every task in this process, in order."""
+
+    def run(
+        tasks: Sequence[Task[Any, AnswerT]],
+    ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
+        for task in tasks:
+            yield task, task.run(problem, backend)
+
+    return run

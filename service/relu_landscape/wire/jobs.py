@@ -1,22 +1,48 @@
-"""What the jobs room says about a job: frozen models, JSON types only."""
+"""What is said about a job of any kind, and what every finished result carries."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, SerializeAsAny
+
+from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.requests import AnalysisRequest
 
 State = Literal["queued", "running", "cancelling", "cancelled", "failed", "finished"]
+EventName = Literal["state", "progress", "findings"]
 
 #: A job in one of these states changes only if the same request is submitted again.
 TERMINAL: frozenset[str] = frozenset({"cancelled", "failed", "finished"})
 
+RequestT = TypeVar("RequestT", bound=AnalysisRequest)
+FindingT = TypeVar("FindingT", bound=Wire)
+ItemT = TypeVar("ItemT", bound=Wire)
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Provenance(Wire):
+    """Who computed a result, with what. Excluded from the canonical bytes and their digest."""
+
+    version: str = Field(description="of relu-landscape")
+    algorithm: str
+    backend: str = Field(description="numpy or cupy")
+    device: str
+    libraries: dict[str, str] = Field(description="versions by name")
+    seconds: float = Field(description="wall-clock seconds from start to finish, all attempts")
 
 
-class Progress(_Model):
+class Sealed(Wire):
+    """What every finished result carries beside its own body."""
+
+    id: str = Field(description="content id of the request")
+    request: SerializeAsAny[AnalysisRequest] = Field(
+        description="the question with every default filled in"
+    )
+    provenance: Provenance
+    digest: str = Field(description="SHA-256 of the canonical bytes of all but the provenance")
+
+
+class Progress(Wire):
     """How far the current phase of a job is."""
 
     phase: str | None = Field(None, description="name of the current phase; null before the first")
@@ -30,21 +56,25 @@ class Progress(_Model):
     )
 
 
-class JobStatus(_Model):
+class JobStatus(Wire, Generic[RequestT, FindingT]):
     """One job as of now."""
 
-    id: str = Field(description="SHA-256 of the canonical request, algorithm and backend class")
+    id: str = Field(description="SHA-256 of kind, canonical request, algorithm and backend class")
+    kind: str = Field(description="kind of analysis, for example landscape")
     state: State
-    request: dict[str, Any] = Field(description="the canonical request")
+    request: RequestT = Field(description="the question with every default filled in")
     created_at: str = Field(description="ISO 8601, UTC")
     started_at: str | None = Field(description="start of the first attempt; ISO 8601, UTC")
     finished_at: str | None = Field(description="finished, failed or cancelled; ISO 8601, UTC")
     progress: Progress
-    findings: list[dict[str, Any]] = Field(
-        description="provisional {key, kind, loss, hits}, until the result is in"
-    )
+    findings: list[FindingT] = Field(description="provisional, until the result is in")
     error: str | None = Field(description="why it failed, one sentence")
     attempts: int = Field(description="how often a process began or resumed it")
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """``LandscapeStatus`` for a ``LandscapeRequest``: the name in the schema."""
+        return str(params[0].__name__).removesuffix("Request") + "Status"
 
     @property
     def is_over(self) -> bool:
@@ -52,16 +82,38 @@ class JobStatus(_Model):
         return self.state in TERMINAL
 
 
-class Event(_Model):
+#: A job of whichever kind.
+AnyStatus: TypeAlias = JobStatus[Any, Any]
+
+
+class StateEvent(Wire):
+    """Data of an event named ``state``."""
+
+    state: State
+    error: str | None = Field(None, description="why it failed, one sentence")
+
+
+class FindingsEvent(Wire, Generic[FindingT]):
+    """Data of an event named ``findings``."""
+
+    findings: list[FindingT] = Field(description="all of them, provisional")
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """``LandscapeFindings`` for a ``LandscapeFinding``."""
+        return f"{params[0].__name__}s"
+
+
+class Event(Wire):
     """One event of a job's stream.
 
-    ``state`` events carry ``{state, error}``, ``progress`` events a ``Progress``, ``findings``
-    events ``{findings: [...]}``. Each says everything anew, so a reader may miss some.
+    Its ``data`` is a ``StateEvent``, a ``Progress`` or a ``FindingsEvent``, by its name. Each says
+    everything anew, so a reader may miss some.
     """
 
     id: str = Field(description="grows along the stream; a reader resumes after it")
-    name: Literal["state", "progress", "findings"]
-    data: dict[str, Any]
+    name: EventName
+    data: JsonObject
 
     @property
     def is_last(self) -> bool:
@@ -69,16 +121,25 @@ class Event(_Model):
         return self.name == "state" and self.data.get("state") in TERMINAL
 
 
-class Page(_Model):
-    """One page of the list of jobs, newest first."""
+class Page(Wire, Generic[ItemT]):
+    """One page of a list, newest first."""
 
-    items: list[JobStatus]
+    items: list[ItemT]
     next_cursor: str | None = Field(description="pass it to get the next page; null: the last one")
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """``LandscapeStatusPage`` and the like."""
+        return f"{params[0].__name__}Page"
 
-class Readiness(_Model):
+
+class Readiness(Wire):
     """Whether requests can be served, and what an operator should know."""
 
     ready: bool
     checks: dict[str, str] = Field(description="ok, or a sentence, per thing that is needed")
     warnings: list[str]
+
+
+#: A job's id in a path.
+ContentId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

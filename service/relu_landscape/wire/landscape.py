@@ -1,35 +1,40 @@
-"""What is answered: typed results, from which the API's schema is made.
+"""The landscape as it is answered, typed to the leaves.
 
-Spectra list eigenvalues with exact multiplicities. A multiplicity is an integer; beyond 2^53,
-where JSON numbers stop being exact, it is a string of digits.
+Losses are in units of squared output; weights, norms and overlaps in those of the teacher's weights
+(an orthonormal teacher has norm 1). Spectra list eigenvalues with exact multiplicities.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Space = Literal["plane", "perpendicular"]
+from relu_landscape.wire.base import Count, Wire
+from relu_landscape.wire.certificate import Certificate, StudentBlock
+from relu_landscape.wire.jobs import Sealed
+from relu_landscape.wire.requests import LandscapeRequest
+
+Space = Literal["span", "perpendicular"]
 Kind = Literal["minimum", "saddle", "global_continuum"]
+FoundBy = Literal["sampled", "structured", "pathway"]
+Relation = Literal["same copy", "student order", "relabelled", "same continuum", "different"]
+SetAside = Literal["global", "zero_student", "split", "degenerate", "failed"]
+
+#: The phases of a landscape, in order; ``structures``, ``pathways`` and ``certify`` only where the
+#: request has them.
+PHASES = (
+    "sample",
+    "slow starts",
+    "classify",
+    "second look",
+    "structures",
+    "pathways",
+    "certify",
+)
 
 
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Provenance(_Result):
-    """Who computed this, with what. Excluded from the canonical bytes and their digest."""
-
-    version: str
-    algorithm: str
-    backend: str
-    device: str
-    libraries: dict[str, str]
-    seconds: float = Field(description="wall-clock seconds from start to finish, all attempts")
-
-
-class Starts(_Result):
+class Starts(Wire):
     """What became of the random starts; asked = converged + failed."""
 
     asked: int
@@ -43,117 +48,221 @@ class Starts(_Result):
     )
 
 
-class UnseenMass(_Result):
+class MissingMass(Wire):
     """Chance that the next start ends at a point not listed (Good-Turing)."""
 
-    estimate: float
-    upper_bound_95: float
+    estimate: float = Field(ge=0, le=1)
+    upper_bound_95: float = Field(ge=0, le=1)
 
 
-class Structure(_Result):
+class Structure(Wire):
     """Block structure of a point up to permutations of students and teachers."""
 
     name: str = Field(description="for example '1+6', or '1+16 extra 1'")
     blocks: list[int] = Field(description="sizes of the blocks of equivalent teachers, ascending")
-    students: list[dict[str, Any]] = Field(
-        description="student blocks in canonical order: {size, teacher_block (index or null)}"
-    )
+    students: list[StudentBlock] = Field(description="student blocks in canonical order")
     extra_students: int = Field(description="students of blocks not paired with a teacher block")
     isotropy: str = Field(description="group of permutations that fix the point, e.g. 'S1 x S6'")
-    orbit_size: int | str = Field(description="number of relabelled copies; digits beyond 2^53")
+    orbit_size: Count = Field(description="number of relabelled copies; digits beyond 2^53")
     anti_aligned: int = Field(
         description="students whose overlap with the teacher they are matched to is negative"
     )
 
 
-class Overlaps(_Result):
+class Overlaps(Wire):
     """Summary statistics in canonical order."""
 
     R: list[list[float]] = Field(description="student-teacher overlaps, student_width rows")
     Q: list[list[float]] = Field(description="student-student overlaps")
 
 
-class Eigenvalue(_Result):
+class Eigenvalue(Wire):
     """One line of the Hessian's spectrum."""
 
     eigenvalue: float
-    multiplicity: int | str
-    space: Space
+    multiplicity: Count = Field(description="exact, in input dimension d")
+    space: Space = Field(description="in the teacher's span, or perpendicular to it")
 
 
-class Stability(_Result):
-    """Stability in summary-statistics space, from the whole spectrum."""
+class SpectralSummary(Wire):
+    """What the whole Hessian says about a point, wherever the point comes from.
 
-    attractive: bool = Field(description="no negative eigenvalue, in the plane or perpendicular")
-    index: int | str = Field(description="negative eigenvalues; perpendicular ones d - M times")
-    nullity: int | str = Field(description="eigenvalues within eigenvalue_tolerance of zero")
-    min_eigenvalue: float = Field(description="smallest eigenvalue in the teacher's span")
+    The Hessian is one block in the teacher's span and a second, smaller one that is repeated for
+    each perpendicular dimension.
+    """
+
+    attractive: bool = Field(description="no negative eigenvalue, in the span or perpendicular")
+    index_span: Count = Field(description="negative eigenvalues in the teacher's span")
+    index_perpendicular: Count = Field(
+        description="negative eigenvalues of the perpendicular block: per perpendicular dimension"
+    )
+    min_eigenvalue_span: float = Field(description="smallest eigenvalue in the teacher's span")
     min_eigenvalue_perpendicular: float | None = Field(
         description="smallest eigenvalue of the perpendicular block; null when d = M"
     )
-    eigenvalue_tolerance: float
-    gradient_norm: float
-    spectrum: list[Eigenvalue]
-    slowest_time: float | None = Field(
-        description="time constant of the slowest mode of gradient flow, 1 / smallest eigenvalue"
+    eigenvalue_tolerance: float = Field(description="eigenvalues within this of zero count as zero")
+    gradient_norm: float = Field(description="Euclidean norm of the gradient at the point")
+    relaxation_time: float | None = Field(
+        description="of the slowest mode of gradient flow, 1 / smallest eigenvalue; null where one "
+        "is zero or negative"
     )
 
 
-class Attraction(_Result):
+class Stability(SpectralSummary):
+    """Stability in input dimension d, from the whole spectrum."""
+
+    index: Count = Field(description="negative eigenvalues; perpendicular ones d - M times")
+    nullity: Count = Field(description="eigenvalues within eigenvalue_tolerance of zero")
+    spectrum: list[Eigenvalue] = Field(description="ascending, the span first")
+
+
+class Attraction(Wire):
     """How often gradient flow from random starts ends here."""
 
     hits: int
-    probability: float
+    probability: float = Field(description="hits over starts asked for; failed ones count", ge=0)
     interval_95: tuple[float, float] = Field(description="Wilson score interval")
     attributed: int | None = Field(
         None, description="hits inside the proven attribution radius, with certify only"
     )
 
 
-class FixedPoint(_Result):
+class FixedPoint(Wire):
     """One fixed point up to symmetry."""
 
     key: str = Field(description="name within this landscape: m1, m2 (minima), s1 (saddles), g1")
     kind: Kind
     loss: float
     is_global: bool
-    found_by: list[Literal["sampled", "structured"]]
+    found_by: list[FoundBy] = Field(
+        description="random starts, the search in symmetric families, or the way down from a saddle"
+    )
     structure: Structure
     overlaps: Overlaps
-    norms: list[float]
+    norms: list[float] = Field(description="norms of the students, in canonical order")
     continuum_dimension: int | None = Field(
         None, description="dimension of the set of global minima, global_continuum only"
     )
     stability: Stability
-    attraction: Attraction | None
-    certificate: dict[str, Any] | None = None
+    attraction: Attraction | None = Field(description="null for saddles, and without starts")
+    certificate: Certificate | None = Field(None, description="with certify only")
 
 
-class Transition(_Result):
+class FixedPointDetails(Wire):
+    """What is too long for the overview of a landscape."""
+
+    weights: list[list[float]] = Field(
+        description="students x span, in orthonormal coordinates of the teacher's span"
+    )
+    teacher: list[list[float]] = Field(
+        description="teacher units x span, in the same coordinates (lower triangular)"
+    )
+    eigenvalues_span: list[float] = Field(description="every eigenvalue in the span, ascending")
+    eigenvalues_perpendicular: list[float] = Field(
+        description="every eigenvalue of the perpendicular block, ascending"
+    )
+    perpendicular_copies: int = Field(description="how often that block occurs, d - M")
+
+
+class FixedPointInFull(FixedPoint, FixedPointDetails):
+    """One fixed point with its details."""
+
+
+class Pathway(Wire):
     """A saddle of index 1 and the two minima that its unstable directions lead to."""
 
+    saddle: str = Field(description="key of the saddle")
+    minima: tuple[str, str] = Field(description="keys of the ends; g1 is the global continuum")
+    relation: Relation = Field(
+        description="how the labelled ends compare: one point, students exchanged, students and "
+        "teachers relabelled, both on the continuum of global minima, or two different minima"
+    )
+    barriers: tuple[float, float] = Field(description="loss of the saddle above either end")
+
+
+class Leaf(Wire):
+    """A minimum in the disconnectivity graph; stands for all its relabelled copies."""
+
+    key: str
+    loss: float
+
+
+class Node(Wire):
+    """Where branches of the disconnectivity graph join."""
+
+    key: str
+    level: float = Field(description="loss of the saddle that joins them")
     saddle: str
-    minima: tuple[str, str]
-    same_copy: bool | None = Field(
-        None, description="both ends one and the same labelled point, not relabelled copies"
-    )
-    relation: Literal["same copy", "student order", "relabelled", "different"] = Field(
-        description="how the labelled ends compare: one point, students exchanged, "
-        "students and teachers relabelled, or two different minima"
-    )
-    barriers: tuple[float, float] = Field(description="loss of the saddle above either minimum")
+    children: list[str] = Field(description="keys of nodes or minima")
+    leaves: list[str] = Field(description="keys of all minima below")
 
 
-class Landscape(_Result):
+class JoinedCopies(Wire):
+    """The lowest saddle known that joins copies of one and the same minimum."""
+
+    minimum: str
+    saddle: str
+    level: float
+
+
+class Disconnectivity(Wire):
+    """The disconnectivity graph: which minima join at which level (Becker and Karplus 1997)."""
+
+    leaves: list[Leaf] = Field(description="by loss")
+    nodes: list[Node] = Field(description="merging upwards in order of level")
+    roots: list[str] = Field(description="what no known saddle joins any further")
+    copies: list[JoinedCopies]
+
+
+class SearchSummary(Wire):
+    """What the search in one symmetric family covered."""
+
+    structure: str
+    starts: int
+    patience: int = Field(description="starts without a new point after which the search stops")
+    complete: bool = Field(description="whether it stopped for that reason")
+    points: int
+    minima: int
+    set_aside: dict[SetAside, int] = Field(description="starts that gave no listed point, by why")
+
+
+class PathwayWithoutEnd(Wire):
+    """A saddle whose pathway could not be told."""
+
+    saddle: str
+    reason: str
+
+
+class Searched(Wire):
+    """What was looked at, and how."""
+
+    structured: bool = Field(description="whether symmetric families were searched")
+    explanation: str
+    structures: list[SearchSummary]
+    pathways_without_end: list[PathwayWithoutEnd]
+
+
+class LandscapeFinding(Wire):
+    """A provisional point of a landscape that is still computed."""
+
+    key: str = Field(description="provisional")
+    kind: Literal["unclassified", "global_continuum"]
+    loss: float
+    hits: int
+
+
+class LandscapeBody(Wire):
     """Everything found, in canonical order: minima by loss, then saddles by loss."""
 
-    id: str
-    request: dict[str, Any]
-    provenance: Provenance
-    digest: str = Field(description="SHA-256 of the canonical bytes of all but the provenance")
     starts: Starts
-    unseen_mass: UnseenMass | None
-    searched: dict[str, Any] = Field(description="what the structured search covered, and how")
+    missing_mass: MissingMass | None = Field(description="null without starts")
+    searched: Searched
     fixed_points: list[FixedPoint]
-    transitions: list[Transition]
-    disconnectivity: dict[str, Any] | None = None
+    pathways: list[Pathway]
+    disconnectivity: Disconnectivity | None = Field(None, description="with saddles only")
+
+
+class Landscape(LandscapeBody, Sealed):
+    """A finished landscape."""
+
+    request: LandscapeRequest

@@ -1,15 +1,16 @@
-"""What may be asked: one frozen model whose canonical bytes give the content id."""
+"""What may be asked: frozen models whose canonical bytes give the content id."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import orjson
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import RequestError
+from relu_landscape.wire.base import JsonObject, Wire
 
 #: Widths above this are refused by the model itself; the service's own limit is a setting.
 LARGEST_WIDTH = 512
@@ -21,10 +22,40 @@ LARGEST_SEED = 2**53 - 1
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH, strict=True)]
 
 
-class LandscapeRequest(BaseModel):
-    """A landscape: the widths of student and teacher, and how hard to look."""
+class AnalysisRequest(Wire):
+    """One question of any kind; ``kind`` names it in the registry and is part of the content id."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    kind: ClassVar[str]
+
+    @property
+    def starts_asked(self) -> int:
+        """Random starts that the computation will report as done, for its progress."""
+        return 0
+
+    def check_limits(self, *, largest_width: int, largest_starts: int) -> None:
+        """Raise ``RequestError`` where this service's own settings allow less."""
+
+    def canonical(self) -> JsonObject:
+        """The request with every default filled in, long names, JSON types only."""
+        return self.model_dump(mode="json")
+
+    def content_id(self, backend_class: str) -> str:
+        """SHA-256 (64 hexadecimal digits) of kind, request, algorithm and backend class."""
+        identity = {
+            "kind": self.kind,
+            "request": self.canonical(),
+            "algorithm": ALGORITHM,
+            "backend_class": backend_class,
+        }
+        return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class LandscapeRequest(AnalysisRequest):
+    """A landscape: the widths of student and teacher, and how hard to look."""
+
+    kind: ClassVar[str] = "landscape"
 
     student_width: Width = Field(
         validation_alias=AliasChoices("student_width", "width"),
@@ -116,21 +147,17 @@ class LandscapeRequest(BaseModel):
         if self.starts > largest_starts:
             raise RequestError("starts", self.starts, f"0 to {largest_starts} here")
 
-    def canonical(self) -> dict[str, Any]:
-        """The request with every default filled in, long names, JSON types only."""
-        request = self.model_dump(mode="json")
-        gram = request["teacher_gram"]
-        if gram is not None and all(
-            entry == float(i == j) for i, row in enumerate(gram) for j, entry in enumerate(row)
+    @property
+    def starts_asked(self) -> int:
+        return self.starts
+
+    def canonical(self) -> JsonObject:
+        """The request with every default filled in; an identity matrix is left out like one."""
+        request = super().canonical()
+        if self.teacher_gram is not None and all(
+            entry == float(i == j)
+            for i, row in enumerate(self.teacher_gram)
+            for j, entry in enumerate(row)
         ):
             request["teacher_gram"] = None
         return request
-
-    def content_id(self, backend_class: str) -> str:
-        """SHA-256 (64 hexadecimal digits) of the request, algorithm version and backend class."""
-        identity = {
-            "request": self.canonical(),
-            "algorithm": ALGORITHM,
-            "backend_class": backend_class,
-        }
-        return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()

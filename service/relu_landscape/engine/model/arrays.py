@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import array_api_compat.numpy
@@ -10,13 +11,22 @@ import array_api_compat.numpy
 from relu_landscape.errors import ConfigurationError
 
 
-def backend_named(name: str) -> dict[str, Any]:
-    """``{"xp": namespace, "on_gpu": bool}``. Raises ``ConfigurationError`` without CuPy."""
+@dataclass(frozen=True)
+class Backend:
+    """Where arrays live: ``xp`` their namespace, ``on_gpu`` whether that is a GPU's memory."""
+
+    name: str
+    xp: Any
+    on_gpu: bool
+
+
+def backend_named(name: str) -> Backend:
+    """The backend ``numpy`` or ``cupy``. Raises ``ConfigurationError`` without CuPy."""
     if name == "numpy":
-        return {"xp": array_api_compat.numpy, "on_gpu": False}
+        return Backend(name, array_api_compat.numpy, on_gpu=False)
     if name == "cupy":
         try:
-            return {"xp": importlib.import_module("array_api_compat.cupy"), "on_gpu": True}
+            return Backend(name, importlib.import_module("array_api_compat.cupy"), on_gpu=True)
         except ImportError as error:
             raise ConfigurationError(
                 "The backend cupy needs the extra 'gpu': pip install 'relu-landscape[gpu]'."

@@ -1,0 +1,213 @@
+"""The kinds of analysis that exist: one registry, from which everything else follows.
+
+An ``Analysis`` is a kind of job: a question that takes long enough to be queued, watched and
+cancelled. A ``ShortCall`` is a question that is answered at once. Jobs, HTTP routes, their OpenAPI
+document and the published schema are made from these declarations; a new kind is its own folder in
+the engine, its models in ``wire``, one entry here, and its documentation (CONTRIBUTING.md).
+
+What computes is named by dotted names, imported when it is first needed, in the process that needs
+it: this module is light.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from relu_landscape.errors import ConfigurationError, NotFound
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.families import Continuation, ContinuationQuery, Family, FamilyQuery
+from relu_landscape.wire.jobs import AnyStatus, FindingsEvent, JobStatus, Page, Sealed
+from relu_landscape.wire.landscape import (
+    PHASES,
+    FixedPointDetails,
+    FixedPointInFull,
+    Landscape,
+    LandscapeFinding,
+)
+from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relu_landscape.engine.tasks import Composition
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is too long for the overview of a result, and fetched by key.
+
+    ``collection`` is the member of the result that lists the overviews, each with a ``key``;
+    ``path`` is the last but one step of a part's address; ``details`` is what the engine adds to
+    the overview, ``full`` what is answered.
+    """
+
+    path: str
+    collection: str
+    noun: str
+    details: type[Wire]
+    full: type[Wire]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One kind of job.
+
+    ``noun`` and ``plural`` name it in sentences and in routes (``/v1/landscapes``); ``phases`` are
+    the names that its progress may say; ``composition`` is the dotted name of an
+    ``engine.tasks.Composition``. ``has_short_form``: it can also be asked for from a query string
+    under its noun, with a GET that waits.
+    """
+
+    noun: str
+    plural: str
+    summary: str
+    request: type[AnalysisRequest]
+    finding: type[Wire]
+    result: type[Sealed]
+    phases: tuple[str, ...]
+    composition: str
+    parts: Parts | None = None
+    has_short_form: bool = True
+
+    @property
+    def kind(self) -> str:
+        """Its name in jobs, ids and the registry."""
+        return self.request.kind
+
+    @property
+    def status(self) -> type[AnyStatus]:
+        """What is said about one of its jobs."""
+        return JobStatus[self.request, self.finding]  # type: ignore[name-defined]
+
+    @property
+    def page(self) -> type[Page[AnyStatus]]:
+        """One page of its jobs."""
+        return Page[self.status]  # type: ignore[name-defined]
+
+    @property
+    def findings(self) -> type[FindingsEvent[Any]]:
+        """Data of its events named ``findings``."""
+        return FindingsEvent[self.finding]  # type: ignore[name-defined]
+
+
+@dataclass(frozen=True)
+class ShortCall:
+    """One question that is answered at once; ``function`` is a dotted name.
+
+    The function takes the query model and returns the result model.
+    """
+
+    name: str
+    path: str
+    summary: str
+    description: str
+    query: type[Wire]
+    result: type[Wire]
+    function: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The analyses and short calls that a service knows."""
+
+    analyses: tuple[Analysis, ...]
+    calls: tuple[ShortCall, ...]
+
+    def analysis(self, kind: str) -> Analysis:
+        """The analysis of this kind. Raises ``NotFound``."""
+        for each in self.analyses:
+            if each.kind == kind:
+                return each
+        known = ", ".join(each.kind for each in self.analyses)
+        raise NotFound(f"There is no analysis {kind!r}; there is: {known}.")
+
+    def call(self, name: str) -> ShortCall:
+        """The short call of this name. Raises ``NotFound``."""
+        for each in self.calls:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in self.calls) or "none"
+        raise NotFound(f"There is no calculation {name!r}; there is: {known}.")
+
+    def check_names(self) -> None:
+        """Raise ``ConfigurationError`` unless every module exists; imports none of them."""
+        for name in self._dotted_names():
+            module = name.partition(":")[0]
+            try:
+                found = importlib.util.find_spec(module)
+            except ImportError:  # the package above it is missing
+                found = None
+            if found is None:
+                raise ConfigurationError(f"The engine's {name} cannot be imported: no such module.")
+
+    def _dotted_names(self) -> Iterator[str]:
+        yield from (each.composition for each in self.analyses)
+        yield from (each.function for each in self.calls)
+
+
+def load(name: str) -> Any:
+    """The object behind ``module:attribute``. Raises ``ConfigurationError`` if there is none."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"The engine's {name} cannot be imported: {error}.") from error
+
+
+def composition(name: str) -> Composition[Any]:
+    """How an analysis is computed; the heavy part of the engine is imported here."""
+    return cast("Composition[Any]", load(name))
+
+
+def function(name: str) -> Callable[[Any], Wire]:
+    """What a short call computes."""
+    return cast("Callable[[Any], Wire]", load(name))
+
+
+LANDSCAPE = Analysis(
+    noun="landscape",
+    plural="landscapes",
+    summary="Every fixed point that can be found for two widths",
+    request=LandscapeRequest,
+    finding=LandscapeFinding,
+    result=Landscape,
+    phases=PHASES,
+    composition="relu_landscape.engine.landscape:COMPOSITION",
+    parts=Parts(
+        path="fixed-points",
+        collection="fixed_points",
+        noun="fixed point",
+        details=FixedPointDetails,
+        full=FixedPointInFull,
+    ),
+)
+
+ANALYSES = Registry(
+    analyses=(LANDSCAPE,),
+    calls=(
+        ShortCall(
+            name="family",
+            path="/v1/families",
+            summary="One family at any width",
+            description="Loss, overlaps, spectrum and stability of a family at any width up to "
+            "10^9.",
+            query=FamilyQuery,
+            result=Family,
+            function="relu_landscape.engine.families:family_answer",
+        ),
+        ShortCall(
+            name="continuation",
+            path="/v1/families/continuation",
+            summary="A family along real width",
+            description="A family along real width, with the widths at which its stability "
+            "changes.",
+            query=ContinuationQuery,
+            result=Continuation,
+            function="relu_landscape.engine.families:continuation_answer",
+        ),
+    ),
+)
