@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
-
-import orjson
 
 from relu_landscape import ALGORITHM, __version__
-from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
-from relu_landscape.jobs.engine import DEFAULT_ENGINE, Engine, check_names, load
-from relu_landscape.jobs.pool.dask import Pool
-from relu_landscape.jobs.pool.device import Backend, choose_backend
+from relu_landscape.analyses import ANALYSES, Registry, composition
+from relu_landscape.errors import JobFailed, StoreUnavailable
+from relu_landscape.jobs.pool.dask import DaskPool
+from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.coordinator import Coordinator
+from relu_landscape.jobs.running.sealing import libraries, provenance, whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.words import no_part, no_result
 from relu_landscape.settings import Settings
-from relu_landscape.wire.jobs import Event, JobStatus, Page, Readiness
-from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
+from relu_landscape.wire.requests import AnalysisRequest
+from relu_landscape.wire.service import BackendInfo, Limits, ServiceInfo
 
 logger = logging.getLogger(__name__)
 
@@ -33,25 +32,23 @@ logger = logging.getLogger(__name__)
 FIRST_LOOK_SECONDS = 0.02
 SLOWEST_LOOK_SECONDS = 0.5
 
-_LIBRARIES = ("numpy", "scipy", "distributed", "redis", "cupy-cuda13x", "python-flint")
 
+class AnalysisService:
+    """``jobs.interface.Service`` over a store and a compute pool.
 
-class LandscapeService:
-    """Submit, watch, fetch and cancel landscapes. Make one with ``LandscapeService.open``.
-
-    Every method may raise ``StoreUnavailable``; jobs themselves survive the store's absence.
+    Make one with ``AnalysisService.open``. What each method promises stands in the interface.
     """
 
     def __init__(
         self,
         settings: Settings,
-        backend: Backend,
+        backend: ChosenBackend,
         asking: AskingStore,
-        pool: Pool,
+        pool: DaskPool,
         coordinator: Coordinator,
         server: EmbeddedServer | None,
         calls: ShortCalls,
-        engine: Engine,
+        registry: Registry,
     ) -> None:
         self._settings = settings
         self._backend = backend
@@ -60,20 +57,20 @@ class LandscapeService:
         self._coordinator = coordinator
         self._server = server
         self._calls = calls
-        self._engine = engine
+        self.registry = registry
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, engine: Engine = DEFAULT_ENGINE
-    ) -> AsyncIterator[LandscapeService]:
+        cls, settings: Settings, *, registry: Registry = ANALYSES
+    ) -> AsyncIterator[AnalysisService]:
         """Start or adopt the store, start the workers, and begin to claim jobs.
 
         Raises ``ConfigurationError``, ``StoreUnavailable`` or ``PoolUnavailable``, each with the
         remedy, when the service cannot start. Leaving it gives running jobs back.
         """
         async with AsyncExitStack() as stack:
-            check_names(engine)
+            registry.check_names()
             backend = choose_backend(settings.backend)
             logger.info("backend %s on %s: %s", backend.name, backend.device, backend.reason)
             server = None
@@ -84,48 +81,38 @@ class LandscapeService:
                 target = Target.embedded(server.socket_path)
             else:
                 target = Target.external(settings)
-            asking = AskingStore(target, settings)
+            asking = AskingStore(target, settings, registry)
             stack.push_async_callback(asking.close)
             await asking.ping()
             for warning in await asking.warnings():
                 logger.warning("%s", warning)
-            pool = Pool(settings, engine, backend)
+            pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
-            coordinator = Coordinator(settings, target, pool, engine, _provenance(backend))
+            coordinator = Coordinator(settings, target, pool, registry, provenance(backend))
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
-            calls = ShortCalls(engine)
+            calls = ShortCalls(registry)
             stack.callback(calls.close)
-            yield cls(settings, backend, asking, pool, coordinator, server, calls, engine)
+            yield cls(settings, backend, asking, pool, coordinator, server, calls, registry)
 
-    async def submit(self, request: LandscapeRequest) -> JobStatus:
-        """Queue a landscape unless it is known already; safe in the store when this returns.
-
-        Equal requests have equal ids and share one computation. A job that failed or was
-        cancelled begins again, from the chunks it had finished. Raises ``RequestError`` where the
-        settings allow less than the request asks for, ``InputError`` for a teacher or a structure
-        that cannot be, ``Busy`` when too many jobs wait.
-        """
+    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+        analysis = self.registry.analysis(request.kind)
         request.check_limits(
             largest_width=self._settings.largest_width,
             largest_starts=self._settings.largest_starts,
         )
-        if request.teacher_gram is not None or request.structures is not None:
-            # Whether these make sense only the engine knows; all else the model has checked.
-            check = await asyncio.to_thread(load, self._engine.check)
-            await asyncio.to_thread(check, request.canonical())
+        if request.needs_the_engine:
+            await asyncio.to_thread(_check, analysis.composition, request)
         job = request.content_id(self._backend.backend_class)
-        await self._asking.submit(job, request.canonical())
+        await self._asking.submit(job, analysis.kind, request.canonical())
         self._coordinator.wake()
         return await self._asking.status(job)
 
-    async def status(self, id: str) -> JobStatus:  # noqa: A002 - the name in the contract
-        """One job as of now. Raises ``NotFound``."""
+    async def status(self, id: str) -> AnyStatus:  # noqa: A002 - the name in the contract
         return await self._asking.status(id)
 
-    async def wait(self, id: str, timeout_seconds: float) -> JobStatus:  # noqa: A002
-        """The job when it is over, or as it is when the time is. Raises ``NotFound``."""
+    async def wait(self, id: str, timeout_seconds: float) -> AnyStatus:  # noqa: A002
         deadline = time.monotonic() + timeout_seconds
         pause = FIRST_LOOK_SECONDS
         while True:
@@ -137,54 +124,40 @@ class LandscapeService:
             pause = min(SLOWEST_LOOK_SECONDS, pause * 1.5)
 
     async def result(self, id: str) -> bytes:  # noqa: A002
-        """The finished landscape as JSON bytes, always the same ones.
-
-        Raises ``NotFound`` for an unknown id or a job without a result yet, ``JobFailed``.
-        """
         found = await self._asking.result(id)
         if found is not None:
             return found
         status = await self._asking.status(id)
         if status.state == "failed":
             raise JobFailed(status.error or "The computation failed.")
-        if status.state == "finished":
-            raise NotFound(f"The result of {id} is no longer in the store; submit it again.")
-        raise NotFound(f"The landscape {id} has no result: it is {status.state}.")
+        raise no_result(self.registry.analysis(status.kind), status)
 
-    async def fixed_point(self, id: str, key: str) -> dict[str, Any]:  # noqa: A002
-        """One fixed point with its details (weights, every eigenvalue) as further members.
-
-        Raises ``NotFound`` for an unknown id or key, or a job without a result yet, ``JobFailed``.
-        """
-        landscape = orjson.loads(await self.result(id))
+    async def part(self, id: str, key: str) -> JsonObject:  # noqa: A002
+        result = await self.result(id)
         details = await self._asking.details(id, key)
-        for point in landscape["fixed_points"]:
-            if point["key"] == key:
-                return {**point, **(orjson.loads(details) if details else {})}
-        raise NotFound(f"The landscape {id} has no fixed point {key!r}.")
+        analysis = self.registry.analysis((await self._asking.status(id)).kind)
+        try:
+            return whole_part(analysis, result, details, key)
+        except KeyError:
+            raise no_part(analysis, id, key) from None
 
-    async def cancel(self, id: str) -> JobStatus:  # noqa: A002
-        """Ask for a stop: ``cancelling`` until the cores are free, then ``cancelled``.
-
-        A job that is over stays as it is. Raises ``NotFound``.
-        """
+    async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
         await self._asking.cancel(id)
         self._coordinator.cancel(id)
         return await self._asking.status(id)
 
-    async def list(self, *, cursor: str | None, limit: int) -> Page:
-        """Jobs, newest first. Raises ``RequestError`` for a cursor that no page gave."""
-        return await self._asking.page(cursor, limit)
+    async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
+        if kind is not None:
+            self.registry.analysis(kind)
+        return await self._asking.page(kind, cursor, limit)
 
     def events(self, id: str, last_event_id: str | None) -> AsyncIterator[Event]:  # noqa: A002
-        """The job's events after ``last_event_id`` (or all that are kept), to the last one.
-
-        The iterator raises ``NotFound``, or ``RequestError`` for an id that no event had.
-        """
         return self._asking.follow(id, last_event_id)
 
+    async def call(self, name: str, query: Wire, timeout_seconds: float) -> Wire:
+        return await self._calls.call(name, query, timeout_seconds)
+
     async def readiness(self) -> Readiness:
-        """Whether store, workers and coordinator answer, and what an operator should know."""
         checks = {"store": "ok", "pool": self._pool.problem or "ok", "coordinator": "ok"}
         warnings: list[str] = []
         try:
@@ -197,74 +170,32 @@ class LandscapeService:
         ready = all(check == "ok" for check in checks.values())
         return Readiness(ready=ready, checks=checks, warnings=warnings)
 
-    def info(self) -> dict[str, Any]:
-        """Versions, backend and why, store and pool, limits; JSON types."""
-        return {
-            "version": __version__,
-            "algorithm": ALGORITHM,
-            "python": platform.python_version(),
-            "libraries": _libraries(),
-            "backend": {
-                "name": self._backend.name,
-                "class": self._backend.backend_class,
-                "device": self._backend.device,
-                "reason": self._backend.reason,
-            },
-            "store": "external" if self._server is None else "embedded",
-            "pool": self._pool.kind,
-            "workers": self._pool.threads,
-            "limits": {
-                name: getattr(self._settings, name)
-                for name in (
-                    "largest_width",
-                    "largest_starts",
-                    "body_limit_bytes",
-                    "jobs_at_once",
-                    "waiting_jobs_limit",
-                    "result_ttl_seconds",
-                    "rate_limit",
-                )
-            },
-        }
+    def info(self) -> ServiceInfo:
+        return ServiceInfo(
+            version=__version__,
+            algorithm=ALGORITHM,
+            python=libraries()["python"],
+            libraries=libraries(),
+            backend=BackendInfo(
+                name=self._backend.name,
+                backend_class=self._backend.backend_class,
+                device=self._backend.device,
+                reason=self._backend.reason,
+            ),
+            store="external" if self._server is None else "embedded",
+            pool=self._pool.kind,
+            workers=self._pool.threads,
+            kinds=[each.kind for each in self.registry.analyses],
+            limits=Limits(**{name: getattr(self._settings, name) for name in Limits.model_fields}),
+        )
 
     async def counts(self) -> dict[str, int]:
-        """Jobs by state (whole store), chunks and worker threads (this process)."""
         return {
             **await self._asking.counts(),
             **self._pool.counts(),
             "worker_threads": self._pool.threads,
         }
 
-    async def compute(
-        self,
-        function_name: str,
-        arguments: Mapping[str, Any],
-        timeout_seconds: float,
-    ) -> dict[str, Any]:
-        """Call one of the engine's short functions in a thread; its answer in JSON types.
 
-        Raises what the function raises (errors of ours only), ``NotFound`` for a name that the
-        engine does not export, ``Busy`` when every thread for calls is taken, and
-        ``PoolUnavailable`` when the time is over.
-        """
-        return await self._calls.call(function_name, arguments, timeout_seconds)
-
-
-def _libraries() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _provenance(backend: Backend) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "algorithm": ALGORITHM,
-        "backend": backend.name,
-        "device": backend.device,
-        "libraries": {"python": platform.python_version(), **_libraries()},
-    }
+def _check(name: str, request: AnalysisRequest) -> None:
+    composition(name).problem(request)

@@ -34,6 +34,11 @@ class AnalysisRequest(Wire):
         """Random starts that the computation will report as done, for its progress."""
         return 0
 
+    @property
+    def needs_the_engine(self) -> bool:
+        """Whether only the engine can tell that the request makes sense; the model did the rest."""
+        return False
+
     def check_limits(self, *, largest_width: int, largest_starts: int) -> None:
         """Raise ``RequestError`` where this service's own settings allow less."""
 
@@ -150,6 +155,10 @@ class LandscapeRequest(AnalysisRequest):
     @property
     def starts_asked(self) -> int:
         return self.starts
+
+    @property
+    def needs_the_engine(self) -> bool:
+        return self.teacher_gram is not None or self.structures is not None
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""

@@ -1,4 +1,4 @@
-"""The compute pool: Dask used as a pool of processes that survives the death of a worker.
+"""A service's compute pool: Dask, used as a pool of processes that survives a worker's death.
 
 Jobs put their chunks in lanes. A dispatcher sends a few chunks per worker at a time, one from
 each lane in turn, so a large job never keeps a small one waiting for more than a chunk. Dask
@@ -15,18 +15,20 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.utils import LoopRunner
 
 from relu_landscape import ALGORITHM
-from relu_landscape.engine import Task
+from relu_landscape.analyses import Registry
+from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape.jobs.engine import Engine
 from relu_landscape.jobs.pool import worker
-from relu_landscape.jobs.pool.device import Backend
+from relu_landscape.jobs.pool.base import Returned, Work
+from relu_landscape.jobs.pool.codec import encode_task
+from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -54,36 +56,27 @@ ONE_THREAD = {
 }
 
 
-@dataclass(frozen=True)
-class Returned:
-    """A chunk that is done: its answer's JSON, or the sentence that says why there is none."""
-
-    task: Task
-    answer: bytes | None
-    error: str | None = None
-
-
 @dataclass(eq=False)
 class _Chunk:
-    lane: Lane
-    task: Task
+    lane: DaskLane
+    task: Task[Any, Any]
     is_alone: bool = False
     deaths_alone: int = 0
     raises: int = 0
 
 
 @dataclass(eq=False)
-class Lane:
+class DaskLane:
     """One job's chunks: those that wait, those in flight, and the answers that came back."""
 
-    pool: Pool
-    request: bytes
+    pool: DaskPool
+    work: Work
     waiting: deque[_Chunk] = field(default_factory=deque)
     in_flight: int = 0
     is_withdrawn: bool = False
     inbox: SimpleQueue[Returned] = field(default_factory=SimpleQueue)
 
-    def put(self, tasks: Iterable[Task]) -> None:
+    def put(self, tasks: Iterable[Task[Any, Any]]) -> None:
         """Have these done; each comes back from ``next`` exactly once."""
         self.pool._add(self, [_Chunk(self, task) for task in tasks])
 
@@ -106,18 +99,18 @@ class Lane:
             return not self.waiting and self.in_flight == 0 and self.inbox.empty()
 
 
-class Pool:
+class DaskPool:
     """Workers on this machine, or those of an external Dask scheduler."""
 
-    def __init__(self, settings: Settings, engine: Engine, backend: Backend) -> None:
+    def __init__(self, settings: Settings, registry: Registry, backend: ChosenBackend) -> None:
         self._settings = settings
-        self._engine = engine
+        self._compositions = tuple(each.composition for each in registry.analyses)
         self._backend = backend
         self._cluster: Any = None
         self._loop: Any = None
         self._client: Any = None
         self._changed = threading.Condition()
-        self._ring: deque[Lane] = deque()
+        self._ring: deque[DaskLane] = deque()
         self._suspects: deque[_Chunk] = deque()
         self._flying: dict[str, tuple[_Chunk, Any]] = {}
         self._warming: list[Any] = []
@@ -129,7 +122,7 @@ class Pool:
         self.problem: str | None = "not connected yet"
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["embedded", "external"]:
         return "embedded" if self._settings.dask_scheduler is None else "external"
 
     @property
@@ -184,14 +177,14 @@ class Pool:
             self._loop.stop()
             self._loop = None
 
-    def lane(self, request: bytes) -> Lane:
+    def lane(self, work: Work) -> DaskLane:
         """A new lane for a job's chunks. ``close_lane`` ends it."""
-        lane = Lane(self, request)
+        lane = DaskLane(self, work)
         with self._changed:
             self._ring.append(lane)
         return lane
 
-    def close_lane(self, lane: Lane) -> None:
+    def close_lane(self, lane: DaskLane) -> None:
         """Forget the lane; answers of chunks in flight are dropped."""
         with self._changed:
             self._take_back(lane)
@@ -204,16 +197,16 @@ class Pool:
             waiting = sum(len(lane.waiting) for lane in self._ring) + len(self._suspects)
             return {"chunks_waiting": waiting, "chunks_in_flight": len(self._flying)}
 
-    def _add(self, lane: Lane, chunks: list[_Chunk]) -> None:
+    def _add(self, lane: DaskLane, chunks: list[_Chunk]) -> None:
         with self._changed:
             lane.waiting.extend(chunks)
             self._changed.notify_all()
 
-    def _withdraw(self, lane: Lane) -> None:
+    def _withdraw(self, lane: DaskLane) -> None:
         with self._changed:
             self._take_back(lane)
 
-    def _take_back(self, lane: Lane) -> None:
+    def _take_back(self, lane: DaskLane) -> None:
         lane.is_withdrawn = True
         lane.waiting.clear()
         for chunk in [each for each in self._suspects if each.lane is lane]:
@@ -266,7 +259,7 @@ class Pool:
         """Have every worker import the engine now: that takes seconds, and the first job waits."""
         for address in self._client.nthreads():
             future = self._client.submit(
-                worker.warm, self._engine.run_task, workers=[address], pure=False
+                worker.warm, self._compositions, workers=[address], pure=False
             )
             self._warming.append(future)  # Dask forgets a task whose future is dropped
 
@@ -304,9 +297,9 @@ class Pool:
         future = self._client.submit(
             worker.execute,
             ALGORITHM,
-            self._engine.run_task,
-            chunk.lane.request,
-            worker.encode_task(chunk.task),
+            chunk.lane.work.composition,
+            orjson.dumps(chunk.lane.work.request.canonical()),
+            encode_task(chunk.task),
             self._backend.name,
             key=name,
             pure=False,
@@ -369,7 +362,7 @@ class Pool:
             return
         sentence = (
             f"The chunk {chunk.task.key} ended every worker that tried it, perhaps for want of "
-            "memory; ask for a smaller landscape or give the workers more."
+            "memory; ask for a smaller one or give the workers more."
         )
         self._return(name, Returned(chunk.task, None, sentence), chunk)
 

@@ -12,7 +12,7 @@ BackendName = Literal["numpy", "cupy"]
 
 
 @dataclass(frozen=True)
-class Backend:
+class ChosenBackend:
     """The backend chosen at start; ``reason`` is a sentence for the log and service-info."""
 
     name: BackendName
@@ -20,29 +20,29 @@ class Backend:
     reason: str
 
     @property
-    def backend_class(self) -> str:
+    def backend_class(self) -> Literal["cpu", "gpu"]:
         """``cpu`` or ``gpu``: floating point may differ between the two, never within one."""
         return "gpu" if self.name == "cupy" else "cpu"
 
 
-def choose_backend(wanted: Literal["auto", "numpy", "cupy"]) -> Backend:
+def choose_backend(wanted: Literal["auto", "numpy", "cupy"]) -> ChosenBackend:
     """Choose by setting and by what this machine has.
 
     Raises ``ConfigurationError`` when ``cupy`` was asked for and cannot work here.
     """
     if wanted == "numpy":
-        return Backend("numpy", cpu_name(), "the setting asks for NumPy")
+        return ChosenBackend("numpy", cpu_name(), "the setting asks for NumPy")
     device, problem = probe_gpu()
     if device is not None:
         why = "the setting asks for CuPy" if wanted == "cupy" else "a GPU and CuPy work here"
-        return Backend("cupy", device, why)
+        return ChosenBackend("cupy", device, why)
     if wanted == "cupy":
         raise ConfigurationError(
             f"RELU_LANDSCAPE_BACKEND=cupy cannot be used: {problem}. Install the extra gpu "
             "(pip install 'relu-landscape[gpu]') on a machine with an NVIDIA driver, or write "
             "RELU_LANDSCAPE_BACKEND=numpy"
         )
-    return Backend("numpy", cpu_name(), f"no GPU: {problem}")
+    return ChosenBackend("numpy", cpu_name(), f"no GPU: {problem}")
 
 
 def probe_gpu() -> tuple[str | None, str]:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import functools
 import importlib
 import traceback
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM
-from relu_landscape.engine import Task
+from relu_landscape.analyses import composition
 from relu_landscape.errors import ConfigurationError, LandscapeError
-from relu_landscape.jobs.engine import load
 
-_ENCODING = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+Outcome = Literal["answer", "error"]
 
 
 @functools.cache
@@ -36,48 +35,40 @@ def one_thread() -> Any:
     return threadpool_limits(limits=1)
 
 
-def warm(run_task: str) -> None:
+def warm(compositions: tuple[str, ...]) -> None:
     """Import the engine before the first chunk needs it."""
-    load(run_task)
+    for name in compositions:
+        composition(name)
     one_thread()
 
 
-def encode(answer: Any) -> bytes:
-    """JSON of an engine's answer, NumPy arrays and scalars included."""
-    return orjson.dumps(answer, option=_ENCODING)
-
-
-def encode_task(task: Task) -> bytes:
-    """JSON of a task."""
-    return encode(
-        {
-            "kind": task.kind,
-            "key": task.key,
-            "arguments": dict(task.arguments),
-            "starts": task.starts,
-        }
-    )
-
-
 def execute(
-    algorithm: str, run_task: str, request: bytes, task: bytes, backend: str
-) -> tuple[str, bytes]:
+    algorithm: str, composition_name: str, request: bytes, task: bytes, backend: str
+) -> tuple[Outcome, bytes]:
     """Run one chunk: ``("answer", JSON)`` or ``("error", JSON)``.
 
     Exceptions never cross the wire: another machine might not be able to rebuild them.
     """
+    from relu_landscape.engine.model.arrays import backend_named
+    from relu_landscape.jobs.pool.codec import decode_task, encode_answer
+
     try:
         if algorithm != ALGORITHM:
             raise ConfigurationError(
                 f"a worker has version {ALGORITHM} of the algorithm, the service {algorithm}; "
                 "install the same release of relu-landscape everywhere"
             )
-        function = load(run_task)
+        chosen = composition(composition_name)
         one_thread()
-        answer = function(orjson.loads(request), Task(**orjson.loads(task)), backend=backend)
-        return "answer", encode(answer)
+        problem = chosen.problem(chosen.request.model_validate_json(request))
+        answer = decode_task(chosen, task).run(problem, backend_named(backend))
+        return "answer", encode_answer(answer)
     except LandscapeError as error:
-        return "error", encode({"text": str(error), "final": True, "traceback": ""})
+        return "error", _error(str(error), final=True)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
-        return "error", encode({"text": text, "final": False, "traceback": traceback.format_exc()})
+        return "error", _error(text, traceback=traceback.format_exc())
+
+
+def _error(text: str, *, final: bool = False, traceback: str = "") -> bytes:
+    return orjson.dumps({"text": text, "final": final, "traceback": traceback})

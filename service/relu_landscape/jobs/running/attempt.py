@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-import orjson
-
-from relu_landscape.engine import Task
+from relu_landscape.analyses import Analysis, composition
+from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import (
     Cancelled,
     JobFailed,
@@ -19,27 +17,22 @@ from relu_landscape.errors import (
     LeaseLost,
     Unavailable,
 )
-from relu_landscape.jobs.engine import load
-from relu_landscape.jobs.pool.dask import Lane, Pool, Returned
-from relu_landscape.jobs.pool.worker import encode, one_thread
+from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name
+from relu_landscape.jobs.pool.codec import decode_answer
+from relu_landscape.jobs.pool.worker import one_thread
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
+from relu_landscape.jobs.running.sealing import seal, seal_parts
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
-from relu_landscape.wire.landscape import Landscape
+from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.jobs import Provenance
+from relu_landscape.wire.requests import AnalysisRequest
 
 logger = logging.getLogger(__name__)
 
+AnswerT = TypeVar("AnswerT")
+
 #: How often a job that waits for its chunks looks at its stop sign.
 LOOK_SECONDS = 0.1
-
-
-def chunk_name(task: Task) -> str:
-    """Name of a chunk's checkpoint.
-
-    The task's key is unique for one way of cutting the job up; the hash of what is to be done
-    keeps checkpoints of another way (the setting ``chunk_starts`` changed) apart.
-    """
-    what = orjson.dumps([task.kind, dict(task.arguments)], option=orjson.OPT_SORT_KEYS)
-    return f"{task.key}:{hashlib.sha256(what).hexdigest()[:16]}"
 
 
 @dataclass
@@ -53,16 +46,19 @@ class ChunkRunner:
     claim: Claim
     claims: ClaimingStore
     pool: Pool
+    work: Work
     stop: StopSign
     monitor: ProgressMonitor
     lanes: list[Lane] = field(default_factory=list)
 
-    def __call__(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+    def __call__(
+        self, tasks: Sequence[Task[Any, AnswerT]]
+    ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
         self.stop.check()
         by_name = {chunk_name(task): task for task in tasks}
         finished = self.claims.finished_chunks(self.claim.job) if by_name else set()
         stored = [name for name in by_name if name in finished]
-        lane = self.pool.lane(orjson.dumps(self.claim.request))
+        lane = self.pool.lane(self.work)
         self.lanes.append(lane)
         try:
             lane.put(task for name, task in by_name.items() if name not in finished)
@@ -71,13 +67,13 @@ class ChunkRunner:
                 if answer is None:
                     lane.put([by_name[name]])
                 else:
-                    yield by_name[name], orjson.loads(answer)
+                    yield by_name[name], decode_answer(by_name[name], answer)
             yield from self._collect(lane)
         finally:
             if self.stop.reason is None:  # the lanes of a job that was stopped end in ``drain``
                 self._end(lane)
 
-    def _collect(self, lane: Lane) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+    def _collect(self, lane: Lane) -> Iterator[tuple[Task[Any, Any], Any]]:
         while not lane.is_idle:
             self.stop.check()
             returned = lane.next(LOOK_SECONDS)
@@ -87,7 +83,7 @@ class ChunkRunner:
                 raise JobFailed(returned.error)
             self._checkpoint(returned)
             self.monitor.computed()
-            yield returned.task, orjson.loads(returned.answer)
+            yield returned.task, decode_answer(returned.task, returned.answer)
 
     def _checkpoint(self, returned: Returned) -> None:
         assert returned.answer is not None  # noqa: S101 - for the type checker
@@ -130,17 +126,19 @@ class Attempt:
     claim: Claim
     claims: ClaimingStore
     pool: Pool
-    solve: str
+    analysis: Analysis
     chunk_starts: int | None
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     stop: StopSign = field(default_factory=StopSign)
 
     def run(self) -> None:
         """Everything from the claim to the release of the lease."""
-        monitor = ProgressMonitor(self.claim.request["starts"], self.stop, self._publish)
-        runner = ChunkRunner(self.claim, self.claims, self.pool, self.stop, monitor)
+        request = self.analysis.request.model_validate(self.claim.request)
+        monitor = ProgressMonitor(request.starts_asked, self.stop, self._publish)
+        work = Work(self.analysis.composition, request)
+        runner = ChunkRunner(self.claim, self.claims, self.pool, work, self.stop, monitor)
         try:
-            self._run(runner, monitor)
+            self._run(request, runner, monitor)
         except LeaseLost as error:
             logger.warning("%s", error)
         except Unavailable as error:
@@ -153,15 +151,17 @@ class Attempt:
         finally:
             runner.close()
 
-    def _run(self, runner: ChunkRunner, monitor: ProgressMonitor) -> None:
+    def _run(self, request: AnalysisRequest, runner: ChunkRunner, monitor: ProgressMonitor) -> None:
         try:
-            solve = load(self.solve)
+            chosen = composition(self.analysis.composition)
             one_thread()  # the composition computes too, in this process
-            answer = solve(
-                self.claim.request, run=runner, monitor=monitor, chunk_starts=self.chunk_starts
+            answer = chosen.compose(
+                chosen.problem(request), run=runner, monitor=monitor, chunk_starts=self.chunk_starts
             )
-            result = seal(self.claim, answer["landscape"], self.provenance)
-            details = {key: encode(value) for key, value in answer["details"].items()}
+            seconds = round(max(0.0, time.time() - self.claim.started), 3)
+            made_by = self.provenance.model_copy(update={"seconds": seconds})
+            result = seal(self.analysis, self.claim.job, request, answer.result, made_by)
+            parts = seal_parts(answer.parts)
         except Cancelled:
             self._stopped(runner)
         except (LeaseLost, Unavailable):
@@ -171,7 +171,7 @@ class Attempt:
             self._tell("failed", str(error))
         else:
             if self.stop.reason != "lost":
-                self.claims.finish(self.claim, result, details)
+                self.claims.finish(self.claim, result, parts)
 
     def _stopped(self, runner: ChunkRunner) -> None:
         if self.stop.reason in ("cancel", "close"):
@@ -183,7 +183,7 @@ class Attempt:
         elif self.stop.reason is None:
             self._tell("failed", "The computation stopped although nobody had asked it to.")
 
-    def _publish(self, kind: Any, data: Mapping[str, Any]) -> None:
+    def _publish(self, kind: Literal["progress", "findings"], data: JsonObject) -> None:
         if self.claims.report(self.claim, kind, data) == "cancel":
             self.stop.set("cancel")
 
@@ -192,32 +192,3 @@ class Attempt:
             self.claims.stop(self.claim, outcome, error)
         except (LeaseLost, Unavailable) as problem:
             logger.warning("%s: %s", self.claim.job, problem)
-
-
-def seal(claim: Claim, landscape: Mapping[str, Any], provenance: Mapping[str, Any]) -> bytes:
-    """The stored bytes of a result: validated, keys sorted, with provenance and digest.
-
-    ``digest`` is the SHA-256 of the same bytes without the members ``digest`` and ``provenance``.
-    """
-    seconds = round(max(0.0, time.time() - claim.started), 3)
-    plain = orjson.loads(encode(landscape))
-    model = Landscape.model_validate(
-        {
-            **plain,
-            "id": claim.job,
-            "request": claim.request,
-            "provenance": {**provenance, "seconds": seconds},
-            "digest": "",
-        }
-    )
-    whole = model.model_dump(mode="json")
-    whole["digest"] = digest(whole)
-    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
-
-
-def digest(landscape: Mapping[str, Any]) -> str:
-    """SHA-256 (64 hexadecimal digits) of a result's canonical bytes."""
-    core = {
-        name: value for name, value in landscape.items() if name not in ("digest", "provenance")
-    }
-    return hashlib.sha256(orjson.dumps(core, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from relu_landscape.analyses import Registry
 from relu_landscape.errors import LandscapeError, StoreUnavailable
-from relu_landscape.jobs.engine import Engine
-from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.pool.base import Pool
 from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.leases import LeaseKeeper
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
+from relu_landscape.wire.jobs import Provenance
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +38,13 @@ class Coordinator:
         settings: Settings,
         target: Target,
         pool: Pool,
-        engine: Engine,
-        provenance: Mapping[str, Any],
+        registry: Registry,
+        provenance: Provenance,
     ) -> None:
         self._settings = settings
         self._pool = pool
-        self._engine = engine
+        self._registry = registry
+        self._kinds = [each.kind for each in registry.analyses]
         self._provenance = provenance
         self._closing = threading.Event()
         self._wake = threading.Event()
@@ -126,7 +126,7 @@ class Coordinator:
             return not self._closing.is_set() and len(self._running) < self._settings.jobs_at_once
 
     def _claim_one(self) -> bool:
-        claim = self._claims.claim()
+        claim = self._claims.claim(self._kinds)
         if claim is None:
             return False
         logger.info("attempt %d at %s", claim.attempts, claim.job)
@@ -134,7 +134,7 @@ class Coordinator:
             claim=claim,
             claims=self._claims,
             pool=self._pool,
-            solve=self._engine.solve,
+            analysis=self._registry.analysis(claim.kind),
             chunk_starts=self._settings.chunk_starts,
             provenance=self._provenance,
         )

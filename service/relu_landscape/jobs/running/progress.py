@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from relu_landscape.engine import Task
+from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import Cancelled
+from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import Progress
 
 #: Progress and findings are published at most this often: every publication is a durable write.
 PUBLISH_SECONDS = 0.25
 
 Reason = Literal["cancel", "close", "lost"]
-Publish = Callable[[Literal["progress", "findings"], Mapping[str, Any]], None]
+Publish = Callable[[Literal["progress", "findings"], JsonObject], None]
 
 
 class StopSign:
@@ -51,7 +52,7 @@ class ProgressMonitor:
         self._phase_began = time.monotonic()
         self._computed = 0
         self._published = 0.0
-        self._findings: Mapping[str, Any] | None = None
+        self._findings: JsonObject | None = None
 
     def phase(self, name: str, tasks: int) -> None:
         """A phase of so many chunks begins."""
@@ -73,7 +74,7 @@ class ProgressMonitor:
         """One chunk was computed rather than found among the checkpoints: it tells the pace."""
         self._computed += 1
 
-    def advance(self, task: Task) -> None:
+    def advance(self, task: Task[Any, Any]) -> None:
         """One chunk of the current phase is done."""
         old = self._progress
         done = old.tasks_done + 1
@@ -94,9 +95,9 @@ class ProgressMonitor:
         self._speak(at_once=done == tasks)
         self.check()
 
-    def findings(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """Partial findings so far."""
-        self._findings = {"findings": [dict(point) for point in points]}
+    def findings(self, points: Sequence[Wire]) -> None:
+        """Provisional findings so far."""
+        self._findings = {"findings": [point.model_dump(mode="json") for point in points]}
         self._speak()
         self.check()
 

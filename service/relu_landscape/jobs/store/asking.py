@@ -10,11 +10,14 @@ from typing import Any, cast
 import orjson
 from redis.exceptions import RedisError
 
-from relu_landscape.errors import Busy, NotFound, RequestError
+from relu_landscape.analyses import Registry
+from relu_landscape.errors import Busy, RequestError
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts
+from relu_landscape.jobs.words import EVENT_ID, unknown
 from relu_landscape.settings import Settings
-from relu_landscape.wire.jobs import TERMINAL, Event, JobStatus, Page, Progress
+from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Page, Progress
 
 #: States in the order a job goes through them; each is a set in the store.
 STATES = ("queued", "running", "cancelling", "cancelled", "failed", "finished")
@@ -29,14 +32,15 @@ FOLLOWER_CONNECTIONS = 800
 #: What a caller is told to wait when the queue is full: about the time a small job takes.
 BUSY_RETRY_SECONDS = 10
 
-_EVENT_ID = re.compile(r"^\d{1,20}-\d{1,20}$")
-_CURSOR = re.compile(r"^\d{1,16}$")
+_CURSOR = re.compile(r"[0-9]{1,16}")
 
 
 class AskingStore:
     """Asynchronous half of the store; every call waits out a short absence of the server."""
 
-    def __init__(self, target: Target, settings: Settings) -> None:
+    def __init__(self, target: Target, settings: Settings, registry: Registry) -> None:
+        self._registry = registry
+        self._kinds = {each.kind for each in registry.analyses}
         patience = settings.request_patience_seconds
         self._client: Any = target.connect_async(COMMAND_CONNECTIONS, patience)
         self._followers: Any = target.connect_async(FOLLOWER_CONNECTIONS, patience)
@@ -50,13 +54,13 @@ class AskingStore:
         await self._client.aclose()
         await self._followers.aclose()
 
-    async def submit(self, job: str, request: dict[str, Any]) -> str:
+    async def submit(self, job: str, kind: str, request: JsonObject) -> str:
         """Queue the job unless it is known; its state. Raises ``Busy``, ``StoreUnavailable``."""
         body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
-        state = await self._run("submit", job, body, self._waiting_limit)
+        state = await self._run("submit", job, kind, body, self._waiting_limit)
         if state == "busy":
             raise Busy(
-                f"{self._waiting_limit} landscapes are waiting already; try again later.",
+                f"{self._waiting_limit} jobs are waiting already; try again later.",
                 retry_after_seconds=BUSY_RETRY_SECONDS,
             )
         return cast(str, state)
@@ -65,17 +69,17 @@ class AskingStore:
         """Ask for a stop; the state after it. Raises ``NotFound``, ``StoreUnavailable``."""
         state = await self._run("cancel", job, self._ttl)
         if state is None:
-            raise _unknown(job)
+            raise unknown(job)
         return state
 
-    async def status(self, job: str) -> JobStatus:
+    async def status(self, job: str) -> AnyStatus:
         """Raises ``NotFound``, ``StoreUnavailable``."""
         fields = await self._patience.call_async(
             lambda: self._client.hgetall(self._keys.of("job", job))
         )
         if not fields:
-            raise _unknown(job)
-        return _status(job, cast("dict[bytes, bytes]", fields))
+            raise unknown(job)
+        return self._status(job, cast("dict[bytes, bytes]", fields))
 
     async def state(self, job: str) -> str:
         """The state alone. Raises ``NotFound``, ``StoreUnavailable``."""
@@ -83,7 +87,7 @@ class AskingStore:
             lambda: self._client.hget(self._keys.of("job", job), "state")
         )
         if value is None:
-            raise _unknown(job)
+            raise unknown(job)
         return cast(bytes, value).decode()
 
     async def result(self, job: str) -> bytes | None:
@@ -94,24 +98,27 @@ class AskingStore:
         return cast("bytes | None", value)
 
     async def details(self, job: str, key: str) -> bytes | None:
-        """What was stored beside one fixed point of a finished result, as JSON bytes."""
+        """What was stored of one part of a finished result, as JSON bytes."""
         value = await self._patience.call_async(
             lambda: self._client.hget(self._keys.of("details", job), key)
         )
         return cast("bytes | None", value)
 
-    async def page(self, cursor: str | None, limit: int) -> Page:
-        """Jobs by the time of their first submission, newest first.
+    async def page(self, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
+        """Jobs of one kind or all by the time of their first submission, newest first.
+
+        Jobs of kinds that the registry does not know (another release put them there) are left out.
 
         Raises ``RequestError`` for a cursor that no page gave, ``StoreUnavailable``.
         """
-        if cursor is not None and not _CURSOR.match(cursor):
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
             raise RequestError("cursor", cursor, "the next_cursor of an earlier page")
+        wanted = self._keys.jobs if kind is None else self._keys.of("jobs", kind)
         highest = "+inf" if cursor is None else f"({cursor}"
 
         async def read() -> tuple[list[tuple[bytes, float]], list[dict[bytes, bytes]]]:
             entries = await self._client.zrevrangebyscore(
-                self._keys.jobs, highest, "-inf", start=0, num=limit + 1, withscores=True
+                wanted, highest, "-inf", start=0, num=limit + 1, withscores=True
             )
             async with self._client.pipeline(transaction=False) as pipeline:
                 for name, _ in entries[:limit]:
@@ -120,12 +127,13 @@ class AskingStore:
 
         entries, jobs = await self._patience.call_async(read)
         items = [
-            _status(name.decode(), fields)
+            self._status(name.decode(), fields)
             for (name, _), fields in zip(entries, jobs, strict=False)
-            if fields
+            if fields.get(b"kind", b"").decode() in self._kinds
         ]
         more = len(entries) > limit
-        return Page(items=items, next_cursor=str(int(entries[limit - 1][1])) if more else None)
+        cursor = str(int(entries[limit - 1][1])) if more else None
+        return Page[AnyStatus](items=items, next_cursor=cursor)
 
     async def counts(self) -> dict[str, int]:
         """Number of jobs in each state. Raises ``StoreUnavailable``."""
@@ -143,7 +151,7 @@ class AskingStore:
 
         Raises ``NotFound``, ``RequestError`` for an id that no event had, ``StoreUnavailable``.
         """
-        if after is not None and not _EVENT_ID.match(after):
+        if after is not None and not EVENT_ID.fullmatch(after):
             raise RequestError("Last-Event-ID", after, "the id of an earlier event")
         position = after or "0-0"
         stream = self._keys.of("events", job)
@@ -198,6 +206,28 @@ class AskingStore:
             "without one a crash of the store loses jobs."
         ]
 
+    def _status(self, job: str, fields: dict[bytes, bytes]) -> AnyStatus:
+        def json(name: bytes) -> Any:
+            raw = fields.get(name)
+            return orjson.loads(raw) if raw else None
+
+        analysis = self._registry.analysis(fields.get(b"kind", b"").decode())
+        findings = json(b"findings")
+        error = fields.get(b"error", b"").decode()
+        return analysis.status(
+            id=job,
+            kind=analysis.kind,
+            state=fields[b"state"].decode(),
+            request=json(b"request"),
+            created_at=_iso(fields[b"created"]),
+            started_at=_iso(fields[b"started"]) if b"started" in fields else None,
+            finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
+            progress=Progress.model_validate(json(b"progress") or {}),
+            findings=findings["findings"] if findings else [],
+            error=error or None,
+            attempts=int(fields.get(b"attempts", b"0")),
+        )
+
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
         answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
         return None if answer is None else cast(bytes, answer).decode()
@@ -222,31 +252,6 @@ def _judge(config: dict[str, str]) -> list[str]:
             f"{policy}). Run CONFIG SET maxmemory-policy noeviction."
         )
     return found
-
-
-def _unknown(job: str) -> NotFound:
-    return NotFound(f"There is no landscape {job}.")
-
-
-def _status(job: str, fields: dict[bytes, bytes]) -> JobStatus:
-    def json(name: bytes) -> Any:
-        raw = fields.get(name)
-        return orjson.loads(raw) if raw else None
-
-    findings = json(b"findings")
-    error = fields.get(b"error", b"").decode()
-    return JobStatus(
-        id=job,
-        state=fields[b"state"].decode(),
-        request=json(b"request"),
-        created_at=_iso(fields[b"created"]),
-        started_at=_iso(fields[b"started"]) if b"started" in fields else None,
-        finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
-        progress=Progress.model_validate(json(b"progress") or {}),
-        findings=findings["findings"] if findings else [],
-        error=error or None,
-        attempts=int(fields.get(b"attempts", b"0")),
-    )
 
 
 def _iso(seconds: bytes) -> str:

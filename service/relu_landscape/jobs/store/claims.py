@@ -13,6 +13,7 @@ from relu_landscape.errors import LeaseLost
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS, SWEEP_BATCH, Keys, Scripts
 from relu_landscape.settings import Settings
+from relu_landscape.wire.base import JsonObject
 
 #: Checkpoints read at once: answers are up to megabytes each, and few are needed at a time.
 READ_BATCH = 16
@@ -26,8 +27,9 @@ class Claim:
     """A job that this process may run, and the token that fences its writes."""
 
     job: str
+    kind: str
     token: str
-    request: dict[str, Any]
+    request: JsonObject
     started: float
     attempts: int
 
@@ -52,14 +54,15 @@ class ClaimingStore:
     def close(self) -> None:
         self._client.close()
 
-    def claim(self) -> Claim | None:
-        """The job that has waited longest, if any waits."""
-        answer = self._run("claim", self._lease_ms)
+    def claim(self, kinds: Sequence[str]) -> Claim | None:
+        """The job of these kinds that has waited longest, if any waits."""
+        answer = self._run("claim", self._lease_ms, *kinds)
         if answer is None:
             return None
-        job, token, request, started, attempts = answer
+        job, kind, token, request, started, attempts = answer
         return Claim(
             job=job.decode(),
+            kind=kind.decode(),
             token=token.decode(),
             request=orjson.loads(request),
             started=float(started),
@@ -75,7 +78,7 @@ class ClaimingStore:
         return self._fenced("checkpoint", claim, chunk, answer)
 
     def report(
-        self, claim: Claim, kind: Literal["progress", "findings"], data: Mapping[str, Any]
+        self, claim: Claim, kind: Literal["progress", "findings"], data: JsonObject
     ) -> Standing:
         """Publish progress or provisional findings."""
         return self._fenced("report", claim, kind, orjson.dumps(data))
@@ -107,7 +110,7 @@ class ClaimingStore:
         sentence = (
             f"The computation ended the process that ran it {LARGEST_BARREN_ATTEMPTS} times in a "
             "row without finishing a single chunk, perhaps for want of memory; ask for a smaller "
-            "landscape or give the service more."
+            "one or give the service more."
         )
         taken = self._run("reclaim", self._ttl, LARGEST_BARREN_ATTEMPTS, sentence, SWEEP_BATCH)
         return [job.decode() for job in taken]
@@ -119,7 +122,7 @@ class ClaimingStore:
     def _fenced(self, script: str, claim: Claim, *arguments: bytes | str | float) -> Standing:
         standing = self._run(script, claim.job, claim.token, *arguments).decode()
         if standing == "lost":
-            raise LeaseLost(f"Another process runs the landscape {claim.job} now, or it is over.")
+            raise LeaseLost(f"Another process runs the job {claim.job} now, or it is over.")
         return cast(Standing, standing)
 
     def _run(self, script: str, *arguments: bytes | str | float) -> Any:

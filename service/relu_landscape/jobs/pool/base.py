@@ -1,0 +1,65 @@
+"""What a compute pool is to a job, whatever stands behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from relu_landscape.engine.tasks import Task
+from relu_landscape.jobs.pool.codec import encode_task
+from relu_landscape.wire.requests import AnalysisRequest
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the tasks of one job belong to: how they are computed, and for which request."""
+
+    composition: str
+    request: AnalysisRequest
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A chunk that is done: its answer's bytes, or the sentence that says why there is none."""
+
+    task: Task[Any, Any]
+    answer: bytes | None
+    error: str | None = None
+
+
+class Lane(Protocol):
+    """One job's chunks: those that wait, those in flight, and the answers that came back."""
+
+    def put(self, tasks: Iterable[Task[Any, Any]]) -> None:
+        """Have these done; each comes back from ``next`` exactly once."""
+
+    def next(self, timeout_seconds: float) -> Returned | None:
+        """The next chunk that is done, or ``None`` when the time is over."""
+
+    def withdraw(self) -> None:
+        """Take back what has not been sent, and send nothing again."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of this lane waits or computes, and every answer was taken."""
+
+
+class Pool(Protocol):
+    """Workers somewhere, fed through lanes so that no job keeps another waiting."""
+
+    def lane(self, work: Work) -> Lane:
+        """A new lane for a job's chunks. ``close_lane`` ends it."""
+
+    def close_lane(self, lane: Any) -> None:
+        """Forget the lane; answers of chunks in flight are dropped."""
+
+
+def chunk_name(task: Task[Any, Any]) -> str:
+    """Name of a chunk's checkpoint.
+
+    The task's key is unique for one way of cutting the job up; the hash of what is to be done
+    keeps checkpoints of another way (the setting ``chunk_starts`` changed) apart.
+    """
+    return f"{task.key}:{hashlib.sha256(encode_task(task)).hexdigest()[:16]}"

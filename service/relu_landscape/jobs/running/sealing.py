@@ -1,0 +1,91 @@
+"""From what a composition returns to the bytes that are stored and served."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+import orjson
+
+from relu_landscape import ALGORITHM, __version__
+from relu_landscape.analyses import Analysis
+from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.jobs import Provenance
+from relu_landscape.wire.requests import AnalysisRequest
+
+_LIBRARIES = ("numpy", "scipy", "distributed", "redis", "cupy-cuda13x", "python-flint", "igraph")
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what the numbers rest on, as far as it is installed."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(backend: ChosenBackend, seconds: float = 0.0) -> Provenance:
+    """Who computes here, with what."""
+    return Provenance(
+        version=__version__,
+        algorithm=ALGORITHM,
+        backend=backend.name,
+        device=backend.device,
+        libraries=libraries(),
+        seconds=round(max(0.0, seconds), 3),
+    )
+
+
+def seal(
+    analysis: Analysis, job: str, request: AnalysisRequest, body: Wire, made_by: Provenance
+) -> bytes:
+    """The stored bytes of a result: validated, keys sorted, with provenance and digest.
+
+    ``digest`` is the SHA-256 of the same bytes without the members ``digest`` and ``provenance``.
+    Raises ``pydantic.ValidationError`` where the body is not what the analysis declares.
+    """
+    model = analysis.result.model_validate(
+        {
+            **body.model_dump(mode="json"),
+            "id": job,
+            "request": request.canonical(),
+            "provenance": made_by.model_dump(),
+            "digest": "",
+        }
+    )
+    whole = model.model_dump(mode="json")
+    whole["digest"] = digest(whole)
+    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+
+
+def seal_parts(parts: Mapping[str, Wire]) -> dict[str, bytes]:
+    """The stored bytes of each part of a result."""
+    return {
+        key: orjson.dumps(part.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        for key, part in parts.items()
+    }
+
+
+def digest(result: Mapping[str, object]) -> str:
+    """SHA-256 (64 hexadecimal digits) of a result's canonical bytes."""
+    core = {name: value for name, value in result.items() if name not in ("digest", "provenance")}
+    return hashlib.sha256(orjson.dumps(core, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def whole_part(analysis: Analysis, result: bytes, details: bytes | None, key: str) -> JsonObject:
+    """A part's overview and details in one object.
+
+    Raises ``KeyError`` where the result lists no such part.
+    """
+    if analysis.parts is None:
+        raise KeyError(key)
+    for overview in orjson.loads(result)[analysis.parts.collection]:
+        if overview["key"] == key:
+            return {**overview, **(orjson.loads(details) if details else {})}
+    raise KeyError(key)

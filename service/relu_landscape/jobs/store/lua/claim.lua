@@ -1,0 +1,28 @@
+-- lease in ms, then the kinds that the caller can compute
+-- -> {id, kind, token, request, started, attempts} of the job that has waited longest, or nil
+local function longest_waiting()
+  local found, least
+  for i = 5, #ARGV do
+    local head = redis.call('ZRANGE', key('queue', ARGV[i]), 0, 0, 'WITHSCORES')
+    if head[1] and (not least or tonumber(head[2]) < least) then
+      found, least = head[1], tonumber(head[2])
+    end
+  end
+  return found
+end
+while true do
+  local id = longest_waiting()
+  if not id then return nil end
+  unqueue(id)
+  local request = redis.call('HGET', job(id), 'request')
+  if request then
+    local token = tostring(redis.call('INCR', p .. ':tokens'))
+    redis.call('SET', key('lease', id), token, 'PX', tonumber(ARGV[4]))
+    redis.call('HSET', job(id), 'token', token)
+    redis.call('HSETNX', job(id), 'started', now())
+    redis.call('HINCRBY', job(id), 'barren', 1)
+    local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
+    enter(id, 'running')
+    return { id, kind_of(id), token, request, redis.call('HGET', job(id), 'started'), attempts }
+  end
+end

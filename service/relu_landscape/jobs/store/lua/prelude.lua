@@ -1,0 +1,67 @@
+-- Begins every script: ARGV[1] is the prefix of all keys, ARGV[2] the events kept per job,
+-- ARGV[3] the seconds for which the chunks of a job without a result are kept. A script's own
+-- arguments begin at ARGV[4].
+local p = ARGV[1]
+local function job(id) return p .. ':job:' .. id end
+local function key(name, id) return p .. ':' .. name .. ':' .. id end
+local function now()
+  local t = redis.call('TIME')
+  return t[1] .. '.' .. string.format('%06d', t[2])
+end
+local function emit(id, name, data)
+  redis.call('XADD', key('events', id), 'MAXLEN', '~', tonumber(ARGV[2]), '*',
+             'name', name, 'data', data)
+end
+local function enter(id, state, error)
+  local old = redis.call('HGET', job(id), 'state')
+  if old then redis.call('SREM', key('state', old), id) end
+  redis.call('SADD', key('state', state), id)
+  redis.call('HSET', job(id), 'state', state)
+  local data = { state = state }
+  if error then data['error'] = error end
+  emit(id, 'state', cjson.encode(data))
+end
+local function kind_of(id) return redis.call('HGET', job(id), 'kind') or '' end
+local function queue(id)
+  local sequence = redis.call('HGET', job(id), 'sequence')
+  redis.call('ZADD', p .. ':queue', sequence, id)
+  redis.call('ZADD', key('queue', kind_of(id)), sequence, id)
+  enter(id, 'queued')
+end
+local function unqueue(id)
+  redis.call('ZREM', p .. ':queue', id)
+  redis.call('ZREM', key('queue', kind_of(id)), id)
+end
+local function release(id)
+  redis.call('HDEL', job(id), 'token')
+  redis.call('DEL', key('lease', id))
+end
+local function over(id, state, ttl, error)
+  release(id)
+  unqueue(id)
+  redis.call('HSET', job(id), 'finished', now(), 'error', error or '')
+  redis.call('HDEL', job(id), 'barren')
+  redis.call('EXPIRE', key('chunks', id), tonumber(ARGV[3]))
+  enter(id, state, error)
+  if ttl > 0 then redis.call('ZADD', p .. ':expiry', tonumber(now()) + ttl, id) end
+end
+local function restart(id)
+  redis.call('HDEL', job(id), 'error', 'finished', 'resubmitted', 'barren', 'started')
+  redis.call('HSET', job(id), 'attempts', '0', 'progress', '', 'findings', '')
+  redis.call('DEL', key('events', id))
+  redis.call('PERSIST', key('chunks', id))
+  redis.call('ZREM', p .. ':expiry', id)
+  queue(id)
+end
+local function cancelled(id, ttl)
+  if redis.call('HGET', job(id), 'resubmitted') then
+    release(id)
+    restart(id)
+    return 'queued'
+  end
+  over(id, 'cancelled', ttl)
+  return 'cancelled'
+end
+local function holds(id, token)
+  return redis.call('HGET', job(id), 'token') == token
+end

@@ -1,0 +1,18 @@
+-- id, kind, request, limit -> state, or "busy"
+local id, kind, request, limit = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local state = redis.call('HGET', job(id), 'state')
+if state == 'queued' or state == 'running' then return state end
+if state == 'cancelling' then
+  redis.call('HSET', job(id), 'resubmitted', '1')
+  return state
+end
+if state == 'finished' and redis.call('EXISTS', key('result', id)) == 1 then return state end
+if redis.call('ZCARD', p .. ':queue') >= limit then return 'busy' end
+if state then restart(id) return 'queued' end
+local sequence = redis.call('INCR', p .. ':sequence')
+redis.call('HSET', job(id), 'kind', kind, 'request', request, 'created', now(),
+           'sequence', sequence, 'attempts', '0')
+redis.call('ZADD', p .. ':jobs', sequence, id)
+redis.call('ZADD', key('jobs', kind), sequence, id)
+queue(id)
+return 'queued'

@@ -1,0 +1,359 @@
+"""A service in memory, for tests of whatever stands before a service.
+
+``InMemoryService`` keeps what ``jobs.interface.Service`` promises, computes nothing, and does what
+a test tells it to: jobs end at once, or go on step by step under the test's hand (``holds_jobs``).
+Answers are sealed by the code of the real service, so ids, digests and shapes are the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from relu_landscape import ALGORITHM, __version__
+from relu_landscape.analyses import ANALYSES, Analysis, Registry
+from relu_landscape.engine.tasks import Composed
+from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError
+from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.jobs.running.sealing import (
+    libraries,
+    provenance,
+    seal,
+    seal_parts,
+    whole_part,
+)
+from relu_landscape.jobs.testing.samples import perfect_copy
+from relu_landscape.jobs.words import EVENT_ID, no_part, no_result, unknown
+from relu_landscape.settings import Settings
+from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.jobs import (
+    AnyStatus,
+    Event,
+    EventName,
+    Page,
+    Progress,
+    Readiness,
+    State,
+)
+from relu_landscape.wire.requests import AnalysisRequest
+from relu_landscape.wire.service import BackendInfo, Limits, ServiceInfo
+
+Answer = TypeVar("Answer")
+
+#: Every moment of a job, so that answers do not depend on the clock.
+NOW = "2026-01-02T03:04:05.678Z"
+BACKEND = ChosenBackend("numpy", "a processor", "the test wants it")
+
+
+@dataclass
+class Job:
+    """One job under a test's hand. Its methods are called in the service's event loop."""
+
+    analysis: Analysis
+    request: AnalysisRequest
+    status: AnyStatus
+    composed: Composed
+    events: list[Event] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def id(self) -> str:
+        """Content id."""
+        return self.status.id
+
+    def say(self, name: EventName, data: JsonObject) -> None:
+        """Add an event, and wake whoever reads."""
+        self.events.append(Event(id=f"{len(self.events) + 1}-0", name=name, data=data))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let readers look again."""
+        self.news.set()
+        self.news = asyncio.Event()
+
+    def become(self, state: State, error: str | None = None) -> None:
+        """Enter a state, as the store would note it."""
+        changes: dict[str, Any] = {"state": state, "error": error}
+        if state == "running":
+            changes |= {"started_at": NOW, "attempts": self.status.attempts + 1}
+        if state in ("finished", "failed", "cancelled"):
+            changes |= {"finished_at": NOW}
+        self.status = self.status.model_copy(update=changes)
+        self.say("state", {"state": state, "error": error})
+
+    def report(self, progress: Progress) -> None:
+        """Progress, for the status and for readers of events."""
+        self.status = self.status.model_copy(update={"progress": progress})
+        self.say("progress", progress.model_dump())
+
+    def find(self, *findings: Wire) -> None:
+        """Provisional findings, all of them anew."""
+        self.status = self.status.model_copy(update={"findings": list(findings)})
+        self.say("findings", {"findings": [each.model_dump() for each in findings]})
+
+    def finish(self) -> None:
+        """The result is there."""
+        self.become("finished")
+
+    def fail(self, error: str) -> None:
+        """There will be no result."""
+        self.become("failed", error)
+
+
+class InMemoryService:
+    """Keeps the promises of ``Service`` in one process's memory; a few knobs set what it does.
+
+    ``holds_jobs``: jobs begin and then go on only as the test says (``Job``), or all at once at
+    ``release()``. ``error`` is raised by every call, ``failure`` ends every job, ``is_full``
+    refuses new ones. ``answer`` makes what a job would have computed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        registry: Registry = ANALYSES,
+        answer: Callable[[AnalysisRequest], Composed] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.answer = answer or perfect_copy
+        self.holds_jobs = False
+        self.error: Exception | None = None
+        self.failure: str | None = None
+        self.is_full = False
+        self.faults: dict[str, str] = {}
+        self.answers_to_calls: dict[str, Callable[[Any], Wire]] = {}
+        self.jobs: dict[str, Job] = {}
+        self.computations = 0
+        self.submitted: list[AnalysisRequest] = []
+        self.called: list[tuple[str, Wire]] = []
+        self.open_streams = 0
+        self.is_closed = False
+        self._loop = asyncio.get_running_loop()
+        self._in_thread = threading.get_ident()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[InMemoryService]:
+        """As ``AnalysisService.open``."""
+        service = cls(settings)
+        try:
+            yield service
+        finally:
+            service.is_closed = True
+            for job in service.jobs.values():
+                job.wake()
+
+    def from_thread(self, function: Callable[[], Answer]) -> Answer:
+        """Call ``function`` in the service's event loop, from any thread, and wait for it."""
+        if threading.get_ident() == self._in_thread:
+            return function()
+
+        async def call() -> Answer:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(60)
+
+    def release(self) -> None:
+        """Let every job that was held go to its end, and hold none any more."""
+        self.holds_jobs = False
+        for job in self.jobs.values():
+            if not job.status.is_over:
+                self._end(job)
+
+    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+        self._check()
+        request.check_limits(
+            largest_width=self.settings.largest_width,
+            largest_starts=self.settings.largest_starts,
+        )
+        self.submitted.append(request)
+        job_id = request.content_id(BACKEND.backend_class)
+        known = self.jobs.get(job_id)
+        if known is not None and known.status.state not in ("failed", "cancelled"):
+            return known.status
+        if self.is_full:
+            raise Busy("1000 jobs are waiting; try again later.", 7)
+        analysis = self.registry.analysis(request.kind)
+        composed = self.answer(request)
+        self.computations += 1
+        job = Job(analysis, request, _queued(analysis, job_id, request), composed)
+        self.jobs[job_id] = job
+        job.say("state", {"state": "queued", "error": None})
+        job.become("running")
+        if not self.holds_jobs:
+            job.report(_progress(analysis, request))
+            self._end(job)
+        return job.status
+
+    def _end(self, job: Job) -> None:
+        if job.status.state == "cancelling":
+            job.become("cancelled")
+        elif self.failure is not None:
+            job.fail(self.failure)
+        else:
+            job.finish()
+
+    async def status(self, id: str) -> AnyStatus:  # noqa: A002 - the name in the contract
+        return self._job(id).status
+
+    async def wait(self, id: str, timeout_seconds: float) -> AnyStatus:  # noqa: A002
+        job = self._job(id)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not job.status.is_over:
+                    await job.news.wait()
+        except TimeoutError:
+            pass
+        return job.status
+
+    async def result(self, id: str) -> bytes:  # noqa: A002
+        job = self._job(id)
+        if job.status.state == "failed":
+            raise JobFailed(job.status.error or "The computation failed.")
+        if job.status.state != "finished":
+            raise no_result(job.analysis, job.status)
+        return seal(job.analysis, id, job.request, job.composed.result, provenance(BACKEND, 0.5))
+
+    async def part(self, id: str, key: str) -> JsonObject:  # noqa: A002
+        result, job = await self.result(id), self._job(id)
+        try:
+            return whole_part(job.analysis, result, seal_parts(job.composed.parts).get(key), key)
+        except KeyError:
+            raise no_part(job.analysis, id, key) from None
+
+    async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
+        job = self._job(id)
+        if not job.status.is_over and job.status.state != "cancelling":
+            job.become("cancelling")
+        return job.status
+
+    async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
+        self._check()
+        if kind is not None:
+            self.registry.analysis(kind)
+        newest = [
+            job.status
+            for job in reversed(self.jobs.values())
+            if kind is None or job.analysis.kind == kind
+        ]
+        if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
+            raise RequestError("cursor", cursor, "the next_cursor of an earlier page")
+        first = int(cursor or 0)
+        following = first + limit
+        return Page[AnyStatus](
+            items=newest[first:following],
+            next_cursor=str(following) if following < len(newest) else None,
+        )
+
+    async def events(
+        self,
+        id: str,  # noqa: A002
+        last_event_id: str | None,
+    ) -> AsyncIterator[Event]:
+        job = self._job(id)
+        if last_event_id is not None and not EVENT_ID.fullmatch(last_event_id):
+            raise RequestError("Last-Event-ID", last_event_id, "the id of an earlier event")
+        seen = int((last_event_id or "0").partition("-")[0])
+        self.open_streams += 1
+        try:
+            while not self.is_closed:
+                self._check()
+                for event in job.events[seen:]:
+                    seen += 1
+                    yield event
+                    if event.is_last and seen >= len(job.events):
+                        return
+                if job.status.is_over:
+                    return
+                await job.news.wait()
+        finally:
+            self.open_streams -= 1
+
+    async def call(self, name: str, query: Wire, timeout_seconds: float) -> Wire:  # noqa: ARG002
+        self._check()
+        self.registry.call(name)
+        self.called.append((name, query))
+        if name not in self.answers_to_calls:
+            raise NotFound(f"The test has no answer to {name!r}.")
+        return self.answers_to_calls[name](query)
+
+    async def readiness(self) -> Readiness:
+        self._check()
+        checks = {"store": "ok", "pool": "ok", "coordinator": "ok"} | self.faults
+        return Readiness(ready=not self.faults, checks=checks, warnings=[])
+
+    async def counts(self) -> dict[str, int]:
+        self._check()
+        states = [job.status.state for job in self.jobs.values()]
+        found = {
+            state: states.count(state)
+            for state in ("queued", "running", "cancelling", "cancelled", "failed", "finished")
+        }
+        return found | {"chunks_waiting": 0, "chunks_in_flight": 0, "worker_threads": 0}
+
+    def info(self) -> ServiceInfo:
+        return ServiceInfo(
+            version=__version__,
+            algorithm=ALGORITHM,
+            python=libraries()["python"],
+            libraries=libraries(),
+            backend=BackendInfo(
+                name=BACKEND.name,
+                backend_class=BACKEND.backend_class,
+                device=BACKEND.device,
+                reason=BACKEND.reason,
+            ),
+            store="memory",
+            pool="none",
+            workers=0,
+            kinds=[each.kind for each in self.registry.analyses],
+            limits=Limits(**{name: getattr(self.settings, name) for name in Limits.model_fields}),
+        )
+
+    def wake(self) -> None:
+        """Let readers of events look again, for instance at ``error``."""
+        for job in self.jobs.values():
+            job.wake()
+
+    def _job(self, id: str) -> Job:  # noqa: A002
+        self._check()
+        if id not in self.jobs:
+            raise unknown(id)
+        return self.jobs[id]
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def _queued(analysis: Analysis, job: str, request: AnalysisRequest) -> AnyStatus:
+    return analysis.status(
+        id=job,
+        kind=analysis.kind,
+        state="queued",
+        request=request,
+        created_at=NOW,
+        started_at=None,
+        finished_at=None,
+        progress=Progress(starts=request.starts_asked),
+        findings=[],
+        error=None,
+        attempts=0,
+    )
+
+
+def _progress(analysis: Analysis, request: AnalysisRequest) -> Progress:
+    return Progress(
+        phase=analysis.phases[0],
+        tasks_done=1,
+        tasks=4,
+        starts=request.starts_asked,
+        fraction=0.25,
+        seconds_left=12.3,
+    )

@@ -1,0 +1,30 @@
+"""Sentences and forms that every implementation of ``jobs.interface.Service`` has in common."""
+
+from __future__ import annotations
+
+import re
+
+from relu_landscape.analyses import Analysis
+from relu_landscape.errors import NotFound
+from relu_landscape.wire.jobs import AnyStatus
+
+#: An event's id, as the store's streams number them.
+EVENT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def unknown(job: str) -> NotFound:
+    """No job has this id."""
+    return NotFound(f"There is no job {job}.")
+
+
+def no_part(analysis: Analysis, job: str, key: str) -> NotFound:
+    """The result has no such part, or its kind has none at all."""
+    noun = "part" if analysis.parts is None else analysis.parts.noun
+    return NotFound(f"The {analysis.noun} {job} has no {noun} {key!r}.")
+
+
+def no_result(analysis: Analysis, status: AnyStatus) -> NotFound:
+    """The job has not come to a result, or it is gone."""
+    if status.state == "finished":
+        return NotFound(f"The result of {status.id} is no longer in the store; submit it again.")
+    return NotFound(f"The {analysis.noun} {status.id} has no result: it is {status.state}.")

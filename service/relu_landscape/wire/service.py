@@ -1,0 +1,48 @@
+"""What a service says about itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from relu_landscape.wire.base import Wire
+
+
+class BackendInfo(Wire):
+    """What the workers compute on."""
+
+    name: Literal["numpy", "cupy"]
+    backend_class: Literal["cpu", "gpu"] = Field(
+        description="part of every content id: floating point may differ between classes, never "
+        "within one"
+    )
+    device: str
+    reason: str = Field(description="why this one was chosen")
+
+
+class Limits(Wire):
+    """What this service accepts at most."""
+
+    largest_width: int = Field(description="widest student or teacher")
+    largest_starts: int = Field(description="most random starts")
+    body_limit_bytes: int = Field(description="largest request body")
+    jobs_at_once: int = Field(description="jobs that one process runs side by side")
+    waiting_jobs_limit: int = Field(description="jobs that may wait")
+    result_ttl_seconds: int | None = Field(description="results are forgotten then; null: never")
+    rate_limit: str | None = Field(description="requests per client address; null: no limit")
+
+
+class ServiceInfo(Wire):
+    """Versions, backend and why, store and pool, limits."""
+
+    version: str = Field(description="of relu-landscape")
+    algorithm: str = Field(description="part of every content id")
+    python: str
+    libraries: dict[str, str] = Field(description="versions by name")
+    backend: BackendInfo
+    store: Literal["embedded", "external", "memory"]
+    pool: Literal["embedded", "external", "none"]
+    workers: int = Field(description="worker threads that are there now")
+    kinds: list[str] = Field(description="kinds of analysis that it computes")
+    limits: Limits
