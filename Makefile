@@ -13,8 +13,9 @@ CLIENT := $(wildcard clients/python/pyproject.toml)
 PROJECTS := pyproject.toml $(CLIENT)
 PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli \
 	$(wildcard clients/python/src/relu_landscape_client)
+# Our own client is installed from its folder, never from an index, so no lock holds it.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock" $(UPGRADE)
+	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
 .PHONY: help serve test lint check-types lock benchmark validation clean
 
@@ -58,9 +59,10 @@ validation: .venv/.dev
 benchmark: .venv/.dev
 	@set -e; for script in benchmarks/[!_]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
 
+# The largest first: what serves has the versions that the tests ran with.
 lock: .venv/.dev
-	$(LOCK) $(PROJECTS) --group build -o requirements/serve.lock
-	$(LOCK) $(PROJECTS) --group dev $(CLIENT:%=--extra all) -c requirements/serve.lock -o requirements/dev.lock
+	$(LOCK) $(PROJECTS) --group dev $(CLIENT:%=--extra all) -o requirements/dev.lock
+	$(LOCK) $(PROJECTS) --group build -c requirements/dev.lock -o requirements/serve.lock
 	$(LOCK) $(PROJECTS) --group build --extra gpu -c requirements/serve.lock -o requirements/gpu.lock
 	$(LOCK) --group installer -c requirements/dev.lock -o requirements/installer.lock
 
