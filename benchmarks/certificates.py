@@ -20,10 +20,10 @@ from typing import Any
 
 import flint
 import numpy as np
-from tests.service.engine.certificates.points import anti_aligned
-from tests.service.engine.certificates.test_reduced import wide_family
 
 from relu_landscape.engine.certificates import certify, certify_reduced, verify
+from tests.service.engine.certificates.points import anti_aligned
+from tests.service.engine.certificates.test_reduced import wide_family
 
 DENSE_WIDTHS = [6, 10, 17, 20, 40]
 REDUCED_WIDTHS = [100, 10**4, 10**6, 10**9]
