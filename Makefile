@@ -17,12 +17,13 @@ PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint hooks lock drawing wheels benchmark benchmark-compare validation clean
+.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare validation clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
 	@echo "make test               lint, types, and every test but the long suites"
 	@echo "make lint               ruff, mypy and the rules of imports alone"
+	@echo "make check-types        mypy alone"
 	@echo "make hooks              run the quick part of lint before each commit"
 	@echo "make validation         compare with the published tables, write docs/validation.md"
 	@echo "make benchmark          measure, print tables, keep each run in benchmarks/runs"
@@ -42,11 +43,13 @@ help:
 serve: .venv/.serve
 	@exec $(BIN)/relu-landscape serve --port $(PORT)
 
-lint: .venv/.dev
+lint: check-types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(PACKAGES) tests $(wildcard benchmarks/*.py tools/*.py)
 	$(BIN)/lint-imports
+
+check-types: .venv/.dev
+	$(BIN)/mypy $(PACKAGES) tests $(wildcard benchmarks/*.py tools/*.py)
 
 hooks: .venv/.dev
 	$(BIN)/pre-commit install
