@@ -15,7 +15,7 @@ import yaml
 
 from relu_landscape import errors
 from relu_landscape.settings import Settings
-from tests.house.repository import ROOT
+from tests.house.repository import ROOT, tracked_files
 from tools import draw_imports
 
 #: Variables with our prefix that choose tests or belong to compose; the service reads none.
@@ -150,3 +150,11 @@ def test_documented_files_exist() -> None:
         links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", document.read_text())
         missing = [link for link in links if not (document.parent / link).exists()]
         assert missing == [], document
+
+
+def test_recipes_name_files_that_are_there() -> None:
+    """A name in backticks is the end of some path, as people write it; NAME stands for one."""
+    named = set(re.findall(r"`([\w./-]+\.(?:py|js|html|md|toml|cff))`", read("CONTRIBUTING.md")))
+    paths = [f"/{path.relative_to(ROOT)}" for path in tracked_files()]
+    missing = {name for name in named if not any(path.endswith(f"/{name}") for path in paths)}
+    assert {name for name in missing if "NAME" not in name} == set()
