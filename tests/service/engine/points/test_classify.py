@@ -103,13 +103,13 @@ def test_unstable_directions_go_down() -> None:
     """The saddle that gradient descent had taken for a minimum."""
     teacher = make_teacher(17)
     saddle = classify.classify(known.locate(known.ONE_MORE[2]), teacher)
-    plane, perpendicular = classify.unstable_directions(saddle, teacher)
-    assert plane.shape == (1, 18, 17)
+    inner, perpendicular = classify.unstable_directions(saddle, teacher)
+    assert inner.shape == (1, 18, 17)
     assert perpendicular.shape == (0, 18)
-    assert np.linalg.norm(plane[0]) == pytest.approx(1.0)
+    assert np.linalg.norm(inner[0]) == pytest.approx(1.0)
     h = 1e-3
     for sign in (1.0, -1.0):
-        drop = float(population.loss(saddle.W + sign * h * plane[0], teacher)) - saddle.loss
+        drop = float(population.loss(saddle.W + sign * h * inner[0], teacher)) - saddle.loss
         # Half the eigenvalue times h^2, up to the third order.
         assert drop == pytest.approx(saddle.span[0] * h**2 / 2, rel=0.05)
 
