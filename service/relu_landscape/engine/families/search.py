@@ -1,9 +1,7 @@
 """All critical points of a structure: multistart with a stated stopping rule.
 
 Starts come in numbered rounds of ``ROUND``. A round depends on (structure, seed, its number) alone
-and is computed as one batch, so the result is the same, bit for bit, however rounds are spread over
-tasks, processes and machines of one kind: compute ``search_round`` anywhere, ``assemble`` in order
-of the numbers. ``search`` does both in a loop.
+and is computed as one batch, so a search is the same, bit for bit, on machines of one kind.
 
 Stopping rule: the search is complete when the last ``patience`` starts brought no new point of
 index 0, 1 or 2 (index of the whole Hessian in the teacher's span, with multiplicities). Points of
@@ -22,7 +20,6 @@ Set aside, counted, and not listed as points:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,24 +70,52 @@ SET_ASIDE = ("global", "zero_student", "split", "degenerate", "failed")
 
 
 @dataclass(frozen=True)
-class CriticalPoint:
-    """A critical point with what the spectrum says. ``index`` counts the teacher's span."""
+class Verdict:
+    """What the spectrum says about a critical point; indices count multiplicities.
 
-    point: Point
+    ``index_span`` and ``nullity_span``: negative and zero eigenvalues in the teacher's span;
+    ``index_perpendicular``: negative ones per perpendicular dimension.
+    """
+
     loss: float
     gradient_norm: float
-    index: int
-    nullity: int
-    min_eigenvalue: float
-    perpendicular_index: int  # negative eigenvalues per perpendicular dimension
+    index_span: int
+    nullity_span: int
+    min_eigenvalue_span: float
+    index_perpendicular: int
     min_eigenvalue_perpendicular: float
+
+    @property
+    def attractive(self) -> bool:
+        """No negative eigenvalue, in the span or perpendicular to it."""
+        return self.index_span == self.index_perpendicular == 0
+
+
+@dataclass(frozen=True)
+class CriticalPoint(Verdict):
+    """A critical point with what the spectrum says; ``hits`` of the starts ended there."""
+
+    point: Point
     first_start: int
     hits: int
 
     @property
     def is_minimum(self) -> bool:
         """No eigenvalue negative or zero, in the span or perpendicular to it."""
-        return self.index == self.nullity == 0 and self.min_eigenvalue_perpendicular > 0
+        return self.index_span == self.nullity_span == 0 and self.min_eigenvalue_perpendicular > 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How the search of one structure went; ``set_aside`` counts starts by the module's words."""
+
+    structure: str
+    starts: int
+    patience: int
+    complete: bool
+    points: int
+    minima: int
+    set_aside: dict[str, int]
 
 
 @dataclass
@@ -108,76 +133,23 @@ class SearchResult:
     def minima(self) -> list[CriticalPoint]:
         return [point for point in self.points if point.is_minimum]
 
-    def summary(self) -> dict[str, Any]:
-        """What was searched, in JSON types."""
-        return {
-            "structure": self.structure.name,
-            "starts": self.starts,
-            "patience": self.patience,
-            "complete": self.complete,
-            "points": len(self.points),
-            "minima": len(self.minima),
-            "set_aside": dict(self.set_aside),
-        }
+    def summary(self) -> Summary:
+        """What was searched, without the points themselves."""
+        return Summary(
+            structure=self.structure.name,
+            starts=self.starts,
+            patience=self.patience,
+            complete=self.complete,
+            points=len(self.points),
+            minima=len(self.minima),
+            set_aside=dict(self.set_aside),
+        )
 
 
 def patience(structure: Structure) -> int:
     """Starts without a new point of index <= 2 after which the search stops; whole rounds."""
     starts = PATIENCE_PER_UNKNOWN * layout(structure).unknowns
     return -(-starts // ROUND) * ROUND
-
-
-def search_round(structure: Structure, seed: int, number: int) -> dict[str, Any]:
-    """One round of starts: distinct critical points and counts of what was set aside.
-
-    JSON types: ``{round, points: [{point, start, hits}], set_aside: {...}}``.
-    """
-    _check_width(structure)
-    table = layout(structure)
-    deviations, signs = random_starts(table, seed, number * ROUND, ROUND)
-    with np.errstate(all="ignore"):
-        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
-    aside = dict.fromkeys(SET_ASIDE, 0)
-    aside["global"] = int(np.sum(done.at_zero))
-    aside["failed"] = int(np.sum(~done.success & ~done.at_zero))
-    kept = np.flatnonzero(done.success)
-    deviations, signs = done.deviations[kept], signs[kept]
-    keys = _invariants(table, deviations, signs)
-    reasons = _reasons(table, deviations, signs)
-    catalogue = _Catalogue()
-    points: list[dict[str, Any]] = []
-    for row, reason in enumerate(reasons):
-        if reason:
-            aside[reason] += 1
-            continue
-        known = catalogue.find(keys[row])
-        if known is not None:
-            points[known]["hits"] += 1
-            continue
-        catalogue.add(keys[row])
-        start = number * ROUND + int(kept[row])
-        point = Point(structure, tuple(int(s) for s in signs[row]), deviations[row])
-        points.append({"point": point.to_json(), "start": start, "hits": 1})
-    return {"round": number, "points": points, "set_aside": aside}
-
-
-def assemble(
-    structure: Structure, rounds: Sequence[Mapping[str, Any]], *, highest_index: int = COUNTED_INDEX
-) -> SearchResult:
-    """Join rounds 0, 1, ... into one list of distinct points and apply the stopping rule.
-
-    Rounds beyond the one at which the search was complete are left out, so computing too many of
-    them changes nothing. ``highest_index``: points of higher index are not returned (at least 2).
-    Raises ``InputError`` where the rounds are not numbered 0, 1, ....
-    """
-    if [item["round"] for item in rounds] != list(range(len(rounds))):
-        raise InputError("The rounds of a search are joined in order and without gaps.")
-    state = _Assembly(structure, max(highest_index, COUNTED_INDEX))
-    for item in rounds:
-        state.add(item)
-        if state.complete:
-            break
-    return state.result()
 
 
 def search(
@@ -189,19 +161,20 @@ def search(
 ) -> SearchResult:
     """All critical points of a structure up to ``highest_index``, by the stopping rule above.
 
+    ``highest_index``: points of higher index in the span are not returned (at least 2).
     ``most_starts`` bounds the search (default: twenty times the patience); ``complete`` in the
-    result says whether the rule was met. Raises ``InputError`` for fractional or huge blocks.
+    result says whether the rule was met. Raises ``InputError`` for fractional blocks.
     """
+    if not structure.is_integral:
+        raise InputError(f"{structure.name!r} has blocks of fractional size; give whole numbers.")
     limit = most_starts if most_starts is not None else MOST_PATIENCES * patience(structure)
-    state = _Assembly(structure, max(highest_index, COUNTED_INDEX))
-    number = 0
-    while not state.complete and (number + 1) * ROUND <= max(limit, ROUND):
-        state.add(search_round(structure, seed, number))
-        number += 1
+    state = _Search(structure, max(highest_index, COUNTED_INDEX))
+    while not state.complete and (state.rounds + 1) * ROUND <= max(limit, ROUND):
+        state.add(_round(structure, seed, state.rounds))
     return state.result()
 
 
-def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict[str, Any]]:
+def classify(structure: Structure, deviations: Array, signs: Array) -> list[Verdict]:
     """Loss, indices and smallest eigenvalues of a batch of critical points of one structure."""
     table = layout(structure)
     return verdicts(table, deviations, signs, components(table, deviations, signs))
@@ -209,7 +182,7 @@ def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict
 
 def verdicts(
     table: Layout, deviations: Array, signs: Array, found: list[Component]
-) -> list[dict[str, Any]]:
+) -> list[Verdict]:
     """The same from components that are known already."""
     here = evaluate(table, deviations, signs)
     tolerance = eigenvalue_tolerance(table)
@@ -218,15 +191,15 @@ def verdicts(
     outside = count_below(found, -tolerance, "perpendicular")
     least, least_outside = smallest(found), smallest(found, "perpendicular")
     return [
-        {
-            "loss": float(here.loss[i]),
-            "gradient_norm": float(np.linalg.norm(here.gradient[i])),
-            "index": below[i],
-            "nullity": up_to[i] - below[i],
-            "min_eigenvalue": float(least[i]),
-            "perpendicular_index": outside[i],
-            "min_eigenvalue_perpendicular": float(least_outside[i]),
-        }
+        Verdict(
+            loss=float(here.loss[i]),
+            gradient_norm=float(np.linalg.norm(here.gradient[i])),
+            index_span=below[i],
+            nullity_span=up_to[i] - below[i],
+            min_eigenvalue_span=float(least[i]),
+            index_perpendicular=outside[i],
+            min_eigenvalue_perpendicular=float(least_outside[i]),
+        )
         for i in range(len(deviations))
     ]
 
@@ -253,7 +226,50 @@ class _Catalogue:
         self._keys.append(key)
 
 
-class _Assembly:
+@dataclass
+class _Seen:
+    """A point as a round found it: the start that did so first, and how many did."""
+
+    point: Point
+    start: int
+    hits: int
+
+
+@dataclass(frozen=True)
+class _Round:
+    points: list[_Seen]
+    set_aside: dict[str, int]
+
+
+def _round(structure: Structure, seed: int, number: int) -> _Round:
+    """One round of starts: distinct critical points and counts of what was set aside."""
+    table = layout(structure)
+    deviations, signs = random_starts(table, seed, number * ROUND, ROUND)
+    with np.errstate(all="ignore"):
+        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
+    aside = dict.fromkeys(SET_ASIDE, 0)
+    aside["global"] = int(np.sum(done.at_zero))
+    aside["failed"] = int(np.sum(~done.success & ~done.at_zero))
+    kept = np.flatnonzero(done.success)
+    deviations, signs = done.deviations[kept], signs[kept]
+    keys = _invariants(table, deviations, signs)
+    catalogue = _Catalogue()
+    points: list[_Seen] = []
+    for row, reason in enumerate(_reasons(table, deviations, signs)):
+        if reason:
+            aside[reason] += 1
+            continue
+        known = catalogue.find(keys[row])
+        if known is not None:
+            points[known].hits += 1
+            continue
+        catalogue.add(keys[row])
+        point = Point(structure, tuple(int(s) for s in signs[row]), deviations[row])
+        points.append(_Seen(point, number * ROUND + int(kept[row]), 1))
+    return _Round(points, aside)
+
+
+class _Search:
     """Rounds joined so far, and the state of the stopping rule."""
 
     def __init__(self, structure: Structure, highest_index: int) -> None:
@@ -265,56 +281,47 @@ class _Assembly:
         self.news = 0  # starts up to and including the last round with a new point of low index
         self.aside = dict.fromkeys(SET_ASIDE, 0)
         self.catalogue = _Catalogue()
-        self.found: list[dict[str, Any]] = []
+        self.seen: list[_Seen] = []  # in the order of the catalogue, with their verdicts
+        self.verdicts: list[Verdict] = []
 
     @property
     def complete(self) -> bool:
         return self.rounds * ROUND - self.news >= self.patience
 
-    def add(self, item: Mapping[str, Any]) -> None:
+    def add(self, item: _Round) -> None:
         self.rounds += 1
-        for reason, count in item["set_aside"].items():
+        for reason, count in item.set_aside.items():
             self.aside[reason] += count
-        if not item["points"]:
+        if not item.points:
             return
-        points = [Point.from_json(entry["point"]) for entry in item["points"]]
-        deviations, signs = stacked(points)
-        keys = _invariants(self.table, deviations, signs)
-        fresh = []
-        for row, entry in enumerate(item["points"]):
-            known = self.catalogue.find(keys[row])
+        keys = _invariants(self.table, *stacked([seen.point for seen in item.points]))
+        known_before = len(self.seen)
+        for key, seen in zip(keys, item.points, strict=True):
+            known = self.catalogue.find(key)
             if known is not None:
-                self.found[known]["hits"] += entry["hits"]
+                self.seen[known].hits += seen.hits
                 continue
-            self.catalogue.add(keys[row])
-            self.found.append({"start": entry["start"], "hits": entry["hits"]})
-            fresh.append(row)
-        if fresh:
-            self._classify(deviations[fresh], signs[fresh], self.found[-len(fresh) :])
+            self.catalogue.add(key)
+            self.seen.append(seen)
+        if len(self.seen) > known_before:
+            self._classify(self.seen[known_before:])
 
-    def _classify(self, deviations: Array, signs: Array, entries: list[dict[str, Any]]) -> None:
-        deviations, signs = _rebase(self.table, deviations, signs)
+    def _classify(self, fresh: list[_Seen]) -> None:
+        deviations, signs = _rebase(self.table, *stacked([seen.point for seen in fresh]))
         deviations, _ = refine(self.table, deviations, signs)
-        verdicts = classify(self.structure, deviations, signs)
-        for row, (entry, verdict) in enumerate(zip(entries, verdicts, strict=True)):
-            sign = tuple(int(s) for s in signs[row])
-            entry.update(verdict, point=Point(self.structure, sign, deviations[row]))
-            if verdict["index"] <= COUNTED_INDEX:
+        found = classify(self.structure, deviations, signs)
+        for seen, row, sign, verdict in zip(fresh, deviations, signs, found, strict=True):
+            seen.point = Point(self.structure, tuple(int(s) for s in sign), row)
+            self.verdicts.append(verdict)
+            if verdict.index_span <= COUNTED_INDEX:
                 self.news = self.rounds * ROUND
 
     def result(self) -> SearchResult:
         points = [
-            CriticalPoint(
-                point=entry["point"], loss=entry["loss"], gradient_norm=entry["gradient_norm"],
-                index=entry["index"], nullity=entry["nullity"],
-                min_eigenvalue=entry["min_eigenvalue"],
-                perpendicular_index=entry["perpendicular_index"],
-                min_eigenvalue_perpendicular=entry["min_eigenvalue_perpendicular"],
-                first_start=entry["start"], hits=entry["hits"],
-            )
-            for entry in self.found
-            if entry["index"] <= self.highest_index
-        ]  # fmt: skip
+            CriticalPoint(**vars(verdict), point=seen.point, first_start=seen.start, hits=seen.hits)
+            for seen, verdict in zip(self.seen, self.verdicts, strict=True)
+            if verdict.index_span <= self.highest_index
+        ]
         points.sort(key=lambda point: (point.loss, point.first_start))
         return SearchResult(
             self.structure, points, self.rounds * ROUND, self.patience, self.complete, self.aside
@@ -378,13 +385,3 @@ def _rebase(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Arra
             z[table.y(s)] *= -1
         points.append(from_values(table, z) if flipped else point)
     return stacked(points)
-
-
-def _check_width(structure: Structure) -> None:
-    if not structure.is_integral:
-        raise InputError(f"{structure.name!r} has blocks of fractional size; give whole numbers.")
-
-
-def searched(results: Iterable[SearchResult]) -> list[dict[str, Any]]:
-    """What was searched, structure by structure, in JSON types."""
-    return [result.summary() for result in results]
