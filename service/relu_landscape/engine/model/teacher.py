@@ -35,6 +35,11 @@ class Teacher:
         return int(self.V.shape[0])
 
     @property
+    def mean_norm(self) -> float:
+        """Mean length of the units: the unit of length wherever a tolerance needs one."""
+        return float(np.mean(self.norms))
+
+    @property
     def gram(self) -> NDArray[np.float64]:
         """T = V V^T (M, M)."""
         return self.V @ self.V.T

@@ -29,7 +29,7 @@ def test_published_minima(published: dict[str, Any]) -> None:
     W = known.locate(published)
     found = classify.classify(_beside(W, 1e-4), make_teacher(width))
     assert found.loss == pytest.approx(published["loss"], abs=1e-12)  # 13 digits are printed
-    assert found.plane[0] == pytest.approx(published["min_eigenvalue"], abs=1e-8)
+    assert found.span[0] == pytest.approx(published["min_eigenvalue"], abs=1e-8)
     assert found.index(width) == 0
     assert found.nullity(width) == 0
     assert found.gradient_norm <= classify.gradient_tolerance(width)
@@ -37,7 +37,7 @@ def test_published_minima(published: dict[str, Any]) -> None:
     np.testing.assert_allclose(found.W, W, atol=1e-9)
     # Every eigenvalue, against the Hessian written as a loop over pairs.
     wanted = np.linalg.eigvalsh(points.hessian(W, width))
-    np.testing.assert_allclose(found.plane, wanted, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.span, wanted, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("published", known.ONE_MORE, ids=known.name)
@@ -45,19 +45,19 @@ def test_published_points_with_one_more_student(published: dict[str, Any]) -> No
     width = published["teacher_width"]
     found = classify.classify(_beside(known.locate(published), 1e-6), make_teacher(width))
     assert found.loss == pytest.approx(published["loss"], abs=1e-12)
-    assert found.plane[0] == pytest.approx(published["min_eigenvalue"], abs=6e-8)
+    assert found.span[0] == pytest.approx(published["min_eigenvalue"], abs=6e-8)
     perpendicular = published["perpendicular_min_eigenvalue"]
     assert found.perpendicular[0] == pytest.approx(perpendicular, abs=6e-8)
-    assert found.index_plane == published["negative_eigenvalues"]
+    assert found.index_span == published["negative_eigenvalues"]
     assert found.index(1000) == published["negative_eigenvalues"]
 
 
 def test_perpendicular_eigenvalues_count_once_per_dimension() -> None:
     point = Point(
         W=np.ones((3, 4)), loss=0.0, gradient_norm=0.0, moved=0.0,
-        plane=np.array([-1.0, -1e-10, 1e-10, 1.0]), perpendicular=np.array([-0.5, 0.0, 2.0]),
+        span=np.array([-1.0, -1e-10, 1e-10, 1.0]), perpendicular=np.array([-0.5, 0.0, 2.0]),
     )  # fmt: skip
-    assert (point.index_plane, point.index_perpendicular) == (1, 1)
+    assert (point.index_span, point.index_perpendicular) == (1, 1)
     assert (point.index(4), point.nullity(4)) == (1, 2)
     assert (point.index(10), point.nullity(10)) == (1 + 6, 2 + 6)
 
@@ -111,7 +111,7 @@ def test_unstable_directions_go_down() -> None:
     for sign in (1.0, -1.0):
         drop = float(population.loss(saddle.W + sign * h * plane[0], teacher)) - saddle.loss
         # Half the eigenvalue times h^2, up to the third order.
-        assert drop == pytest.approx(saddle.plane[0] * h**2 / 2, rel=0.05)
+        assert drop == pytest.approx(saddle.span[0] * h**2 / 2, rel=0.05)
 
 
 def test_packed_points_survive_json() -> None:
@@ -141,7 +141,7 @@ def test_a_minimum_is_told_from_the_saddle_beside_it() -> None:
     saddle = _saddle_beside(minimum)
     assert np.linalg.norm(saddle.W - minimum.W) < 5e-3
     assert 0.0 < saddle.loss - minimum.loss < 1e-10
-    assert (minimum.index_plane, saddle.index_plane) == (0, 1)
+    assert (minimum.index_span, saddle.index_span) == (0, 1)
     assert not classify.same_point(minimum, saddle, teacher)
     # Either is the same as its own relabelled copy.
     rng = np.random.default_rng(1)
