@@ -20,7 +20,6 @@ from relu_landscape.engine.families.search import (
     ZERO_LOSS,
     Verdict,
     classify,
-    eigenvalue_tolerance,
     verdicts,
 )
 from relu_landscape.engine.families.spectrum import components, lines
@@ -148,7 +147,7 @@ def describe(
         ],
         unknowns=[float(value) for value in values(table, point)],
         overlaps=_overlaps(table, pairs, norms),
-        stability=_stability(verdict, eigenvalue_tolerance(table)),
+        stability=_stability(verdict),
         spectrum=[
             FamilyEigenvalue(
                 eigenvalue=line.eigenvalue,
@@ -171,7 +170,7 @@ def _listed(number: int, point: Point, verdict: Verdict) -> FamilyBranch:
         loss=verdict.loss,
         kind="minimum" if verdict.attractive else "saddle",
         index_span=integer(verdict.index_span),
-        min_eigenvalue_span=verdict.min_eigenvalue_span,
+        min_eigenvalue_span=verdict.summary.min_eigenvalue_span,
         anti_aligned=integer(anti_aligned(point)),
     )
 
@@ -181,18 +180,18 @@ def _chosen(table: list[FamilyBranch]) -> int:
     return next((row.branch for row in table if row.kind == "minimum"), 1)
 
 
-def _stability(verdict: Verdict, tolerance: float) -> FamilyStability:
-    least = min(verdict.min_eigenvalue_span, verdict.min_eigenvalue_perpendicular)
+def _stability(verdict: Verdict) -> FamilyStability:
+    found = verdict.summary
     return FamilyStability(
         attractive=verdict.attractive,
-        index_span=integer(verdict.index_span),
-        index_perpendicular=integer(verdict.index_perpendicular),
-        nullity_span=integer(verdict.nullity_span),
-        min_eigenvalue_span=verdict.min_eigenvalue_span,
-        min_eigenvalue_perpendicular=verdict.min_eigenvalue_perpendicular,
-        eigenvalue_tolerance=tolerance,
+        index_span=integer(found.index_span),
+        index_perpendicular=integer(found.index_perpendicular),
+        nullity_span=integer(found.nullity_span),
+        min_eigenvalue_span=found.min_eigenvalue_span,
+        min_eigenvalue_perpendicular=found.min_eigenvalue_perpendicular,
+        eigenvalue_tolerance=found.tolerance,
         gradient_norm=verdict.gradient_norm,
-        relaxation_time=1 / least if least > tolerance else None,
+        relaxation_time=found.relaxation_time(1),
     )
 
 

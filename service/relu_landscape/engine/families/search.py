@@ -29,14 +29,11 @@ from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, from_values, rebased, stacked, values
 from relu_landscape.engine.families.reduced import evaluate, pair_table
 from relu_landscape.engine.families.solver import converge, refine
-from relu_landscape.engine.families.spectrum import (
-    Component,
-    components,
-    count_below,
-    smallest,
-)
+from relu_landscape.engine.families.spectrum import Component, components, summaries
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.points import identity
+from relu_landscape.engine.points.spectrum import HessianSummary
 from relu_landscape.errors import InputError
 
 #: Starts in a round: enough to amortise NumPy's overhead, about 0.05 s of work.
@@ -54,12 +51,9 @@ MOST_PATIENCES = 20
 #: 1/norm next to a kink is not to be trusted.
 SMALLEST_NORM = 1e-3
 PARALLEL = 1 - 1e-9
-#: Two points whose norms and inner products all agree to this are one. Converged ones agree to
-#: 1e-9; the closest distinct pair in widths 8 to 1,000 (in 1+2+14 extra 1) differs by 6.8e-4.
-SAME = 1e-6
-#: Eigenvalues within this of zero are zero: points are known to 1e-10, and eigenvalues move by a
-#: few units per unit; at widths above 10^7 the rounding of a matrix of norm K/4 is larger.
-ZERO_EIGENVALUE, ROUNDING = 1e-8, 1e-15
+#: Starts end at points known to 1e-10 whose eigenvalues move by a few units per unit: this close to
+#: zero, one of the reduced Hessian may be a flat direction.
+FLAT = 1e-8
 #: With more students than teachers, a start below this loss ends at zero loss: the lowest spurious
 #: critical value known is about 0.3 / K, 6e-4 at width 512.
 NEAR_ZERO_LOSS = 1e-8
@@ -71,29 +65,26 @@ SET_ASIDE = ("global", "zero_student", "split", "degenerate", "failed")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the spectrum says about a critical point; indices count multiplicities.
-
-    ``index_span`` and ``nullity_span``: negative and zero eigenvalues in the teacher's span;
-    ``index_perpendicular``: negative ones per perpendicular dimension.
-    """
+    """What is known of a critical point; ``summary`` is of its whole Hessian."""
 
     loss: float
     gradient_norm: float
-    index_span: int
-    nullity_span: int
-    min_eigenvalue_span: float
-    index_perpendicular: int
-    min_eigenvalue_perpendicular: float
+    summary: HessianSummary
+
+    @property
+    def index_span(self) -> int:
+        """Negative eigenvalues in the teacher's span, with multiplicities."""
+        return self.summary.index_span
 
     @property
     def attractive(self) -> bool:
         """No negative eigenvalue, in the span or perpendicular to it."""
-        return self.index_span == self.index_perpendicular == 0
+        return self.summary.is_attractive(1)
 
 
 @dataclass(frozen=True)
 class CriticalPoint(Verdict):
-    """A critical point with what the spectrum says; ``hits`` of the starts ended there."""
+    """A critical point of a search; ``hits`` of its starts ended there."""
 
     point: Point
     first_start: int
@@ -102,7 +93,8 @@ class CriticalPoint(Verdict):
     @property
     def is_minimum(self) -> bool:
         """No eigenvalue negative or zero, in the span or perpendicular to it."""
-        return self.index_span == self.nullity_span == 0 and self.min_eigenvalue_perpendicular > 0
+        found = self.summary
+        return found.index_span == found.nullity_span == 0 < found.min_eigenvalue_perpendicular
 
 
 @dataclass(frozen=True)
@@ -185,45 +177,10 @@ def verdicts(
 ) -> list[Verdict]:
     """The same from components that are known already."""
     here = evaluate(table, deviations, signs)
-    tolerance = eigenvalue_tolerance(table)
-    below = count_below(found, -tolerance)
-    up_to = count_below(found, tolerance)
-    outside = count_below(found, -tolerance, "perpendicular")
-    least, least_outside = smallest(found), smallest(found, "perpendicular")
     return [
-        Verdict(
-            loss=float(here.loss[i]),
-            gradient_norm=float(np.linalg.norm(here.gradient[i])),
-            index_span=below[i],
-            nullity_span=up_to[i] - below[i],
-            min_eigenvalue_span=float(least[i]),
-            index_perpendicular=outside[i],
-            min_eigenvalue_perpendicular=float(least_outside[i]),
-        )
-        for i in range(len(deviations))
+        Verdict(float(loss), float(np.linalg.norm(gradient)), summary)
+        for loss, gradient, summary in zip(here.loss, here.gradient, summaries(found), strict=True)
     ]
-
-
-def eigenvalue_tolerance(table: Layout) -> float:
-    """Eigenvalues within this of zero are counted as zero."""
-    return max(ZERO_EIGENVALUE, ROUNDING * float(max(table.q.sum(), table.p.sum())))
-
-
-class _Catalogue:
-    """Distinct points by their invariants."""
-
-    def __init__(self) -> None:
-        self._keys: list[Array] = []
-
-    def find(self, key: Array) -> int | None:
-        if not self._keys:
-            return None
-        distance = np.max(np.abs(np.array(self._keys) - key), axis=1)
-        nearest = int(np.argmin(distance))
-        return nearest if distance[nearest] <= SAME else None
-
-    def add(self, key: Array) -> None:
-        self._keys.append(key)
 
 
 @dataclass
@@ -253,17 +210,17 @@ def _round(structure: Structure, seed: int, number: int) -> _Round:
     kept = np.flatnonzero(done.success)
     deviations, signs = done.deviations[kept], signs[kept]
     keys = _invariants(table, deviations, signs)
-    catalogue = _Catalogue()
+    known: list[Array] = []
     points: list[_Seen] = []
     for row, reason in enumerate(_reasons(table, deviations, signs)):
         if reason:
             aside[reason] += 1
             continue
-        known = catalogue.find(keys[row])
-        if known is not None:
-            points[known].hits += 1
+        place = identity.nearest(known, keys[row], tolerance=identity.POLISHED)
+        if place is not None:
+            points[place].hits += 1
             continue
-        catalogue.add(keys[row])
+        known.append(keys[row])
         point = Point(structure, tuple(int(s) for s in signs[row]), deviations[row])
         points.append(_Seen(point, number * ROUND + int(kept[row]), 1))
     return _Round(points, aside)
@@ -280,8 +237,8 @@ class _Search:
         self.rounds = 0
         self.news = 0  # starts up to and including the last round with a new point of low index
         self.aside = dict.fromkeys(SET_ASIDE, 0)
-        self.catalogue = _Catalogue()
-        self.seen: list[_Seen] = []  # in the order of the catalogue, with their verdicts
+        self.keys: list[Array] = []  # of the points, in one order with
+        self.seen: list[_Seen] = []
         self.verdicts: list[Verdict] = []
 
     @property
@@ -297,11 +254,11 @@ class _Search:
         keys = _invariants(self.table, *stacked([seen.point for seen in item.points]))
         known_before = len(self.seen)
         for key, seen in zip(keys, item.points, strict=True):
-            known = self.catalogue.find(key)
-            if known is not None:
-                self.seen[known].hits += seen.hits
+            place = identity.nearest(self.keys, key, tolerance=identity.POLISHED)
+            if place is not None:
+                self.seen[place].hits += seen.hits
                 continue
-            self.catalogue.add(key)
+            self.keys.append(key)
             self.seen.append(seen)
         if len(self.seen) > known_before:
             self._classify(self.seen[known_before:])
@@ -359,7 +316,7 @@ def _reasons(table: Layout, deviations: Array, signs: Array) -> list[str]:
         return []
     pairs = pair_table(table, deviations, signs)
     eigenvalues = np.linalg.eigvalsh(evaluate(table, deviations, signs).hessian)
-    flat = np.min(np.abs(eigenvalues), axis=1) <= eigenvalue_tolerance(table)
+    flat = np.min(np.abs(eigenvalues), axis=1) <= FLAT
     short = np.min(pairs.norm, axis=1) < SMALLEST_NORM
     parallel = np.any(pairs.cosine[:, : len(table.forms)] > PARALLEL, axis=1)
     reasons = []

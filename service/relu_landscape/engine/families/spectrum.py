@@ -37,6 +37,7 @@ from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, stacked
 from relu_landscape.engine.families.reduced import evaluate
 from relu_landscape.engine.families.standard import standard
+from relu_landscape.engine.points.spectrum import Block, HessianSummary, summarise
 from relu_landscape.wire.landscape import Space
 
 
@@ -121,18 +122,22 @@ def lines(found: list[Component]) -> list[Line]:
     return sorted(found_lines, key=lambda line: (line.space != "span", line.eigenvalue))
 
 
-def smallest(found: list[Component], space: Space = "span") -> Array:
-    """Smallest eigenvalue (S,) of every point of a batch in one space."""
-    return np.min([c.eigenvalues[:, 0] for c in found if c.space == space], axis=0)  # type: ignore[no-any-return]
+def summaries(found: list[Component]) -> list[HessianSummary]:
+    """Counts and smallest eigenvalues of every point of a batch, exact at any width.
 
-
-def count_below(found: list[Component], level: float, space: Space = "span") -> list[int]:
-    """Number of eigenvalues below ``level`` with multiplicity, exact, per point of the batch."""
-    chosen = [c for c in found if c.space == space]
-    points = len(chosen[0].eigenvalues)
+    ``found``: the components of an integral structure, those of both spaces.
+    """
+    spaces: tuple[Space, Space] = ("span", "perpendicular")
+    chosen = [[c for c in found if c.space == space] for space in spaces]
+    times = [[int(c.multiplicity) for c in cs for _ in c.eigenvalues[0]] for cs in chosen]
     return [
-        sum(int(np.sum(c.eigenvalues[i] < level)) * int(c.multiplicity) for c in chosen)
-        for i in range(points)
+        summarise(
+            *(
+                Block(np.concatenate([c.eigenvalues[point] for c in cs]), counts)
+                for cs, counts in zip(chosen, times, strict=True)
+            )
+        )
+        for point in range(len(found[0].eigenvalues))
     ]
 
 
