@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relu_landscape.errors import TeacherError
-
-Array = Any  # an array of whichever namespace `xp` is in use
 
 #: Below this ratio of extreme eigenvalues, overlaps R no longer fix the weights to the twelve
 #: digits that identity of fixed points rests on (float64 has sixteen).
