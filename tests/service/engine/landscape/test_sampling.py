@@ -1,4 +1,4 @@
-"""Ends as groups, the global set's rule, the catalogue, and what is said on the way."""
+"""Ends as groups, the catalogue, and what is said on the way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relu_landscape.engine.descent import global_set
 from relu_landscape.engine.descent.batch import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.catalogue import Catalogue
@@ -22,7 +21,6 @@ from relu_landscape.wire.base import Wire
 from relu_landscape.wire.landscape import LandscapeFinding
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine import known
-from tests.service.engine.conftest import Backend
 from tests.service.engine.oracles import Real
 
 
@@ -35,44 +33,6 @@ def _problem(K: int, M: int, **fields: Any) -> Problem:
 
 def _end(start: int, W: Real, outcome: Outcome = Outcome.FIXED_POINT, moved: float = 0.0) -> End:
     return End(start, outcome, W, W, moved, False, 1)
-
-
-def _global(W: Real, backend: Backend) -> list[bool]:
-    M = W.shape[-1] if W.shape[-1] < 4 else 3
-    found = global_set.reached(
-        backend.asarray(W), backend.asarray(np.eye(M)), backend.asarray(np.ones(M)),
-        xp=backend.xp, is_orthonormal=True,
-    )  # fmt: skip
-    return [bool(found[row]) for row in range(len(W))]
-
-
-def test_rule_of_the_global_set(backend: Backend) -> None:
-    exact = np.vstack([np.eye(3), np.eye(3)[0]])
-    exact[[0, 3]] *= [[0.4], [0.6]]
-    beside = exact.copy()
-    beside[0, 1], beside[3, 1] = 1e-3, -1e-3  # the split units lean apart and sum to the teacher
-    far = exact.copy()
-    far[1] *= 1.02  # more than SUM away, loss 1e-4
-    missing = np.vstack([np.eye(3)[[0, 0, 1]] * [[0.5], [0.5], [1.0]], [[0.6, 0.0, 0.8]]])
-    dying = np.vstack([np.eye(3), [[-3e-4, 1e-4, 0.0]]])  # short, of no direction
-    found = _global(np.stack([exact, beside, far, missing, dying]), backend)
-    assert found == [True, True, False, False, True]
-
-
-def test_a_short_student_beside_its_teacher_carries_its_share(backend: Backend) -> None:
-    """It was left out of the sum, so that a path at loss 5e-11 with a unit of length 0.049 never
-    counted as arrived and was given up outside the teacher's span."""
-    W = np.vstack([np.eye(3), np.eye(3)[0]]) * [[0.951], [1.0], [1.0], [0.049]]
-    without = W * [[1.0], [1.0], [1.0], [0.01]]
-    assert _global(np.stack([W, without]), backend) == [True, False]
-
-
-def test_the_perpendicular_part_counts(backend: Backend) -> None:
-    W = np.zeros((2, 4, 7))
-    W[:, :3, :3] = np.eye(3)
-    W[:, 3, 0], W[:, 0, 0] = 0.5, 0.5
-    W[1, 1, 3] = 0.02
-    assert _global(W, backend) == [True, False]
 
 
 def test_ends_are_grouped_by_what_relabelling_leaves() -> None:
