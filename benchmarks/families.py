@@ -70,7 +70,7 @@ def table_of_families() -> None:
             # the branches of the narrow structure are known now; this width is new
             _, other, _ = timed(partial(family, width - 1, width - 1, name))
             found, again, _ = timed(partial(family, width, width, name))
-            point = Point.from_json(found["point"])
+            point = Point.from_wire(found.point)
             _, alone, _ = timed(partial(spectrum, point))
             print(f"| `{name}` | {width} | {first:.3f} | {other:.3f} | {again:.3f} | {alone:.4f} |",
                   flush=True)  # fmt: skip

@@ -19,7 +19,7 @@ from tests.service.engine.families import oracle
 
 
 def _saddle(name: str, loss: float) -> CriticalPoint:
-    found = [p for p in search(parse(name)).points if p.index == 1]
+    found = [p for p in search(parse(name)).points if p.index_span == 1]
     return min(found, key=lambda p: abs(p.loss - loss))
 
 
