@@ -75,7 +75,7 @@ def table_of_families(record: Record) -> None:
             # the branches of the narrow structure are known now; this width is new
             _, other, _ = timed(partial(family, width - 1, width - 1, name))
             found, again, _ = timed(partial(family, width, width, name))
-            point = Point.from_json(found["point"])
+            point = Point.from_wire(found.point)
             _, alone, _ = timed(partial(spectrum, point))
             case = f"{name}, width {width}"
             record.add(f"{case}: first request", "s", first)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import time
 
-import array_api_compat.numpy as xp
 import numpy as np
 from scipy.integrate import solve_ivp
 
@@ -22,6 +21,7 @@ from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape import sampling
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model import population
+from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.wire.requests import LandscapeRequest
 
 CASES = ((6, 6, 6), (8, 8, 8), (17, 17, 17), (9, 8, 8), (18, 17, 17), (6, 8, 8))
@@ -55,10 +55,10 @@ def compare(case: tuple[int, int, int], starts: int, tolerance: float, record: R
             "flow_tolerance": tolerance,
         }
     )
-    problem = Problem.from_request(request.canonical())
+    problem = Problem.from_request(request)
     numbers = list(range(starts))
     W = sampling.draw_starts(problem, numbers)
-    descent = sampling.new_descent(problem, {"xp": xp, "on_gpu": False})
+    descent = sampling.new_descent(problem, backend_named("numpy"))
     began = time.process_time()
     ends, _ = descent.run(descent.begin(numbers, W))
     ours = time.process_time() - began
