@@ -124,4 +124,4 @@ def running(
     serve_app: Callable[[FastAPI], Running], make_settings: Callable[..., ApiSettings]
 ) -> Running:
     """The application around the service in memory on a real socket."""
-    return serve_app(create_app(make_settings(), service_factory=InMemoryService.open))  # type: ignore[arg-type]
+    return serve_app(create_app(make_settings(), service_factory=open_in_memory))

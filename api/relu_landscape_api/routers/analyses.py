@@ -45,7 +45,7 @@ def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
     """Every call of this kind, from what its declaration says."""
     router = APIRouter(tags=[analysis.plural])
     calls = _Calls(analysis, settings)
-    name = re.sub(r"\W", "_", analysis.kind)
+    name, names = (re.sub(r"\W", "_", word) for word in (analysis.kind, analysis.plural))
     known = answer_docs(200, f"the {analysis.noun}", analysis.result)
     accepted = answer_docs(
         202,
@@ -78,7 +78,7 @@ def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
         path,
         calls.listing,
         methods=["GET"],
-        operation_id=f"list_{name}",
+        operation_id=f"list_{names}",
         summary=f"List {analysis.plural}, newest first",
         responses=answer_docs(200, "one page", analysis.page) | problem_docs(422),
         openapi_extra={"parameters": query_docs(schema_of(ListQuery))},

@@ -102,7 +102,6 @@ def _stream_docs(analysis: Analysis) -> Responses:
             "description": "server-sent events: " + ", ".join(events),
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
                     "itemSchema": {
                         "oneOf": [_event(name, model) for name, model in events.items()]
                     },
