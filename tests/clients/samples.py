@@ -186,6 +186,19 @@ def document(request: LandscapeRequest = REQUEST, **changes: Any) -> dict[str, A
     return whole
 
 
+def of_release_0_1() -> dict[str, Any]:
+    """A landscape with the names that release 0.1 had, as far as they matter here."""
+    whole = document()
+    whole["transitions"] = whole.pop("pathways")
+    whole["unseen_mass"] = whole.pop("missing_mass")
+    for point in whole["fixed_points"]:
+        stability = point["stability"]
+        stability["slowest_time"] = stability.pop("relaxation_time")
+        stability["min_eigenvalue"] = stability.pop("min_eigenvalue_span")
+        del stability["index_span"], stability["index_perpendicular"]
+    return whole
+
+
 def progress(done: int) -> Progress:
     """``done`` of four chunks."""
     return Progress(
