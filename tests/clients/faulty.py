@@ -41,8 +41,8 @@ class Line:
     lose_first: dict[str, int] = field(default_factory=dict)
     break_after: list[int | None] = field(default_factory=list)
     prelude: list[bytes] = field(default_factory=list)
-    instead: Instead = lambda request: None  # noqa: E731 - the default of a callable field
-    before: Callable[[httpx2.Request], None] = lambda request: None  # noqa: E731
+    instead: Instead = lambda request: None
+    before: Callable[[httpx2.Request], None] = lambda request: None
     requests: list[httpx2.Request] = field(default_factory=list)
 
     @property
@@ -98,7 +98,7 @@ class Line:
 class _Plain(httpx2.BaseTransport):
     def __init__(self, line: Line) -> None:
         self._line = line
-        # No TLS is spoken here, and reading the certificates of a machine takes a tenth of a second.
+        # No TLS is spoken here, and reading a machine's certificates takes a tenth of a second.
         self._real = httpx2.HTTPTransport(verify=False)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -87,9 +87,7 @@ def fixed_point(
             anti_aligned=int(loss > 0.0),
         ),
         overlaps=Overlaps(
-            R=[
-                [1.0 - shift if i == j else shift for j in range(teacher)] for i in range(student)
-            ],
+            R=[[1.0 - shift if i == j else shift for j in range(teacher)] for i in range(student)],
             Q=[[1.0 if i == j else 2.0 * shift for j in range(student)] for i in range(student)],
         ),
         norms=[1.0] * student,
@@ -138,9 +136,7 @@ def two_minima(request: AnalysisRequest) -> Composed:
             fixed_point("s1", LOSSES["s1"], widths=widths),
         ],
         pathways=[
-            Pathway(
-                saddle="s1", minima=("m1", "m2"), relation="different", barriers=(0.02, 0.0075)
-            )
+            Pathway(saddle="s1", minima=("m1", "m2"), relation="different", barriers=(0.02, 0.0075))
         ],
         disconnectivity=graph({"m1": LOSSES["m1"], "m2": LOSSES["m2"]}, [("s1", 0.02, "m1", "m2")]),
     )

@@ -46,10 +46,24 @@ def required(document: Document, name: str) -> Any:
         raise ProtocolError(f"the answer lacks the field {name!r}") from None
 
 
+def nullable(document: Document, name: str, read: Callable[[Any], T]) -> T | None:
+    """``read(document[name])``; None where it is ``null``, ``ProtocolError`` where missing."""
+    value = required(document, name)
+    return None if value is None else read(value)
+
+
 def optional(document: Document, name: str, read: Callable[[Any], T]) -> T | None:
-    """``read(document[name])``; None where it is missing or ``null``."""
+    """``read(document[name])``; None where it is ``null`` or missing."""
     value = document.get(name)
     return None if value is None else read(value)
+
+
+def pair(value: Any, read: Callable[[Any], T]) -> tuple[T, T]:
+    """``read`` of both entries of a list of two."""
+    entries = each(value, read)
+    if len(entries) != 2:
+        raise ProtocolError(f"{value!r:.80} stands where two entries should")
+    return entries[0], entries[1]
 
 
 def each(value: Any, read: Callable[[Any], T]) -> tuple[T, ...]:

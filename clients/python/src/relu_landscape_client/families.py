@@ -17,6 +17,7 @@ from relu_landscape_client._decode import (
     each,
     integer,
     mapping,
+    nullable,
     number,
     optional,
     required,
@@ -88,7 +89,7 @@ class Family:
             stability=FamilyStability.from_document(required(document, "stability")),
             spectrum=Spectrum.from_document(required(document, "spectrum")),
             point=mapping(required(document, "point")),
-            branch=optional(document, "branch", integer),
+            branch=nullable(document, "branch", integer),
             branches=each(required(document, "branches"), mapping),
             certificate=optional(document, "certificate", mapping),
             document=document,
@@ -148,7 +149,7 @@ class Continuation:
             structure=str(required(document, "structure")),
             points=each(required(document, "points"), mapping),
             changes=each(required(document, "changes"), Change.from_document),
-            ends=optional(document, "ends", mapping),
+            ends=nullable(document, "ends", mapping),
             document=document,
         )
         _ = found.widths, found.losses, found.is_stable, found.smallest  # now, or never

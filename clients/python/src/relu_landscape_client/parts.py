@@ -14,8 +14,10 @@ from relu_landscape_client._decode import (
     each,
     integer,
     mapping,
+    nullable,
     number,
     optional,
+    pair,
     required,
 )
 
@@ -131,12 +133,12 @@ class SpectralSummary:
             "index_span": integer(required(document, "index_span")),
             "index_perpendicular": integer(required(document, "index_perpendicular")),
             "min_eigenvalue_span": number(required(document, "min_eigenvalue_span")),
-            "min_eigenvalue_perpendicular": optional(
+            "min_eigenvalue_perpendicular": nullable(
                 document, "min_eigenvalue_perpendicular", number
             ),
             "eigenvalue_tolerance": number(required(document, "eigenvalue_tolerance")),
             "gradient_norm": number(required(document, "gradient_norm")),
-            "relaxation_time": optional(document, "relaxation_time", number),
+            "relaxation_time": nullable(document, "relaxation_time", number),
         }
 
 
@@ -175,11 +177,10 @@ class Attraction:
     @classmethod
     def from_document(cls, document: Document) -> Attraction:
         """Read; raises ``ProtocolError`` where a member is missing."""
-        low, high = required(document, "interval_95")
         return cls(
             hits=integer(required(document, "hits")),
             probability=number(required(document, "probability")),
-            interval_95=(number(low), number(high)),
+            interval_95=pair(required(document, "interval_95"), number),
             attributed=optional(document, "attributed", integer),
         )
 

@@ -20,8 +20,10 @@ from relu_landscape_client._decode import (
     each,
     integer,
     mapping,
+    nullable,
     number,
     optional,
+    pair,
     required,
 )
 from relu_landscape_client.disconnectivity import Disconnectivity
@@ -51,16 +53,12 @@ class Pathway:
 
     @classmethod
     def from_document(cls, document: Document) -> Pathway:
-        """Read; raises ``ProtocolError`` where the two minima are not two."""
-        minima = each(required(document, "minima"), str)
-        barriers = each(required(document, "barriers"), number)
-        if len(minima) != 2 or len(barriers) != 2:
-            raise ProtocolError("a pathway joins two minima over two barriers")
+        """Read; raises ``ProtocolError`` where a member is missing, or the minima are not two."""
         return cls(
             saddle=str(required(document, "saddle")),
-            minima=(minima[0], minima[1]),
+            minima=pair(required(document, "minima"), str),
             relation=str(required(document, "relation")),
-            barriers=(barriers[0], barriers[1]),
+            barriers=pair(required(document, "barriers"), number),
         )
 
 
@@ -101,7 +99,7 @@ class Landscape:
             ),
             pathways=each(required(document, "pathways"), Pathway.from_document),
             starts=mapping(required(document, "starts")),
-            missing_mass=optional(document, "missing_mass", mapping),
+            missing_mass=nullable(document, "missing_mass", mapping),
             searched=mapping(required(document, "searched")),
             provenance=mapping(required(document, "provenance")),
             disconnectivity=optional(document, "disconnectivity", Disconnectivity.from_document),
