@@ -94,7 +94,7 @@ def test_an_empty_landscape_draws_what_there_is() -> None:
 
 def test_a_landscape_without_saddles_says_so() -> None:
     landscape = Landscape.from_document(document(pathways=[], disconnectivity=None))
-    with pytest.raises(ValueError, match="without saddles.*saddles=True"):
+    with pytest.raises(ValueError, match=r"without saddles.*saddles=True"):
         landscape.plot_disconnectivity()
 
 
