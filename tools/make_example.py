@@ -51,7 +51,7 @@ async def continuations(service: LandscapeService) -> dict[str, Any]:
     """Families along real width, by name."""
     arguments = {"from_width": 4.0, "to_width": 100.0, "points": 80}
     return {
-        name: await service.compute("continuation", {"family": name, **arguments}, 60.0)
+        name: await service.compute("continuation", {"structure": name, **arguments}, 60.0)
         for name in FAMILIES
     }
 

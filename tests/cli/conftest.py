@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import stamina
+from relu_landscape.jobs.engine import Engine
 from typer.testing import CliRunner, Result
 
 from relu_landscape.jobs import local
-from relu_landscape.jobs.engine import Engine
 from relu_landscape_cli.main import app
 from tests.clients.fake import FakeServer
 from tests.clients.socket_server import listening

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from relu_landscape.jobs.engine import Engine
 
 from relu_landscape.errors import ConfigurationError, JobFailed, NotFound, NumericalError
-from relu_landscape.jobs.engine import Engine
 from relu_landscape.jobs.local import call_locally, solve_locally
 from relu_landscape.jobs.running.attempt import digest
 from relu_landscape.wire.landscape import Landscape
