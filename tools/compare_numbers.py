@@ -10,8 +10,7 @@ and demands each of its members in AFTER, under the name that ``RENAMED`` gives 
 last bit. It leaves with status 1 where one is missing or differs; members that only AFTER has are
 listed. ``--same-names`` does without the tables: for two recordings of one version.
 
-Nothing of the project is imported, so either version's interpreter can run it, on recordings of
-both. A recording takes about 2 minutes on 2 cores.
+Nothing of the project is imported. A recording takes about 2 minutes on 2 quiet cores.
 """
 
 from __future__ import annotations
