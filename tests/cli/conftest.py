@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import stamina
-from relu_landscape.jobs.engine import Engine
 from typer.testing import CliRunner, Result
 
 import relu_landscape_client

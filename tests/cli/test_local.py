@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from relu_landscape.jobs.engine import Engine
 
 from relu_landscape.analyses import LANDSCAPE, Registry
 from relu_landscape.errors import ConfigurationError, JobFailed, NotFound, NumericalError
