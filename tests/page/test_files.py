@@ -87,7 +87,7 @@ def test_vendored_files_are_as_they_came(folder: Path) -> None:
 def test_stored_example_is_a_landscape_of_this_version() -> None:
     example = recorded("../../../api/relu_landscape_api/explorer/example")
     landscape = Landscape.model_validate_json((EXPLORER / "example.json").read_bytes())
-    assert landscape.request["student_width"] == landscape.request["teacher_width"] == 7
+    assert landscape.request.student_width == landscape.request.teacher_width == 7
     # Safran, Yehudai and Shamir (arXiv:2006.01005), k = 7: the published spurious minimum.
     losses = [point.loss for point in landscape.fixed_points if point.kind == "minimum"]
     assert min(abs(loss - 0.0232027149136) for loss in losses) < 1e-12

@@ -14,7 +14,7 @@ from relu_landscape.analyses import Analysis
 from relu_landscape.errors import Cancelled, JobFailed
 from relu_landscape.jobs.interface import Service
 from relu_landscape.wire.jobs import AnyStatus
-from relu_landscape_api.layers.drain import Drain
+from relu_landscape_api.drain import Drain
 from relu_landscape_api.reading.negotiation import JSON_TYPE, matches_etag, retry_after
 from relu_landscape_api.reading.queries import ListQuery
 from relu_landscape_api.settings import ApiSettings
