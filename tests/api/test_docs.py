@@ -20,7 +20,7 @@ from relu_landscape.schema import definitions
 from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape_api.answering.problems import STATUSES
-from tests.api.conftest import Running
+from tests.serving import Running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)

@@ -15,7 +15,8 @@ from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.wire.jobs import Progress
 from relu_landscape.wire.landscape import LandscapeFinding
-from tests.api.conftest import Running, service_of
+from tests.api.conftest import service_of
+from tests.serving import Running
 
 DEADLINE_SECONDS = 20.0
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
-from tests.api.conftest import Running
+from tests.serving import Running
 
 #: Examples per operation and mode: enough to meet every keyword of its schema, few enough for
 #: a test that runs every time.

@@ -14,8 +14,9 @@ import orjson
 
 from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.engine.tasks import Composed
+from relu_landscape.jobs.about import provenance
 from relu_landscape.jobs.pool.device import ChosenBackend
-from relu_landscape.jobs.running.sealing import provenance, seal
+from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.testing import NOW, Job
 from relu_landscape.wire.certificate import StudentBlock
 from relu_landscape.wire.families import (

@@ -15,11 +15,12 @@ import orjson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape.analyses import ANALYSES, Registry, composition, load
+from relu_landscape.jobs.about import provenance
 from relu_landscape.jobs.pool.base import Work
 from relu_landscape.jobs.pool.device import choose_backend
 from relu_landscape.jobs.pool.processes import ProcessRunner, processes
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
-from relu_landscape.jobs.running.sealing import provenance, seal, seal_parts
+from relu_landscape.jobs.running.sealing import seal, seal_parts
 from relu_landscape.jobs.running.short import compute
 from relu_landscape.settings import cpu_cores
 from relu_landscape.wire.base import JsonObject, Wire

@@ -8,13 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from relu_landscape import ALGORITHM, __version__
 from relu_landscape.analyses import ANALYSES, Registry, composition
 from relu_landscape.errors import JobFailed, StoreUnavailable
+from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.coordinator import Coordinator
-from relu_landscape.jobs.running.sealing import libraries, provenance, whole_part
+from relu_landscape.jobs.running.sealing import whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
@@ -24,7 +24,7 @@ from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
 from relu_landscape.wire.requests import AnalysisRequest
-from relu_landscape.wire.service import BackendInfo, Limits, ServiceInfo
+from relu_landscape.wire.service import ServiceInfo
 
 logger = logging.getLogger(__name__)
 
@@ -171,22 +171,13 @@ class AnalysisService:
         return Readiness(ready=ready, checks=checks, warnings=warnings)
 
     def info(self) -> ServiceInfo:
-        return ServiceInfo(
-            version=__version__,
-            algorithm=ALGORITHM,
-            python=libraries()["python"],
-            libraries=libraries(),
-            backend=BackendInfo(
-                name=self._backend.name,
-                backend_class=self._backend.backend_class,
-                device=self._backend.device,
-                reason=self._backend.reason,
-            ),
+        return service_info(
+            self.registry,
+            self._settings,
+            self._backend,
             store="external" if self._server is None else "embedded",
             pool=self._pool.kind,
             workers=self._pool.threads,
-            kinds=[each.kind for each in self.registry.analyses],
-            limits=Limits(**{name: getattr(self._settings, name) for name in Limits.model_fields}),
         )
 
     async def counts(self) -> dict[str, int]:

@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 
 import orjson
 
-from relu_landscape import ALGORITHM, __version__
 from relu_landscape.analyses import Analysis
-from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import Provenance
 from relu_landscape.wire.requests import AnalysisRequest
-
-_LIBRARIES = ("numpy", "scipy", "distributed", "redis", "cupy-cuda13x", "python-flint", "igraph")
-
-
-def libraries() -> dict[str, str]:
-    """Versions of what the numbers rest on, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def provenance(backend: ChosenBackend, seconds: float = 0.0) -> Provenance:
-    """Who computes here, with what."""
-    return Provenance(
-        version=__version__,
-        algorithm=ALGORITHM,
-        backend=backend.name,
-        device=backend.device,
-        libraries=libraries(),
-        seconds=round(max(0.0, seconds), 3),
-    )
 
 
 def seal(

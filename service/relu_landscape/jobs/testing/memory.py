@@ -14,18 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from relu_landscape import ALGORITHM, __version__
 from relu_landscape.analyses import ANALYSES, Analysis, Registry
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError
+from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.pool.device import ChosenBackend
-from relu_landscape.jobs.running.sealing import (
-    libraries,
-    provenance,
-    seal,
-    seal_parts,
-    whole_part,
-)
+from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
 from relu_landscape.jobs.testing.samples import perfect_copy
 from relu_landscape.jobs.words import EVENT_ID, no_part, no_result, unknown
 from relu_landscape.settings import Settings
@@ -40,7 +34,7 @@ from relu_landscape.wire.jobs import (
     State,
 )
 from relu_landscape.wire.requests import AnalysisRequest
-from relu_landscape.wire.service import BackendInfo, Limits, ServiceInfo
+from relu_landscape.wire.service import ServiceInfo
 
 Answer = TypeVar("Answer")
 
@@ -304,22 +298,8 @@ class InMemoryService:
         return found | {"chunks_waiting": 0, "chunks_in_flight": 0, "worker_threads": 0}
 
     def info(self) -> ServiceInfo:
-        return ServiceInfo(
-            version=__version__,
-            algorithm=ALGORITHM,
-            python=libraries()["python"],
-            libraries=libraries(),
-            backend=BackendInfo(
-                name=BACKEND.name,
-                backend_class=BACKEND.backend_class,
-                device=BACKEND.device,
-                reason=BACKEND.reason,
-            ),
-            store="memory",
-            pool="none",
-            workers=0,
-            kinds=[each.kind for each in self.registry.analyses],
-            limits=Limits(**{name: getattr(self.settings, name) for name in Limits.model_fields}),
+        return service_info(
+            self.registry, self.settings, BACKEND, store="memory", pool="none", workers=0
         )
 
     def wake(self) -> None:
