@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.page.conftest import Watched
-from tests.page.fake_service import FakeService
+from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
 
@@ -67,7 +67,7 @@ def test_example(watched: Watched) -> None:
 
 
 @screens(("phone", "light"), ("desktop", "dark"))
-def test_running_job(watched: Watched, service: FakeService, wide: dict[str, Any]) -> None:
+def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
     request = wide["request"]
     widths = f"student_width={request['student_width']}&teacher_width={request['teacher_width']}"
     page = watched.open(f"?{widths}")
@@ -75,7 +75,7 @@ def test_running_job(watched: Watched, service: FakeService, wide: dict[str, Any
     if toggle.is_visible():
         toggle.click()
     page.get_by_role("button", name="Compute").click()
-    job = service.wait_for_job()
+    job = stage.wait_for_job()
     job.advance(1, 4, 1)
     expect(page.locator("#table tbody tr")).to_have_count(1)
     page.wait_for_selector("#ladder .main-svg")

@@ -74,6 +74,9 @@ function branches(roots, top) {
   return { x, y };
 }
 
+const copyWords = (point) =>
+  point.kind === "global_continuum" ? ", elsewhere on it" : ", a relabelled copy";
+
 function picture(roots, range, context, theme) {
   const nodes = roots.flatMap((root) => [...all(root)]);
   const leaves = nodes.filter((node) => node.point);
@@ -100,7 +103,7 @@ function picture(roots, range, context, theme) {
         customdata: leaves.map((leaf) => leaf.point.key),
         text: leaves.map(name), textposition: "bottom center", textfont: { color: theme.soft, size: 12 },
         hovertext: leaves.map((leaf) => `${name(leaf)}: ${kindWords(leaf.point, context.request)}` +
-          `${leaf.copy ? ", a relabelled copy" : ""}<br>loss ${real(leaf.loss, 8)}`),
+          `${leaf.copy ? copyWords(leaf.point) : ""}<br>loss ${real(leaf.loss, 8)}`),
         hovertemplate: "%{hovertext}<extra></extra>",
         marker: { size: 12, color: leaves.map((leaf) => theme[family(leaf.point)]),
           line: { width: leaves.map((leaf) => (chosen(leaf.point.key) ? 3 : 1.5)),
@@ -142,7 +145,7 @@ export function drawGraph(element, empty, landscape, context) {
   const merges = nodes.filter((node) => node.saddle).length;
   draw(element, (theme) => picture(roots, range, context, theme), {
     label: `Disconnectivity graph: ${plural(next.value, "leaf", "leaves")}, merging at ` +
-      `${plural(merges, "saddle", "saddles")}. The transitions are listed with each saddle.`,
+      `${plural(merges, "saddle", "saddles")}. The pathways are listed with each saddle.`,
     click: (point) => point.customdata && context.choose(point.customdata),
   });
 }
