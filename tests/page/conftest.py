@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from relu_landscape_api.settings import ApiSettings
 
-from relu_landscape.settings import Settings
 from tests.page.answers import recorded, stored_example
 from tests.page.stage import Stage, on_stage
 
@@ -99,7 +99,7 @@ def changes() -> dict[str, Any]:
 def stage(
     example: dict[str, Any], wide: dict[str, Any], changes: dict[str, Any], tmp_path: Path
 ) -> Iterator[Stage]:
-    with on_stage(Settings(data_dir=tmp_path, **changes)) as service:
+    with on_stage(ApiSettings(data_dir=tmp_path, **changes)) as service:
         service.know(example)
         service.know(wide)
         service.continuations = recorded("continuations")

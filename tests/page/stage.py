@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from relu_landscape_api.settings import ApiSettings
+
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import LandscapeError, RequestError
 from relu_landscape.jobs.testing import InMemoryService, Job, perfect_copy
-from relu_landscape.settings import Settings
 from relu_landscape.wire.families import Continuation, ContinuationQuery
 from relu_landscape.wire.jobs import Progress
 from relu_landscape.wire.landscape import LandscapeFinding
@@ -150,7 +151,7 @@ class Stage:
         return Continuation.model_validate(answer)
 
     @asynccontextmanager
-    async def open(self, settings: Settings) -> AsyncIterator[InMemoryService]:
+    async def open(self, settings: ApiSettings) -> AsyncIterator[InMemoryService]:
         """The service, for the application's factory."""
         async with InMemoryService.open(settings) as service:
             service.answer = self._answer
@@ -161,7 +162,7 @@ class Stage:
 
 
 @contextmanager
-def on_stage(settings: Settings) -> Iterator[Stage]:
+def on_stage(settings: ApiSettings) -> Iterator[Stage]:
     """The application with a service that holds every job, on a free port."""
     stage = Stage()
     with serving(create_app(settings, service_factory=stage.open)) as stage.running:

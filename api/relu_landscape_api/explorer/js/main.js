@@ -146,7 +146,7 @@ function followJob(status) {
   state.stop = api.follow(status.id, {
     status: (news) => {
       const { findings } = panel.update(news);
-      if (news.findings) drawFindings(request, findings);
+      if ("findings" in news) drawFindings(request, findings);
     },
     done: (landscape) => {
       present(landscape, true);
