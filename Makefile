@@ -13,17 +13,23 @@ CLIENT := $(wildcard clients/python/pyproject.toml)
 PROJECTS := pyproject.toml $(CLIENT)
 PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli \
 	$(wildcard clients/python/src/relu_landscape_client)
+# Our own client is installed from its folder, never from an index, so no lock holds it.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock" $(UPGRADE)
+	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint check-types lock benchmark validation clean
+.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare validation clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
 	@echo "make test               lint, types, and every test but the long suites"
-	@echo "make lint               ruff and mypy alone"
+	@echo "make lint               ruff, mypy and the rules of imports alone"
+	@echo "make check-types        mypy alone"
+	@echo "make hooks              run the quick part of lint before each commit"
 	@echo "make validation         compare with the published tables, write docs/validation.md"
-	@echo "make benchmark          measure, write the tables of docs/benchmarks*.md"
+	@echo "make benchmark          measure, print tables, keep each run in benchmarks/runs"
+	@echo "make benchmark-compare A=OLD.json B=NEW.json   two such runs, as ratios"
+	@echo "make wheels             build both distributions into dist/"
+	@echo "make drawing            draw which room imports which, docs/images/imports.svg"
 	@echo "make lock               renew requirements/*.lock [UPGRADE=--upgrade]"
 	@echo "make clean              remove everything that was built here"
 
@@ -37,10 +43,16 @@ help:
 serve: .venv/.serve
 	@exec $(BIN)/relu-landscape serve --port $(PORT)
 
-lint: .venv/.dev
+lint: check-types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+check-types: .venv/.dev
 	$(BIN)/mypy $(PACKAGES) tests $(wildcard benchmarks/*.py tools/*.py)
+
+hooks: .venv/.dev
+	$(BIN)/pre-commit install
 
 test: lint
 	@mkdir -p build
@@ -56,11 +68,25 @@ validation: .venv/.dev
 		&& exit $$outcome
 
 benchmark: .venv/.dev
-	@set -e; for script in benchmarks/[!_]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in certificates families fidelity; do \
+		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
+benchmark-compare: .venv/.dev
+	@$(BIN)/python -m benchmarks.compare $(A) $(B)
+
+drawing: .venv/.dev
+	@command -v dot >/dev/null || { echo "dot was not found: apt-get install graphviz" >&2; exit 1; }
+	$(BIN)/python tools/draw_imports.py | dot -Tsvg -o docs/images/imports.svg
+
+# Without isolation: what builds them came from the lock, so nothing is fetched.
+wheels: .venv/.dev
+	@rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist $(dir $(PROJECTS))
+
+# The largest first: what serves has the versions that the tests ran with.
 lock: .venv/.dev
-	$(LOCK) $(PROJECTS) --group build -o requirements/serve.lock
-	$(LOCK) $(PROJECTS) --group dev $(CLIENT:%=--extra all) -c requirements/serve.lock -o requirements/dev.lock
+	$(LOCK) $(PROJECTS) --group dev $(CLIENT:%=--extra all) -o requirements/dev.lock
+	$(LOCK) $(PROJECTS) --group build -c requirements/dev.lock -o requirements/serve.lock
 	$(LOCK) $(PROJECTS) --group build --extra gpu -c requirements/serve.lock -o requirements/gpu.lock
 	$(LOCK) --group installer -c requirements/dev.lock -o requirements/installer.lock
 

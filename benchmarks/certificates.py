@@ -2,9 +2,9 @@
 
     python -m benchmarks.certificates [--repeats N]     (from the repository root)
 
-prints Markdown. Every number is the median processor time of one call, points found beforehand:
-with OPENBLAS_NUM_THREADS=1, as the service's workers set it, that is the wall-clock time of an
-otherwise idle core, whatever else the machine is doing.
+prints Markdown and keeps the figures in benchmarks/runs. Every number is the median processor time
+of one call, points found beforehand: with OPENBLAS_NUM_THREADS=1, as the service's workers set it,
+that is the wall-clock time of an otherwise idle core, whatever else the machine is doing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from typing import Any
 
 import flint
 import numpy as np
+
+from benchmarks._record import Record
+from relu_landscape.engine.certificates import certify, certify_reduced, verify
 from tests.service.engine.certificates.points import anti_aligned
 from tests.service.engine.certificates.test_reduced import wide_family
-
-from relu_landscape.engine.certificates import certify, certify_reduced, verify
 
 DENSE_WIDTHS = [6, 10, 17, 20, 40]
 REDUCED_WIDTHS = [100, 10**4, 10**6, 10**9]
@@ -40,7 +41,7 @@ def median_seconds(call: Callable[[], Any], repeats: int) -> float:
     return statistics.median(times)
 
 
-def dense_rows(repeats: int) -> list[str]:
+def dense_rows(repeats: int, record: Record) -> list[str]:
     """One line per width: fast, strict, and re-checking either."""
     rows = []
     for width in DENSE_WIDTHS:
@@ -60,12 +61,15 @@ def dense_rows(repeats: int) -> list[str]:
             def check(found: Any = found) -> Any:
                 return verify(found)
 
-            cells += [f"{median_seconds(call, repeats):.4f}" for call in (make, check)]
+            for name, call in (("certify", make), ("verify", check)):
+                seconds = median_seconds(call, repeats)
+                record.add(f"dense {mode}, width {width}: {name}", "s", seconds)
+                cells.append(f"{seconds:.4f}")
         rows.append(f"| {width} | " + " | ".join(cells) + " |")
     return rows
 
 
-def reduced_rows(repeats: int) -> list[str]:
+def reduced_rows(repeats: int, record: Record) -> list[str]:
     """One line per width: Newton and proof together, and re-checking."""
     rows = []
     for width in REDUCED_WIDTHS:
@@ -78,18 +82,25 @@ def reduced_rows(repeats: int) -> list[str]:
         found = make()
         if found["verdict"] != "minimum":
             raise SystemExit(f"width {width} was not certified: {found['reason']}")
-        cells = [
-            f"{median_seconds(call, repeats):.4f}" for call in (make, lambda f=found: verify(f))
-        ]
+
+        def check(found: Any = found) -> Any:
+            return verify(found)
+
+        cells = []
+        for name, call in (("certify", make), ("verify", check)):
+            seconds = median_seconds(call, repeats)
+            record.add(f"reduced, width {width}: {name}", "s", seconds)
+            cells.append(f"{seconds:.4f}")
         rows.append(f"| {width:,} | " + " | ".join(cells) + " |")
     return rows
 
 
 def main() -> None:
-    """Print the page."""
+    """Print the page and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
+    record = Record("certificates", {"repeats": repeats})
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     threads = os.environ.get("OPENBLAS_NUM_THREADS", "all")
     print("# Seconds per certificate\n")
@@ -103,12 +114,13 @@ def main() -> None:
     print("## Dense method\n")
     print("| width | fast: certify | fast: verify | strict: certify | strict: verify |")
     print("|---|---|---|---|---|")
-    print("\n".join(dense_rows(repeats)))
+    print("\n".join(dense_rows(repeats, record)))
     print("\n## Reduced method\n")
     print("Certifying includes the refinement by Newton's method.\n")
     print("| width | certify | verify |")
     print("|---|---|---|")
-    print("\n".join(reduced_rows(repeats)))
+    print("\n".join(reduced_rows(repeats, record)))
+    record.write()
 
 
 if __name__ == "__main__":

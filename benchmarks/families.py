@@ -1,9 +1,10 @@
 """Seconds against width of the symmetric side: searches, spectra, families.
 
-    nice -n 10 python benchmarks/families.py [--widths 6 10 20] > table.md
+    python -m benchmarks.families [--widths 6 10 20] > table.md     (from the repository root)
 
-Prints a table in Markdown. CPU seconds are of this process alone (one thread per BLAS call is best
-set with OPENBLAS_NUM_THREADS=1); wall seconds suffer from whatever else the machine does.
+Prints tables in Markdown and keeps the figures in benchmarks/runs. CPU seconds are of this process
+alone (one thread per BLAS call is best set with OPENBLAS_NUM_THREADS=1); wall seconds suffer from
+whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._record import Record
 from relu_landscape.engine.families.family import branches, family
 from relu_landscape.engine.families.naming import critical_points
 from relu_landscape.engine.families.points import Point
@@ -44,7 +46,7 @@ def distinct(results: list[SearchResult]) -> int:
     return len({round(p.loss, 10) for result in results for p in result.minima})
 
 
-def table_of_searches(widths: list[int]) -> None:
+def table_of_searches(widths: list[int], record: Record) -> None:
     print("| width | one and two blocks: structures | wall s | CPU s |"
           " (1, p, q): structures | wall s | CPU s | minima |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
@@ -54,11 +56,14 @@ def table_of_searches(widths: list[int]) -> None:
         three = [s for s in structures if len(s.sizes) == 3]
         first, wall, cpu = timed(partial(searched, few))
         second, wall3, cpu3 = timed(partial(searched, three))
+        record.add(f"search in one and two blocks, width {width}", "CPU s", cpu)
+        record.add(f"search in three blocks, width {width}", "CPU s", cpu3)
+        record.add(f"minima, width {width}", "count", distinct(first + second))
         print(f"| {width} | {len(few)} | {wall:.1f} | {cpu:.1f} | {len(three)} "
               f"| {wall3:.1f} | {cpu3:.1f} | {distinct(first + second)} |", flush=True)  # fmt: skip
 
 
-def table_of_families() -> None:
+def table_of_families(record: Record) -> None:
     print("\n| family | width | first request, s | another width after it, s | again, s |"
           " spectrum alone, s |")  # fmt: skip
     print("|---|---|---|---|---|---|")
@@ -70,8 +75,13 @@ def table_of_families() -> None:
             # the branches of the narrow structure are known now; this width is new
             _, other, _ = timed(partial(family, width - 1, width - 1, name))
             found, again, _ = timed(partial(family, width, width, name))
-            point = Point.from_json(found["point"])
+            point = Point.from_wire(found.point)
             _, alone, _ = timed(partial(spectrum, point))
+            case = f"{name}, width {width}"
+            record.add(f"{case}: first request", "s", first)
+            record.add(f"{case}: another width after it", "s", other)
+            record.add(f"{case}: again", "s", again)
+            record.add(f"{case}: spectrum alone", "s", alone)
             print(f"| `{name}` | {width} | {first:.3f} | {other:.3f} | {again:.3f} | {alone:.4f} |",
                   flush=True)  # fmt: skip
 
@@ -80,11 +90,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--widths", type=int, nargs="*", default=list(WIDTHS))
     widths = parser.parse_args().widths
+    record = Record("families", {"widths": widths})
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores, "
           f"load {os.getloadavg()[0]:.1f} at the start\n")  # fmt: skip
     if widths:
-        table_of_searches(widths)
-    table_of_families()
+        table_of_searches(widths, record)
+    table_of_families(record)
+    record.write()
 
 
 if __name__ == "__main__":

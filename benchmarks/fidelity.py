@@ -1,9 +1,10 @@
 """How often the integrator credits a start to another end than an accurate one does.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/fidelity.py [--starts 100]
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 100]
 
-Prints a table: for each pair of widths, starts whose end (loss to 1e-7, or zero loss with K > M)
-differs from that of SciPy's LSODA at rtol 1e-9 followed to t = 3,000. Seconds are processor time.
+(from the repository root) prints a table and keeps the figures in benchmarks/runs: for each pair of
+widths, starts whose end (loss to 1e-7, or zero loss with K > M) differs from that of SciPy's LSODA
+at rtol 1e-9 followed to t = 3,000. Seconds are processor time.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from __future__ import annotations
 import argparse
 import time
 
-import array_api_compat.numpy as xp
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from benchmarks._record import Record
 from relu_landscape.engine.descent.global_set import LOSS
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape import sampling
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model import population
+from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.wire.requests import LandscapeRequest
 
 CASES = ((6, 6, 6), (8, 8, 8), (17, 17, 17), (9, 8, 8), (18, 17, 17), (6, 8, 8))
@@ -41,7 +43,7 @@ def reference(problem: Problem, W: np.ndarray) -> tuple[float, float]:
     return float(population.loss(last, problem.teacher)), norm
 
 
-def compare(case: tuple[int, int, int], starts: int, tolerance: float) -> str:
+def compare(case: tuple[int, int, int], starts: int, tolerance: float, record: Record) -> str:
     """One line of the table."""
     K, M, d = case
     request = LandscapeRequest.model_validate(
@@ -53,10 +55,10 @@ def compare(case: tuple[int, int, int], starts: int, tolerance: float) -> str:
             "flow_tolerance": tolerance,
         }
     )
-    problem = Problem.from_request(request.canonical())
+    problem = Problem.from_request(request)
     numbers = list(range(starts))
     W = sampling.draw_starts(problem, numbers)
-    descent = sampling.new_descent(problem, {"xp": xp, "on_gpu": False})
+    descent = sampling.new_descent(problem, backend_named("numpy"))
     began = time.process_time()
     ends, _ = descent.run(descent.begin(numbers, W))
     ours = time.process_time() - began
@@ -73,6 +75,11 @@ def compare(case: tuple[int, int, int], starts: int, tolerance: float) -> str:
         else:
             differ += abs(float(population.loss(end.W, problem.teacher)) - loss) > 1e-7
     theirs = time.process_time() - began
+    name = f"K={K}, M={M}, d={d}"
+    record.add(f"{name}: other end", "count", differ)
+    record.add(f"{name}: creeping", "count", creeping)
+    record.add(f"{name}: a start", "ms", ours / starts * 1e3)
+    record.add(f"{name}: a start by LSODA", "ms", theirs / starts * 1e3)
     return (
         f"| {K} | {M} | {d} | {tolerance:g} | {starts} | {differ} | {creeping} "
         f"| {ours / starts * 1e3:.1f} | {theirs / starts * 1e3:.0f} |"
@@ -80,14 +87,16 @@ def compare(case: tuple[int, int, int], starts: int, tolerance: float) -> str:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table and keep the figures."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--starts", type=int, default=100)
     starts = parser.parse_args().starts
+    record = Record("fidelity", {"starts": starts})
     print("| K | M | d | flow_tolerance | starts | other end | creeping | ms a start | LSODA, ms |")
     print("|---|---|---|---|---|---|---|---|---|")
     for case in CASES:
-        print(compare(case, starts, 1e-3), flush=True)
+        print(compare(case, starts, 1e-3, record), flush=True)
+    record.write()
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_frequent_points(validation_row: Callable[..., None]) -> None:
         if entry["count"] < 10:
             continue
         point = nearest(minima, entry["loss"])
-        smallest = point["stability"]["min_eigenvalue"]
+        smallest = point["stability"]["min_eigenvalue_span"]
         validation_row(f"K = 18, M = 17: minimum {entry['loss']}", entry["min_eigenvalue"],
                        f"{smallest:.7f}")  # fmt: skip
         assert abs(point["loss"] - entry["loss"]) < 1e-9
@@ -126,7 +126,7 @@ def test_saddle_and_near_degenerate_minimum(validation_row: Callable[..., None])
     assert as_minimum == []
     same = [p for p in found if p["kind"] == "minimum" and abs(p["loss"] - DEGENERATE) < 1e-6]
     assert len(same) == 1
-    smallest = same[0]["stability"]["min_eigenvalue"]
+    smallest = same[0]["stability"]["min_eigenvalue_span"]
     validation_row(f"K = 18, M = 17: minima at {DEGENERATE}", "1, eigenvalue 3.81e-5",
                    f"1, eigenvalue {smallest:.3g}")  # fmt: skip
     assert abs(smallest - 3.81e-5) < 1e-6
@@ -157,10 +157,11 @@ def test_every_published_point_is_found_by_structure() -> None:
     for entry in _published(18)["points"]:
         point = nearest(points, entry["loss"])
         assert abs(point["loss"] - entry["loss"]) < 1e-9
-        assert abs(point["stability"]["min_eigenvalue"] - entry["min_eigenvalue"]) < 1e-6
+        assert abs(point["stability"]["min_eigenvalue_span"] - entry["min_eigenvalue"]) < 1e-6
         assert point["stability"]["index"] == entry["negative_eigenvalues"]
     saddle = nearest(points, SADDLE)
     assert saddle["kind"] == "saddle"
-    joined = [t for t in found["transitions"] if t["saddle"] == saddle["key"]]
+    joined = [t for t in found["pathways"] if t["saddle"] == saddle["key"]]
     assert [t["minima"] for t in joined] == [["g1", "g1"]]
+    assert joined[0]["relation"] == "same continuum"
     assert sum(p["kind"] == "minimum" for p in points) >= 20

@@ -39,7 +39,7 @@ def test_published_minima(width: int, validation_row: Callable[..., None]) -> No
         published_counts.append(entry["count"])
         if is_common:
             loss_error = max(loss_error, abs(point["loss"] - entry["loss"]))
-            smallest = point["stability"]["min_eigenvalue"]
+            smallest = point["stability"]["min_eigenvalue_span"]
             eigenvalue_error = max(eigenvalue_error, abs(smallest - entry["min_eigenvalue"]))
     rest = sum(map(hits, minima)) - sum(counts)
     counts.append(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import inspect
 import re
@@ -14,7 +15,8 @@ import yaml
 
 from relu_landscape import errors
 from relu_landscape.settings import Settings
-from tests.house.repository import ROOT
+from tests.house.repository import ROOT, tracked_files
+from tools import draw_imports
 
 #: Variables with our prefix that choose tests or belong to compose; the service reads none.
 NOT_SETTINGS = {"RELU_LANDSCAPE_LONG", "RELU_LANDSCAPE_ACCEPTANCE", "RELU_LANDSCAPE_PUBLISH"}
@@ -96,7 +98,7 @@ def test_documented_make_commands_exist(document: str) -> None:
     assert named <= make_targets()
 
 
-@pytest.mark.parametrize("target", ["serve", "lint", "test", "validation", "benchmark", "lock"])
+@pytest.mark.parametrize("target", sorted(make_targets() - {"help", "clean"}))
 def test_make_knows_how(target: str) -> None:
     answer = subprocess.run(
         # Inside `make test` this make is a second one, which would name its folder last.
@@ -107,7 +109,7 @@ def test_make_knows_how(target: str) -> None:
     assert target in make_targets()
     if target == "serve":
         assert answer.stdout.rstrip().endswith("relu-landscape serve --port 9000")
-    for module in re.findall(r"python -m (tests\.[\w.]+)", answer.stdout):
+    for module in re.findall(r"python -m ((?:tests|benchmarks)\.[a-z][\w.]+)", answer.stdout):
         assert importlib.util.find_spec(module) is not None
 
 
@@ -121,9 +123,38 @@ def test_containers_set_only_what_the_service_reads(document: str) -> None:
     assert variables(read(document)) <= settings_names()
 
 
+def test_every_target_is_explained() -> None:
+    explained = set(re.findall(r'@echo "make ([a-z-]+)', read("Makefile")))
+    assert explained == make_targets() - {"help"}
+    assert re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE) != []
+
+
+def test_the_drawing_shows_the_imports_as_they_are() -> None:
+    """``make drawing`` draws it anew."""
+    titles = re.findall(r"<title>(.*?)</title>", read("docs/images/imports.svg"))
+    drawn = {html.unescape(title) for title in titles}
+    rooms, imports = draw_imports.rooms_and_imports()
+    arrows = draw_imports.essential(imports) | draw_imports.by_name()
+    assert {title for title in drawn if "->" in title} == {f"{a}->{b}" for a, b in arrows}
+    assert rooms <= drawn
+
+
+def test_what_follows_from_other_arrows_is_not_drawn() -> None:
+    edges = {("a", "b"), ("b", "c"), ("a", "c"), ("a", "d")}
+    assert draw_imports.essential(edges) == edges - {("a", "c")}
+
+
 def test_documented_files_exist() -> None:
     """Relative links of the documents lead somewhere."""
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", document.read_text())
         missing = [link for link in links if not (document.parent / link).exists()]
         assert missing == [], document
+
+
+def test_recipes_name_files_that_are_there() -> None:
+    """A name in backticks is the end of some path, as people write it; NAME stands for one."""
+    named = set(re.findall(r"`([\w./-]+\.(?:py|js|html|md|toml|cff))`", read("CONTRIBUTING.md")))
+    paths = [f"/{path.relative_to(ROOT)}" for path in tracked_files()]
+    missing = {name for name in named if not any(path.endswith(f"/{name}") for path in paths)}
+    assert {name for name in missing if "NAME" not in name} == set()

@@ -83,7 +83,7 @@ def test_every_way_of_skipping_is_read(report: Path) -> None:
     assert skips == {
         "tests.page.test_shown.test_a": "no browser (apt)",
         "tests.page.test_whole": "no browser here",
-        "tests.service.jobs.store.test_scripts.test_b": "no redis",
+        "tests.service.jobs.test_store.test_b": "no redis",
         "tests.service.jobs.test_long.test_c": NOT_ASKED + "x",
         "tests.service.engine.test_gpu.test_d": NO_GPU + "x",
         "tests.service.engine.test_other.test_e":
@@ -102,7 +102,7 @@ def test_integration_refuses_what_could_have_run(
     refused = [line.split()[5] for line in printed.err.splitlines()]
     assert refused == [
         "tests.page.test_whole", "tests.page.test_shown.test_a",
-        "tests.service.jobs.store.test_scripts.test_b",
+        "tests.service.jobs.test_store.test_b",
     ]  # fmt: skip
 
 

@@ -9,33 +9,37 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from relu_landscape.engine.tasks import Monitor, Runner, SilentMonitor, Task
+from relu_landscape.engine.tasks import (
+    Composed,
+    Composition,
+    Monitor,
+    Runner,
+    SilentMonitor,
+    Task,
+    run_here,
+)
 
 if TYPE_CHECKING:
     from relu_landscape.engine.certificates import verify
-    from relu_landscape.engine.families.answers import CALLS
-    from relu_landscape.engine.landscape.solve import check, run_here, run_task, solve
+    from relu_landscape.engine.model.arrays import Backend, backend_named
 
 __all__ = [
-    "CALLS",
+    "Backend",
+    "Composed",
+    "Composition",
     "Monitor",
     "Runner",
     "SilentMonitor",
     "Task",
-    "check",
+    "backend_named",
     "run_here",
-    "run_task",
-    "solve",
     "verify",
 ]
 
 _HOME = {
-    "CALLS": "relu_landscape.engine.families.answers",
+    "Backend": "relu_landscape.engine.model.arrays",
+    "backend_named": "relu_landscape.engine.model.arrays",
     "verify": "relu_landscape.engine.certificates",
-    "check": "relu_landscape.engine.landscape.solve",
-    "run_here": "relu_landscape.engine.landscape.solve",
-    "run_task": "relu_landscape.engine.landscape.solve",
-    "solve": "relu_landscape.engine.landscape.solve",
 }
 
 

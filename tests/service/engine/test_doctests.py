@@ -11,9 +11,7 @@ import pytest
 from relu_landscape import engine
 
 MODULES = sorted(
-    f"{engine.__name__}.{module.name}"
-    for module in pkgutil.iter_modules(engine.__path__)
-    if not module.ispkg
+    module.name for module in pkgutil.walk_packages(engine.__path__, f"{engine.__name__}.")
 )
 
 
@@ -26,6 +24,6 @@ def test_examples(name: str) -> None:
 def test_there_are_examples() -> None:
     attempted = sum(
         doctest.testmod(importlib.import_module(f"{engine.__name__}.{name}")).attempted
-        for name in ("population", "attraction")
+        for name in ("model.population", "points.attraction", "exact")
     )
-    assert attempted >= 6
+    assert attempted >= 7

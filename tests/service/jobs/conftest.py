@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from relu_landscape.jobs.pool.dask import Pool
-from relu_landscape.jobs.pool.device import Backend
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.pool.dask import DaskPool
+from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import TOY, attached
+from tests.service.jobs.helpers import attached
+from tests.service.jobs.toy_engine import TOY
 
 #: Short enough that a test which must see a lease lapse is over soon, long enough that a loaded
 #: machine renews in time.
@@ -60,7 +61,7 @@ def settings() -> Settings:
 
 @pytest_asyncio.fixture
 async def asking(target: Target, settings: Settings) -> AsyncIterator[AskingStore]:
-    opened = AskingStore(target, settings)
+    opened = AskingStore(target, settings, TOY)
     yield opened
     await opened.close()
 
@@ -94,16 +95,18 @@ def trace() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def pool(trace: Path) -> Iterator[Pool]:
+def pool(trace: Path) -> Iterator[DaskPool]:
     """Two workers for all tests that do not kill them: a worker takes a second to start."""
-    opened = Pool(Settings.load(workers=2), TOY, Backend("numpy", "a test", "the test wants it"))
+    opened = DaskPool(
+        Settings.load(workers=2), TOY, ChosenBackend("numpy", "a test", "the test wants it")
+    )
     opened.open()
     yield opened
     opened.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(server: EmbeddedServer, pool: Pool) -> AsyncIterator[LandscapeService]:
+async def service(server: EmbeddedServer, pool: DaskPool) -> AsyncIterator[AnalysisService]:
     """One service with a toy engine on the common store and workers."""
     async with attached(server, pool) as opened:
         yield opened

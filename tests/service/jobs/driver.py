@@ -16,16 +16,16 @@ async def serve() -> None:
     # Here, because every worker imports this module anew when it starts.
     import orjson
 
-    from relu_landscape.jobs.service import LandscapeService
+    from relu_landscape.jobs.service import AnalysisService
     from relu_landscape.settings import Settings
     from relu_landscape.wire.requests import LandscapeRequest
-    from tests.service.jobs.helpers import TOY
+    from tests.service.jobs.toy_engine import TOY
 
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=2**20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, lines.feed_eof)
-    async with LandscapeService.open(Settings.load(), engine=TOY) as service:
+    async with AnalysisService.open(Settings.load(), registry=TOY) as service:
         print("ready", flush=True)
         while line := await lines.readline():
             status = await service.submit(LandscapeRequest(**orjson.loads(line)))

@@ -5,51 +5,52 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
+from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.engine.tasks import SilentMonitor, Task
-from relu_landscape.jobs.engine import Engine
-from relu_landscape.jobs.pool.dask import Pool
-from relu_landscape.jobs.pool.device import Backend
-from relu_landscape.jobs.running.attempt import seal
+from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
+from relu_landscape.jobs.pool.dask import DaskPool
+from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.coordinator import Coordinator
+from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.running.short import ShortCalls
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
+from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.jobs import Provenance
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs import toy_engine
-
-_TOY = "tests.service.jobs.toy_engine"
-TOY = Engine(
-    solve=f"{_TOY}:solve",
-    run_task=f"{_TOY}:run_task",
-    calls=f"{_TOY}:CALLS",
-    check=f"{_TOY}:check",
-)
+from tests.service.jobs.toy_engine import TOY
 
 #: Generous: the machine that runs the tests may be busy with others.
 PATIENCE_SECONDS = 180.0
 
 _seeds = itertools.count(1)
 
-PROVENANCE = {"version": "0", "algorithm": "0", "backend": "numpy", "device": "", "libraries": {}}
+PROVENANCE = Provenance(
+    version="0", algorithm="0", backend="numpy", device="", libraries={}, seconds=0.0
+)
 
 
-#: A request as the store sees it: any JSON object.
-REQUEST = {"starts": 3}
+#: What the toy computes.
+KIND = "landscape"
+KINDS = [KIND]
+#: A request as the store sees it.
+REQUEST: JsonObject = LandscapeRequest(student_width=2, teacher_width=2, starts=3).canonical()
 
 
 async def submitted(asking: AskingStore, claims: ClaimingStore, job: str = "a") -> Claim:
-    assert await asking.submit(job, REQUEST) == "queued"
-    claim = claims.claim()
+    assert await asking.submit(job, KIND, REQUEST) == "queued"
+    claim = claims.claim(KINDS)
     assert claim is not None
     return claim
 
@@ -70,18 +71,19 @@ def request(
 
 def expected_digest(asked: LandscapeRequest, chunk_starts: int | None = None) -> str:
     """Digest of the result as one thread computes it, without store, pool or coordinator."""
-    canonical = asked.canonical()
+    model = LandscapeRequest.model_validate(asked.canonical())
 
-    def run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+    def run(tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
         for task in tasks:
-            answer = toy_engine.compute(canonical, task)
-            yield task, orjson.loads(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
+            assert isinstance(task, toy_engine.Sample | toy_engine.Judge)
+            answer = encode_answer(task.compute(model))
+            yield task, decode_answer(cast("Task[Any, Any]", task), answer)
 
-    answer = toy_engine.solve(
-        canonical, run=run, monitor=SilentMonitor(), chunk_starts=chunk_starts
+    composed = toy_engine.compose(
+        model, run=run, monitor=SilentMonitor(), chunk_starts=chunk_starts
     )
-    claim = Claim(asked.content_id("cpu"), "0", canonical, 0.0, 1)
-    digest: str = orjson.loads(seal(claim, answer["landscape"], PROVENANCE))["digest"]
+    sealed = seal(LANDSCAPE, asked.content_id("cpu"), model, composed.result, PROVENANCE)
+    digest: str = orjson.loads(sealed)["digest"]
     return digest
 
 
@@ -105,18 +107,18 @@ async def until_async(
 
 @asynccontextmanager
 async def attached(
-    server: EmbeddedServer, pool: Pool, **settings: Any
-) -> AsyncIterator[LandscapeService]:
+    server: EmbeddedServer, pool: DaskPool, **settings: Any
+) -> AsyncIterator[AnalysisService]:
     """A service as another API process would be, on a store and workers that run already."""
     chosen = Settings.load(data_dir=server.paths.folder.parent, **settings)
     target = Target.embedded(server.socket_path)
-    backend = Backend("numpy", "a test", "the test wants it")
-    asking = AskingStore(target, chosen)
+    backend = ChosenBackend("numpy", "a test", "the test wants it")
+    asking = AskingStore(target, chosen, TOY)
     coordinator = Coordinator(chosen, target, pool, TOY, PROVENANCE)
     functions = ShortCalls(TOY)
     coordinator.start()
     try:
-        yield LandscapeService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
+        yield AnalysisService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
     finally:
         await asyncio.to_thread(coordinator.close)
         functions.close()

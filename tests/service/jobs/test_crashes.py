@@ -20,13 +20,14 @@ import orjson
 import psutil
 import pytest
 
-from relu_landscape.jobs.running.attempt import digest
+from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer, prepare_folder
 from relu_landscape.settings import Settings
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import expected_digest, request, until, until_async
+from tests.service.jobs.toy_engine import TOY
 
 KILLS = 10 if os.environ.get("RELU_LANDSCAPE_LONG") == "1" else 2
 #: Long enough for a busy machine to start workers and compute what the tests ask for.
@@ -171,7 +172,7 @@ async def check_all(driver: Driver, accepted: dict[str, LandscapeRequest]) -> No
     """Every acknowledged job finishes, with the bytes that an undisturbed run gives."""
     socket = prepare_folder(driver.settings.data_dir).socket
     settings = driver.settings.model_copy(update={"request_patience_seconds": 30.0})
-    asking = AskingStore(Target.embedded(str(socket)), settings)
+    asking = AskingStore(Target.embedded(str(socket)), settings, TOY)
     for job, asked in accepted.items():
 
         async def over(job: str = job) -> bool:

@@ -7,12 +7,14 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from relu_landscape.analyses import Registry
 from relu_landscape.errors import (
     ConfigurationError,
     InputError,
@@ -20,29 +22,28 @@ from relu_landscape.errors import (
     NotFound,
     RequestError,
 )
-from relu_landscape.jobs.engine import Engine
 from relu_landscape.jobs.pool import dask as pool_module
-from relu_landscape.jobs.pool.dask import Pool
-from relu_landscape.jobs.running.attempt import digest
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.pool.dask import DaskPool
+from relu_landscape.jobs.running.sealing import digest
+from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
-from relu_landscape.wire.jobs import JobStatus
+from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs import toy_engine
 from tests.service.jobs.helpers import (
     PATIENCE_SECONDS,
-    TOY,
     attached,
     expected_digest,
     request,
     until_async,
 )
+from tests.service.jobs.toy_engine import TOY
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def finished(service: LandscapeService, asked: LandscapeRequest) -> JobStatus:
+async def finished(service: AnalysisService, asked: LandscapeRequest) -> AnyStatus:
     status = await service.submit(asked)
     status = await service.wait(status.id, PATIENCE_SECONDS)
     assert status.is_over, status
@@ -56,10 +57,10 @@ def computed(trace: Path, asked: LandscapeRequest) -> list[str]:
 
 
 @pytest.fixture
-def join(server: EmbeddedServer, pool: Pool) -> Callable[..., Any]:
+def join(server: EmbeddedServer, pool: DaskPool) -> Callable[..., Any]:
     """``join(prefix, **settings)``: another process's service on the same store and workers."""
 
-    def make(**settings: Any) -> AbstractAsyncContextManager[LandscapeService]:
+    def make(**settings: Any) -> AbstractAsyncContextManager[AnalysisService]:
         return attached(server, pool, **settings)
 
     return make
@@ -71,11 +72,11 @@ def prefix() -> str:
     return f"test-{uuid.uuid4().hex}"
 
 
-async def test_a_landscape_is_computed_and_stays(service: LandscapeService, trace: Path) -> None:
+async def test_a_landscape_is_computed_and_stays(service: AnalysisService, trace: Path) -> None:
     asked = request(starts=30)
     status = await finished(service, asked)
     assert (status.state, status.error, status.attempts) == ("finished", None, 1)
-    assert status.request == asked.canonical()
+    assert (status.kind, status.request) == ("landscape", asked)
     assert (status.progress.phase, status.progress.fraction) == ("classify", 1.0)
     assert (status.progress.starts_done, status.progress.starts) == (30, 30)
     body = await service.result(status.id)
@@ -94,18 +95,18 @@ async def test_a_landscape_is_computed_and_stays(service: LandscapeService, trac
     assert await service.result(status.id) == body
 
 
-async def test_a_fixed_point_comes_with_its_details(service: LandscapeService) -> None:
+async def test_a_fixed_point_comes_with_its_details(service: AnalysisService) -> None:
     asked = request(starts=4)
     status = await finished(service, asked)
-    point = await service.fixed_point(status.id, "m1")
+    point = await service.part(status.id, "m1")
     assert (point["key"], point["kind"]) == ("m1", "minimum")
     assert point["weights"] == [[toy_engine.loss(asked.seed, n) for n in range(4)]]
     with pytest.raises(NotFound, match="no fixed point 'm2'"):
-        await service.fixed_point(status.id, "m2")
+        await service.part(status.id, "m2")
 
 
 async def test_two_hundred_identical_submissions_make_one_computation(
-    service: LandscapeService, trace: Path
+    service: AnalysisService, trace: Path
 ) -> None:
     asked = request(starts=100, seconds=0.02)
     statuses = await asyncio.gather(*(service.submit(asked) for _ in range(200)))
@@ -126,12 +127,12 @@ async def test_the_size_of_the_chunks_does_not_change_a_result(
         assert orjson.loads(await service.result(status.id))["digest"] == expected_digest(asked)
 
 
-async def test_events_tell_the_story_and_can_be_resumed(service: LandscapeService) -> None:
+async def test_events_tell_the_story_and_can_be_resumed(service: AnalysisService) -> None:
     status = await service.submit(request(starts=60, seconds=0.05))
     events = [event async for event in service.events(status.id, None)]
     states = [event.data["state"] for event in events if event.name == "state"]
     assert states == ["queued", "running", "finished"]
-    progress = [event.data for event in events if event.name == "progress"]
+    progress: list[Any] = [event.data for event in events if event.name == "progress"]
     assert [each["phase"] for each in progress] == sorted(
         (each["phase"] for each in progress), key=["sample", "classify"].index
     )
@@ -144,7 +145,7 @@ async def test_events_tell_the_story_and_can_be_resumed(service: LandscapeServic
         assert rest == events[number + 1 :]
 
 
-async def test_many_readers_follow_one_job(service: LandscapeService) -> None:
+async def test_many_readers_follow_one_job(service: AnalysisService) -> None:
     status = await service.submit(request(starts=40, seconds=0.05))
 
     async def follow() -> list[str]:
@@ -154,7 +155,7 @@ async def test_many_readers_follow_one_job(service: LandscapeService) -> None:
     assert len({tuple(story) for story in stories}) == 1
 
 
-async def test_waiting_ends_with_the_job_or_with_the_time(service: LandscapeService) -> None:
+async def test_waiting_ends_with_the_job_or_with_the_time(service: AnalysisService) -> None:
     status = await service.submit(request(starts=1000, seconds=0.1))
     early = await service.wait(status.id, 0.05)
     assert early.state in {"queued", "running"}
@@ -165,7 +166,7 @@ async def test_waiting_ends_with_the_job_or_with_the_time(service: LandscapeServ
 
 
 async def test_a_cancelled_job_frees_its_cores_first_and_keeps_its_chunks(
-    service: LandscapeService, trace: Path
+    service: AnalysisService, trace: Path
 ) -> None:
     asked = request(starts=1000, seconds=0.3)
     status = await service.submit(asked)
@@ -201,11 +202,11 @@ async def test_a_cancelled_job_frees_its_cores_first_and_keeps_its_chunks(
         ("raise", "The chunk sample:0 failed: ZeroDivisionError: the toy divides by zero"),
         ("refuse", "The chunk sample:0 failed: the toy refuses this chunk."),
         ("crash-solve", "Unexpected error: ValueError: the toy cannot compose"),
-        ("invalid", "starts\n  Field required"),
+        ("invalid", "starts\n  Input should be"),
     ],
 )
 async def test_a_job_that_cannot_be_done_fails_with_a_sentence(
-    service: LandscapeService, misbehaviour: str, text: str
+    service: AnalysisService, misbehaviour: str, text: str
 ) -> None:
     status = await finished(service, request(misbehave=misbehaviour))
     assert status.state == "failed"
@@ -218,7 +219,7 @@ async def test_a_job_that_cannot_be_done_fails_with_a_sentence(
 
 
 async def test_a_chunk_that_kills_its_workers_ends_only_its_own_job(
-    service: LandscapeService, monkeypatch: pytest.MonkeyPatch
+    service: AnalysisService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A worker takes a second or more to start again, so fewer die here than in earnest.
     monkeypatch.setattr(pool_module, "LARGEST_DEATHS_ALONE", 2)
@@ -234,12 +235,12 @@ async def test_a_chunk_that_kills_its_workers_ends_only_its_own_job(
     assert orjson.loads(await service.result(status.id))["digest"] == expected_digest(innocent)
 
     async def all_back() -> bool:
-        return bool(service.info()["workers"] == 2)
+        return service.info().workers == 2
 
     await until_async(all_back, "the dead workers were replaced")
 
 
-async def test_a_small_job_does_not_wait_for_a_large_one(service: LandscapeService) -> None:
+async def test_a_small_job_does_not_wait_for_a_large_one(service: AnalysisService) -> None:
     large = await service.submit(request(starts=3000, seconds=0.05))
     small = await finished(service, request(starts=40, seconds=0.05))
     assert small.state == "finished"
@@ -257,11 +258,11 @@ async def test_more_than_a_service_allows_is_refused(join: Callable[..., Any], p
             await service.submit(LandscapeRequest(student_width=5, teacher_width=2, starts=1))
         with pytest.raises(RequestError, match="starts = 11"):
             await service.submit(request(starts=11))
-        assert (await service.list(cursor=None, limit=10)).items == []
+        assert (await service.list(kind=None, cursor=None, limit=10)).items == []
 
 
 async def test_what_the_engine_cannot_do_is_refused_before_it_is_a_job(
-    service: LandscapeService,
+    service: AnalysisService,
 ) -> None:
     asked = request(misbehave="impossible")
     with pytest.raises(InputError, match="'impossible' is not possible"):
@@ -270,22 +271,22 @@ async def test_what_the_engine_cannot_do_is_refused_before_it_is_a_job(
         await service.status(asked.content_id("cpu"))
 
 
-async def test_the_list_shows_the_newest_first(service: LandscapeService) -> None:
+async def test_the_list_shows_the_newest_first(service: AnalysisService) -> None:
     first = await finished(service, request(starts=1))
     second = await finished(service, request(starts=1))
-    page = await service.list(cursor=None, limit=2)
+    page = await service.list(kind=None, cursor=None, limit=2)
     assert [item.id for item in page.items] == [second.id, first.id]
     assert page.items[0] == await service.status(second.id)
 
 
-async def test_readiness_and_information(service: LandscapeService) -> None:
+async def test_readiness_and_information(service: AnalysisService) -> None:
     readiness = await service.readiness()
     assert readiness.ready, readiness
     assert readiness.warnings == []
     info = service.info()
-    assert (info["store"], info["pool"], info["workers"]) == ("embedded", "embedded", 2)
-    assert info["backend"]["name"] == "numpy"
-    assert orjson.loads(orjson.dumps(info)) == info
+    assert (info.store, info.pool, info.workers) == ("embedded", "embedded", 2)
+    assert (info.backend.name, info.kinds) == ("numpy", ["landscape"])
+    assert type(info).model_validate_json(info.model_dump_json()) == info
     counts = await service.counts()
     assert counts["worker_threads"] == 2
     assert counts["finished"] >= 1
@@ -351,22 +352,22 @@ async def test_a_job_that_ignores_its_stop_sign_is_given_back_anyway(
 
 async def test_a_service_opens_and_closes_all_that_it_needs(folder: Path) -> None:
     settings = Settings.load(data_dir=folder, workers=1)
-    async with LandscapeService.open(settings, engine=TOY) as service:
+    async with AnalysisService.open(settings, registry=TOY) as service:
         assert (await finished(service, request())).state == "finished"
         assert (await service.readiness()).ready
-        assert service.info()["workers"] == 1
-        async with LandscapeService.open(settings, engine=TOY) as other:
-            assert len((await other.list(cursor=None, limit=5)).items) == 1
-        assert len((await service.list(cursor=None, limit=5)).items) == 1
-    async with LandscapeService.open(settings, engine=TOY) as again:
-        assert [item.state for item in (await again.list(cursor=None, limit=5)).items] == [
-            "finished"
-        ]
+        assert service.info().workers == 1
+        async with AnalysisService.open(settings, registry=TOY) as other:
+            assert len((await other.list(kind=None, cursor=None, limit=5)).items) == 1
+        assert len((await service.list(kind=None, cursor=None, limit=5)).items) == 1
+    async with AnalysisService.open(settings, registry=TOY) as again:
+        assert [
+            item.state for item in (await again.list(kind=None, cursor=None, limit=5)).items
+        ] == ["finished"]
 
 
 async def test_an_engine_that_cannot_be_imported_is_a_configuration_error(folder: Path) -> None:
     settings = Settings.load(data_dir=folder, workers=1)
-    engine = Engine(solve="no.such.module:solve")
+    broken = replace(TOY.analyses[0], composition="no.such.module:COMPOSITION")
     with pytest.raises(ConfigurationError, match="no such module"):
-        async with LandscapeService.open(settings, engine=engine):
+        async with AnalysisService.open(settings, registry=Registry((broken,), ())):
             pytest.fail("it opened")

@@ -13,72 +13,123 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from relu_landscape.engine.tasks import Monitor, Runner, Task
+from relu_landscape.analyses import LANDSCAPE, Registry, ShortCall
+from relu_landscape.engine.model.arrays import Backend
+from relu_landscape.engine.tasks import Composed, Composition, Monitor, Runner, Task
 from relu_landscape.errors import InputError, NumericalError
+from relu_landscape.jobs.testing import perfect_copy
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.landscape import FixedPointDetails, LandscapeBody, LandscapeFinding
+from relu_landscape.wire.requests import LandscapeRequest
 
 CHUNK = 10
 #: Set in a test to have ``hang-solve`` return.
 released = threading.Event()
 
 
-def solve(
-    request: Mapping[str, Any], *, run: Runner, monitor: Monitor, chunk_starts: int | None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Losses:
+    """Answer of ``Sample``."""
+
+    numbers: NDArray[np.int64]
+    losses: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Task[LandscapeRequest, Losses]):
+    """Hash the numbers of some starts."""
+
+    kind: ClassVar[str] = "sample"
+    answer: ClassVar[type[Losses]] = Losses
+
+    first: int
+    last: int
+
+    @property
+    def starts(self) -> int:
+        return self.last - self.first
+
+    def run(self, problem: LandscapeRequest, backend: Backend) -> Losses:
+        begin(problem, self.key)
+        return self.compute(problem)
+
+    def compute(self, problem: LandscapeRequest) -> Losses:
+        """The answer alone: no sleep, no trace, no misbehaviour."""
+        numbers = np.arange(self.first, self.last)
+        return Losses(numbers, np.array([loss(problem.seed, int(n)) for n in numbers]))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Answer of ``Judge``."""
+
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(Task[LandscapeRequest, Sum]):
+    """Add losses."""
+
+    kind: ClassVar[str] = "classify"
+    answer: ClassVar[type[Sum]] = Sum
+
+    place: int
+    losses: NDArray[np.float64]
+
+    def run(self, problem: LandscapeRequest, backend: Backend) -> Sum:
+        begin(problem, self.key)
+        return self.compute(problem)
+
+    def compute(self, problem: LandscapeRequest) -> Sum:
+        """The answer alone."""
+        return Sum(float(sum(self.losses.tolist())))
+
+
+def compose(
+    problem: LandscapeRequest, *, run: Runner, monitor: Monitor, chunk_starts: int | None
+) -> Composed:
     """Two phases: every start's number is hashed in chunks, then each residue class is judged."""
-    misbehave(request, "solve")
+    misbehave(problem, "solve")
     size = chunk_starts or CHUNK
-    starts = request["starts"]
+    starts = problem.starts
     tasks = [
-        Task("sample", f"sample:{first}", {"first": first, "last": min(first + size, starts)},
-             min(size, starts - first))
+        Sample(key=f"sample:{first}", first=first, last=min(first + size, starts))
         for first in range(0, starts, size)
-    ]  # fmt: skip
+    ]
     monitor.phase("sample", len(tasks))
     ends: dict[int, float] = {}
-    for task, answer in run(tasks):
-        ends.update(zip(answer["numbers"], answer["losses"], strict=True))
+    for task, found in run(tasks):
+        ends.update(zip(found.numbers.tolist(), found.losses.tolist(), strict=True))
         monitor.advance(task)
-        monitor.findings([{"key": "m1", "kind": "minimum", "loss": 0.0, "hits": len(ends)}])
-    losses = [ends[number] for number in range(starts)]
-    classes = [Task("classify", f"classify:{k}", {"losses": losses[k::3]}) for k in range(3)]
-    monitor.phase("classify", len(classes))
+        monitor.findings([finding(len(ends))])
+    losses = np.array([ends[number] for number in range(starts)])
+    judges = [Judge(key=f"classify:{k}", place=k, losses=losses[k::3]) for k in range(3)]
+    monitor.phase("classify", len(judges))
     sums = [0.0, 0.0, 0.0]
-    for task, answer in run(classes):
-        sums[int(task.key[-1])] = answer["sum"]
-        monitor.advance(task)
-    return _result(request, losses, sums)
+    for judge, answer in run(judges):
+        assert isinstance(judge, Judge)
+        sums[judge.place] = answer.value
+        monitor.advance(judge)
+    return _composed(problem, losses, sums)
 
 
-def run_task(request: Mapping[str, Any], task: Task, *, backend: str) -> dict[str, Any]:
-    """The chunk's answer, with NumPy arrays as a real engine has them."""
-    misbehave(request, task.key)
-    trace = os.environ.get("TOY_TRACE")
-    if trace:
-        with Path(trace).open("a", encoding="utf-8") as file:
-            file.write(f"{request['seed']} {task.key}\n")
-    if request["init_scale"] != 1.0:
-        time.sleep(request["init_scale"])
-    return compute(request, task)
+def finding(hits: int) -> LandscapeFinding:
+    """What the toy says while it computes."""
+    return LandscapeFinding(key="p1", kind="unclassified", loss=0.0, hits=hits)
 
 
-def compute(request: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """The answer alone: no sleep, no trace, no misbehaviour."""
-    if task.kind == "classify":
-        return {"sum": np.float64(sum(task.arguments["losses"]))}
-    numbers = np.arange(task.arguments["first"], task.arguments["last"])
-    return {"numbers": numbers, "losses": np.array([loss(request["seed"], n) for n in numbers])}
-
-
-def check(request: Mapping[str, Any]) -> None:
+def problem(request: LandscapeRequest) -> LandscapeRequest:
     """Refuse one structure at once, as the engine refuses an impossible one."""
-    if "impossible" in (request["structures"] or []):
+    if "impossible" in (request.structures or ()):
         raise InputError("structures: 'impossible' is not possible.")
+    return request
 
 
 def loss(seed: int, number: int) -> float:
@@ -87,9 +138,20 @@ def loss(seed: int, number: int) -> float:
     return int.from_bytes(word[:7]) / 2**56
 
 
-def misbehave(request: Mapping[str, Any], where: str) -> None:
+def begin(request: LandscapeRequest, key: str) -> None:
+    """What every chunk does before it computes: misbehave, leave a trace, take its time."""
+    misbehave(request, key)
+    trace = os.environ.get("TOY_TRACE")
+    if trace:
+        with Path(trace).open("a", encoding="utf-8") as file:
+            file.write(f"{request.seed} {key}\n")
+    if request.init_scale != 1.0:
+        time.sleep(request.init_scale)
+
+
+def misbehave(request: LandscapeRequest, where: str) -> None:
     """Do what the request's one structure says, in the right place."""
-    what = (request["structures"] or ["nothing"])[0]
+    what = (request.structures or ("nothing",))[0]
     if what == "poison" and where == "sample:0":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "raise" and where == "sample:0":
@@ -102,51 +164,87 @@ def misbehave(request: Mapping[str, Any], where: str) -> None:
         released.wait(60)
 
 
-def add(a: float, b: float) -> dict[str, Any]:
-    return {"sum": np.float64(a + b)}
+def _composed(
+    request: LandscapeRequest, losses: NDArray[np.float64], sums: list[float]
+) -> Composed:
+    """A landscape of one point whose numbers depend on every chunk."""
+    body = perfect_copy(request).result
+    assert isinstance(body, LandscapeBody)
+    point = body.fixed_points[0].model_copy(
+        update={"loss": float(sum(losses.tolist())), "norms": sums}
+    )
+    body = body.model_copy(update={"fixed_points": [point]})
+    if (request.structures or ("",))[0] == "invalid":
+        body = body.model_copy(update={"starts": None})
+    details = FixedPointDetails(
+        weights=[losses.tolist()],
+        teacher=[],
+        eigenvalues_span=[],
+        eigenvalues_perpendicular=[],
+        perpendicular_copies=0,
+    )
+    return Composed(body, {"m1": details})
 
 
-def refuse() -> dict[str, Any]:
+COMPOSITION = Composition(
+    request=LandscapeRequest, problem=problem, tasks=(Sample, Judge), compose=compose
+)
+
+
+class Pair(Wire):
+    """Two numbers to be added."""
+
+    a: float
+    b: float
+
+
+class Total(Wire):
+    """Their sum."""
+
+    sum: float
+
+
+class Nothing(Wire):
+    """No question, or no answer."""
+
+
+class Seconds(Wire):
+    """How long to take."""
+
+    seconds: float
+
+
+def add(query: Pair) -> Total:
+    return Total(sum=query.a + query.b)
+
+
+def refuse(query: Nothing) -> Nothing:
     raise NumericalError("the toy refuses.")
 
 
-def slow(seconds: float) -> dict[str, Any]:
-    time.sleep(seconds)
-    return {}
+def slow(query: Seconds) -> Nothing:
+    time.sleep(query.seconds)
+    return Nothing()
 
 
-CALLS = {"add": add, "refuse": refuse, "slow": slow}
+def _call(name: str, query: type[Wire], result: type[Wire]) -> ShortCall:
+    return ShortCall(
+        name=name,
+        path=f"/v1/toys/{name}",
+        summary=name,
+        description="A toy.",
+        query=query,
+        result=result,
+        function=f"tests.service.jobs.toy_engine:{name}",
+    )
 
 
-def _result(request: Mapping[str, Any], losses: list[float], sums: list[float]) -> dict[str, Any]:
-    starts = len(losses)
-    point = {
-        "key": "m1", "kind": "minimum", "loss": sum(losses), "is_global": True,
-        "found_by": ["sampled"],
-        "structure": {
-            "name": "1", "blocks": [1], "students": [], "extra_students": 0, "isotropy": "S1",
-            "orbit_size": 2**60, "anti_aligned": 0,
-        },
-        "overlaps": {"R": [sums], "Q": [[1.0]]},
-        "norms": np.array(sums),
-        "stability": {
-            "attractive": True, "index": 0, "nullity": 0, "min_eigenvalue": 0.1,
-            "min_eigenvalue_perpendicular": None, "eigenvalue_tolerance": 1e-9,
-            "gradient_norm": 0.0,
-            "spectrum": [{"eigenvalue": 0.1, "multiplicity": 1, "space": "plane"}],
-            "slowest_time": 10.0,
-        },
-        "attraction": {"hits": starts, "probability": 1.0, "interval_95": (0.9, 1.0)},
-    }  # fmt: skip
-    landscape = {
-        "starts": {
-            "asked": starts, "converged": starts, "failed": 0, "left_saddles": 0, "outcomes": {},
-        },
-        "unseen_mass": {"estimate": 0.0, "upper_bound_95": 0.1},
-        "searched": {"structures": []},
-        "fixed_points": [point],
-        "transitions": [],
-    }  # fmt: skip
-    if (request["structures"] or [""])[0] == "invalid":
-        del landscape["starts"]
-    return {"landscape": landscape, "details": {"m1": {"weights": np.array([losses])}}}
+#: Landscapes that the toy computes, and its short calls.
+TOY = Registry(
+    analyses=(replace(LANDSCAPE, composition="tests.service.jobs.toy_engine:COMPOSITION"),),
+    calls=(
+        _call("add", Pair, Total),
+        _call("refuse", Nothing, Nothing),
+        _call("slow", Seconds, Nothing),
+    ),
+)

@@ -1,8 +1,8 @@
 r"""From bounds at a stored point to statements about the exact critical point nearby.
 
-Let g bound the gradient at the stored point W, and let no eigenvalue of the plane Hessian H lie
-within ``sigma`` of zero, none of the perpendicular block A within ``sigma_A``. With B the Lipschitz
-bound of the Hessian:
+Let g bound the gradient at the stored point W, and let no eigenvalue of the Hessian H in the
+teacher's span lie within ``sigma`` of zero, none of the perpendicular block A within ``sigma_A``.
+With B the Lipschitz bound of the Hessian:
 
 - ``g <= (sigma - B r) r`` and ``B r < sigma``: the map ``W - H^-1 grad L`` contracts the ball of
   radius r into itself, so exactly one critical point lies in it. Its Hessian has the same index.
@@ -65,13 +65,13 @@ class Claims:
     """What a certificate states, as numbers; each field is explained in ``statement``."""
 
     verdict: Literal["minimum", "saddle"]
-    plane: Spectrum
+    span: Spectrum
     perpendicular: Spectrum
     radius: float
     attribution_radius: float
     lipschitz: float
     gradient_norm: float
-    smallest_eigenvalue_plane: float
+    smallest_eigenvalue_span: float
     smallest_eigenvalue_perpendicular: float
     loss: dict[str, str]
     spurious: bool | None
@@ -119,9 +119,9 @@ def _needed(evidence: Evidence, gap: arb) -> str:
     return f"{float((gap * gap / (4 * bound)).mid()):.2g}"
 
 
-def derive(evidence: Evidence, plane: Spectrum, perpendicular: Spectrum) -> Claims | str:
+def derive(evidence: Evidence, span: Spectrum, perpendicular: Spectrum) -> Claims | str:
     """The strongest claims these bounds allow, or a sentence that says why there are none."""
-    gap = arb(plane.gap)
+    gap = arb(span.gap)
     smaller = gap.min(arb(perpendicular.gap))
     radius = _radius(evidence, gap)
     if radius is None:
@@ -138,19 +138,19 @@ def derive(evidence: Evidence, plane: Spectrum, perpendicular: Spectrum) -> Clai
             "the smallest eigenvalue is too close to zero for the gradient that is left: polish "
             "the point further by Newton's method, or it is degenerate."
         )
-    strict = plane.index == 0 and perpendicular.index == 0
-    low, high = _loss_interval(evidence, arb(plane.lowest), shift, radius, plane.index == 0)
+    strict = span.index == 0 and perpendicular.index == 0
+    low, high = _loss_interval(evidence, arb(span.lowest), shift, radius, span.index == 0)
     verdict: Literal["minimum", "saddle"] = "minimum" if strict else "saddle"
     interval = decimals(low, high)
     return Claims(
         verdict=verdict,
-        plane=plane,
+        span=span,
         perpendicular=perpendicular,
         radius=float(radius),
         attribution_radius=attribution,
         lipschitz=above(bound),
         gradient_norm=above(evidence.gradient),
-        smallest_eigenvalue_plane=below(arb(plane.lowest) - shift),
+        smallest_eigenvalue_span=below(arb(span.lowest) - shift),
         smallest_eigenvalue_perpendicular=below(arb(perpendicular.lowest) - shift),
         loss=interval,
         spurious=_spurious(evidence, verdict, Fraction(interval["lower"]), radius, attribution),
@@ -191,8 +191,8 @@ def examine(evidence: Evidence, claims: Claims) -> str | None:
 
     The two spectra are taken for granted: they are proven by ``spectrum.holds``.
     """
-    plane, perpendicular = claims.plane, claims.perpendicular
-    gap = arb(plane.gap)
+    span, perpendicular = claims.span, claims.perpendicular
+    gap = arb(span.gap)
     smaller = gap.min(arb(perpendicular.gap))
     radius, attribution = arb(claims.radius), arb(claims.attribution_radius)
     if not (radius > 0 and attribution > radius):
@@ -212,7 +212,7 @@ def examine(evidence: Evidence, claims: Claims) -> str | None:
     if not evidence.gradient <= arb(claims.gradient_norm):
         return "the stated gradient norm is too small."
     if not (
-        arb(claims.smallest_eigenvalue_plane) <= arb(plane.lowest) - shift
+        arb(claims.smallest_eigenvalue_span) <= arb(span.lowest) - shift
         and arb(claims.smallest_eigenvalue_perpendicular) <= arb(perpendicular.lowest) - shift
     ):
         return "a stated eigenvalue bound is higher than what is proven."
@@ -220,14 +220,14 @@ def examine(evidence: Evidence, claims: Claims) -> str | None:
 
 
 def _examine_loss(evidence: Evidence, claims: Claims, shift: arb, radius: arb) -> str | None:
-    plane = claims.plane
-    strict = plane.index == 0 and claims.perpendicular.index == 0
+    span = claims.span
+    strict = span.index == 0 and claims.perpendicular.index == 0
     if claims.verdict != ("minimum" if strict else "saddle"):
         return "the verdict does not agree with the index."
-    bounds = (claims.smallest_eigenvalue_plane, claims.smallest_eigenvalue_perpendicular)
+    bounds = (claims.smallest_eigenvalue_span, claims.smallest_eigenvalue_perpendicular)
     if strict and not min(bounds) > 0:
         return "the stated eigenvalue bounds of a strict minimum are not positive."
-    low, high = _loss_interval(evidence, arb(plane.lowest), shift, radius, plane.index == 0)
+    low, high = _loss_interval(evidence, arb(span.lowest), shift, radius, span.index == 0)
     stated_low, stated_high = (Fraction(claims.loss[end]) for end in ("lower", "upper"))
     if not (stated_low <= fraction(low) and fraction(high) <= stated_high):
         return "the loss is not proven to lie in the stated interval."

@@ -58,7 +58,7 @@ class Point:
 
     geometry: Geometry
     evidence: Evidence
-    plane: Matrix
+    span: Matrix
     perpendicular: Matrix
 
 
@@ -135,13 +135,13 @@ def evaluate(W: Doubles, mode: Mode) -> Point:
     """Everything that is proven about the point from; call it inside ``precision(BITS)``."""
     geometry = measure(W)
     perpendicular = perpendicular_block(geometry)
-    plane: Matrix
+    span: Matrix
     if mode == "fast":
         rounded = in_doubles(geometry)
-        plane, curvatures = RoundedMatrix(rounded.matrix, rounded.error), rounded.curvatures
+        span, curvatures = RoundedMatrix(rounded.matrix, rounded.error), rounded.curvatures
     else:
         balls = in_balls(geometry)
-        plane, curvatures = BallMatrix(balls.matrix), balls.curvatures
+        span, curvatures = BallMatrix(balls.matrix), balls.curvatures
     students = Students(
         norms=geometry.norms,
         curvatures=curvatures,
@@ -156,7 +156,7 @@ def evaluate(W: Doubles, mode: Mode) -> Point:
         students=students,
         to_teacher=_distance_to_teacher(W),
     )
-    return Point(geometry, evidence, plane, BallMatrix(perpendicular))
+    return Point(geometry, evidence, span, BallMatrix(perpendicular))
 
 
 def _distance_to_teacher(W: Doubles) -> arb | None:
@@ -176,13 +176,13 @@ def _prove(point: Point) -> Claims | str:
     refusal = too_far(point.evidence)
     if refusal is not None:
         return refusal
-    plane = prove(point.plane)
-    if plane is None:
+    span = prove(point.span)
+    if span is None:
         return _degenerate(point, "in the teacher's span")
     perpendicular = prove(point.perpendicular)
     if perpendicular is None:
         return _degenerate(point, "perpendicular to the teacher")
-    claims = derive(point.evidence, plane, perpendicular)
+    claims = derive(point.evidence, span, perpendicular)
     if isinstance(claims, str):
         return claims
     objection = examine(point.evidence, claims)
@@ -232,7 +232,7 @@ def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> str |
         return "a student unit is zero."
     with precision(BITS):
         point = evaluate(weights, mode)
-        if not holds(point.plane, claims.plane):
+        if not holds(point.span, claims.span):
             return "the index or an eigenvalue bound of the Hessian could not be proven."
         if not holds(point.perpendicular, claims.perpendicular):
             return (

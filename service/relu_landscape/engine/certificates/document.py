@@ -12,22 +12,16 @@ from typing import Any, Literal
 
 from relu_landscape.engine.certificates.claims import SPURIOUS_RULE, Claims
 from relu_landscape.engine.certificates.spectrum import Spectrum
+from relu_landscape.engine.exact import integer
 from relu_landscape.errors import InputError
 
 #: Names the meaning of the fields; raised when an old verifier would misread a new certificate.
-FORMAT = "relu-landscape certificate 1"
-
-#: Integers up to here are exact in every JSON reader.
-LARGEST_EXACT = 2**53
-
-
-def _integer(value: int) -> int | str:
-    return value if abs(value) <= LARGEST_EXACT else str(value)
+FORMAT = "relu-landscape certificate 2"
 
 
 def _spectrum(spectrum: Spectrum) -> dict[str, Any]:
     return {
-        "index": _integer(spectrum.index),
+        "index": integer(spectrum.index),
         "gap": spectrum.gap,
         "lowest": spectrum.lowest,
     }
@@ -41,8 +35,8 @@ def statement(claims: Claims, student_width: int, teacher_width: int) -> str:
         kind = f"a {words[claims.spurious]} minimum in every input dimension d >= {teacher_width}"
         extra = f"; gradient flow from within {claims.attribution_radius:.2g} of it ends there"
     else:
-        plane, beyond = claims.plane.index, claims.perpendicular.index
-        kind = f"a saddle of index {plane} + {beyond} (d - {teacher_width}) in input dimension d"
+        span, beyond = claims.span.index, claims.perpendicular.index
+        kind = f"a saddle of index {span} + {beyond} (d - {teacher_width}) in input dimension d"
         extra = ""
     return (
         f"For a student of width {student_width} and an orthonormal teacher of width "
@@ -60,11 +54,11 @@ def certified(method: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
     return {
         **_shell(method, claims.verdict, None),
         "statement": statement(claims, method["student_width"], method["teacher_width"]),
-        "index": _integer(claims.plane.index),
-        "index_perpendicular": _integer(claims.perpendicular.index),
+        "index_span": integer(claims.span.index),
+        "index_perpendicular": integer(claims.perpendicular.index),
         "radius": claims.radius,
         "attribution_radius": claims.attribution_radius,
-        "smallest_eigenvalue_plane": claims.smallest_eigenvalue_plane,
+        "smallest_eigenvalue_span": claims.smallest_eigenvalue_span,
         "smallest_eigenvalue_perpendicular": claims.smallest_eigenvalue_perpendicular,
         "loss": dict(claims.loss),
         "spurious": claims.spurious,
@@ -72,7 +66,7 @@ def certified(method: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
         "lipschitz": claims.lipschitz,
         "gradient_norm": claims.gradient_norm,
         "stored_point": {
-            "plane": _spectrum(claims.plane),
+            "span": _spectrum(claims.span),
             "perpendicular": _spectrum(claims.perpendicular),
         },
     }
@@ -83,11 +77,11 @@ def refused(method: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return {
         **_shell(method, "not certified", reason),
         "statement": None,
-        "index": None,
+        "index_span": None,
         "index_perpendicular": None,
         "radius": None,
         "attribution_radius": None,
-        "smallest_eigenvalue_plane": None,
+        "smallest_eigenvalue_span": None,
         "smallest_eigenvalue_perpendicular": None,
         "loss": None,
         "spurious": None,
@@ -157,9 +151,9 @@ def read_claims(certificate: Mapping[str, Any]) -> Claims:
     Raises ``InputError`` where a field is missing, of the wrong type or contradicts another one.
     """
     stored = read_object(certificate.get("stored_point"), "stored_point")
-    plane = _read_spectrum(stored.get("plane"), "stored_point.plane")
+    span = _read_spectrum(stored.get("span"), "stored_point.span")
     perpendicular = _read_spectrum(stored.get("perpendicular"), "stored_point.perpendicular")
-    for name, spectrum in (("index", plane), ("index_perpendicular", perpendicular)):
+    for name, spectrum in (("index_span", span), ("index_perpendicular", perpendicular)):
         if read_count(certificate.get(name), name) != spectrum.index:
             raise InputError(f"{name} contradicts the index at the stored point.")
     verdict = certificate.get("verdict")
@@ -176,13 +170,13 @@ def read_claims(certificate: Mapping[str, Any]) -> Claims:
 
     return Claims(
         verdict=kind,
-        plane=plane,
+        span=span,
         perpendicular=perpendicular,
         radius=number("radius"),
         attribution_radius=number("attribution_radius"),
         lipschitz=number("lipschitz"),
         gradient_norm=number("gradient_norm"),
-        smallest_eigenvalue_plane=number("smallest_eigenvalue_plane"),
+        smallest_eigenvalue_span=number("smallest_eigenvalue_span"),
         smallest_eigenvalue_perpendicular=number("smallest_eigenvalue_perpendicular"),
         loss={end: read_decimal(loss.get(end), f"loss.{end}") for end in ("lower", "upper")},
         spurious=spurious,

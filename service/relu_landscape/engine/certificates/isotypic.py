@@ -35,11 +35,11 @@ from relu_landscape.engine.certificates.structure import Blocks, split
 from relu_landscape.errors import NumericalError
 
 Rows = list[list[arb]]
-#: The small matrix of a point under some splitting: ``plane_rows`` or ``perpendicular_rows``.
+#: The small matrix of a point under some splitting: ``span_rows`` or ``perpendicular_rows``.
 Restriction = Callable[[Blocks], Rows]
 
 
-def plane_rows(point: Blocks) -> Rows:
+def span_rows(point: Blocks) -> Rows:
     """The Hessian in the teacher's span, restricted to the fixed space."""
     return derivatives(point)[1]
 
@@ -75,10 +75,10 @@ def perpendicular_index(point: Blocks) -> int:
     )
 
 
-def plane_index(point: Blocks) -> int:
+def span_index(point: Blocks) -> int:
     """Negative eigenvalues of H with multiplicities; ``NumericalError`` if one is near 0."""
-    trivial = _count(point, plane_rows, {})
-    standards = _standards(point, plane_rows, trivial)
+    trivial = _count(point, span_rows, {})
+    standards = _standards(point, span_rows, trivial)
     return trivial + sum(_multiples(point, trivial, standards))
 
 
@@ -90,15 +90,15 @@ def _multiples(point: Blocks, trivial: int, standards: dict[int, int]) -> Iterat
         yield standard * (p - 1)
         symmetric = 0
         if p >= 4:
-            symmetric = _count(point, plane_rows, {t: (2, p - 2)}) - trivial - standard
+            symmetric = _count(point, span_rows, {t: (2, p - 2)}) - trivial - standard
             yield symmetric * (p * (p - 3) // 2)
         if p >= 3:
-            all_four = _count(point, plane_rows, {t: (1, 1, p - 2)})
+            all_four = _count(point, span_rows, {t: (1, 1, p - 2)})
             alternating = all_four - trivial - 2 * standard - symmetric
             yield alternating * ((p - 1) * (p - 2) // 2)
     for t, u in combinations(standards, 2):
         p, q = teachers[t], teachers[u]
-        both = _count(point, plane_rows, {t: (1, p - 1), u: (1, q - 1)})
+        both = _count(point, span_rows, {t: (1, p - 1), u: (1, q - 1)})
         yield (both - trivial - standards[t] - standards[u]) * ((p - 1) * (q - 1))
 
 

@@ -49,9 +49,9 @@ from relu_landscape.engine.certificates.document import (
 from relu_landscape.engine.certificates.isotypic import (
     Rows,
     perpendicular_index,
-    plane_index,
     prove_rows,
     rows_hold,
+    span_index,
 )
 from relu_landscape.engine.certificates.lipschitz import Students
 from relu_landscape.engine.certificates.structure import Blocks, Structure, finest, normalised
@@ -80,7 +80,7 @@ class Point:
 
     blocks: Blocks
     evidence: Evidence
-    plane: Rows
+    span: Rows
     perpendicular: Rows
 
 
@@ -239,9 +239,9 @@ def evaluate(blocks: Blocks) -> Point:
     """Everything that is proven about the point from; call it inside ``precision``."""
     structure = blocks.structure
     fine = finest(blocks)
-    _, plane = derivatives(fine)
+    _, span = derivatives(fine)
     perpendicular, isotropic = perpendicular_block(fine)
-    own = own_blocks(fine, plane)
+    own = own_blocks(fine, span)
     curvatures, position = [], 0
     for t in structure.students:
         block = own[position]  # the first part of every block is a single student
@@ -263,7 +263,7 @@ def evaluate(blocks: Blocks) -> Point:
         students=students,
         to_teacher=_distance_to_teacher(blocks),
     )
-    return Point(blocks, evidence, plane, perpendicular)
+    return Point(blocks, evidence, span, perpendicular)
 
 
 def _operator_norm(blocks: Blocks) -> arb:
@@ -305,11 +305,11 @@ def _prove(point: Point) -> Claims | str:
     refusal = too_far(point.evidence)
     if refusal is not None:
         return refusal
-    plane = prove_rows(point.plane, lambda: plane_index(point.blocks))
+    span = prove_rows(point.span, lambda: span_index(point.blocks))
     perpendicular = prove_rows(point.perpendicular, lambda: perpendicular_index(point.blocks))
-    if plane is None or perpendicular is None:
+    if span is None or perpendicular is None:
         return _degenerate(point)
-    claims = derive(point.evidence, plane, perpendicular)
+    claims = derive(point.evidence, span, perpendicular)
     if isinstance(claims, str):
         return claims
     objection = examine(point.evidence, claims)
@@ -374,7 +374,7 @@ def recheck(certificate: Mapping[str, Any], claims: Claims) -> str | None:
         if zero is not None:
             return zero
         point = evaluate(blocks)
-        if not rows_hold(point.plane, lambda: plane_index(blocks), claims.plane):
+        if not rows_hold(point.span, lambda: span_index(blocks), claims.span):
             return "the index or an eigenvalue bound of the Hessian could not be proven."
         if not rows_hold(
             point.perpendicular, lambda: perpendicular_index(blocks), claims.perpendicular

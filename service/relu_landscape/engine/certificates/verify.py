@@ -3,7 +3,7 @@
 A certificate holds if every statement in it can be proven again from the stored point. Statements
 that were merely weakened (a smaller eigenvalue bound, a wider loss interval) still hold; whatever
 claims more than can be proven is rejected. Where a certificate sits in a result, the numbers
-beside it that it vouches for are compared too: kind, loss, index, smallest eigenvalue, widths,
+beside it that it vouches for are compared too: kind, loss, indices, smallest eigenvalues, widths,
 weights.
 """
 
@@ -147,20 +147,39 @@ def _beside(found: _Found, claims: Claims, detail: object) -> str | None:
             return f"the {width} of the request is not that of the certificate."
     if found.request.get("teacher_gram") is not None:
         return "the request's teacher is not orthonormal, which every certificate supposes."
-    return _beside_stability(owner.get("stability"), claims) or _beside_weights(found, detail)
+    copies = _perpendicular_copies(found)
+    return _beside_stability(owner.get("stability"), claims, copies) or _beside_weights(
+        found, detail
+    )
 
 
-def _beside_stability(stability: object, claims: Claims) -> str | None:
+def _perpendicular_copies(found: _Found) -> int | None:
+    """d - M of the request; None where it names no input dimension."""
+    if "input_dimension" not in found.request:
+        return None
+    dimension = read_count(found.request["input_dimension"], "the request's input_dimension")
+    width = read_count(found.certificate.get("teacher_width"), "teacher_width")
+    if dimension < width:
+        raise InputError("the request's input_dimension is below the teacher's width.")
+    return dimension - width
+
+
+def _beside_stability(
+    stability: object, claims: Claims, perpendicular_copies: int | None
+) -> str | None:
+    """``perpendicular_copies``: d - M where the request says so."""
     if not isinstance(stability, Mapping):
         return None
-    plane, beyond = claims.plane.index, claims.perpendicular.index
+    span, beyond = claims.span.index, claims.perpendicular.index
+    for name, proven in (("index_span", span), ("index_perpendicular", beyond)):
+        if name in stability and read_count(stability[name], f"the fixed point's {name}") != proven:
+            return f"the fixed point's {name} is not the certificate's."
     if "index" in stability:
-        extra = read_count(stability["index"], "the fixed point's index") - plane
-        # perpendicular negative eigenvalues count once per perpendicular dimension
-        if extra < 0 or (extra % beyond if beyond else extra):
+        extra = read_count(stability["index"], "the fixed point's index") - span
+        if not counts_copies(extra, beyond, perpendicular_copies):
             return "the fixed point's index is not the certificate's."
     stated = (
-        ("min_eigenvalue", claims.smallest_eigenvalue_plane),
+        ("min_eigenvalue_span", claims.smallest_eigenvalue_span),
         ("min_eigenvalue_perpendicular", claims.smallest_eigenvalue_perpendicular),
     )
     for name, bound in stated:
@@ -168,6 +187,13 @@ def _beside_stability(stability: object, claims: Claims) -> str | None:
         if value is not None and read_number(value, name) < bound - COPY_TOLERANCE:
             return f"the fixed point's {name} is below the certificate's bound."
     return None
+
+
+def counts_copies(extra: int, beyond: int, copies: int | None) -> bool:
+    """Whether ``extra`` is ``beyond`` once per perpendicular dimension, however many there are."""
+    if copies is not None:
+        return extra == beyond * copies
+    return extra >= 0 and (extra % beyond == 0 if beyond else extra == 0)
 
 
 def _beside_weights(found: _Found, detail: object) -> str | None:

@@ -29,8 +29,10 @@ from numpy.typing import NDArray
 from relu_landscape.engine.descent import creeping, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.outcomes import Outcome
-from relu_landscape.engine.model import kernel
-from relu_landscape.engine.model.teacher import Array, Teacher
+from relu_landscape.engine.model.arrays import Array, ArrayNamespace, on_host
+from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.stiff import frobenius
+from relu_landscape.engine.model.teacher import Teacher
 
 #: Loss of curvature per unit length: the largest seen over random and adversarial moves is 0.75
 #: within a basin; the proven bound (certificates) is ten times larger and not needed here.
@@ -110,19 +112,14 @@ class Descent:
         teacher: Teacher,
         students: int,
         *,
-        xp: Any,
+        xp: ArrayNamespace,
         flow_tolerance: float,
         on_gpu: bool = False,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.teacher = teacher
-        self.method = flows.Flow(
-            V=xp.asarray(teacher.V),
-            v_norms=xp.asarray(teacher.norms),
-            is_orthonormal=teacher.is_orthonormal,
-            tolerance=flow_tolerance,
-            xp=xp,
-        )
+        self.loss = Loss.of(teacher, xp)
+        self.method = flows.Flow(self.loss, flow_tolerance)
         self._xp = xp
         self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
         self._check = check
@@ -223,8 +220,8 @@ class Descent:
     ) -> tuple[NDArray[np.bool_], list[Outcome | None]]:
         """Who leaves the batch, and with which outcome (None: small gradient, to be polished)."""
         xp = self._xp
-        gradient_norm = _host(batch.gradient_norm)
-        steps = _host(batch.steps)
+        gradient_norm = on_host(batch.gradient_norm)
+        steps = on_host(batch.steps)
         outcomes: list[Outcome | None] = [None] * len(steps)
         leave = gradient_norm <= np.asarray([path.tolerance for path in running])
         limits = np.asarray([path.step_limit for path in running])
@@ -236,7 +233,7 @@ class Descent:
                 for position in positions[reached]:
                     leave[position] = True
                     outcomes[position] = Outcome.GLOBAL_SET
-        shortest = _host(xp.min(kernel.norms(batch.W, xp=xp), axis=-1))
+        shortest = on_host(xp.min(self.loss.norms(batch.W), axis=-1))
         for reason, hit in (
             (Outcome.STEP_LIMIT, (steps >= limits) & ~leave),
             (Outcome.VANISHED, (shortest < flows.DEAD) & ~leave & (not self._may_be_global)),
@@ -251,15 +248,15 @@ class Descent:
         """Whether a path that creeps has to go on as before: a short student has no use for its
         Hessian, and is often about to die while the others settle."""
         return path.step_limit < STEP_LIMIT and not creeping.SlowFlow.suits(
-            _host(path.state.W)[0], self.teacher
+            on_host(path.state.W)[0], self.teacher
         )
 
     def _creep(self, path: Path, *, strict: bool) -> End:
         """Follow a creeping path to its end with the whole Hessian implicit."""
-        point = _host(path.state.W)[0]
+        point = on_host(path.state.W)[0]
         if not creeping.SlowFlow.suits(point, self.teacher):
             return self._end(path, Outcome.STEP_LIMIT, path.state.W)
-        crawl = creeping.SlowFlow(self.teacher, point, float(_host(path.state.step_size)[0]))
+        crawl = creeping.SlowFlow(self.teacher, point, float(on_host(path.state.step_size)[0]))
         here = path
         while crawl.steps < creeping.STEP_LIMIT:
             self._check()
@@ -278,32 +275,24 @@ class Descent:
         return self._end(here, Outcome.STEP_LIMIT, here.state.W)
 
     def _reached_global(self, W: Array) -> NDArray[np.bool_]:
-        return _host(
-            global_set.reached(
-                W,
-                self.method.V,
-                self.method.v_norms,
-                xp=self._xp,
-                is_orthonormal=self.teacher.is_orthonormal,
-            )
-        )
+        return np.asarray(on_host(global_set.reached(W, self.loss)), dtype=np.bool_)
 
     def _polish(self, ready: list[Path], *, strict: bool) -> tuple[list[End], list[Path]]:
         """Polish paths together; those whose polish is not believed flow on."""
         xp = self._xp
         state = flows.join([path.state for path in ready], xp=xp)
         polished = quasi_newton.minimise(
-            self.method,
+            self.loss,
             state.W,
             tolerance=POLISHED_GRADIENT,
             iterations=POLISH_ITERATIONS,
             reach=LONGEST_POLISH,
         )
         way = state.W - polished.W
-        distance = _host(flows.frobenius(way, xp=xp))
-        work = _host(-xp.sum(state.force * way, axis=(-2, -1)))
-        residual = _host(polished.gradient_norm)
-        path_gradient = _host(state.gradient_norm)
+        distance = on_host(frobenius(way, xp=xp))
+        work = on_host(-xp.sum(state.force * way, axis=(-2, -1)))
+        residual = on_host(polished.gradient_norm)
+        path_gradient = on_host(state.gradient_norm)
         ends, again = [], []
         for row, path in enumerate(ready):
             low = work[row] / distance[row] ** 2 if distance[row] > 0 else math.inf
@@ -329,13 +318,13 @@ class Descent:
         aligned: bool = False,
     ) -> End:
         M = self.teacher.width
-        point = _host(W)[0]
+        point = on_host(W)[0]
         if outcome is None:
             outcome = Outcome.FIXED_POINT
             # A perpendicular part decays to the polish's accuracy at every isolated fixed point.
             if point.shape[1] > M and np.linalg.norm(point[:, M:]) > 1e-5:
                 outcome = Outcome.OUTSIDE_SPAN
-        here = _host(path.state.W)[0]
+        here = on_host(path.state.W)[0]
         beside = float(np.linalg.norm(here[:, M:])) if outcome is Outcome.FIXED_POINT else 0.0
         return End(
             start=path.start,
@@ -344,10 +333,5 @@ class Descent:
             path_end=here[:, :M].copy(),
             moved=math.hypot(moved, beside),
             aligned=aligned,
-            steps=int(_host(path.state.steps)[0]),
+            steps=int(on_host(path.state.steps)[0]),
         )
-
-
-def _host(x: Array) -> NDArray[Any]:
-    """The array in main memory."""
-    return x.get() if hasattr(x, "get") else np.asarray(x)

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import array_api_compat.numpy as xp
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.flow import GAMMA
-from relu_landscape.engine.model import kernel, population
+from relu_landscape.engine.model import population
+from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -44,17 +45,17 @@ GROWTH_SHARE = 0.25
 class _Implicit:
     """(I + theta H)^-1 by eigenvectors; the perpendicular columns have the block A."""
 
-    plane: tuple[Real, Real]
+    span: tuple[Real, Real]
     perpendicular: tuple[Real, Real]
     age: int = 0
     most_negative: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.most_negative = min(self.plane[0][0], self.perpendicular[0][0], 0.0)
+        self.most_negative = min(self.span[0][0], self.perpendicular[0][0], 0.0)
 
     def solve(self, b: Real, theta: float) -> Real:
         """x with (I + theta H) x = b, b (K, p)."""
-        values, vectors = self.plane
+        values, vectors = self.span
         K = len(self.perpendicular[0])
         M = len(values) // K
         x = np.empty_like(b)
@@ -71,6 +72,7 @@ class SlowFlow:
 
     def __init__(self, teacher: Teacher, W: Real, step_size: float) -> None:
         self._teacher = teacher
+        self._loss = Loss.of(teacher, NUMPY)
         self._implicit: _Implicit | None = None
         self.W = W
         self.step_size = step_size
@@ -116,15 +118,11 @@ class SlowFlow:
         return True
 
     def _force(self, W: Real) -> Real:
-        teacher = self._teacher
-        gradient, _ = kernel.gradient(
-            W[None], teacher.V, teacher.norms, xp=xp, is_orthonormal=teacher.is_orthonormal
-        )
-        return np.asarray(-gradient[0])
+        return np.asarray(-self._loss.gradient(W[None])[0])
 
     def _factor(self) -> _Implicit:
         H, A = population.hessian(self.W[:, : self._teacher.width], self._teacher)
-        return _Implicit(plane=_eigen(H), perpendicular=_eigen(A))
+        return _Implicit(span=_eigen(H), perpendicular=_eigen(A))
 
 
 def _eigen(matrix: Real) -> tuple[Real, Real]:

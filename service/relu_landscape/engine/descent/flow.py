@@ -1,10 +1,6 @@
 """Gradient flow dW/dt = -grad L, batched: a linearly implicit midpoint rule with its own steps.
 
-The Hessian of L has p + 1 stiff eigenvalues (about K/4 and K/(2 pi)), and their part is known in
-closed form from the split L = N^2/(4 pi) + |S|^2/8 + R of ``kernel``:
-
-    A = 1/4 (1 1^T (x) I_p) + 1/(2 pi) u u^T,      u the stacked unit vectors w_i / |w_i|.
-
+The Hessian of L has p + 1 stiff eigenvalues, and their part A is known in closed form (``stiff``).
 What is left of the spectrum lies in [-0.4, 1.3] early and [-0.15, 0.41] later, whatever the width.
 So a W-method (Steihaug and Wolfbrandt 1979) that treats A implicitly and the rest explicitly needs
 steps that do not shrink with the width. With ``Q = (I + gamma h A)^-1`` (two Sherman-Morrison
@@ -23,10 +19,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from relu_landscape.engine.model import kernel
-from relu_landscape.engine.model.teacher import Array
+from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.stiff import ImplicitPart, frobenius
 
 GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
 #: First step; the controller finds the right one within a few steps.
@@ -62,24 +58,15 @@ class FlowState:
 
 @dataclass(frozen=True)
 class Flow:
-    """The method with its parameters: ``V`` (M, M), ``v_norms`` (M,) on the device of ``xp``."""
+    """The method with its parameters: the loss, and the local error allowed per student."""
 
-    V: Array
-    v_norms: Array
-    is_orthonormal: bool
+    loss: Loss
     tolerance: float
-    xp: Any
-
-    def gradient(self, W: Array) -> Array:
-        """Gradient (B, K, p)."""
-        return kernel.gradient(
-            W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal
-        )[0]
 
     def init(self, W: Array) -> FlowState:
         """Paths at time zero from ``W`` (B, K, p)."""
-        xp = self.xp
-        force = -self.gradient(W) * self._alive(W)
+        xp = self.loss.xp
+        force = -self.loss.gradient(W) * self._alive(W)
         one = xp.ones(W.shape[0], dtype=W.dtype)
         return FlowState(
             W=W,
@@ -97,18 +84,18 @@ class Flow:
         A student that the flow shrinks to zero ends there: its output and its pull on the others
         vanish, and only the direction of its own gradient, which turns ever faster, does not.
         """
-        return self.xp.astype(kernel.norms(W, xp=self.xp) > DEAD, W.dtype)[..., None]
+        return self.loss.xp.astype(self.loss.norms(W) > DEAD, W.dtype)[..., None]
 
     def step(self, state: FlowState) -> FlowState:
         """Try one step for every member; a rejected member stays and halves its step or so."""
-        xp = self.xp
+        xp = self.loss.xp
         W, h = state.W, state.step_size
         careful = 1.0 + (CAREFUL - 1.0) * xp.astype(state.time < CAREFUL_TIME, W.dtype)
         implicit = ImplicitPart(W, GAMMA * h, xp=xp)
         alive = self._alive(W)
         k1 = implicit.solve(state.force) * alive
         middle = W + k1 * (h / 2.0)[:, None, None]
-        k2 = -self.gradient(middle)
+        k2 = -self.loss.gradient(middle)
         k2 += state.force
         k2 -= k1
         k2 = implicit.solve(k2) * alive
@@ -116,7 +103,7 @@ class Flow:
         error = h * change * careful / (math.sqrt(W.shape[-2]) * self.tolerance)
         accepted = error <= 1.0  # a NaN is not accepted
         moved = xp.where(accepted[:, None, None], W + k2 * h[:, None, None], W)
-        force = -self.gradient(moved) * self._alive(moved)
+        force = -self.loss.gradient(moved) * self._alive(moved)
         time = state.time + xp.where(accepted, h, 0.0)
 
         speed = frobenius(k1, xp=xp)
@@ -140,41 +127,14 @@ class Flow:
         )
 
 
-class ImplicitPart:
-    """Solves (I + theta A) x = b for the stiff part A at ``W``; ``theta`` (B,)."""
-
-    def __init__(self, W: Array, theta: Array, *, xp: Any) -> None:
-        self.xp = xp
-        K = W.shape[-2]
-        quarter = theta / 4.0
-        self._mean = (quarter / (1.0 + quarter * K))[:, None, None]
-        self._unit = W / kernel.norms(W, xp=xp)[..., None]
-        self._solved_unit = self._without_mean(self._unit)
-        weight = theta / kernel.TWO_PI
-        inner = xp.sum(self._unit * self._solved_unit, axis=(-2, -1))
-        self._weight = weight / (1.0 + weight * inner)
-
-    def _without_mean(self, b: Array) -> Array:
-        return b - self._mean * self.xp.sum(b, axis=-2, keepdims=True)
-
-    def solve(self, b: Array) -> Array:
-        """x (B, K, p)."""
-        projected = self.xp.sum(self._solved_unit * b, axis=(-2, -1)) * self._weight
-        return self._without_mean(b) - self._solved_unit * projected[:, None, None]
-
-
-def frobenius(x: Array, *, xp: Any) -> Array:
-    return xp.sqrt(xp.sum(x * x, axis=(-2, -1)))
-
-
-def take(state: FlowState, members: Array, *, xp: Any) -> FlowState:
+def take(state: FlowState, members: Array, *, xp: ArrayNamespace) -> FlowState:
     """The paths with the given positions."""
     return FlowState(
         **{name: xp.take(value, members, axis=0) for name, value in vars(state).items()}
     )
 
 
-def join(parts: Sequence[FlowState], *, xp: Any) -> FlowState:
+def join(parts: Sequence[FlowState], *, xp: ArrayNamespace) -> FlowState:
     """Several batches in one."""
     if len(parts) == 1:
         return parts[0]

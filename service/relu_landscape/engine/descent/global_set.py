@@ -18,10 +18,8 @@ rule is faithful is measured (docs/validation.md), not proved.
 
 from __future__ import annotations
 
-from typing import Any
-
-from relu_landscape.engine.model import kernel
-from relu_landscape.engine.model.teacher import Array
+from relu_landscape.engine.model.arrays import Array
+from relu_landscape.engine.model.loss import Loss
 
 LOSS = 1e-6
 ANGLE = 0.25
@@ -29,21 +27,20 @@ FLOOR = 0.05
 SUM = 0.01
 
 
-def reached(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -> Array:
-    """Boolean (B,): which members satisfy the rule. ``W`` (B, K, p)."""
-    M = V.shape[0]
-    n = kernel.norms(W, xp=xp)
-    cosines = kernel.teacher_overlaps(W, V, is_orthonormal, xp=xp) / (n[..., None] * v_norms)
-    short = n < FLOOR * xp.max(v_norms)
+def reached(W: Array, loss: Loss) -> Array:
+    """Which members of ``W`` (B, K, p) satisfy the rule: truth values (B,)."""
+    xp, M = loss.xp, loss.width
+    n = loss.norms(W)
+    cosines = loss.overlaps(W) / (n[..., None] * loss.v_norms)
+    short = n < FLOOR * xp.max(loss.v_norms)
     near = xp.max(cosines, axis=-1) > float(xp.cos(xp.asarray(ANGLE)))
     owner = xp.argmax(cosines, axis=-1)
     order = xp.arange(M, dtype=xp.int64)
     mask = xp.astype(owner[..., None] == order, W.dtype) * xp.astype(near, W.dtype)[..., None]
     sums = xp.matmul(xp.matrix_transpose(mask), W)
-    plane = sums[..., :M] - V
-    squared = xp.sum(plane * plane, axis=-1)
+    inside = sums[..., :M] - loss.V
+    squared = xp.sum(inside * inside, axis=-1)
     if W.shape[-1] > M:
         squared = squared + xp.sum(sums[..., M:] ** 2, axis=-1)
-    matched = xp.all(xp.sqrt(squared) < SUM * v_norms, axis=-1)
-    loss = kernel.loss(W, V, v_norms, xp=xp, is_orthonormal=is_orthonormal)
-    return (loss < LOSS) & xp.all(near | short, axis=-1) & matched
+    matched = xp.all(xp.sqrt(squared) < SUM * loss.v_norms, axis=-1)
+    return (loss.value(W) < LOSS) & xp.all(near | short, axis=-1) & matched

@@ -1,17 +1,18 @@
 """Limited-memory BFGS for a batch: from the end of a path to the fixed point beside it.
 
-Unit steps, memory 8, preconditioned by ``(0.2 I + A)^-1`` with the stiff part A of ``flow``. There
-is no line search: this is only ever called from nearby, and whoever calls checks how far it went.
+Unit steps, memory 8, preconditioned by ``(0.2 I + A)^-1`` with the stiff part A (``model.stiff``).
+There is no line search: this is only ever called from nearby, and whoever calls checks how far it
+went.
 Two-loop recursion: Nocedal and Wright, Numerical Optimization, algorithm 7.4.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from relu_landscape.engine.descent import flow as flows
-from relu_landscape.engine.model.teacher import Array
+from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.stiff import ImplicitPart, frobenius
 
 MEMORY = 8
 #: Curvature assumed for what the stiff part does not hold; the spectrum left is about 0 to 0.4.
@@ -27,21 +28,19 @@ class Polished:
     iterations: int
 
 
-def minimise(
-    method: flows.Flow, W: Array, *, tolerance: float, iterations: int, reach: float
-) -> Polished:
+def minimise(loss: Loss, W: Array, *, tolerance: float, iterations: int, reach: float) -> Polished:
     """Run until every member has |grad| <= tolerance, left ``reach``, or time is up.
 
     Parameters: ``W`` (B, K, p); ``tolerance`` of the gradient norm; ``reach``: a member farther
     than this from where it began is given up. A member that is done stays where it is.
     """
-    xp = method.xp
+    xp = loss.xp
     start = W
-    gradient = method.gradient(W)
-    norm = flows.frobenius(gradient, xp=xp)
+    gradient = loss.gradient(W)
+    norm = frobenius(gradient, xp=xp)
     # (0.2 I + A)^-1 = 5 (I + 5 A)^-1
     theta = xp.ones(W.shape[0], dtype=W.dtype) / BASE_CURVATURE
-    preconditioner = flows.ImplicitPart(W, theta, xp=xp)
+    preconditioner = ImplicitPart(W, theta, xp=xp)
     history: list[tuple[Array, Array, Array]] = []
     done = norm <= tolerance
     count = 0
@@ -50,11 +49,11 @@ def minimise(
         direction = -_apply_inverse(gradient, history, preconditioner, xp)
         direction = xp.where(done[:, None, None], 0.0, direction)
         trial = W + direction
-        new_gradient = method.gradient(trial)
-        new_norm = flows.frobenius(new_gradient, xp=xp)
+        new_gradient = loss.gradient(trial)
+        new_norm = frobenius(new_gradient, xp=xp)
         # A member that blew up stays where it was and is given up.
         lost = ~(new_norm <= 4.0 * norm + tolerance)
-        far = flows.frobenius(trial - start, xp=xp) > reach
+        far = frobenius(trial - start, xp=xp) > reach
         stop = lost | far | done
         keep = stop[:, None, None]
         s = xp.where(keep, 0.0, direction)
@@ -73,8 +72,8 @@ def minimise(
 def _apply_inverse(
     gradient: Array,
     history: list[tuple[Array, Array, Array]],
-    preconditioner: flows.ImplicitPart,
-    xp: Any,
+    preconditioner: ImplicitPart,
+    xp: ArrayNamespace,
 ) -> Array:
     """Two-loop recursion; a member without a useful pair has ``inverse`` zero there."""
 

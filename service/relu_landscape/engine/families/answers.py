@@ -1,42 +1,52 @@
-"""Short synchronous calls, by name: what a service may ask for without a job."""
+"""Short calls: questions about families that are answered at once."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from relu_landscape.engine.certificates import certify_reduced
 from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, values
+from relu_landscape.wire.certificate import Certificate
+from relu_landscape.wire.families import Continuation, ContinuationQuery, Family, FamilyQuery
 
 
-def family_call(*, certify: bool = False, **arguments: Any) -> dict[str, Any]:
-    """``families.family`` with, on request, a certificate by the reduced method."""
-    found = family(**arguments)
-    found["certificate"] = certificate_of(Point.from_json(found["point"])) if certify else None
-    return found
+def family_answer(query: FamilyQuery) -> Family:
+    """``family.family``, and with ``certify`` a certificate by the reduced method.
+
+    Raises ``InputError`` for widths, names and branches that do not exist.
+    """
+    found = family(query.student_width, query.teacher_width, query.structure, query.branch)
+    if not query.certify:
+        return found
+    certificate = certificate_of(Point.from_wire(found.point))
+    return found.model_copy(update={"certificate": certificate})
 
 
-def certificate_of(point: Point) -> dict[str, Any]:
+def continuation_answer(query: ContinuationQuery) -> Continuation:
+    """``continuation.continuation``.
+
+    Raises ``InputError`` for patterns without ``*`` and widths that leave a block below 1.
+    """
+    return continuation(
+        query.structure, query.from_width, query.to_width, query.points, query.branch
+    )
+
+
+def certificate_of(point: Point) -> Certificate:
     """Certificate of a structured point of integral block sizes, at any width."""
     table = layout(point.structure)
     z = values(table, point)
     students = point.structure.students
     blocks = range(len(point.structure.sizes))
-    return certify_reduced(
-        [int(size) for size in point.structure.sizes],
-        [(int(block.size), block.teacher_block) for block in students],
-        [[float(z[table.x(s, t)]) for t in blocks] for s in range(len(students))],
-        [
-            None if block.teacher_block is None else float(z[table.y(s)])
-            for s, block in enumerate(students)
-        ],
+    return Certificate.model_validate(
+        certify_reduced(
+            [int(size) for size in point.structure.sizes],
+            [(int(block.size), block.teacher_block) for block in students],
+            [[float(z[table.x(s, t)]) for t in blocks] for s in range(len(students))],
+            [
+                None if block.teacher_block is None else float(z[table.y(s)])
+                for s, block in enumerate(students)
+            ],
+        )
     )
-
-
-CALLS: dict[str, Callable[..., dict[str, Any]]] = {
-    "family": family_call,
-    "continuation": continuation,
-}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -20,8 +19,14 @@ from relu_landscape.engine.families.solver import refine
 from relu_landscape.engine.families.spectrum import Component, component, components
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.errors import InputError, NumericalError
+from relu_landscape.wire.families import (
+    LARGEST_FAMILY_WIDTH,
+    BranchEnd,
+    Continuation,
+    ContinuationPoint,
+    StabilityChange,
+)
 
-LARGEST_WIDTH = 1e9
 MOST_POINTS = 1000
 #: Crossings are located to this share of the width: an eigenvalue known to 1e-14 that moves by
 #: 1e-2 per unit of width is zero at a width known to 1e-12.
@@ -56,8 +61,8 @@ def continuation(
     to_width: float,
     points: int = 50,
     branch: int | None = None,
-) -> dict[str, Any]:
-    """Follow a family along real teacher width, in JSON types.
+) -> Continuation:
+    """Follow a family along real teacher width.
 
     ``family`` is a pattern with ``*`` (``1+*``, ``2+* extra 1``) or a well-known name; the student
     grows with it. ``points`` widths are reported, geometric from ``from_width`` to ``to_width``
@@ -85,26 +90,26 @@ def continuation(
     for before, after in pairwise(widths):
         moved, reached = walk(stations[-1].point, path, math.log(before), math.log(after))
         if moved is None:
-            ends = {
-                "width": math.exp(reached),
-                "reason": "The branch folds back here: no point of it exists beyond this width.",
-            }
+            ends = BranchEnd(
+                width=math.exp(reached),
+                reason="The branch folds back here: no point of it exists beyond this width.",
+            )
             break
         stations.append(_station(moved, after))
     changes = [change for pair in pairwise(stations) for change in _changes(path, *pair)]
-    return {
-        "family": family,
-        "structure": start.structure.name,
-        "points": [_report(station) for station in stations],
-        "changes": sorted(changes, key=lambda change: change["width"]),
-        "ends": ends,
-    }
+    return Continuation(
+        family=family,
+        structure=start.structure.name,
+        points=[_report(station) for station in stations],
+        changes=sorted(changes, key=lambda change: change.width),
+        ends=ends,
+    )
 
 
 def _check(family: str, from_width: float, to_width: float, points: int) -> None:
     for width in (from_width, to_width):
-        if not 1 < width <= LARGEST_WIDTH:
-            raise InputError(f"Widths are above 1 and at most {LARGEST_WIDTH:.0f}, not {width}.")
+        if not 1 < width <= LARGEST_FAMILY_WIDTH:
+            raise InputError(f"Widths are above 1 and at most {LARGEST_FAMILY_WIDTH}, not {width}.")
     if from_width == to_width or not 2 <= points <= MOST_POINTS:
         raise InputError(f"Two different widths and 2 to {MOST_POINTS} points are needed.")
     if named(family) is None and "*" not in family:
@@ -160,18 +165,18 @@ def _station(point: Point, width: float) -> _Station:
     return _Station(width, point, value, {c.key: c for c in found})
 
 
-def _report(station: _Station) -> dict[str, Any]:
-    return {
-        "width": station.width,
-        "loss": station.loss,
-        "is_stable": station.is_stable,
-        "smallest": {key: float(c.eigenvalues[0, 0]) for key, c in station.components.items()},
-    }
+def _report(station: _Station) -> ContinuationPoint:
+    return ContinuationPoint(
+        width=station.width,
+        loss=station.loss,
+        is_stable=station.is_stable,
+        smallest={key: float(c.eigenvalues[0, 0]) for key, c in station.components.items()},
+    )
 
 
-def _changes(path: _Widths, left: _Station, right: _Station) -> list[dict[str, Any]]:
+def _changes(path: _Widths, left: _Station, right: _Station) -> list[StabilityChange]:
     """Eigenvalues that cross zero between two stations."""
-    changes: list[dict[str, Any]] = []
+    changes: list[StabilityChange] = []
     for key in left.components.keys() & right.components.keys():
         a, b = (station.components[key].eigenvalues[0] for station in (left, right))
         if len(a) != len(b):
@@ -184,7 +189,7 @@ def _changes(path: _Widths, left: _Station, right: _Station) -> list[dict[str, A
 
 def _crossing(
     path: _Widths, left: _Station, right: _Station, key: str, position: int
-) -> dict[str, Any]:
+) -> StabilityChange:
     """Where one eigenvalue of one component crosses zero, by root finding in the width."""
 
     def eigenvalue(width: float) -> float:
@@ -201,11 +206,11 @@ def _crossing(
     root = brentq(eigenvalue, left.width, right.width, xtol=ROOT_TOLERANCE * left.width)
     value = eigenvalue(root)
     lower, upper = sorted((left, right), key=lambda station: station.width)
-    return {
-        "width": float(root),
-        "component": left.components[key].name,
-        "space": left.components[key].space,
-        "eigenvalue": value,
-        "stable_below": lower.is_stable,
-        "stable_above": upper.is_stable,
-    }
+    return StabilityChange(
+        width=float(root),
+        component=left.components[key].name,
+        space=left.components[key].space,
+        eigenvalue=value,
+        stable_below=lower.is_stable,
+        stable_above=upper.is_stable,
+    )

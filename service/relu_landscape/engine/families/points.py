@@ -1,11 +1,10 @@
-"""Points of a structure: stored, embedded into whole weight matrices, projected back."""
+"""Points of a structure: stored, sent, and embedded into whole weight matrices."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.reduced import unknowns
 from relu_landscape.engine.families.structures import Structure, parse
 from relu_landscape.errors import InputError
+from relu_landscape.wire.families import FamilyPoint
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,23 @@ class Point:
     signs: tuple[int, ...]
     deviations: Array
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON types; ``from_json`` gives the same doubles back."""
-        return {
-            "structure": self.structure.name,
-            "signs": list(self.signs),
-            "deviations": [float(value) for value in self.deviations],
-        }
+    def to_wire(self) -> FamilyPoint:
+        """The point as it is answered; ``from_wire`` gives the same doubles back."""
+        return FamilyPoint(
+            structure=self.structure.name,
+            signs=list(self.signs),
+            deviations=[float(value) for value in self.deviations],
+        )
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> Point:
-        """Read what ``to_json`` wrote; ``InputError`` where the lengths do not fit."""
-        structure = parse(data["structure"])
+    def from_wire(sent: FamilyPoint) -> Point:
+        """Read what ``to_wire`` wrote; ``InputError`` where the lengths do not fit."""
+        structure = parse(sent.structure)
         table = layout(structure)
-        deviations = np.array(data["deviations"], dtype=np.float64)
-        signs = tuple(int(sign) for sign in data["signs"])
-        if deviations.shape != (table.unknowns,) or len(signs) != len(table.natural):
+        deviations = np.array(sent.deviations, dtype=np.float64)
+        if deviations.shape != (table.unknowns,) or len(sent.signs) != len(table.natural):
             raise InputError(f"These are not the coordinates of a point of {structure.name!r}.")
-        return Point(structure, signs, deviations)
+        return Point(structure, tuple(sent.signs), deviations)
 
 
 def values(table: Layout, point: Point) -> Array:
@@ -98,30 +97,6 @@ def embed(point: Point) -> Array:
             size = int(table.p[own])
             W[rows, teachers[own]] += z[table.y(s)] * (np.eye(size) - 1 / size)
     return W
-
-
-def project(structure: Structure, W: Array) -> Point:
-    """The nearest point of ``structure`` to W (K, M), whose units are in the structure's order.
-
-    Orthogonal projection on the fixed space: ``embed`` and ``project`` are inverse to each other on
-    it. Raises ``InputError`` where the shape is not the structure's.
-    """
-    if W.shape != (structure.student_width, structure.teacher_width):
-        raise InputError(
-            f"{structure.name!r} has weights of shape "
-            f"({structure.student_width}, {structure.teacher_width}), not {W.shape}."
-        )
-    table = layout(structure)
-    z = np.zeros(table.unknowns)
-    teachers = _slices(table.p)
-    for s, rows in enumerate(_slices(table.q)):
-        for t, columns in enumerate(teachers):
-            block = W[rows, columns]
-            z[table.x(s, t)] = block.sum() / (table.q[s] * math.sqrt(table.p[t]))
-            if table.own[s] == t:
-                size = float(table.p[t])
-                z[table.y(s)] = (np.trace(block) - block.sum() / size) / (size - 1)
-    return from_values(table, z)
 
 
 def _slices(sizes: Array) -> list[slice]:

@@ -1,9 +1,7 @@
 """All critical points of a structure: multistart with a stated stopping rule.
 
 Starts come in numbered rounds of ``ROUND``. A round depends on (structure, seed, its number) alone
-and is computed as one batch, so the result is the same, bit for bit, however rounds are spread over
-tasks, processes and machines of one kind: compute ``search_round`` anywhere, ``assemble`` in order
-of the numbers. ``search`` does both in a loop.
+and is computed as one batch, so a search is the same, bit for bit, on machines of one kind.
 
 Stopping rule: the search is complete when the last ``patience`` starts brought no new point of
 index 0, 1 or 2 (index of the whole Hessian in the teacher's span, with multiplicities). Points of
@@ -22,7 +20,6 @@ Set aside, counted, and not listed as points:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,14 +29,11 @@ from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, from_values, rebased, stacked, values
 from relu_landscape.engine.families.reduced import evaluate, pair_table
 from relu_landscape.engine.families.solver import converge, refine
-from relu_landscape.engine.families.spectrum import (
-    Component,
-    components,
-    count_below,
-    smallest,
-)
+from relu_landscape.engine.families.spectrum import Component, components, summaries
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.points import identity
+from relu_landscape.engine.points.spectrum import HessianSummary
 from relu_landscape.errors import InputError
 
 #: Starts in a round: enough to amortise NumPy's overhead, about 0.05 s of work.
@@ -57,12 +51,9 @@ MOST_PATIENCES = 20
 #: 1/norm next to a kink is not to be trusted.
 SMALLEST_NORM = 1e-3
 PARALLEL = 1 - 1e-9
-#: Two points whose norms and inner products all agree to this are one. Converged ones agree to
-#: 1e-9; the closest distinct pair in widths 8 to 1,000 (in 1+2+14 extra 1) differs by 6.8e-4.
-SAME = 1e-6
-#: Eigenvalues within this of zero are zero: points are known to 1e-10, and eigenvalues move by a
-#: few units per unit; at widths above 10^7 the rounding of a matrix of norm K/4 is larger.
-ZERO_EIGENVALUE, ROUNDING = 1e-8, 1e-15
+#: Starts end at points known to 1e-10 whose eigenvalues move by a few units per unit: this close to
+#: zero, one of the reduced Hessian may be a flat direction.
+FLAT = 1e-8
 #: With more students than teachers, a start below this loss ends at zero loss: the lowest spurious
 #: critical value known is about 0.3 / K, 6e-4 at width 512.
 NEAR_ZERO_LOSS = 1e-8
@@ -73,24 +64,50 @@ SET_ASIDE = ("global", "zero_student", "split", "degenerate", "failed")
 
 
 @dataclass(frozen=True)
-class CriticalPoint:
-    """A critical point with what the spectrum says. ``index`` counts the teacher's span."""
+class Verdict:
+    """What is known of a critical point; ``summary`` is of its whole Hessian."""
 
-    point: Point
     loss: float
     gradient_norm: float
-    index: int
-    nullity: int
-    min_eigenvalue: float
-    perpendicular_index: int  # negative eigenvalues per perpendicular dimension
-    min_eigenvalue_perpendicular: float
+    summary: HessianSummary
+
+    @property
+    def index_span(self) -> int:
+        """Negative eigenvalues in the teacher's span, with multiplicities."""
+        return self.summary.index_span
+
+    @property
+    def attractive(self) -> bool:
+        """No negative eigenvalue, in the span or perpendicular to it."""
+        return self.summary.is_attractive(1)
+
+
+@dataclass(frozen=True)
+class CriticalPoint(Verdict):
+    """A critical point of a search; ``hits`` of its starts ended there."""
+
+    point: Point
     first_start: int
     hits: int
 
     @property
     def is_minimum(self) -> bool:
         """No eigenvalue negative or zero, in the span or perpendicular to it."""
-        return self.index == self.nullity == 0 and self.min_eigenvalue_perpendicular > 0
+        found = self.summary
+        return found.index_span == found.nullity_span == 0 < found.min_eigenvalue_perpendicular
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How the search of one structure went; ``set_aside`` counts starts by the module's words."""
+
+    structure: str
+    starts: int
+    patience: int
+    complete: bool
+    points: int
+    minima: int
+    set_aside: dict[str, int]
 
 
 @dataclass
@@ -108,76 +125,23 @@ class SearchResult:
     def minima(self) -> list[CriticalPoint]:
         return [point for point in self.points if point.is_minimum]
 
-    def summary(self) -> dict[str, Any]:
-        """What was searched, in JSON types."""
-        return {
-            "structure": self.structure.name,
-            "starts": self.starts,
-            "patience": self.patience,
-            "complete": self.complete,
-            "points": len(self.points),
-            "minima": len(self.minima),
-            "set_aside": dict(self.set_aside),
-        }
+    def summary(self) -> Summary:
+        """What was searched, without the points themselves."""
+        return Summary(
+            structure=self.structure.name,
+            starts=self.starts,
+            patience=self.patience,
+            complete=self.complete,
+            points=len(self.points),
+            minima=len(self.minima),
+            set_aside=dict(self.set_aside),
+        )
 
 
 def patience(structure: Structure) -> int:
     """Starts without a new point of index <= 2 after which the search stops; whole rounds."""
     starts = PATIENCE_PER_UNKNOWN * layout(structure).unknowns
     return -(-starts // ROUND) * ROUND
-
-
-def search_round(structure: Structure, seed: int, number: int) -> dict[str, Any]:
-    """One round of starts: distinct critical points and counts of what was set aside.
-
-    JSON types: ``{round, points: [{point, start, hits}], set_aside: {...}}``.
-    """
-    _check_width(structure)
-    table = layout(structure)
-    deviations, signs = random_starts(table, seed, number * ROUND, ROUND)
-    with np.errstate(all="ignore"):
-        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
-    aside = dict.fromkeys(SET_ASIDE, 0)
-    aside["global"] = int(np.sum(done.at_zero))
-    aside["failed"] = int(np.sum(~done.success & ~done.at_zero))
-    kept = np.flatnonzero(done.success)
-    deviations, signs = done.deviations[kept], signs[kept]
-    keys = _invariants(table, deviations, signs)
-    reasons = _reasons(table, deviations, signs)
-    catalogue = _Catalogue()
-    points: list[dict[str, Any]] = []
-    for row, reason in enumerate(reasons):
-        if reason:
-            aside[reason] += 1
-            continue
-        known = catalogue.find(keys[row])
-        if known is not None:
-            points[known]["hits"] += 1
-            continue
-        catalogue.add(keys[row])
-        start = number * ROUND + int(kept[row])
-        point = Point(structure, tuple(int(s) for s in signs[row]), deviations[row])
-        points.append({"point": point.to_json(), "start": start, "hits": 1})
-    return {"round": number, "points": points, "set_aside": aside}
-
-
-def assemble(
-    structure: Structure, rounds: Sequence[Mapping[str, Any]], *, highest_index: int = COUNTED_INDEX
-) -> SearchResult:
-    """Join rounds 0, 1, ... into one list of distinct points and apply the stopping rule.
-
-    Rounds beyond the one at which the search was complete are left out, so computing too many of
-    them changes nothing. ``highest_index``: points of higher index are not returned (at least 2).
-    Raises ``InputError`` where the rounds are not numbered 0, 1, ....
-    """
-    if [item["round"] for item in rounds] != list(range(len(rounds))):
-        raise InputError("The rounds of a search are joined in order and without gaps.")
-    state = _Assembly(structure, max(highest_index, COUNTED_INDEX))
-    for item in rounds:
-        state.add(item)
-        if state.complete:
-            break
-    return state.result()
 
 
 def search(
@@ -189,19 +153,20 @@ def search(
 ) -> SearchResult:
     """All critical points of a structure up to ``highest_index``, by the stopping rule above.
 
+    ``highest_index``: points of higher index in the span are not returned (at least 2).
     ``most_starts`` bounds the search (default: twenty times the patience); ``complete`` in the
-    result says whether the rule was met. Raises ``InputError`` for fractional or huge blocks.
+    result says whether the rule was met. Raises ``InputError`` for fractional blocks.
     """
+    if not structure.is_integral:
+        raise InputError(f"{structure.name!r} has blocks of fractional size; give whole numbers.")
     limit = most_starts if most_starts is not None else MOST_PATIENCES * patience(structure)
-    state = _Assembly(structure, max(highest_index, COUNTED_INDEX))
-    number = 0
-    while not state.complete and (number + 1) * ROUND <= max(limit, ROUND):
-        state.add(search_round(structure, seed, number))
-        number += 1
+    state = _Search(structure, max(highest_index, COUNTED_INDEX))
+    while not state.complete and (state.rounds + 1) * ROUND <= max(limit, ROUND):
+        state.add(_round(structure, seed, state.rounds))
     return state.result()
 
 
-def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict[str, Any]]:
+def classify(structure: Structure, deviations: Array, signs: Array) -> list[Verdict]:
     """Loss, indices and smallest eigenvalues of a batch of critical points of one structure."""
     table = layout(structure)
     return verdicts(table, deviations, signs, components(table, deviations, signs))
@@ -209,51 +174,59 @@ def classify(structure: Structure, deviations: Array, signs: Array) -> list[dict
 
 def verdicts(
     table: Layout, deviations: Array, signs: Array, found: list[Component]
-) -> list[dict[str, Any]]:
+) -> list[Verdict]:
     """The same from components that are known already."""
     here = evaluate(table, deviations, signs)
-    tolerance = eigenvalue_tolerance(table)
-    below = count_below(found, -tolerance)
-    up_to = count_below(found, tolerance)
-    outside = count_below(found, -tolerance, "perpendicular")
-    least, least_outside = smallest(found), smallest(found, "perpendicular")
     return [
-        {
-            "loss": float(here.loss[i]),
-            "gradient_norm": float(np.linalg.norm(here.gradient[i])),
-            "index": below[i],
-            "nullity": up_to[i] - below[i],
-            "min_eigenvalue": float(least[i]),
-            "perpendicular_index": outside[i],
-            "min_eigenvalue_perpendicular": float(least_outside[i]),
-        }
-        for i in range(len(deviations))
+        Verdict(float(loss), float(np.linalg.norm(gradient)), summary)
+        for loss, gradient, summary in zip(here.loss, here.gradient, summaries(found), strict=True)
     ]
 
 
-def eigenvalue_tolerance(table: Layout) -> float:
-    """Eigenvalues within this of zero are counted as zero."""
-    return max(ZERO_EIGENVALUE, ROUNDING * float(max(table.q.sum(), table.p.sum())))
+@dataclass
+class _Seen:
+    """A point as a round found it: the start that did so first, and how many did."""
+
+    point: Point
+    start: int
+    hits: int
 
 
-class _Catalogue:
-    """Distinct points by their invariants."""
-
-    def __init__(self) -> None:
-        self._keys: list[Array] = []
-
-    def find(self, key: Array) -> int | None:
-        if not self._keys:
-            return None
-        distance = np.max(np.abs(np.array(self._keys) - key), axis=1)
-        nearest = int(np.argmin(distance))
-        return nearest if distance[nearest] <= SAME else None
-
-    def add(self, key: Array) -> None:
-        self._keys.append(key)
+@dataclass(frozen=True)
+class _Round:
+    points: list[_Seen]
+    set_aside: dict[str, int]
 
 
-class _Assembly:
+def _round(structure: Structure, seed: int, number: int) -> _Round:
+    """One round of starts: distinct critical points and counts of what was set aside."""
+    table = layout(structure)
+    deviations, signs = random_starts(table, seed, number * ROUND, ROUND)
+    with np.errstate(all="ignore"):
+        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
+    aside = dict.fromkeys(SET_ASIDE, 0)
+    aside["global"] = int(np.sum(done.at_zero))
+    aside["failed"] = int(np.sum(~done.success & ~done.at_zero))
+    kept = np.flatnonzero(done.success)
+    deviations, signs = done.deviations[kept], signs[kept]
+    keys = _invariants(table, deviations, signs)
+    known: list[Array] = []
+    points: list[_Seen] = []
+    for row, reason in enumerate(_reasons(table, deviations, signs)):
+        if reason:
+            aside[reason] += 1
+            continue
+        place = identity.nearest(known, keys[row], tolerance=identity.POLISHED)
+        if place is not None:
+            points[place].hits += 1
+            continue
+        known.append(keys[row])
+        point = Point(structure, tuple(int(s) for s in signs[row]), deviations[row])
+        points.append(_Seen(point, number * ROUND + int(kept[row]), 1))
+    return _Round(points, aside)
+
+
+class _Search:
     """Rounds joined so far, and the state of the stopping rule."""
 
     def __init__(self, structure: Structure, highest_index: int) -> None:
@@ -264,57 +237,48 @@ class _Assembly:
         self.rounds = 0
         self.news = 0  # starts up to and including the last round with a new point of low index
         self.aside = dict.fromkeys(SET_ASIDE, 0)
-        self.catalogue = _Catalogue()
-        self.found: list[dict[str, Any]] = []
+        self.keys: list[Array] = []  # of the points, in one order with
+        self.seen: list[_Seen] = []
+        self.verdicts: list[Verdict] = []
 
     @property
     def complete(self) -> bool:
         return self.rounds * ROUND - self.news >= self.patience
 
-    def add(self, item: Mapping[str, Any]) -> None:
+    def add(self, item: _Round) -> None:
         self.rounds += 1
-        for reason, count in item["set_aside"].items():
+        for reason, count in item.set_aside.items():
             self.aside[reason] += count
-        if not item["points"]:
+        if not item.points:
             return
-        points = [Point.from_json(entry["point"]) for entry in item["points"]]
-        deviations, signs = stacked(points)
-        keys = _invariants(self.table, deviations, signs)
-        fresh = []
-        for row, entry in enumerate(item["points"]):
-            known = self.catalogue.find(keys[row])
-            if known is not None:
-                self.found[known]["hits"] += entry["hits"]
+        keys = _invariants(self.table, *stacked([seen.point for seen in item.points]))
+        known_before = len(self.seen)
+        for key, seen in zip(keys, item.points, strict=True):
+            place = identity.nearest(self.keys, key, tolerance=identity.POLISHED)
+            if place is not None:
+                self.seen[place].hits += seen.hits
                 continue
-            self.catalogue.add(keys[row])
-            self.found.append({"start": entry["start"], "hits": entry["hits"]})
-            fresh.append(row)
-        if fresh:
-            self._classify(deviations[fresh], signs[fresh], self.found[-len(fresh) :])
+            self.keys.append(key)
+            self.seen.append(seen)
+        if len(self.seen) > known_before:
+            self._classify(self.seen[known_before:])
 
-    def _classify(self, deviations: Array, signs: Array, entries: list[dict[str, Any]]) -> None:
-        deviations, signs = _rebase(self.table, deviations, signs)
+    def _classify(self, fresh: list[_Seen]) -> None:
+        deviations, signs = _rebase(self.table, *stacked([seen.point for seen in fresh]))
         deviations, _ = refine(self.table, deviations, signs)
-        verdicts = classify(self.structure, deviations, signs)
-        for row, (entry, verdict) in enumerate(zip(entries, verdicts, strict=True)):
-            sign = tuple(int(s) for s in signs[row])
-            entry.update(verdict, point=Point(self.structure, sign, deviations[row]))
-            if verdict["index"] <= COUNTED_INDEX:
+        found = classify(self.structure, deviations, signs)
+        for seen, row, sign, verdict in zip(fresh, deviations, signs, found, strict=True):
+            seen.point = Point(self.structure, tuple(int(s) for s in sign), row)
+            self.verdicts.append(verdict)
+            if verdict.index_span <= COUNTED_INDEX:
                 self.news = self.rounds * ROUND
 
     def result(self) -> SearchResult:
         points = [
-            CriticalPoint(
-                point=entry["point"], loss=entry["loss"], gradient_norm=entry["gradient_norm"],
-                index=entry["index"], nullity=entry["nullity"],
-                min_eigenvalue=entry["min_eigenvalue"],
-                perpendicular_index=entry["perpendicular_index"],
-                min_eigenvalue_perpendicular=entry["min_eigenvalue_perpendicular"],
-                first_start=entry["start"], hits=entry["hits"],
-            )
-            for entry in self.found
-            if entry["index"] <= self.highest_index
-        ]  # fmt: skip
+            CriticalPoint(**vars(verdict), point=seen.point, first_start=seen.start, hits=seen.hits)
+            for seen, verdict in zip(self.seen, self.verdicts, strict=True)
+            if verdict.index_span <= self.highest_index
+        ]
         points.sort(key=lambda point: (point.loss, point.first_start))
         return SearchResult(
             self.structure, points, self.rounds * ROUND, self.patience, self.complete, self.aside
@@ -352,7 +316,7 @@ def _reasons(table: Layout, deviations: Array, signs: Array) -> list[str]:
         return []
     pairs = pair_table(table, deviations, signs)
     eigenvalues = np.linalg.eigvalsh(evaluate(table, deviations, signs).hessian)
-    flat = np.min(np.abs(eigenvalues), axis=1) <= eigenvalue_tolerance(table)
+    flat = np.min(np.abs(eigenvalues), axis=1) <= FLAT
     short = np.min(pairs.norm, axis=1) < SMALLEST_NORM
     parallel = np.any(pairs.cosine[:, : len(table.forms)] > PARALLEL, axis=1)
     reasons = []
@@ -378,13 +342,3 @@ def _rebase(table: Layout, deviations: Array, signs: Array) -> tuple[Array, Arra
             z[table.y(s)] *= -1
         points.append(from_values(table, z) if flipped else point)
     return stacked(points)
-
-
-def _check_width(structure: Structure) -> None:
-    if not structure.is_integral:
-        raise InputError(f"{structure.name!r} has blocks of fractional size; give whole numbers.")
-
-
-def searched(results: Iterable[SearchResult]) -> list[dict[str, Any]]:
-    """What was searched, structure by structure, in JSON types."""
-    return [result.summary() for result in results]

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -38,6 +37,8 @@ from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, stacked
 from relu_landscape.engine.families.reduced import evaluate
 from relu_landscape.engine.families.standard import standard
+from relu_landscape.engine.points.spectrum import Block, HessianSummary, summarise
+from relu_landscape.wire.landscape import Space
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Component:
     """Eigenvalues (S, k), ascending, of one isotypic component for a batch of points."""
 
     name: str
-    space: str  # "plane" or "perpendicular"
+    space: Space
     multiplicity: float  # an exact int for integral structures
     eigenvalues: Array
     sizes: tuple[float, ...]  # of the structure's teacher blocks
@@ -64,6 +65,16 @@ class Component:
         return _key(self.name, self.space)
 
 
+@dataclass(frozen=True)
+class Line:
+    """One eigenvalue with its multiplicity, an exact ``int`` for integral structures."""
+
+    eigenvalue: float
+    multiplicity: float
+    space: Space
+    component: str
+
+
 def components(
     table: Layout, deviations: Array, signs: Array, *, perpendicular: bool = True
 ) -> list[Component]:
@@ -80,7 +91,7 @@ def components(
     return [
         Component(name, space, multiplicity, _eigenvalues(matrix()), table.structure.sizes)
         for name, space, multiplicity, matrix in _matrices(table, deviations, signs)
-        if perpendicular or space == "plane"
+        if perpendicular or space == "span"
     ]
 
 
@@ -92,8 +103,8 @@ def component(table: Layout, deviations: Array, signs: Array, key: str) -> Array
     raise KeyError(key)
 
 
-def spectrum(point: Point) -> list[dict[str, Any]]:
-    """Lines ``{eigenvalue, multiplicity, space, component}`` of one point, ascending by space.
+def spectrum(point: Point) -> list[Line]:
+    """The lines of one point: the span first, each space ascending.
 
     Perpendicular lines hold once per perpendicular dimension d - M. Multiplicities are Python
     integers where the block sizes are, and exact at any width.
@@ -101,59 +112,58 @@ def spectrum(point: Point) -> list[dict[str, Any]]:
     return lines(components(layout(point.structure), *stacked([point])))
 
 
-def lines(found: list[Component]) -> list[dict[str, Any]]:
+def lines(found: list[Component]) -> list[Line]:
     """The lines of the first point of a batch."""
     found_lines = [
-        {
-            "eigenvalue": float(value),
-            "multiplicity": component.multiplicity,
-            "space": component.space,
-            "component": component.sized_name,
-        }
+        Line(float(value), component.multiplicity, component.space, component.sized_name)
         for component in found
         for value in component.eigenvalues[0]
     ]
-    return sorted(found_lines, key=lambda line: (line["space"] != "plane", line["eigenvalue"]))
+    return sorted(found_lines, key=lambda line: (line.space != "span", line.eigenvalue))
 
 
-def smallest(found: list[Component], space: str = "plane") -> Array:
-    """Smallest eigenvalue (S,) of every point of a batch in one space."""
-    return np.min([c.eigenvalues[:, 0] for c in found if c.space == space], axis=0)  # type: ignore[no-any-return]
+def summaries(found: list[Component]) -> list[HessianSummary]:
+    """Counts and smallest eigenvalues of every point of a batch, exact at any width.
 
-
-def count_below(found: list[Component], level: float, space: str = "plane") -> list[int]:
-    """Number of eigenvalues below ``level`` with multiplicity, exact, per point of the batch."""
-    chosen = [c for c in found if c.space == space]
-    points = len(chosen[0].eigenvalues)
+    ``found``: the components of an integral structure, those of both spaces.
+    """
+    spaces: tuple[Space, Space] = ("span", "perpendicular")
+    chosen = [[c for c in found if c.space == space] for space in spaces]
+    times = [[int(c.multiplicity) for c in cs for _ in c.eigenvalues[0]] for cs in chosen]
     return [
-        sum(int(np.sum(c.eigenvalues[i] < level)) * int(c.multiplicity) for c in chosen)
-        for i in range(points)
+        summarise(
+            *(
+                Block(np.concatenate([c.eigenvalues[point] for c in cs]), counts)
+                for cs, counts in zip(chosen, times, strict=True)
+            )
+        )
+        for point in range(len(found[0].eigenvalues))
     ]
 
 
 def _matrices(
     table: Layout, deviations: Array, signs: Array
-) -> Iterator[tuple[str, str, float, Callable[[], Array]]]:
+) -> Iterator[tuple[str, Space, float, Callable[[], Array]]]:
     """Name, space, multiplicity and (on demand) matrix of every component."""
     here = frame(table, deviations, signs)
     sizes = table.structure.sizes
-    yield "trivial", "plane", 1, lambda: evaluate(table, deviations, signs).hessian
+    yield "trivial", "span", 1, lambda: evaluate(table, deviations, signs).hessian
     for t, p in enumerate(sizes):
         naturals = here.naturals(t)
         if p > 1:
-            yield f"standard{_place(t)}", "plane", p - 1, partial(standard, here, t)
+            yield f"standard{_place(t)}", "span", p - 1, partial(standard, here, t)
         for name, least, doubled in (
             ("symmetric", 4, p * (p - 3)),
             ("alternating", 3, (p - 1) * (p - 2)),
         ):
             if naturals and _exists(p, least):
                 matrix = partial(two_index, here, t, alternating=name == "alternating")
-                yield f"{name}{_place(t)}", "plane", _half(doubled), matrix
+                yield f"{name}{_place(t)}", "span", _half(doubled), matrix
     for t, p in enumerate(sizes):
         for u in range(t):
             if p > 1 and sizes[u] > 1 and (here.naturals(t) or here.naturals(u)):
                 name = f"standard{_place(u)} x standard{_place(t)}"
-                yield name, "plane", (sizes[u] - 1) * (p - 1), partial(product, here, u, t)
+                yield name, "span", (sizes[u] - 1) * (p - 1), partial(product, here, u, t)
     yield "trivial", "perpendicular", 1, partial(perpendicular_trivial, here)
     for t, p in enumerate(sizes):
         if p > 1 and here.naturals(t):
@@ -161,8 +171,8 @@ def _matrices(
             yield f"standard{_place(t)}", "perpendicular", p - 1, matrix
 
 
-def _key(name: str, space: str) -> str:
-    return name if space == "plane" else f"perpendicular {name}"
+def _key(name: str, space: Space) -> str:
+    return name if space == "span" else f"perpendicular {name}"
 
 
 def _exists(p: float, smallest_size: int) -> bool:

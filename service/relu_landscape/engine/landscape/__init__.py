@@ -1,0 +1,20 @@
+"""Every fixed point that can be found for two widths."""
+
+from relu_landscape.engine.landscape.classified import Classify
+from relu_landscape.engine.landscape.pathways import FollowPathway
+from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.proofs import Certify
+from relu_landscape.engine.landscape.sampling import Escape, Follow, Sample
+from relu_landscape.engine.landscape.solve import compose
+from relu_landscape.engine.landscape.structured import SearchStructure
+from relu_landscape.engine.tasks import Composition
+from relu_landscape.wire.requests import LandscapeRequest
+
+__all__ = ["COMPOSITION", "Problem", "compose"]
+
+COMPOSITION = Composition(
+    request=LandscapeRequest,
+    problem=Problem.from_request,
+    tasks=(Sample, Follow, Escape, Classify, SearchStructure, FollowPathway, Certify),
+    compose=compose,
+)

@@ -6,18 +6,18 @@ Groups of ends come in; each distinct one is classified once. Everything here is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.batch import safe_distance
-from relu_landscape.engine.landscape import sampling
+from relu_landscape.engine.landscape.ends import EndGroup, Ends
 from relu_landscape.engine.landscape.problem import Problem
-from relu_landscape.engine.points import classify
+from relu_landscape.engine.points import identity
 from relu_landscape.engine.points.classify import Point
+from relu_landscape.wire.landscape import FoundBy
 
 Real = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ Real = NDArray[np.float64]
 ZERO_LOSS = 1e-13
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry:
     """One distinct fixed point: ``label`` names its first finder, ``hits`` the starts credited.
 
@@ -36,16 +36,18 @@ class Entry:
     point: Point
     hits: list[int] = field(default_factory=list)
     distances: list[float] = field(default_factory=list)
-    found_by: set[str] = field(default_factory=set)
+    found_by: set[FoundBy] = field(default_factory=set)
 
 
 @dataclass
 class Group:
-    """Ends that are one point: representative of the lowest start, and the members."""
+    """Ends that are one point: representative of the lowest start, and the members.
+
+    ``members``: how far each path's last point was from ``W`` at most, and whether it is aligned.
+    """
 
     start: int
     W: Real
-    invariants: Real
     members: dict[int, tuple[float, bool]]
 
 
@@ -59,37 +61,37 @@ class Catalogue:
         self.failed: dict[int, str] = {}
         self.left_saddles: set[int] = set()
 
-    def collect(self, answers: Iterable[Mapping[str, Any]]) -> list[Group]:
+    def collect(self, answers: Iterable[Ends]) -> list[Group]:
         """Groups of several tasks as one list, by lowest start; notes global ends and failures."""
-        loose: list[Mapping[str, Any]] = []
+        problem = self._problem
+        loose: list[EndGroup] = []
         for answer in answers:
-            self.reached_global.update(answer["global"])
-            for name, members in answer["failed"].items():
-                self.failed.update(dict.fromkeys(members, name))
-            loose.extend(answer["groups"])
+            self.reached_global.update(answer.reached_global)
+            for name, starts in answer.failed.items():
+                self.failed.update(dict.fromkeys(starts, name))
+            loose.extend(answer.groups)
         groups: list[Group] = []
         known: list[Real] = []
         # Groups without members (the other side of a saddle) come after those with.
-        for item in sorted(loose, key=lambda g: (g["start"], not g["members"], g["loss"])):
-            W = np.asarray(item["W"], dtype=np.float64)
-            numbers = sampling.invariants(self._problem, W, float(item["loss"]))
-            place = sampling.nearest_group(known, numbers)
+        for item in sorted(loose, key=lambda g: (g.start, not g.members, g.loss)):
+            numbers = identity.invariants(item.W, problem.teacher, item.loss)
+            place = identity.nearest(known, numbers)
             if place is None:
                 known.append(numbers)
-                groups.append(Group(int(item["start"]), W, numbers, {}))
+                groups.append(Group(item.start, item.W, {}))
                 place = len(groups) - 1
             offset = 0.0
-            if self._problem.certify != "none":
-                offset = sampling.labelled_distance(self._problem, groups[place].W, W)
-            moved = [distance + offset for distance in item["moved"]]
-            pairs = zip(moved, item["aligned"], strict=True)
-            groups[place].members.update(zip(item["members"], pairs, strict=True))
+            if problem.certify != "none":
+                offset = identity.labelled_distance(groups[place].W, item.W, problem.teacher)
+            moved = (item.moved + offset).tolist()
+            pairs = zip(moved, item.aligned, strict=True)
+            groups[place].members.update(zip(item.members, pairs, strict=True))
         return groups
 
-    def add(self, label: str, point: Point, found_by: str) -> Entry:
+    def add(self, label: str, point: Point, found_by: FoundBy) -> Entry:
         """The entry of this point: an existing one if it is the same up to relabelling."""
         for entry in self.entries:
-            if classify.same_point(entry.point, point, self._problem.teacher):
+            if identity.same_point(entry.point, point, self._problem.teacher):
                 entry.found_by.add(found_by)
                 return entry
         entry = Entry(label, point, found_by={found_by})
@@ -98,7 +100,7 @@ class Catalogue:
 
     def is_on_global_set(self, point: Point) -> bool:
         """Zero loss with K > M: a member of the continuum that the path's own rule met late."""
-        return self._problem.students > self._problem.teachers and point.loss <= ZERO_LOSS
+        return self._problem.has_continuum and point.loss <= ZERO_LOSS
 
     def credit(self, group: Group, entry: Entry, point: Point) -> tuple[list[int], list[int]]:
         """Credit the members of a group whose polished representative is ``point``.
@@ -108,18 +110,16 @@ class Catalogue:
         A member belongs to a minimum if its last stretch was followed to the end (``aligned``) or
         began inside the ball in which the flow goes there (``descent.safe_distance``).
         """
+        problem = self._problem
         if self.is_on_global_set(point):
             self.reached_global.update(group.members)
             return [], []
-        if point.index(self._problem.dimension) > 0:
+        if point.index(problem.dimension) > 0:
             return [], sorted(group.members)
-        smallest = float(point.plane[0])
-        if self._problem.has_perpendicular:
-            smallest = min(smallest, float(point.perpendicular[0]))
-        radius = safe_distance(smallest)
+        radius = safe_distance(point.summary.min_eigenvalue(problem.perpendicular_copies))
         offset = point.moved
-        if self._problem.certify != "none":
-            offset += sampling.labelled_distance(self._problem, entry.point.W, point.W)
+        if problem.certify != "none":
+            offset += identity.labelled_distance(entry.point.W, point.W, problem.teacher)
         doubtful = []
         for start, (moved, aligned) in sorted(group.members.items()):
             if aligned or moved + offset <= radius:

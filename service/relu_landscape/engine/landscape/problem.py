@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.errors import InputError
+from relu_landscape.wire.requests import LandscapeRequest
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A landscape to compute; fields as in the request (specs.LandscapeRequest)."""
+    """A landscape to compute; fields as in ``wire.requests.LandscapeRequest``.
+
+    ``structures``: the ones to search in their canonical spelling, sorted; None: the default set.
+    """
 
     students: int
     teacher: Teacher
@@ -24,7 +28,7 @@ class Problem:
     structured: bool
     structures: tuple[str, ...] | None
     saddles: bool
-    certify: str
+    certify: Literal["none", "fast", "strict"]
 
     @property
     def teachers(self) -> int:
@@ -32,28 +36,51 @@ class Problem:
         return self.teacher.width
 
     @property
-    def has_perpendicular(self) -> bool:
-        """Whether the inputs have dimensions outside the teacher's span."""
-        return self.dimension > self.teachers
+    def perpendicular_copies(self) -> int:
+        """Dimensions of the inputs outside the teacher's span, d - M."""
+        return self.dimension - self.teachers
+
+    @property
+    def has_continuum(self) -> bool:
+        """Whether the global minima form a continuum (K > M)."""
+        return self.students > self.teachers
+
+    @property
+    def searches_structures(self) -> bool:
+        """Whether symmetric families are searched: asked for, and the teacher is orthonormal."""
+        return self.structured and self.teacher.is_orthonormal
 
     @staticmethod
-    def from_request(request: Mapping[str, Any]) -> Problem:
-        """The problem of a canonical request. Raises ``InputError`` where it makes no sense."""
-        M = int(request["teacher_width"])
-        dimension = int(request["input_dimension"])
-        if dimension < M:
-            raise InputError(f"input_dimension {dimension} is below the teacher width {M}.")
-        structures = request["structures"]
+    def from_request(request: LandscapeRequest) -> Problem:
+        """The problem of a request.
+
+        Raises ``TeacherError`` for an impossible teacher, ``InputError`` for a structure to search
+        that is none or does not fit the widths.
+        """
+        teacher = make_teacher(request.teacher_width, request.teacher_gram)
+        structures = None
+        if request.structures is not None and request.structured and teacher.is_orthonormal:
+            structures = tuple(sorted({_fitting(name, request) for name in request.structures}))
         return Problem(
-            students=int(request["student_width"]),
-            teacher=make_teacher(M, request["teacher_gram"]),
-            dimension=dimension,
-            starts=int(request["starts"]),
-            seed=int(request["seed"]),
-            scale=float(request["init_scale"]),
-            flow_tolerance=float(request["flow_tolerance"]),
-            structured=bool(request["structured"]),
-            structures=None if structures is None else tuple(structures),
-            saddles=bool(request["saddles"]),
-            certify=str(request["certify"]),
+            students=request.student_width,
+            teacher=teacher,
+            dimension=request.input_dimension,
+            starts=request.starts,
+            seed=request.seed,
+            scale=request.init_scale,
+            flow_tolerance=request.flow_tolerance,
+            structured=request.structured,
+            structures=structures,
+            saddles=request.saddles,
+            certify=request.certify,
         )
+
+
+def _fitting(name: str, request: LandscapeRequest) -> str:
+    """Canonical spelling of a structure's name; ``InputError`` where it does not fit the widths."""
+    structure = parse(
+        name, student_width=request.student_width, teacher_width=request.teacher_width
+    )
+    if not structure.is_integral:
+        raise InputError(f"The structure {name!r} has blocks of fractional size.")
+    return structure.name

@@ -2,49 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relu_landscape.engine.certificates import attributed, certify
 from relu_landscape.engine.certificates.document import refused
+from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.report import Listed
+from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.tasks import Task
+from relu_landscape.wire.certificate import Certificate
+
+Real = NDArray[np.float64]
 
 
-def tasks(problem: Problem, details: Mapping[str, Mapping[str, Any]]) -> list[Task]:
-    """One task per fixed point; the certificate is about the weights of its details, bit by bit."""
+@dataclass(frozen=True)
+class Proof:
+    """A certificate: the JSON text of a ``wire.certificate.Certificate``."""
+
+    certificate: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certify(Task[Problem, Proof]):
+    """Prove that beside ``weights`` (K, M) there is an isolated critical point, or say why not."""
+
+    kind: ClassVar[str] = "certify"
+    answer: ClassVar[type[Proof]] = Proof
+
+    weights: Real
+    on_continuum: bool
+
+    def run(self, problem: Problem, backend: Backend) -> Proof:  # noqa: ARG002
+        mode: Literal["fast", "strict"] = "strict" if problem.certify == "strict" else "fast"
+        if self.on_continuum:
+            method = {
+                "method": "dense",
+                "mode": mode,
+                "student_width": problem.students,
+                "teacher_width": problem.teachers,
+                "weights": self.weights.tolist(),
+            }
+            found = refused(
+                method,
+                "the global minima form a continuum: none of them is isolated, "
+                "and a certificate is about one isolated point.",
+            )
+        else:
+            gram = None if problem.teacher.is_orthonormal else problem.teacher.gram
+            found = certify(
+                self.weights, mode=mode, teacher_width=problem.teachers, teacher_gram=gram
+            )
+        return Proof(Certificate.model_validate(found).model_dump_json())
+
+
+def certified(problem: Problem, phases: Phases, points: Sequence[Listed]) -> list[Listed]:
+    """The same points with their certificates, and the hits that each of them proves."""
     if problem.certify == "none":
-        return []
+        return list(points)
+    # The certificate is about the weights of the details, bit by bit.
+    tasks = [
+        Certify(
+            key=f"certify/{listed.point.key}",
+            weights=np.array(listed.details.weights, dtype=np.float64),
+            on_continuum=listed.point.kind == "global_continuum",
+        )
+        for listed in points
+    ]
+    answers = phases.map("certify", tasks)
     return [
-        Task("certify", f"certify/{key}", {"key": key, "weights": detail["weights"]})
-        for key, detail in details.items()
+        listed.certified(certificate, attributed_hits(certificate, listed.distances))
+        for listed, certificate in zip(
+            points,
+            (Certificate.model_validate_json(answer.certificate) for answer in answers),
+            strict=True,
+        )
     ]
 
 
-def prove(problem: Problem, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The certificate of one fixed point, or one that says why there is none."""
-    W = np.asarray(arguments["weights"], dtype=np.float64)
-    if arguments["key"] == "g1":
-        method = {
-            "method": "dense",
-            "mode": problem.certify,
-            "student_width": problem.students,
-            "teacher_width": problem.teachers,
-            "weights": W.tolist(),
-        }
-        return refused(
-            method,
-            "the global minima form a continuum: none of them is isolated, "
-            "and a certificate is about one isolated point.",
-        )
-    gram = None if problem.teacher.is_orthonormal else problem.teacher.gram
-    mode: Literal["fast", "strict"] = "strict" if problem.certify == "strict" else "fast"
-    return dict(certify(W, mode=mode, teacher_width=problem.teachers, teacher_gram=gram))
-
-
-def attributed_hits(certificate: Mapping[str, Any], distances: Iterable[float]) -> int:
+def attributed_hits(certificate: Certificate, distances: Sequence[float]) -> int:
     """How many of the hits, at these distances from the certified point, provably belong to it."""
-    values = np.asarray(list(distances), dtype=np.float64)
-    return int(np.sum(attributed(values, certificate)))
+    values = np.asarray(distances, dtype=np.float64)
+    return int(np.sum(attributed(values, certificate.model_dump())))

@@ -3,68 +3,159 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.families.structures import Structure
-from relu_landscape.engine.landscape.catalogue import ZERO_LOSS, Entry
+from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.exact import integer
+from relu_landscape.engine.families import structures
+from relu_landscape.engine.landscape.catalogue import ZERO_LOSS, Catalogue, Entry
+from relu_landscape.engine.landscape.pathways import CONTINUUM
 from relu_landscape.engine.landscape.problem import Problem
-from relu_landscape.engine.points import attraction, classify, symmetry
-from relu_landscape.engine.points.classify import EIGENVALUE_TOLERANCE, Point
-from relu_landscape.engine.points.pathways import disconnectivity as graph
+from relu_landscape.engine.points import attraction, classify, spectrum, symmetry
+from relu_landscape.engine.points.classify import Point
 from relu_landscape.engine.points.symmetry import Symmetry
+from relu_landscape.wire import landscape as wire
+from relu_landscape.wire.certificate import Certificate, StudentBlock
 
 Real = NDArray[np.float64]
 
-#: Sorted eigenvalues closer than this are one eigenvalue. Computed copies of one agree to 1e-13 K;
-#: distinct ones of a symmetric point are 1e-6 apart and more.
-SAME_EIGENVALUE = 1e-9
-LARGEST_EXACT = 2**53
+
+@dataclass(frozen=True)
+class Listed:
+    """A fixed point as it is answered, its details, and how far its hits ended from it at most."""
+
+    point: wire.FixedPoint
+    details: wire.FixedPointDetails
+    distances: tuple[float, ...] = ()
+
+    def certified(self, certificate: Certificate, hits: int) -> Listed:
+        """With its certificate, which proves so many of the hits of an isolated minimum."""
+        attraction = self.point.attraction
+        if attraction is not None and self.point.kind == "minimum":
+            attraction = attraction.model_copy(update={"attributed": hits})
+        changed = {"certificate": certificate, "attraction": attraction}
+        return replace(self, point=self.point.model_copy(update=changed))
 
 
-def integer(value: int) -> int | str:
-    """A JSON integer, or its digits where JSON numbers stop being exact."""
-    return value if abs(value) <= LARGEST_EXACT else str(value)
+@dataclass(frozen=True)
+class _Description:
+    """Everything about a point that does not depend on how it was found."""
+
+    structure: wire.Structure
+    overlaps: wire.Overlaps
+    norms: list[float]
+    stability: wire.Stability
+    details: wire.FixedPointDetails
 
 
-def grouped_spectrum(values: Real, copies: int, space: str) -> list[dict[str, Any]]:
-    """Lines {eigenvalue, multiplicity, space} of sorted eigenvalues, each ``copies`` times."""
-    if not len(values) or copies == 0:
-        return []
-    breaks = np.nonzero(np.diff(values) > SAME_EIGENVALUE)[0] + 1
-    return [
-        {
-            "eigenvalue": float(part.mean()),
-            "multiplicity": integer(len(part) * copies),
-            "space": space,
-        }
-        for part in np.split(values, breaks)
-    ]
+def fixed_point(entry: Entry, key: str, problem: Problem) -> Listed:
+    """An isolated fixed point."""
+    point = entry.point
+    described = _described(point, problem)
+    is_minimum = described.stability.attractive
+    body = wire.FixedPoint(
+        key=key,
+        kind="minimum" if is_minimum else "saddle",
+        loss=point.loss if point.loss > ZERO_LOSS else max(point.loss, 0.0),
+        is_global=problem.students >= problem.teachers and point.loss <= ZERO_LOSS,
+        found_by=sorted(entry.found_by),
+        structure=described.structure,
+        overlaps=described.overlaps,
+        norms=described.norms,
+        continuum_dimension=None,
+        stability=described.stability,
+        attraction=frequency(len(entry.hits), problem.starts) if is_minimum else None,
+        certificate=None,
+    )
+    return Listed(body, described.details, tuple(entry.distances))
 
 
-def stability(point: Point, problem: Problem) -> dict[str, Any]:
-    """The ``stability`` of results.FixedPoint."""
-    copies = problem.dimension - problem.teachers
-    spectrum = grouped_spectrum(point.plane, 1, "plane")
-    spectrum += grouped_spectrum(point.perpendicular, copies, "perpendicular")
-    smallest = float(point.plane[0])
-    if copies:
-        smallest = min(smallest, float(point.perpendicular[0]))
-    index = point.index_plane + copies * point.index_perpendicular
-    return {
-        "attractive": index == 0,
-        "index": integer(index),
-        "nullity": integer(point.nullity(problem.dimension)),
-        "min_eigenvalue": float(point.plane[0]),
-        "min_eigenvalue_perpendicular": float(point.perpendicular[0]) if copies else None,
-        "eigenvalue_tolerance": EIGENVALUE_TOLERANCE,
-        "gradient_norm": point.gradient_norm,
-        "spectrum": spectrum,
-        "slowest_time": 1.0 / smallest if smallest > EIGENVALUE_TOLERANCE else None,
+def global_continuum(problem: Problem, hits: int, *, below_saddle: bool) -> Listed:
+    """The entry of the zero-loss set for K > M, at which so many starts arrived.
+
+    Every zero-loss student set splits teacher units into parallel students, so the set has
+    dimension K - M. It is shown at one symmetric member: students dealt out to the teachers in
+    turn, all students of a teacher equal. ``below_saddle``: whether a pathway ends there.
+    """
+    K, M = problem.students, problem.teachers
+    owner = np.arange(K) % M
+    W = problem.teacher.V[owner] / np.bincount(owner, minlength=M)[owner][:, None]
+    described = _described(classify.spectrum_at(W, problem.teacher), problem)
+    found_by: set[wire.FoundBy] = {"structured"}
+    if hits:
+        found_by.add("sampled")
+    if below_saddle:
+        found_by.add("pathway")
+    renamed = {"name": "zero loss", "isotropy": "continuum", "orbit_size": 1}
+    # A sum of K - M + 1 equal students is flat; rounding must not turn flat into unstable.
+    flat = {
+        "attractive": True,
+        "index": 0,
+        "index_span": 0,
+        "index_perpendicular": 0,
+        "relaxation_time": None,
     }
+    body = wire.FixedPoint(
+        key=CONTINUUM,
+        kind="global_continuum",
+        loss=0.0,
+        is_global=True,
+        found_by=sorted(found_by),
+        structure=described.structure.model_copy(update=renamed),
+        overlaps=described.overlaps,
+        norms=described.norms,
+        continuum_dimension=K - M,
+        stability=described.stability.model_copy(update=flat),
+        attraction=frequency(hits, problem.starts),
+        certificate=None,
+    )
+    return Listed(body, described.details)
+
+
+def _described(point: Point, problem: Problem) -> _Description:
+    teacher = problem.teacher
+    T = None if teacher.is_orthonormal else teacher.gram
+    R = classify.overlaps(point.W, teacher)
+    norms = np.linalg.norm(point.W, axis=1)
+    found = symmetry.analyse(R, norms, teacher.norms, T)
+    order, columns = list(found.students), list(found.teachers)
+    canonical_R = R[np.ix_(order, columns)]
+    Q = (point.W @ point.W.T)[np.ix_(order, order)]
+    Q = (Q + Q.T) / 2.0
+    anti_aligned = symmetry.anti_aligned(canonical_R, norms[order], teacher.norms[columns])
+    V = np.linalg.cholesky(teacher.gram[np.ix_(columns, columns)])
+    weights = canonical_R if teacher.is_orthonormal else np.linalg.solve(V, canonical_R.T).T
+    return _Description(
+        structure=_structure(found, problem, anti_aligned),
+        overlaps=wire.Overlaps(R=canonical_R.tolist(), Q=Q.tolist()),
+        norms=norms[order].tolist(),
+        stability=_stability(point, problem),
+        details=wire.FixedPointDetails(
+            weights=weights.tolist(),
+            teacher=V.tolist(),
+            eigenvalues_span=point.span.tolist(),
+            eigenvalues_perpendicular=point.perpendicular.tolist(),
+            perpendicular_copies=problem.perpendicular_copies,
+        ),
+    )
+
+
+def _structure(found: Symmetry, problem: Problem, anti_aligned: int) -> wire.Structure:
+    blocks = list(zip(found.student_orbits, found.natural, strict=True))
+    relabellings = math.factorial(problem.students) * _teacher_permutations(problem)
+    return wire.Structure(
+        name=structure_name(found),
+        blocks=[len(orbit) for orbit in found.teacher_orbits],
+        students=[StudentBlock(size=len(orbit), teacher_block=block) for orbit, block in blocks],
+        extra_students=sum(len(orbit) for orbit, block in blocks if block is None),
+        isotropy=found.isotropy,
+        orbit_size=integer(relabellings // found.automorphisms),
+        anti_aligned=anti_aligned,
+    )
 
 
 def structure_name(found: Symmetry) -> str:
@@ -86,57 +177,7 @@ def structure_name(found: Symmetry) -> str:
             extra += 1
         else:
             counts[block] += 1
-    return Structure(tuple(sizes), tuple(counts), extra).canonical().name
-
-
-def describe(point: Point, problem: Problem) -> tuple[dict[str, Any], dict[str, Any], Symmetry]:
-    """Everything about a point that does not depend on how it was found, and its details."""
-    teacher = problem.teacher
-    T = None if teacher.is_orthonormal else teacher.gram
-    R = classify.overlaps(point.W, teacher)
-    norms = np.linalg.norm(point.W, axis=1)
-    found = symmetry.analyse(R, norms, teacher.norms, T)
-    order, columns = list(found.students), list(found.teachers)
-    K, _M = R.shape
-    canonical_R = R[np.ix_(order, columns)]
-    Q = (point.W @ point.W.T)[np.ix_(order, order)]
-    Q = (Q + Q.T) / 2.0
-    orbit_size = math.factorial(K) * _teacher_permutations(problem) // found.automorphisms
-    extra = sum(
-        len(orbit)
-        for orbit, block in zip(found.student_orbits, found.natural, strict=True)
-        if block is None
-    )
-    body = {
-        "loss": point.loss if point.loss > ZERO_LOSS else max(point.loss, 0.0),
-        "structure": {
-            "name": structure_name(found),
-            "blocks": [len(orbit) for orbit in found.teacher_orbits],
-            "students": [
-                {"size": len(orbit), "teacher_block": block}
-                for orbit, block in zip(found.student_orbits, found.natural, strict=True)
-            ],
-            "extra_students": extra,
-            "isotropy": found.isotropy,
-            "orbit_size": integer(orbit_size),
-            "anti_aligned": symmetry.anti_aligned(
-                canonical_R, norms[order], teacher.norms[columns]
-            ),
-        },
-        "overlaps": {"R": canonical_R.tolist(), "Q": Q.tolist()},
-        "norms": norms[order].tolist(),
-        "stability": stability(point, problem),
-    }
-    V = np.linalg.cholesky(teacher.gram[np.ix_(columns, columns)])
-    weights = canonical_R if teacher.is_orthonormal else np.linalg.solve(V, canonical_R.T).T
-    details = {
-        "weights": weights.tolist(),
-        "teacher": V.tolist(),
-        "eigenvalues_plane": point.plane.tolist(),
-        "eigenvalues_perpendicular": point.perpendicular.tolist(),
-        "perpendicular_copies": problem.dimension - problem.teachers,
-    }
-    return body, details, found
+    return structures.Structure(tuple(sizes), tuple(counts), extra).canonical().name
 
 
 def _teacher_permutations(problem: Problem) -> int:
@@ -146,95 +187,75 @@ def _teacher_permutations(problem: Problem) -> int:
     return symmetry.gram_symmetries(problem.teacher.gram)
 
 
-def fixed_point(entry: Entry, key: str, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One entry of ``results.Landscape.fixed_points`` and its details."""
-    body, details, _ = describe(entry.point, problem)
-    is_minimum = body["stability"]["attractive"]
-    result = {
-        "key": key,
-        "kind": "minimum" if is_minimum else "saddle",
-        "is_global": problem.students >= problem.teachers and entry.point.loss <= ZERO_LOSS,
-        "found_by": sorted(entry.found_by),
-        "continuum_dimension": None,
-        "attraction": frequency(len(entry.hits), problem.starts) if is_minimum else None,
-        "certificate": None,
-        **body,
-    }
-    return result, details
+def _stability(point: Point, problem: Problem) -> wire.Stability:
+    copies = problem.perpendicular_copies
+    found = point.summary
+    return wire.Stability(
+        attractive=found.is_attractive(copies),
+        index_span=integer(found.index_span),
+        index_perpendicular=integer(found.index_perpendicular),
+        min_eigenvalue_span=found.min_eigenvalue_span,
+        min_eigenvalue_perpendicular=found.min_eigenvalue_perpendicular if copies else None,
+        eigenvalue_tolerance=found.tolerance,
+        gradient_norm=point.gradient_norm,
+        relaxation_time=found.relaxation_time(copies),
+        index=integer(found.index(copies)),
+        nullity=integer(found.nullity(copies)),
+        spectrum=[
+            *_lines(point.span, 1, "span"),
+            *_lines(point.perpendicular, copies, "perpendicular"),
+        ],
+    )
 
 
-def frequency(hits: int, starts: int) -> dict[str, Any] | None:
-    """The ``attraction`` of a point; starts that failed count as trials."""
+def _lines(values: Real, copies: int, space: wire.Space) -> list[wire.Eigenvalue]:
+    """Lines of sorted eigenvalues, each of which occurs ``copies`` times."""
+    return [
+        wire.Eigenvalue(
+            eigenvalue=line.eigenvalue, multiplicity=integer(line.multiplicity), space=space
+        )
+        for line in spectrum.grouped(values, copies)
+    ]
+
+
+def frequency(hits: int, starts: int) -> wire.Attraction | None:
+    """The attraction of a point; starts that failed count as trials."""
     if starts == 0:
         return None
-    return {
-        "hits": hits,
-        "probability": hits / starts,
-        "interval_95": attraction.wilson_interval(hits, starts),
-        "attributed": None,
-    }
+    return wire.Attraction(
+        hits=hits,
+        probability=hits / starts,
+        interval_95=attraction.wilson_interval(hits, starts),
+        attributed=None,
+    )
 
 
-def global_continuum(problem: Problem, hits: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The entry of the zero-loss set for K > M.
-
-    Every zero-loss student set splits teacher units into parallel students, so the set has
-    dimension K - M. It is shown at one symmetric member: students dealt out to the teachers in
-    turn, all students of a teacher equal.
-    """
-    K, M = problem.students, problem.teachers
-    owner = np.arange(K) % M
-    W = problem.teacher.V[owner] / np.bincount(owner, minlength=M)[owner][:, None]
-    point = classify.spectrum_at(W, problem.teacher)
-    body, details, _ = describe(point, problem)
-    body["loss"] = 0.0
-    body["structure"].update(name="zero loss", isotropy="continuum", orbit_size=1)
-    # A sum of K - M + 1 equal students is flat; rounding must not turn flat into unstable.
-    flat = body["stability"]
-    flat.update(attractive=True, index=0, slowest_time=None)
-    result = {
-        "key": "g1",
-        "kind": "global_continuum",
-        "is_global": True,
-        "found_by": ["sampled", "structured"] if hits else ["structured"],
-        "continuum_dimension": K - M,
-        "attraction": frequency(hits, problem.starts),
-        "certificate": None,
-        **body,
-    }
-    return result, details
+def starts(problem: Problem, catalogue: Catalogue) -> wire.Starts:
+    """What became of the random starts."""
+    failed = catalogue.failed
+    outcomes: dict[str, int] = {}
+    for name in failed.values():
+        sentence = Outcome[name].value
+        outcomes[sentence] = outcomes.get(sentence, 0) + 1
+    return wire.Starts(
+        asked=problem.starts,
+        converged=problem.starts - len(failed),
+        failed=len(failed),
+        left_saddles=len(catalogue.left_saddles - set(failed)),
+        outcomes=outcomes,
+    )
 
 
-def transitions(
-    passed: Iterable[Mapping[str, Any]], keys: Mapping[int, str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Transitions by key, and the passages whose ends could not be told, with the reason."""
-    joined, unfinished = [], []
-    for item in passed:
-        saddle: Entry = item["saddle"]
-        key = keys[id(saddle)]
-        if "reason" in item:
-            unfinished.append({"saddle": key, "reason": item["reason"]})
-            continue
-        ends = [("g1", 0.0) if e is None else (keys[id(e)], e.point.loss) for e in item["ends"]]
-        joined.append(
-            {
-                "saddle": key,
-                "minima": [name for name, _ in ends],
-                "same_copy": item["relation"] == "same copy",
-                "relation": item["relation"],
-                "barriers": [saddle.point.loss - loss for _, loss in ends],
-            }
-        )
-    return joined, unfinished
-
-
-def disconnectivity(
-    points: Iterable[Mapping[str, Any]], joined: Iterable[Mapping[str, Any]], problem: Problem
-) -> dict[str, Any] | None:
-    """The disconnectivity graph as data; None where no saddles were asked for."""
-    if not problem.saddles:
+def missing_mass(problem: Problem, points: Iterable[wire.FixedPoint]) -> wire.MissingMass | None:
+    """Chance that the next start ends at a point not listed; None without starts."""
+    if problem.starts == 0:
         return None
-    losses = {point["key"]: point["loss"] for point in points}
-    minima = {key: loss for key, loss in losses.items() if not key.startswith("s")}
-    return graph(minima, [{**item, "loss": losses[item["saddle"]]} for item in joined])
+    hits = [point.attraction.hits for point in points if point.attraction is not None]
+    estimate, bound = attraction.missing_mass(hits, problem.starts)
+    return wire.MissingMass(estimate=estimate, upper_bound_95=bound)
+
+
+def losses(points: Sequence[wire.FixedPoint]) -> tuple[dict[str, float], dict[str, float]]:
+    """Losses of minima, the continuum among them, and of saddles, by key."""
+    minima = {point.key: point.loss for point in points if point.kind != "saddle"}
+    return minima, {point.key: point.loss for point in points if point.kind == "saddle"}

@@ -23,9 +23,7 @@ its own (orthonormal teacher), 1e-16 times the root of the loss.
 
 from __future__ import annotations
 
-from typing import Any
-
-from relu_landscape.engine.model.teacher import Array
+from relu_landscape.engine.model.arrays import Array, ArrayNamespace
 
 PI = 3.141592653589793
 TWO_PI = 2.0 * PI
@@ -36,12 +34,12 @@ H_PARALLEL = (PI / 2.0 - 1.0) / TWO_PI
 SERIES_ANGLE = 2e-2
 
 
-def norms(W: Array, *, xp: Any) -> Array:
+def norms(W: Array, *, xp: ArrayNamespace) -> Array:
     """Euclidean norms of the students (B, K)."""
     return xp.sqrt(xp.sum(W * W, axis=-1))
 
 
-def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: Any) -> Array:
+def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: ArrayNamespace) -> Array:
     """R = W V^T (B, K, M)."""
     width = V.shape[0]
     if is_orthonormal:
@@ -50,7 +48,7 @@ def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: Any) -> Ar
 
 
 def _cosines(
-    W: Array, V: Array, v_norms: Array, n: Array, is_orthonormal: bool, *, xp: Any
+    W: Array, V: Array, v_norms: Array, n: Array, is_orthonormal: bool, *, xp: ArrayNamespace
 ) -> tuple[Array, Array]:
     """Cosines student-student (zero on the diagonal) and with teachers."""
     K = W.shape[-2]
@@ -67,12 +65,19 @@ def _cosines(
     return c, xp.minimum(xp.maximum(b, -1.0), 1.0)
 
 
-def _sine(c: Array, *, xp: Any) -> Array:
+def _sine(c: Array, *, xp: ArrayNamespace) -> Array:
     return xp.sqrt((1.0 - c) * (1.0 + c))
 
 
 def _nearest_teacher(
-    W: Array, V: Array, v_norms: Array, n: Array, b: Array, is_orthonormal: bool, *, xp: Any
+    W: Array,
+    V: Array,
+    v_norms: Array,
+    n: Array,
+    b: Array,
+    is_orthonormal: bool,
+    *,
+    xp: ArrayNamespace,
 ) -> tuple[Array, Array]:
     """One-hot mask (B, K, M) of the most parallel teacher, and the sine of that angle (B, K).
 
@@ -84,13 +89,13 @@ def _nearest_teacher(
     nearest = xp.argmax(xp.abs(b), axis=-1)
     mask = xp.astype(nearest[..., None] == order, W.dtype)
     if is_orthonormal:
-        plane = W[..., :M] * (1.0 - mask)
+        inside = W[..., :M] * (1.0 - mask)
     else:
         unit = V / v_norms[:, None]
         chosen = xp.matmul(mask, unit)
         component = xp.sum(W[..., :M] * chosen, axis=-1)
-        plane = W[..., :M] - component[..., None] * chosen
-    squared = xp.sum(plane * plane, axis=-1)
+        inside = W[..., :M] - component[..., None] * chosen
+    squared = xp.sum(inside * inside, axis=-1)
     if W.shape[-1] > M:
         perpendicular = W[..., M:]
         squared = squared + xp.sum(perpendicular * perpendicular, axis=-1)
@@ -98,9 +103,9 @@ def _nearest_teacher(
 
 
 def gradient(
-    W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool
-) -> tuple[Array, Array]:
-    """Gradient (B, K, p) of the loss, and the norms (B, K) of the students.
+    W: Array, V: Array, v_norms: Array, *, xp: ArrayNamespace, is_orthonormal: bool
+) -> Array:
+    """Gradient (B, K, p) of the loss.
 
     See the module for formula and accuracy. A student of norm zero has no gradient: its members
     come back as NaN.
@@ -131,15 +136,15 @@ def gradient(
     result += (S - teacher_sum) * 0.25
     pull = angles_b if is_orthonormal else xp.matmul(angles_b, V)
     result[..., :M] -= pull * (1.0 / TWO_PI)
-    return result, n
+    return result
 
 
-def remainder(c: Array, *, xp: Any) -> Array:
+def remainder(c: Array, *, xp: ArrayNamespace) -> Array:
     """h(c) = (s + c asin c - 1)/(2 pi), accurate to relative 1e-15 for every |c| <= 1."""
     return c / TWO_PI * (xp.asin(c) - c / (1.0 + _sine(c, xp=xp)))
 
 
-def _remainder_gap(sine: Array, *, xp: Any) -> Array:
+def _remainder_gap(sine: Array, *, xp: ArrayNamespace) -> Array:
     """h(1) - h(cos t), from sin t for 0 <= t <= pi/2, accurate down to t = 0."""
     t = xp.asin(sine)
     cosine = _sine(sine, xp=xp)
@@ -150,7 +155,7 @@ def _remainder_gap(sine: Array, *, xp: Any) -> Array:
     return (PI / 2.0 * gap - bend) / TWO_PI
 
 
-def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -> Array:
+def loss(W: Array, V: Array, v_norms: Array, *, xp: ArrayNamespace, is_orthonormal: bool) -> Array:
     """Population loss (B,), in the split form of the module."""
     M = V.shape[0]
     n = norms(W, xp=xp)
@@ -183,8 +188,8 @@ def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -
     pairs = xp.sum(remainder(c, xp=xp) * n[..., :, None] * n[..., None, :], axis=(-2, -1)) / 2.0
     cross = xp.sum(kept * n[..., :, None] * v_norms, axis=(-2, -1))
     S = xp.sum(W, axis=-2)
-    plane = S[..., :M] - xp.sum(V, axis=0)
-    S_squared = xp.sum(plane * plane, axis=-1)
+    inside = S[..., :M] - xp.sum(V, axis=0)
+    S_squared = xp.sum(inside * inside, axis=-1)
     if W.shape[-1] > M:
         S_squared = S_squared + xp.sum(S[..., M:] ** 2, axis=-1)
     N = xp.sum(n, axis=-1) - xp.sum(v_norms)
@@ -193,6 +198,8 @@ def loss(W: Array, V: Array, v_norms: Array, *, xp: Any, is_orthonormal: bool) -
     )
     if not is_orthonormal:
         cosines = xp.matmul(V, xp.matrix_transpose(V)) / (v_norms[:, None] * v_norms)
-        teacher_pairs = remainder(xp.clip(cosines, -1.0, 1.0), xp=xp) * (1.0 - xp.eye(M))
+        cosines = xp.minimum(xp.maximum(cosines, -1.0), 1.0)
+        others = 1.0 - xp.eye(M, dtype=W.dtype)
+        teacher_pairs = remainder(cosines, xp=xp) * others
         result = result + xp.sum(teacher_pairs * v_norms[:, None] * v_norms) / 2.0
     return result

@@ -7,23 +7,28 @@ L(W) = 1/2 E (sum_i ReLU(w_i . x) - sum_m ReLU(v_m . x))^2 with x ~ N(0, I_d), i
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypeVar, cast
 
 import array_api_compat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from relu_landscape.engine.model import kernel
-from relu_landscape.engine.model.teacher import Array, Teacher, as_matrix, make_teacher
+from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.teacher import Teacher, as_matrix, make_teacher
 from relu_landscape.errors import InputError
 
 #: Below this sine two vectors count as parallel: their 1/sin terms multiply a vector of length
 #: sin, so they tend to zero; computed they would be rounding noise.
 PARALLEL = 1e-9
 
+#: The namespace's own kind of array comes back.
+ArrayT = TypeVar("ArrayT", bound=Array)
 
-def _prepare(W: Array, teacher: Teacher) -> tuple[Array, Any, dict[str, Any]]:
-    xp = array_api_compat.array_namespace(W)
+
+def _checked(W: Array, teacher: Teacher) -> Loss:
+    """The loss on the device of ``W``; raises ``InputError`` where it does not exist there."""
+    xp: ArrayNamespace = array_api_compat.array_namespace(W)
     if W.dtype != xp.float64:
         raise InputError(f"Weights are {W.dtype}; the loss is computed in float64.")
     if W.ndim < 2 or W.shape[-2] == 0 or W.shape[-1] < teacher.width:
@@ -35,11 +40,15 @@ def _prepare(W: Array, teacher: Teacher) -> tuple[Array, Any, dict[str, Any]]:
         raise InputError("Weights hold a number that is not finite.")
     if bool(xp.any(xp.sum(W * W, axis=-1) == 0.0)):
         raise InputError("A student has norm zero: the gradient of the loss does not exist there.")
-    batch = xp.reshape(W, (-1, *W.shape[-2:]))
-    return batch, xp, {"is_orthonormal": teacher.is_orthonormal}
+    return Loss.of(teacher, xp)
 
 
-def loss(W: Array, teacher: Teacher | ArrayLike | int) -> Array:
+def _batch(W: Array, xp: ArrayNamespace) -> Array:
+    """(..., K, p) as (B, K, p)."""
+    return xp.reshape(W, (-1, *W.shape[-2:]))
+
+
+def loss(W: ArrayT, teacher: Teacher | ArrayLike | int) -> ArrayT:
     """Population loss.
 
     Parameters: ``W`` (..., K, p) student weights, the first M coordinates in the teacher's span
@@ -53,13 +62,12 @@ def loss(W: Array, teacher: Teacher | ArrayLike | int) -> Array:
     >>> float(loss(np.eye(3), 3))
     0.0
     """
-    chosen = as_teacher(teacher)
-    batch, xp, options = _prepare(W, chosen)
-    V, v_norms = xp.asarray(chosen.V), xp.asarray(chosen.norms)
-    return xp.reshape(kernel.loss(batch, V, v_norms, xp=xp, **options), W.shape[:-2])
+    here = _checked(W, as_teacher(teacher))
+    found = here.xp.reshape(here.value(_batch(W, here.xp)), W.shape[:-2])
+    return cast("ArrayT", found)
 
 
-def gradient(W: Array, teacher: Teacher | ArrayLike | int) -> Array:
+def gradient(W: ArrayT, teacher: Teacher | ArrayLike | int) -> ArrayT:
     """Gradient (..., K, p) of the population loss; parameters and errors as for ``loss``.
 
     Accuracy: about 1e-16 K in absolute terms; see ``kernel``.
@@ -68,10 +76,9 @@ def gradient(W: Array, teacher: Teacher | ArrayLike | int) -> Array:
     >>> float(np.abs(gradient(np.eye(3), 3)).max()) < 1e-15
     True
     """
-    chosen = as_teacher(teacher)
-    batch, xp, options = _prepare(W, chosen)
-    V, v_norms = xp.asarray(chosen.V), xp.asarray(chosen.norms)
-    return xp.reshape(kernel.gradient(batch, V, v_norms, xp=xp, **options)[0], W.shape)
+    here = _checked(W, as_teacher(teacher))
+    found = here.xp.reshape(here.gradient(_batch(W, here.xp)), W.shape)
+    return cast("ArrayT", found)
 
 
 def as_teacher(teacher: Teacher | ArrayLike | int) -> Teacher:
@@ -119,7 +126,7 @@ def hessian(
     W = np.asarray(W, dtype=np.float64)
     if W.ndim != 2 or W.shape[1] != chosen.width:
         raise InputError(f"Weights have shape {W.shape}; expected (K, {chosen.width}).")
-    _prepare(W, chosen)
+    _checked(W, chosen)
     K, M = W.shape
     n = np.linalg.norm(W, axis=1)
     unit = W / n[:, None]

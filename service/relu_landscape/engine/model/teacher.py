@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relu_landscape.errors import TeacherError
-
-Array = Any  # an array of whichever namespace `xp` is in use
 
 #: Below this ratio of extreme eigenvalues, overlaps R no longer fix the weights to the twelve
 #: digits that identity of fixed points rests on (float64 has sixteen).
@@ -33,6 +30,11 @@ class Teacher:
     def width(self) -> int:
         """Number of teacher units M."""
         return int(self.V.shape[0])
+
+    @property
+    def mean_norm(self) -> float:
+        """Mean length of the units: the unit of length wherever a tolerance needs one."""
+        return float(np.mean(self.norms))
 
     @property
     def gram(self) -> NDArray[np.float64]:

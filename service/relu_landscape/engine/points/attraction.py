@@ -34,14 +34,17 @@ def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
     return low, high
 
 
-def unseen_mass(hits: Sequence[int], trials: int) -> tuple[float, float]:
+def missing_mass(hits: Sequence[int], trials: int) -> tuple[float, float]:
     """Chance that the next start ends at a point not seen yet: estimate and 95% upper bound.
 
     The estimate is Good and Turing's f1 / N (Good 1953), f1 the number of points seen exactly once.
-    The bound: the expectation of f1 is N times the expected unseen mass, and f1 is a sum of rare,
+    The bound: the expectation of f1 is N times the expected missing mass, and f1 is a sum of rare,
     negatively correlated events, so Poisson's exact upper limit applies to it:
     chi2_{0.95}(2 f1 + 2) / (2 N), the rule of three where f1 = 0.
     """
     singles = sum(1 for count in hits if count == 1)
     bound = float(chdtri(2 * singles + 2, 0.05)) / (2 * trials)
     return singles / trials, min(1.0, bound)
+
+
+unseen_mass = missing_mass  # the name of before; until nobody asks

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import symmetry
+from relu_landscape.engine.points.spectrum import Block, HessianSummary, summarise, zero_tolerance
 from relu_landscape.errors import NumericalError
 
 Real = NDArray[np.float64]
 
-#: Eigenvalues within this of zero count as zero. LAPACK's error is below 1e-14 K; the gradient
-#: left after Newton moves an eigenvalue by less than 1e-12; the smallest eigenvalue of a published
-#: strict minimum is 3.8e-5.
-EIGENVALUE_TOLERANCE = 1e-9
+EIGENVALUE_TOLERANCE = 1e-9  # superseded by HessianSummary.tolerance; until nobody asks
 #: Newton's method is quadratic from here: three or four steps, six at near-degenerate points.
 NEWTON_STEPS = 12
 #: A Newton step along an eigenvalue this small would be noise; that part of the step is left out.
@@ -29,36 +27,51 @@ SINGULAR = 1e-10
 class Point:
     """A fixed point with its spectrum.
 
-    ``W`` (K, M); ``plane`` eigenvalues (K M,) ascending, ``perpendicular`` (K,) ascending;
-    ``moved``: how far Newton's method went.
+    ``W`` (K, M); eigenvalues in the teacher's ``span`` (K M,) ascending, and of the
+    ``perpendicular`` block (K,) ascending; ``moved``: how far Newton's method went.
     """
 
     W: Real
     loss: float
     gradient_norm: float
     moved: float
-    plane: Real
+    span: Real
     perpendicular: Real
 
     @property
-    def index_plane(self) -> int:
+    def summary(self) -> HessianSummary:
+        """Counts and smallest eigenvalues of both blocks."""
+        return summarise(Block(self.span), Block(self.perpendicular))
+
+    @property
+    def index_span(self) -> int:
         """Negative eigenvalues in the teacher's span."""
-        return _below(self.plane)
+        return self.summary.index_span
 
     @property
     def index_perpendicular(self) -> int:
         """Negative eigenvalues of the perpendicular block."""
-        return _below(self.perpendicular)
+        return self.summary.index_perpendicular
 
     def index(self, dimension: int) -> int:
         """Negative eigenvalues of the whole Hessian in input dimension d."""
-        return self.index_plane + self.index_perpendicular * (dimension - int(self.W.shape[1]))
+        return self.summary.index(self.perpendicular_copies(dimension))
 
     def nullity(self, dimension: int) -> int:
-        """Eigenvalues within the tolerance of zero, in input dimension d."""
-        flat = np.count_nonzero(np.abs(self.plane) <= EIGENVALUE_TOLERANCE)
-        beside = np.count_nonzero(np.abs(self.perpendicular) <= EIGENVALUE_TOLERANCE)
-        return int(flat) + int(beside) * (dimension - int(self.W.shape[1]))
+        """Eigenvalues that are zero, in input dimension d."""
+        return self.summary.nullity(self.perpendicular_copies(dimension))
+
+    def perpendicular_copies(self, dimension: int) -> int:
+        """How often the perpendicular block occurs in input dimension d: d - M."""
+        return dimension - int(self.W.shape[1])
+
+    @property
+    def plane(self) -> Real:  # the name of before; until nobody asks
+        return self.span
+
+    @property
+    def index_plane(self) -> int:  # the name of before; until nobody asks
+        return self.index_span
 
     def packed(self) -> dict[str, Any]:
         """JSON types and arrays; ``unpack`` gives the same bits back."""
@@ -72,7 +85,7 @@ class Point:
             loss=float(packed["loss"]),
             gradient_norm=float(packed["gradient_norm"]),
             moved=float(packed["moved"]),
-            plane=np.asarray(packed["plane"], dtype=np.float64),
+            span=np.asarray(packed["span"], dtype=np.float64),
             perpendicular=np.asarray(packed["perpendicular"], dtype=np.float64),
         )
 
@@ -140,14 +153,9 @@ def spectrum_at(W: Real, teacher: Teacher, *, moved: float = 0.0) -> Point:
         loss=float(population.loss(W, teacher)),
         gradient_norm=float(np.linalg.norm(population.gradient(W, teacher))),
         moved=moved,
-        plane=_eigenvalues(H),
+        span=_eigenvalues(H),
         perpendicular=_eigenvalues(A),
     )
-
-
-def _below(eigenvalues: Real) -> int:
-    """How many of the ascending eigenvalues are negative."""
-    return int(np.searchsorted(eigenvalues, -EIGENVALUE_TOLERANCE))
 
 
 def _eigenvalues(matrix: Real) -> Real:
@@ -155,12 +163,13 @@ def _eigenvalues(matrix: Real) -> Real:
 
 
 def unstable_directions(point: Point, teacher: Teacher) -> tuple[Real, Real]:
-    """Eigenvectors of negative eigenvalues: in the plane (n, K, M), perpendicular (m, K)."""
+    """Eigenvectors of negative eigenvalues: in the span (n, K, M), perpendicular (m, K)."""
     H, A = population.hessian(point.W, teacher)
-    values, vectors = np.linalg.eigh(H)
-    plane = vectors[:, values < -EIGENVALUE_TOLERANCE].T.reshape(-1, *point.W.shape)
-    values, vectors = np.linalg.eigh(A)
-    return plane, vectors[:, values < -EIGENVALUE_TOLERANCE].T
+    spectra = [np.linalg.eigh(matrix) for matrix in (H, A)]
+    tolerance = zero_tolerance(max(float(np.abs(values).max()) for values, _ in spectra))
+    (span, vectors), (perpendicular, outer) = spectra
+    inner = vectors[:, span < -tolerance].T.reshape(-1, *point.W.shape)
+    return inner, outer[:, perpendicular < -tolerance].T
 
 
 def overlaps(W: Real, teacher: Teacher) -> Real:
@@ -176,7 +185,7 @@ def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
     """
     if abs(first.loss - second.loss) > 1e-9 * (1.0 + abs(first.loss)):
         return False
-    if not np.allclose(first.plane, second.plane, rtol=0.0, atol=1e-6):
+    if not np.allclose(first.span, second.span, rtol=0.0, atol=1e-6):
         return False
     T = None if teacher.is_orthonormal else teacher.gram
     R, other = overlaps(first.W, teacher), overlaps(second.W, teacher)

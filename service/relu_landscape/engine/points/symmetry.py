@@ -22,8 +22,9 @@ from scipy.optimize import linear_sum_assignment
 
 Real = NDArray[np.float64]
 
-#: Entries closer than this are equal. Polished points are accurate to 1e-9 and better; the closest
-#: distinct entries of known fixed points differ by more than 1e-5.
+#: Entries closer than this are equal, in units of the teacher's mean squared norm. Polished points
+#: are accurate to 1e-9 and better; the closest distinct entries of known fixed points differ by
+#: more than 1e-5.
 SAME_ENTRY = 1e-6
 
 
@@ -133,8 +134,13 @@ class _Coloured:
         return [rank[colour] for colour in colours]
 
 
+def _teacher_tolerance(T: Real) -> float:
+    """Entries of the Gram matrix closer than this are equal."""
+    return SAME_ENTRY * float(np.mean(np.sqrt(np.diagonal(T)))) ** 2
+
+
 def _teacher_labels(T: Real | None) -> NDArray[np.int64] | None:
-    return None if T is None else labels_of(T)
+    return None if T is None else labels_of(T, _teacher_tolerance(T))
 
 
 def matching(R: Real, norms: Real, teacher_norms: Real) -> dict[int, int]:
@@ -157,15 +163,18 @@ def analyse(
     norms: Real,
     teacher_norms: Real,
     T: Real | None = None,
-    tolerance: float = SAME_ENTRY,
 ) -> Symmetry:
-    """Symmetry of overlaps ``R`` (K, M); ``T`` (M, M) where the teacher is not orthonormal.
+    """Symmetry of overlaps ``R`` (K, M) of a polished point.
+
+    ``norms`` (K,) of the students, ``teacher_norms`` (M,); ``T`` (M, M) where the teacher is not
+    orthonormal. Entries within ``SAME_ENTRY`` of each other, in units of the squared mean teacher
+    norm, are equal.
 
     Canonical order: teacher orbits by size, then by what they look like; students beside the
     teachers they are matched to, the rest behind. Independent of the order that R came in, up to
     relabellings that leave R unchanged.
     """
-    labelled = labels_of(R, tolerance)
+    labelled = labels_of(R, SAME_ENTRY * float(np.mean(teacher_norms)) ** 2)
     graph = _Coloured(labelled, _teacher_labels(T))
     K, M = R.shape
     students, teachers = graph.canonical_order()
@@ -285,7 +294,9 @@ def relabelling(
 ) -> tuple[list[int], list[int]] | None:
     """Permutations (students, teachers) with ``other[students][:, teachers]`` equal to ``R``.
 
-    None where there are none: the points differ. Equal within ``tolerance``, entry by entry.
+    ``R``, ``other`` (K, M) overlaps; ``T`` (M, M) the teacher's Gram matrix, which the permutation
+    of teachers must leave unchanged, or None where it is the identity. None where there are none:
+    the points differ. Equal within ``tolerance`` (in the units of R), entry by entry.
     """
     if R.shape != other.shape:
         return None
@@ -303,8 +314,10 @@ def relabelling(
     moved = other[np.ix_(students, teachers)]
     if float(np.abs(moved - R).max()) > tolerance:
         return None
-    if T is not None and float(np.abs(T[np.ix_(teachers, teachers)] - T).max()) > tolerance:
-        return None
+    if T is not None:
+        image = T[np.ix_(teachers, teachers)]
+        if float(np.abs(image - T).max()) > _teacher_tolerance(T):
+            return None
     return students, teachers
 
 
@@ -319,6 +332,6 @@ def invariants(R: Real, norms: Real, loss: float) -> Real:
 def gram_symmetries(T: Real) -> int:
     """Order of the group of permutations of teachers that leave their Gram matrix unchanged."""
     # One student that sees all teachers alike adds nothing to the symmetry.
-    graph = _Coloured(np.zeros((1, T.shape[0]), dtype=np.int64), labels_of(T))
+    graph = _Coloured(np.zeros((1, T.shape[0]), dtype=np.int64), _teacher_labels(T))
     approximate = graph.approximate_order()
     return round(approximate) if approximate < 2**53 else graph.group_order()

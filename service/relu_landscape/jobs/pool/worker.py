@@ -16,7 +16,6 @@ import orjson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM
-from relu_landscape.analyses import composition
 from relu_landscape.errors import ConfigurationError, LandscapeError
 
 Outcome = Literal["answer", "error"]
@@ -37,6 +36,8 @@ def one_thread() -> Any:
 
 def warm(compositions: tuple[str, ...]) -> None:
     """Import the engine before the first chunk needs it."""
+    from relu_landscape.analyses import composition
+
     for name in compositions:
         composition(name)
     one_thread()
@@ -49,19 +50,20 @@ def execute(
 
     Exceptions never cross the wire: another machine might not be able to rebuild them.
     """
-    from relu_landscape.engine.model.arrays import backend_named
-    from relu_landscape.jobs.pool.codec import decode_task, encode_answer
-
     try:
         if algorithm != ALGORITHM:
             raise ConfigurationError(
                 f"a worker has version {ALGORITHM} of the algorithm, the service {algorithm}; "
                 "install the same release of relu-landscape everywhere"
             )
+        from relu_landscape.analyses import composition, load
+        from relu_landscape.jobs.pool.codec import decode_task, encode_answer
+
         chosen = composition(composition_name)
         one_thread()
         problem = chosen.problem(chosen.request.model_validate_json(request))
-        answer = decode_task(chosen, task).run(problem, backend_named(backend))
+        arrays = load("relu_landscape.engine.model.arrays:backend_named")(backend)
+        answer = decode_task(chosen, task).run(problem, arrays)
         return "answer", encode_answer(answer)
     except LandscapeError as error:
         return "error", _error(str(error), final=True)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from relu_landscape.analyses import Registry
-from relu_landscape.errors import Busy, RequestError
+from relu_landscape.errors import Busy, NotFound, RequestError
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts
 from relu_landscape.jobs.words import EVENT_ID, unknown
@@ -79,7 +80,13 @@ class AskingStore:
         )
         if not fields:
             raise unknown(job)
-        return self._status(job, cast("dict[bytes, bytes]", fields))
+        status = self._read_job(job, cast("dict[bytes, bytes]", fields))
+        if status is None:
+            raise NotFound(
+                f"The job {job} was put into the store by another release of this service, in "
+                "words that this one does not know."
+            )
+        return status
 
     async def state(self, job: str) -> str:
         """The state alone. Raises ``NotFound``, ``StoreUnavailable``."""
@@ -107,7 +114,7 @@ class AskingStore:
     async def page(self, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """Jobs of one kind or all by the time of their first submission, newest first.
 
-        Jobs of kinds that the registry does not know (another release put them there) are left out.
+        Jobs that this release cannot read (another one put them there) are left out.
 
         Raises ``RequestError`` for a cursor that no page gave, ``StoreUnavailable``.
         """
@@ -126,11 +133,9 @@ class AskingStore:
                 return entries, await pipeline.execute()
 
         entries, jobs = await self._patience.call_async(read)
-        items = [
-            self._status(name.decode(), fields)
-            for (name, _), fields in zip(entries, jobs, strict=False)
-            if fields.get(b"kind", b"").decode() in self._kinds
-        ]
+        pairs = zip(entries, jobs, strict=False)
+        read_ones = [self._read_job(name.decode(), fields) for (name, _), fields in pairs]
+        items = [status for status in read_ones if status is not None]
         more = len(entries) > limit
         cursor = str(int(entries[limit - 1][1])) if more else None
         return Page[AnyStatus](items=items, next_cursor=cursor)
@@ -206,27 +211,33 @@ class AskingStore:
             "without one a crash of the store loses jobs."
         ]
 
-    def _status(self, job: str, fields: dict[bytes, bytes]) -> AnyStatus:
+    def _read_job(self, job: str, fields: dict[bytes, bytes]) -> AnyStatus | None:
+        """A stored job in words; ``None`` for one of a release that words it differently."""
+
         def json(name: bytes) -> Any:
             raw = fields.get(name)
             return orjson.loads(raw) if raw else None
 
-        analysis = self._registry.analysis(fields.get(b"kind", b"").decode())
-        findings = json(b"findings")
+        kind = fields.get(b"kind", b"").decode()
+        if kind not in self._kinds:
+            return None
         error = fields.get(b"error", b"").decode()
-        return analysis.status(
-            id=job,
-            kind=analysis.kind,
-            state=fields[b"state"].decode(),
-            request=json(b"request"),
-            created_at=_iso(fields[b"created"]),
-            started_at=_iso(fields[b"started"]) if b"started" in fields else None,
-            finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
-            progress=Progress.model_validate(json(b"progress") or {}),
-            findings=findings["findings"] if findings else [],
-            error=error or None,
-            attempts=int(fields.get(b"attempts", b"0")),
-        )
+        try:
+            return self._registry.analysis(kind).status(
+                id=job,
+                kind=kind,
+                state=fields[b"state"].decode(),
+                request=json(b"request"),
+                created_at=_iso(fields[b"created"]),
+                started_at=_iso(fields[b"started"]) if b"started" in fields else None,
+                finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
+                progress=Progress.model_validate(json(b"progress") or {}),
+                findings=(json(b"findings") or {"findings": []})["findings"],
+                error=error or None,
+                attempts=int(fields.get(b"attempts", b"0")),
+            )
+        except ValidationError:
+            return None
 
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
         answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))

@@ -49,14 +49,14 @@ def _last_digit(number: str) -> Fraction:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("case", PROTOTYPE, ids=lambda case: f"{case[0]}-{case[1]}")
 def test_prototype_is_reproduced(case: Any, mode: str) -> None:
-    width, anti, radius, plane, perpendicular, value = case
+    width, anti, radius, span, perpendicular, value = case
     found = _certify(anti_aligned(width, anti), mode)
     assert found["verdict"] == "minimum"
     assert found["spurious"] is True
     # radii follow the rounding of the doubles at hand: a factor of 3
     assert found["radius"] < 3 * radius
     # both are lower bounds, given to 7 and 6 digits, and no more than 3e-6 apart
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(plane, rel=3e-6, abs=1e-8)
+    assert found["smallest_eigenvalue_span"] == pytest.approx(span, rel=3e-6, abs=1e-8)
     assert found["smallest_eigenvalue_perpendicular"] == pytest.approx(perpendicular, rel=6e-6)
     low, high = (Fraction(found["loss"][end]) for end in ("lower", "upper"))
     assert low - _last_digit(value) <= Fraction(value) <= high + _last_digit(value)
@@ -67,12 +67,12 @@ def test_prototype_is_reproduced(case: Any, mode: str) -> None:
 def test_published_minima_up_to_width_20_are_certified(point: Minimum) -> None:
     found = _certify(locate(point))
     assert found["verdict"] == "minimum"
-    assert found["index"] == found["index_perpendicular"] == 0
+    assert found["index_span"] == found["index_perpendicular"] == 0
     assert found["spurious"] is (point.anti > 0 or point.start == "three blocks")
     low, high = (float(found["loss"][end]) for end in ("lower", "upper"))
     assert low - 1e-12 <= point.loss <= high + 1e-12  # published to 12 or 13 digits
     # published to 7 digits from finitely converged points, ours a lower bound
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(
+    assert found["smallest_eigenvalue_span"] == pytest.approx(
         point.min_eigenvalue, rel=1e-5, abs=3e-9
     )
 
@@ -82,10 +82,10 @@ def test_published_points_of_wider_students_are_certified(point: Wider) -> None:
     found = _certify(locate_wider(point))
     is_saddle = point.min_eigenvalue < 0
     assert found["verdict"] == ("saddle" if is_saddle else "minimum")
-    assert found["index"] == (1 if is_saddle else 0)
+    assert found["index_span"] == (1 if is_saddle else 0)
     assert found["spurious"] is (None if is_saddle else True)
     assert float(found["loss"]["lower"]) == pytest.approx(point.loss, abs=1e-12)
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(
+    assert found["smallest_eigenvalue_span"] == pytest.approx(
         point.min_eigenvalue, rel=3e-5, abs=1e-7
     )
     assert found["smallest_eigenvalue_perpendicular"] == pytest.approx(
@@ -99,7 +99,7 @@ def test_a_published_minimum_is_a_saddle_of_index_one(mode: str) -> None:
     point = next(p for p in WIDER_STUDENTS if p.min_eigenvalue < 0)
     found = _certify(locate_wider(point), mode)
     assert found["verdict"] == "saddle"
-    assert (found["index"], found["index_perpendicular"]) == (1, 0)
+    assert (found["index_span"], found["index_perpendicular"]) == (1, 0)
     low, high = (Fraction(found["loss"][end]) for end in ("lower", "upper"))
     published = Fraction("0.011698913345")
     assert published <= low < high <= published + Fraction(1, 10**12)
@@ -114,10 +114,10 @@ def test_all_anti_aligned_is_a_saddle_at_small_width(
 ) -> None:
     """At widths 3, 4, 5 the one-block family is unstable in its alternating component."""
     found = _certify(anti_aligned(width, anti), mode)
-    assert (found["verdict"], found["index"]) == ("saddle", index)
+    assert (found["verdict"], found["index_span"]) == ("saddle", index)
     spectrum = np.linalg.eigvalsh(points.hessian(anti_aligned(width, anti), width))
     assert index == (spectrum < 0).sum()
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(spectrum[0], rel=3e-6)
+    assert found["smallest_eigenvalue_span"] == pytest.approx(spectrum[0], rel=3e-6)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -133,7 +133,7 @@ def test_global_minimum_with_equal_widths_is_certified_and_not_spurious(
     assert Fraction(found["loss"]["upper"]) < Fraction(1, 10**30)
     # 1/4 - 1/(2 pi) for two or more units, 1/2 for one
     expected = 0.5 if width == 1 else 0.25 - 1 / (2 * np.pi)
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(expected, rel=2e-6)
+    assert found["smallest_eigenvalue_span"] == pytest.approx(expected, rel=2e-6)
 
 
 def test_global_minimum_reached_to_rounding_is_still_not_spurious() -> None:
@@ -193,7 +193,7 @@ def test_random_points_are_refused(K: int, M: int, mode: str) -> None:
     found = _certify(np.random.default_rng([K, M]).normal(size=(K, M)), mode)
     assert found["verdict"] == "not certified"
     assert "too large" in found["reason"] or "too close to zero" in found["reason"]
-    assert found["radius"] is found["loss"] is found["index"] is None
+    assert found["radius"] is found["loss"] is found["index_span"] is None
 
 
 def test_a_half_converged_point_is_refused_with_the_remedy() -> None:
@@ -246,8 +246,8 @@ def test_unknown_mode_raises() -> None:
 
 def test_fast_and_strict_agree() -> None:
     fast, strict = (_certify(anti_aligned(10, 2), mode) for mode in MODES)
-    assert strict["smallest_eigenvalue_plane"] == pytest.approx(
-        fast["smallest_eigenvalue_plane"], rel=1e-6
+    assert strict["smallest_eigenvalue_span"] == pytest.approx(
+        fast["smallest_eigenvalue_span"], rel=1e-6
     )
     assert strict["loss"] == fast["loss"]
     assert strict["radius"] == pytest.approx(fast["radius"], rel=1e-4)

@@ -19,8 +19,8 @@ from relu_landscape.engine.certificates.geometry import measure
 from relu_landscape.engine.certificates.isotypic import (
     perpendicular_index,
     perpendicular_rows,
-    plane_index,
-    plane_rows,
+    span_index,
+    span_rows,
 )
 from relu_landscape.engine.certificates.structure import Blocks, Structure, finest, normalised
 from relu_landscape.errors import InputError
@@ -89,7 +89,7 @@ def test_finest_splitting_has_every_eigenvalue_and_no_other(structure: Structure
     with precision(128):
         fine = finest(blocks)
         np.testing.assert_allclose(_expanded(fine)[0], W[0], atol=1e-14)
-        small = np.linalg.eigvalsh(_doubles(plane_rows(fine)))
+        small = np.linalg.eigvalsh(_doubles(span_rows(fine)))
         small_beyond = np.linalg.eigvalsh(_doubles(perpendicular_rows(fine)))
     full = np.linalg.eigvalsh(points.hessian(W, M))
     wide = points.hessian(np.hstack([W, np.zeros((K, 1))]), M).reshape(K, M + 1, K, M + 1)
@@ -112,7 +112,7 @@ def test_index_counts_multiplicities(structure: Structure, seed: int) -> None:
             [[v * 2 / 5 for v in row] for row in random.x],
             [v * 2 / 5 for v in random.y],
         )
-        found, beyond = plane_index(blocks), perpendicular_index(blocks)
+        found, beyond = span_index(blocks), perpendicular_index(blocks)
     W = _expanded(blocks)
     K, M = W.shape
     wide = points.hessian(np.hstack([W, np.zeros((K, 1))]), M).reshape(K, M + 1, K, M + 1)
@@ -173,7 +173,7 @@ def test_agrees_with_the_dense_method(width: int, anti: int) -> None:
     reduced = _certify_family(width, anti)
     assert reduced["verdict"] == dense["verdict"] == "minimum"
     assert reduced["spurious"] is True
-    for name in ("smallest_eigenvalue_plane", "smallest_eigenvalue_perpendicular"):
+    for name in ("smallest_eigenvalue_span", "smallest_eigenvalue_perpendicular"):
         assert reduced[name] == pytest.approx(dense[name], rel=1e-6, abs=1e-9)
     # the Lipschitz bounds differ by how norms are bounded from above: up to a tenth
     assert reduced["lipschitz"] == pytest.approx(dense["lipschitz"], rel=0.1)
@@ -188,7 +188,11 @@ def test_agrees_with_the_dense_method(width: int, anti: int) -> None:
 )
 def test_small_widths_are_saddles_of_known_index(width: int, anti: int, index: int) -> None:
     found = _certify_family(width, anti)
-    assert (found["verdict"], found["index"], found["index_perpendicular"]) == ("saddle", index, 0)
+    assert (found["verdict"], found["index_span"], found["index_perpendicular"]) == (
+        "saddle",
+        index,
+        0,
+    )
     spectrum = np.linalg.eigvalsh(points.hessian(anti_aligned(width, anti), width))
     assert index == (spectrum < 0).sum()
 
@@ -201,7 +205,7 @@ def test_all_anti_aligned_losses() -> None:
     ):
         found = _certify_family(width, width)
         assert abs(Fraction(found["loss"]["lower"]) - Fraction(value)) < Fraction(1, 10**12)
-        assert found["smallest_eigenvalue_plane"] == pytest.approx(smallest, abs=6e-8)
+        assert found["smallest_eigenvalue_span"] == pytest.approx(smallest, abs=6e-8)
 
 
 def test_saddle_of_a_wider_student() -> None:
@@ -210,8 +214,8 @@ def test_saddle_of_a_wider_student() -> None:
     students: list[tuple[int, int | None]] = [(2, 0), (15, 1), (1, None)]
     x, y = _read_off(locate_wider(point), (2, 15), students)
     found = certify_reduced((2, 15), students, x, y)
-    assert (found["verdict"], found["index"], found["index_perpendicular"]) == ("saddle", 1, 0)
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(-0.0204149, abs=1e-7)
+    assert (found["verdict"], found["index_span"], found["index_perpendicular"]) == ("saddle", 1, 0)
+    assert found["smallest_eigenvalue_span"] == pytest.approx(-0.0204149, abs=1e-7)
     assert abs(Fraction(found["loss"]["lower"]) - Fraction("0.011698913345")) < Fraction(1, 10**12)
 
 
@@ -285,7 +289,7 @@ def test_large_widths(width: int, value: str, smallest: float) -> None:
     last = Fraction(1, 10 ** len(value.partition(".")[2]))
     assert Fraction(value) - last <= Fraction(found["loss"]["lower"])
     assert Fraction(found["loss"]["upper"]) <= Fraction(value) + last
-    assert found["smallest_eigenvalue_plane"] == pytest.approx(smallest, abs=2e-7)
+    assert found["smallest_eigenvalue_span"] == pytest.approx(smallest, abs=2e-7)
 
 
 def test_width_100_against_the_sum_over_all_pairs() -> None:
@@ -314,7 +318,7 @@ def test_huge_index_is_written_as_digits() -> None:
     width = 10**9
     blocks = normalised(Structure((width,), (0,)), [[arb(0)]], [arb("0.3")])
     with precision(192):
-        found = plane_index(blocks)
+        found = span_index(blocks)
     assert found > 2**53
     assert found <= width**2
 
@@ -329,7 +333,7 @@ def test_global_minimum_is_not_spurious() -> None:
         found = certify_reduced(teachers, students, x, [1.0] * len(teachers))
         assert (found["verdict"], found["spurious"]) == ("minimum", False)
         assert Fraction(found["loss"]["lower"]) == 0
-        assert found["smallest_eigenvalue_plane"] == pytest.approx(0.25 - 0.5 / np.pi, rel=2e-6)
+        assert found["smallest_eigenvalue_span"] == pytest.approx(0.25 - 0.5 / np.pi, rel=2e-6)
 
 
 def test_split_students_are_refused() -> None:

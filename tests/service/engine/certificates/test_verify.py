@@ -15,6 +15,7 @@ import pytest
 
 from relu_landscape.engine.certificates import certify, certify_reduced, verify
 from relu_landscape.engine.certificates.document import read_claims, statement
+from relu_landscape.engine.certificates.verify import counts_copies
 from relu_landscape.errors import InputError
 from tests.service.engine.certificates.points import anti_aligned
 
@@ -89,7 +90,7 @@ def _stored(space: str, name: str, value: Callable[[Any], Any]) -> Callable[[Cer
         part = certificate["stored_point"][space]
         part[name] = value(part[name])
         if name == "index":
-            certificate["index" if space == "plane" else "index_perpendicular"] = part[name]
+            certificate["index_span" if space == "span" else "index_perpendicular"] = part[name]
 
     return change
 
@@ -120,14 +121,14 @@ FORGERIES: dict[str, Callable[[Certificate], object]] = {
     "a smaller radius": _scale("radius", 1e-3),
     "a radius beyond the attribution radius": _scale("radius", 1e30),
     "a wider attribution radius": _scale("attribution_radius", 1.05),
-    "a higher eigenvalue of the plane": _scale("smallest_eigenvalue_plane", 1.0001),
+    "a higher eigenvalue in the span": _scale("smallest_eigenvalue_span", 1.0001),
     "a higher eigenvalue beyond": _scale("smallest_eigenvalue_perpendicular", 1.0001),
     "a smaller Lipschitz bound": _scale("lipschitz", 0.999),
     "a smaller gradient": _scale("gradient_norm", 0.5),
     "a radius that A does not carry": _weak_beyond,
-    "a wider gap": _stored("plane", "gap", lambda x: x * 1.0001),
+    "a wider gap": _stored("span", "gap", lambda x: x * 1.0001),
     "a wider gap beyond": _stored("perpendicular", "gap", lambda x: x * 1.0001),
-    "another index": _stored("plane", "index", lambda x: x + 1),
+    "another index": _stored("span", "index", lambda x: x + 1),
     "another index beyond": _stored("perpendicular", "index", lambda x: x + 1),
     "a higher loss": _loss("lower", "0.0999"),
     "a lower loss": _loss("upper", "0.0000000000000000000000000000000000000000001"),
@@ -163,9 +164,9 @@ def _reseal(certificate: Certificate) -> None:
 def test_forgeries_are_rejected(kind: str, forgery: str) -> None:
     certificate = _make(kind)
     FORGERIES[forgery](certificate)
-    if kind.endswith("saddle") and forgery == "a higher eigenvalue of the plane":
+    if kind.endswith("saddle") and forgery == "a higher eigenvalue in the span":
         # at a saddle the bound is negative: higher is nearer to zero
-        certificate["smallest_eigenvalue_plane"] /= 1.0001**2
+        certificate["smallest_eigenvalue_span"] /= 1.0001**2
     _reseal(certificate)
     assert _holds(certificate) is False
 
@@ -181,7 +182,7 @@ def test_forged_numbers_contradict_the_sentence(forgery: str) -> None:
 
 def test_weaker_claims_still_hold() -> None:
     certificate = _make("fast")
-    certificate["smallest_eigenvalue_plane"] *= 0.9
+    certificate["smallest_eigenvalue_span"] *= 0.9
     certificate["attribution_radius"] *= 0.5
     certificate["loss"]["lower"] = "0.02"
     _reseal(certificate)
@@ -261,7 +262,9 @@ def _landscape() -> dict[str, Any]:
         "loss": 0.025080581002463,
         "stability": {
             "index": 0,
-            "min_eigenvalue": 0.0047003537,
+            "index_span": 0,
+            "index_perpendicular": 0,
+            "min_eigenvalue_span": 0.0047003537,
             "min_eigenvalue_perpendicular": 0.199803,
         },
         "certificate": certificate,
@@ -294,7 +297,17 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "loss text": (_beside(lambda p: p.update(loss="low")), "loss"),
     "index": (_beside(lambda p: p["stability"].update(index=1)), "index"),
     "negative index": (_beside(lambda p: p["stability"].update(index=-1)), "index"),
-    "eigenvalue": (_beside(lambda p: p["stability"].update(min_eigenvalue=0.0046)), "below"),
+    "index in the span": (_beside(lambda p: p["stability"].update(index_span=1)), "index_span"),
+    "index beyond": (
+        _beside(lambda p: p["stability"].update(index_perpendicular=1)),
+        "index_perpendicular",
+    ),
+    "eigenvalue": (_beside(lambda p: p["stability"].update(min_eigenvalue_span=0.0046)), "below"),
+    "eigenvalue beyond": (
+        _beside(lambda p: p["stability"].update(min_eigenvalue_perpendicular=0.19)),
+        "below",
+    ),
+    "dimension": (lambda d: d["landscape"]["request"].update(input_dimension=5), "below"),
     "weights": (lambda d: d["details"]["m1"]["weights"][0].__setitem__(0, 0.5), "weights"),
     "ragged": (lambda d: d["details"]["m1"].update(weights=[[1.0], [1.0, 2.0]]), "weights"),
     "width": (lambda d: d["landscape"]["request"].update(student_width=7), "width"),
@@ -313,15 +326,32 @@ def test_numbers_beside_a_certificate_must_be_its_own(name: str) -> None:
 
 
 def test_perpendicular_directions_are_counted_by_dimension() -> None:
-    """Index 2 in the plane, 1 beyond, d - M = 5: the fixed point says 7."""
     certificate = _make("saddle")
-    plane = certificate["index"]
+    assert certificate["index_perpendicular"] == 0
+    span = certificate["index_span"]
     owner = {
         "key": "s1",
         "kind": "saddle",
-        "stability": {"index": plane},
+        "stability": {"index": span, "index_span": span, "index_perpendicular": 0},
         "certificate": certificate,
     }
+    request = {"student_width": 4, "teacher_width": 4, "input_dimension": 9}
     assert _holds(owner) is True
-    owner["stability"] = {"index": plane + 5}
+    assert _holds({"request": request, "points": [owner]}) is True
+    owner["stability"] = {"index": span + 5}
     assert _holds(owner) is False  # nothing is negative beyond the span here
+    assert _holds({"request": request, "points": [owner]}) is False
+
+
+@pytest.mark.parametrize(
+    ("extra", "beyond", "copies", "wanted"),
+    [
+        (0, 0, None, True), (5, 0, None, False), (5, 1, None, True), (5, 2, None, False),
+        (-2, 1, None, False), (5, 1, 5, True), (4, 1, 5, False), (0, 0, 5, True), (1, 0, 5, False),
+        (0, 3, 0, True), (3, 3, 0, False),
+    ],
+)  # fmt: skip
+def test_an_index_counts_what_is_negative_beyond_once_per_dimension(
+    extra: int, beyond: int, copies: int | None, wanted: bool
+) -> None:
+    assert counts_copies(extra, beyond, copies) is wanted

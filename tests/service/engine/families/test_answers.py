@@ -1,14 +1,25 @@
-"""The short calls: families with certificates that hold."""
+"""The short calls: families with certificates that hold, and continuations."""
 
 from __future__ import annotations
 
 import pytest
 
-from relu_landscape.engine import CALLS, verify
+from relu_landscape import analyses
+from relu_landscape.engine import families, verify
+from relu_landscape.engine.families.continuation import continuation
+from relu_landscape.engine.families.family import family
+from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
 
 
-def test_names() -> None:
-    assert set(CALLS) == {"family", "continuation"}
+def test_the_registry_finds_them() -> None:
+    registry = analyses.ANALYSES
+    names = {call.name: analyses.function(call.function) for call in registry.calls}
+    assert names == {
+        "family": families.family_answer,
+        "continuation": families.continuation_answer,
+    }
+    with pytest.raises(AttributeError, match="no attribute 'waltz'"):
+        _ = families.waltz
 
 
 @pytest.mark.parametrize(
@@ -16,17 +27,27 @@ def test_names() -> None:
     [(17, 17, "1+16"), (10**6, 10**6, "one-anti-aligned"), (18, 17, "4+13 extra 1")],
 )
 def test_a_family_is_certified(students: int, teachers: int, structure: str) -> None:
-    found = CALLS["family"](
+    query = FamilyQuery(
         student_width=students, teacher_width=teachers, structure=structure, certify=True
     )
-    certificate = found["certificate"]
-    assert certificate["verdict"] == "minimum"
-    assert certificate["spurious"] is True
-    assert float(certificate["loss"]["lower"]) <= found["loss"] * (1 + 1e-12)
-    assert float(certificate["loss"]["upper"]) >= found["loss"] * (1 - 1e-12)
-    assert [item["holds"] for item in verify(certificate)] == [True]
+    found = families.family_answer(query)
+    certificate = found.certificate
+    assert certificate is not None
+    assert certificate.verdict == "minimum"
+    assert certificate.spurious is True
+    assert certificate.loss is not None
+    assert float(certificate.loss.lower) <= found.loss * (1 + 1e-12)
+    assert float(certificate.loss.upper) >= found.loss * (1 - 1e-12)
+    assert [item["holds"] for item in verify(certificate.model_dump(mode="json"))] == [True]
 
 
 def test_without_asking_there_is_none() -> None:
-    found = CALLS["family"](student_width=7, teacher_width=7, structure="1+6")
-    assert found["certificate"] is None
+    query = FamilyQuery(student_width=7, teacher_width=7, structure="1+6", branch=1)
+    found = families.family_answer(query)
+    assert found.certificate is None
+    assert found == family(7, 7, "1+6", 1)
+
+
+def test_a_continuation_is_answered() -> None:
+    query = ContinuationQuery(structure="1+*", from_width=7.0, to_width=5.0, points=3)
+    assert families.continuation_answer(query) == continuation("1+*", 7.0, 5.0, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -15,6 +13,7 @@ from relu_landscape.engine.families.points import Point, embed
 from relu_landscape.engine.families.search import search
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.errors import InputError
+from relu_landscape.wire.families import Family
 
 from . import oracle
 
@@ -31,9 +30,9 @@ ONE_ANTI_ALIGNED = {
 @pytest.mark.parametrize("width", ONE_ANTI_ALIGNED)
 def test_one_anti_aligned_student_at_certified_losses(width: int) -> None:
     found = family(width, width, "one-anti-aligned")
-    assert found["kind"] == "minimum"
-    assert found["loss"] == pytest.approx(ONE_ANTI_ALIGNED[width], rel=1e-12, abs=1e-15)
-    assert found["anti_aligned"] == 1
+    assert found.kind == "minimum"
+    assert found.loss == pytest.approx(ONE_ANTI_ALIGNED[width], rel=1e-12, abs=1e-15)
+    assert found.anti_aligned == 1
 
 
 def test_asymptotic_losses_at_a_million() -> None:
@@ -41,86 +40,86 @@ def test_asymptotic_losses_at_a_million() -> None:
     k = 10**6
     one = family(k, k, "one-anti-aligned")
     expansion = (1 / 2 - 2 / np.pi**2) / k - 32 / (3 * np.pi**4) * k**-1.5
-    assert one["loss"] == pytest.approx(expansion, abs=3 / k**2)
-    assert one["loss"] == pytest.approx(2.97246752644e-7, rel=2e-12)  # published with 12 digits
-    assert one["stability"]["min_eigenvalue"] == pytest.approx(1 / 4 - 1 / (2 * np.pi), abs=2e-4)
+    assert one.loss == pytest.approx(expansion, abs=3 / k**2)
+    assert one.loss == pytest.approx(2.97246752644e-7, rel=2e-12)  # published with 12 digits
+    assert one.stability.min_eigenvalue_span == pytest.approx(1 / 4 - 1 / (2 * np.pi), abs=2e-4)
     everyone = family(k, k, "all-anti-aligned")
     limit = 1 / 2 - 1 / np.pi - 4 / (3 * np.pi) / np.sqrt(k)
-    assert everyone["loss"] == pytest.approx(limit, abs=3 / k)
-    assert everyone["anti_aligned"] == k
+    assert everyone.loss == pytest.approx(limit, abs=3 / k)
+    assert everyone.anti_aligned == k
 
 
 @pytest.mark.parametrize(("width", "index"), [(3, 1), (4, 2), (5, 3), (6, 0)])
 def test_one_anti_aligned_student_below_its_threshold_is_a_saddle(width: int, index: int) -> None:
     found = family(width, width, "one-anti-aligned")
-    assert found["stability"]["index"] == index
-    assert found["kind"] == ("minimum" if index == 0 else "saddle")
+    assert found.stability.index_span == index
+    assert found.kind == ("minimum" if index == 0 else "saddle")
 
 
 @pytest.mark.parametrize(("width", "index"), [(3, 1), (4, 3), (5, 6), (6, 0)])
 def test_all_anti_aligned_students_below_their_threshold(width: int, index: int) -> None:
-    assert family(width, width, "all-anti-aligned")["stability"]["index"] == index
+    assert family(width, width, "all-anti-aligned").stability.index_span == index
 
 
 @pytest.mark.parametrize("name", ["1+8", "4+5", "all-anti-aligned", "two-anti-aligned", "global"])
 def test_a_description_agrees_with_the_dense_problem(name: str) -> None:
     found = family(9, 9, name)
-    W = embed(Point.from_json(found["point"]))
-    assert found["loss"] == pytest.approx(oracle.loss(W), abs=1e-13)
+    W = embed(Point.from_wire(found.point))
+    assert found.loss == pytest.approx(oracle.loss(W), abs=1e-13)
     dense = np.linalg.eigvalsh(oracle.hessian(W))
-    assert found["stability"]["min_eigenvalue"] == pytest.approx(dense[0], abs=1e-11)
-    assert sum(x["multiplicity"] for x in found["spectrum"] if x["space"] == "plane") == 81
+    assert found.stability.min_eigenvalue_span == pytest.approx(dense[0], abs=1e-11)
+    assert sum(int(x.multiplicity) for x in found.spectrum if x.space == "span") == 81
     # overlaps by blocks, against the matrices themselves
     Q, first = W @ W.T, 0
-    for s, block in enumerate(found["student_blocks"]):
-        assert block["norm"] == pytest.approx(np.linalg.norm(W[first]), abs=1e-13)
-        assert found["overlaps"]["Q"][s][s]["same"] == pytest.approx(Q[first, first], abs=1e-13)
+    for s, block in enumerate(found.student_blocks):
+        assert block.norm == pytest.approx(np.linalg.norm(W[first]), abs=1e-13)
+        assert found.overlaps.Q[s][s].same == pytest.approx(Q[first, first], abs=1e-13)
         column = 0
-        for t, teachers in enumerate(found["teacher_blocks"]):
-            entry = found["overlaps"]["R"][s][t]
-            if entry["same"] is not None:
-                assert entry["same"] == pytest.approx(W[first, column], abs=1e-13)
-                assert entry["other"] == pytest.approx(W[first, column + 1], abs=1e-13)
+        for t, teachers in enumerate(found.teacher_blocks):
+            entry = found.overlaps.R[s][t]
+            if entry.same is not None:
+                assert entry.same == pytest.approx(W[first, column], abs=1e-13)
+                assert entry.other == pytest.approx(W[first, column + 1], abs=1e-13)
             else:
-                assert entry["other"] == pytest.approx(W[first, column], abs=1e-13)
-            column += teachers["size"]
-        if block["size"] > 1:
-            other = found["overlaps"]["Q"][s][s]["other"]
+                assert entry.other == pytest.approx(W[first, column], abs=1e-13)
+            column += int(teachers.size)
+        if int(block.size) > 1:
+            other = found.overlaps.Q[s][s].other
             assert other == pytest.approx(Q[first, first + 1], abs=1e-13)
-        first += block["size"]
-    json.dumps(found, allow_nan=False)
+        first += int(block.size)
+    assert Family.model_validate_json(found.model_dump_json()) == found
 
 
 def test_the_global_minimum_is_known_at_every_width() -> None:
     for width in (2, 50, 10**9):
         found = family(width, width, "global")
-        assert found["is_global"]
-        assert found["loss"] == pytest.approx(0, abs=1e-30)
-        assert found["stability"]["attractive"]
+        assert found.is_global
+        assert found.loss == pytest.approx(0, abs=1e-30)
+        assert found.stability.attractive
 
 
 def test_branches_are_numbered_by_loss_and_can_be_picked() -> None:
     found = family(20, 20, "8+12")
-    losses = [row["loss"] for row in found["branches"]]
+    losses = [row.loss for row in found.branches]
     assert losses == sorted(losses)
-    assert sum(row["kind"] == "minimum" for row in found["branches"]) >= 3
+    assert sum(row.kind == "minimum" for row in found.branches) >= 3
     third = family(20, 20, "8+12", branch=3)
-    assert third["loss"] == losses[2]
-    assert third["loss"] == pytest.approx(0.0809447847978, abs=1e-9)  # published
-    assert found["branch"] == 1
+    assert third.loss == losses[2]
+    assert third.loss == pytest.approx(0.0809447847978, abs=1e-9)  # published
+    assert found.branch == 1
     with pytest.raises(InputError, match="branches 1 to"):
         family(20, 20, "8+12", branch=99)
 
 
 def test_numbers_beyond_doubles_are_strings() -> None:
     found = family(10**9, 10**9, "1+*")
-    strings = [x["multiplicity"] for x in found["spectrum"] if isinstance(x["multiplicity"], str)]
+    strings = [x.multiplicity for x in found.spectrum if isinstance(x.multiplicity, str)]
     assert str((10**9 - 1) * (10**9 - 4) // 2) in strings
-    json.dumps(found, allow_nan=False)
+    assert Family.model_validate_json(found.model_dump_json()) == found
 
 
 def test_wide_families_are_followed_to_where_blind_search_finds_them_too() -> None:
-    followed = sorted(verdict["loss"] for _, verdict in branches(parse("1+399")))
+    followed = sorted(verdict.loss for _, verdict in branches(parse("1+399")))
     assert compressed(parse("1+399")).name == "1+100"
     blind = [p.loss for p in search(parse("1+399"), highest_index=10**9).points]
     for loss in followed:
@@ -168,18 +167,18 @@ def test_thresholds_of_the_known_families(
     name: str, start: float, threshold: float, component: str
 ) -> None:
     found = continuation(name, start, 5, points=12)
-    last = found["changes"][-1]
-    assert last["width"] == pytest.approx(threshold, abs=1e-8)
-    assert last["component"] == component
-    assert abs(last["eigenvalue"]) < 1e-13
-    assert (last["stable_below"], last["stable_above"]) == (False, True)
-    assert found["points"][0]["is_stable"]
-    assert not found["points"][-1]["is_stable"]
+    last = found.changes[-1]
+    assert last.width == pytest.approx(threshold, abs=1e-8)
+    assert last.component == component
+    assert abs(last.eigenvalue) < 1e-13
+    assert (last.stable_below, last.stable_above) == (False, True)
+    assert found.points[0].is_stable
+    assert not found.points[-1].is_stable
 
 
 def test_crossings_do_not_depend_on_direction_or_number_of_points() -> None:
     widths = [
-        continuation("one-anti-aligned", start, end, points)["changes"][-1]["width"]
+        continuation("one-anti-aligned", start, end, points).changes[-1].width
         for start, end, points in ((7, 5, 2), (5, 7, 5), (4.9, 9.1, 31))
     ]
     assert max(widths) - min(widths) < 1e-10
@@ -187,21 +186,21 @@ def test_crossings_do_not_depend_on_direction_or_number_of_points() -> None:
 
 def test_one_anti_aligned_student_exists_down_to_2_2_without_a_fold() -> None:
     found = continuation("one-anti-aligned", 8, 2.2, points=20)
-    assert found["ends"] is None
-    assert found["points"][-1]["width"] == 2.2
-    losses = {row["width"]: row["loss"] for row in found["points"]}
+    assert found.ends is None
+    assert found.points[-1].width == 2.2
+    losses = {row.width: row.loss for row in found.points}
     assert losses[8.0] == pytest.approx(0.0215080371715, abs=1e-12)  # published
 
 
 def test_a_branch_that_folds_back_says_where() -> None:
     """The shallow minimum of 8+12 (published at width 20) has no partner far below it."""
     found = continuation("*+*", 20, 4, points=30, branch=1)
-    assert found["points"][0]["loss"] > 0
-    if found["ends"] is not None:
-        assert 4 < found["ends"]["width"] < 20
-        assert len(found["points"]) < 30
+    assert found.points[0].loss > 0
+    if found.ends is not None:
+        assert 4 < found.ends.width < 20
+        assert len(found.points) < 30
     else:
-        assert len(found["points"]) == 30
+        assert len(found.points) == 30
 
 
 @pytest.mark.parametrize(
@@ -223,7 +222,7 @@ def test_impossible_continuations_are_refused(arguments: tuple[object, ...], wor
 
 def test_a_minimum_is_where_descent_on_the_dense_loss_ends() -> None:
     """Independent of every reduced formula: SciPy from a perturbed point, dense loops."""
-    W = embed(Point.from_json(family(6, 6, "one-anti-aligned")["point"]))
+    W = embed(Point.from_wire(family(6, 6, "one-anti-aligned").point))
     noise = 1e-2 * np.random.default_rng(0).normal(size=W.shape)
 
     def slope(w: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ from relu_landscape.engine.families.coarse import coarsest
 from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import default_structures, parse
-from relu_landscape.engine.points.pathways import passage
+from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.points import identity
+from relu_landscape.engine.points.pathways import Surface, pathway
 
 from . import oracle
 from .published import eigenvalue_tolerance, equal_widths, wider_students
@@ -33,7 +35,7 @@ def landscape(students: int, teachers: int) -> tuple[CriticalPoint, ...]:
         result = search(structure)
         assert result.complete, structure.name
         for point in result.points:
-            key = (coarsest(point.point).structure.name, round(point.loss, 10), point.index)
+            key = (coarsest(point.point).structure.name, round(point.loss, 10), point.index_span)
             found.setdefault(key, point)
     return tuple(sorted(found.values(), key=lambda point: point.loss))
 
@@ -47,7 +49,8 @@ def test_every_published_minimum_is_found(width: int) -> None:
             point
             for point in minima
             if abs(point.loss - published["loss"]) < 1e-9
-            and abs(point.min_eigenvalue - eigenvalue) < eigenvalue_tolerance(eigenvalue)
+            and abs(point.summary.min_eigenvalue_span - eigenvalue)
+            < eigenvalue_tolerance(eigenvalue)
         ]
         assert near, published
         sizes = list(coarsest(near[0].point).structure.sizes)
@@ -64,23 +67,23 @@ def test_many_unpublished_minima_are_found_and_are_minima(width: int, count: int
         assert oracle.loss(W) == pytest.approx(point.loss, abs=1e-12)
         np.testing.assert_allclose(oracle.gradient(W), 0, atol=1e-12)
         dense = np.linalg.eigvalsh(oracle.hessian(W))
-        assert dense[0] == pytest.approx(point.min_eigenvalue, abs=1e-11)
+        assert dense[0] == pytest.approx(point.summary.min_eigenvalue_span, abs=1e-11)
         assert dense[0] > 0
 
 
 @pytest.mark.parametrize(("width", "counts"), KNOWN_BY_INDEX.items())
 def test_points_of_low_index_are_complete(width: int, counts: tuple[int, int, int]) -> None:
     """With all partitions into three blocks, the numbers known from 60,000 starts."""
-    found = {(round(p.loss, 10), p.index) for p in landscape(width, width)}
+    found = {(round(p.loss, 10), p.index_span) for p in landscape(width, width)}
     for p in range(2, width // 3 + 1):
         for q in range(p, (width - p) // 2 + 1):
             result = search(parse(f"{p}+{q}+{width - p - q}"))
-            found |= {(round(point.loss, 10), point.index) for point in result.points}
+            found |= {(round(point.loss, 10), point.index_span) for point in result.points}
     assert tuple(sum(index == i for _, index in found) for i in range(3)) == counts
 
 
 def test_index_one_points_at_width_six() -> None:
-    assert sum(point.index == 1 for point in landscape(6, 6)) == 5
+    assert sum(point.index_span == 1 for point in landscape(6, 6)) == 5
 
 
 @pytest.mark.parametrize(("students", "teachers"), sorted(wider_students()))
@@ -92,12 +95,14 @@ def test_every_published_point_of_wider_students_is_found(students: int, teacher
             point
             for point in found
             if abs(point.loss - published["loss"]) < 1e-9
-            and point.index == published["negative_eigenvalues"]
+            and point.index_span == published["negative_eigenvalues"]
         ]
         assert len(near) == 1, published
         point = near[0]
-        assert point.min_eigenvalue == pytest.approx(published["min_eigenvalue"], abs=6e-8)
-        assert point.min_eigenvalue_perpendicular == pytest.approx(
+        assert point.summary.min_eigenvalue_span == pytest.approx(
+            published["min_eigenvalue"], abs=6e-8
+        )
+        assert point.summary.min_eigenvalue_perpendicular == pytest.approx(
             published["perpendicular_min_eigenvalue"], abs=6e-8
         )
 
@@ -107,23 +112,27 @@ def test_at_least_twenty_spurious_minima_of_18_students_and_17_teachers() -> Non
     assert len(minima) >= 20
     shallow = [p for p in minima if abs(p.loss - 0.019157182576) < 1e-9]
     assert len(shallow) == 1
-    assert shallow[0].min_eigenvalue == pytest.approx(3.81e-5, abs=5e-8)
+    assert shallow[0].summary.min_eigenvalue_span == pytest.approx(3.81e-5, abs=5e-8)
     dense = np.linalg.eigvalsh(oracle.hessian(embed(shallow[0].point)))
-    assert dense[0] == pytest.approx(shallow[0].min_eigenvalue, abs=1e-11)
+    assert dense[0] == pytest.approx(shallow[0].summary.min_eigenvalue_span, abs=1e-11)
 
 
 def test_the_published_saddle_joins_zero_loss_with_zero_loss() -> None:
     """Published as a minimum (gradient 2e-10), it is a saddle of index 1."""
     saddles = [p for p in search(parse("2+15 extra 1")).points if abs(p.loss - 0.011698913) < 1e-8]
     assert len(saddles) == 1
-    assert saddles[0].index == 1
-    assert saddles[0].perpendicular_index == 0
-    W = embed(coarsest(saddles[0].point))
-    found = passage(
-        W,
+    assert saddles[0].index_span == 1
+    assert saddles[0].summary.index_perpendicular == 0
+    teacher = make_teacher(17)
+    found = pathway(
+        embed(coarsest(saddles[0].point)),
+        surface=Surface(
+            loss=oracle.loss,
+            hessian=oracle.hessian,
+            polish=lambda W: W,
+            relation=lambda left, right: identity.relation(left, right, teacher),
+        ),
         descend=lambda batch: np.array([oracle.flow(start, rest=1e-4) for start in batch]),
-        hessian=oracle.hessian,
-        loss=oracle.loss,
         # the flow is stopped at a gradient of 1e-4: zero loss is approached like a power of time,
         # and the lowest spurious point of this case lies at 0.0117
         zero_loss=1e-4,

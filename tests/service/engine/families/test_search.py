@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -14,10 +12,8 @@ from relu_landscape.engine.families.reduced import evaluate
 from relu_landscape.engine.families.search import (
     ROUND,
     SearchResult,
-    assemble,
     patience,
     search,
-    search_round,
 )
 from relu_landscape.engine.families.solver import converge, gradient_tolerance
 from relu_landscape.engine.families.starts import random_starts
@@ -30,37 +26,26 @@ from .published import eigenvalue_tolerance, equal_widths
 
 def _facts(result: SearchResult) -> list[tuple[object, ...]]:
     return [
-        (p.loss, p.index, p.min_eigenvalue, p.first_start, p.hits, p.point.deviations.tolist())
+        (p.loss, p.summary, p.first_start, p.hits, p.point.deviations.tolist())
         for p in result.points
     ]
 
 
-def test_the_result_does_not_depend_on_how_rounds_are_spread() -> None:
+def test_a_search_depends_on_structure_and_seed_alone() -> None:
     structure = parse("2+6")
     whole = search(structure, seed=3)
     assert whole.complete
-    needed = whole.starts // ROUND
-    # backwards, through JSON, and two rounds more than needed
-    rounds = [
-        json.loads(json.dumps(search_round(structure, 3, number)))
-        for number in reversed(range(needed + 2))
-    ]
-    joined = assemble(structure, rounds[::-1])
-    assert _facts(joined) == _facts(whole)
-    assert joined.summary() == whole.summary()
+    assert _facts(search(structure, seed=3)) == _facts(whole)
     assert _facts(search(structure, seed=4)) != _facts(whole)
-
-
-def test_rounds_out_of_order_are_refused() -> None:
-    structure = parse("5")
-    with pytest.raises(InputError, match="order"):
-        assemble(structure, [search_round(structure, 0, 1)])
+    # More starts than the rule asks for change nothing; fewer are the beginning of the same search.
+    assert _facts(search(structure, seed=3, most_starts=10**6)) == _facts(whole)
+    assert search(structure, seed=3).summary() == whole.summary()
 
 
 def test_the_search_stops_after_its_patience_and_says_so() -> None:
     structure = parse("1+5")
     result = search(structure)
-    last_news = max(p.first_start for p in result.points if p.index <= 2)
+    last_news = max(p.first_start for p in result.points if p.index_span <= 2)
     assert result.complete
     assert result.starts == (last_news // ROUND + 1) * ROUND + patience(structure)
     short = search(structure, most_starts=ROUND)
@@ -87,10 +72,10 @@ def test_points_are_critical_and_classified_like_the_dense_problem(name: str) ->
         np.testing.assert_allclose(oracle.gradient(W), 0, atol=1e-12)
         assert oracle.loss(W) == pytest.approx(found.loss, abs=1e-13)
         spectrum = np.linalg.eigvalsh(oracle.hessian(W))
-        assert int(np.sum(spectrum < -1e-7)) == found.index
-        assert spectrum[0] == pytest.approx(found.min_eigenvalue, abs=1e-11)
+        assert int(np.sum(spectrum < -1e-7)) == found.index_span
+        assert spectrum[0] == pytest.approx(found.summary.min_eigenvalue_span, abs=1e-11)
         outside = np.linalg.eigvalsh(oracle.perpendicular(W))
-        assert outside[0] == pytest.approx(found.min_eigenvalue_perpendicular, abs=1e-11)
+        assert outside[0] == pytest.approx(found.summary.min_eigenvalue_perpendicular, abs=1e-11)
         assert found.gradient_norm < 1e-13
 
 
@@ -99,7 +84,7 @@ def test_published_minima_of_one_and_two_blocks(width: int) -> None:
     minima = []
     names = [str(width)] + [f"{p}+{width - p}" for p in range(1, width // 2 + 1)]
     for name in names:
-        minima += [(p.loss, p.min_eigenvalue) for p in search(parse(name)).minima]
+        minima += [(p.loss, p.summary.min_eigenvalue_span) for p in search(parse(name)).minima]
     for published in equal_widths()[width]:
         near = [m for m in minima if abs(m[0] - published["loss"]) < 1e-9]
         assert near, published
@@ -121,7 +106,7 @@ def test_wider_students_set_the_zero_loss_set_aside() -> None:
     result = search(parse("1+6 extra 1"))
     assert result.set_aside["global"] > 0
     assert all(p.loss > 1e-3 for p in result.points)
-    assert all(p.nullity == 0 for p in result.minima)
+    assert all(p.summary.nullity_span == 0 for p in result.minima)
 
 
 def test_flat_families_of_split_students_are_set_aside_not_listed() -> None:
@@ -150,7 +135,7 @@ def test_starts_that_cannot_converge_are_counted_as_failed() -> None:
 
 def test_fractional_blocks_are_not_searched() -> None:
     with pytest.raises(InputError, match="fractional"):
-        search_round(parse("1+4.5"), 0, 0)
+        search(parse("1+4.5"))
 
 
 def test_a_point_has_one_coarsest_structure_wherever_it_was_found() -> None:

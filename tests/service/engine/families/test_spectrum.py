@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,18 +10,16 @@ import pytest
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, embed, from_values, stacked, values
 from relu_landscape.engine.families.reduced import evaluate
-from relu_landscape.engine.families.spectrum import component, components, spectrum
+from relu_landscape.engine.families.spectrum import Line, component, components, spectrum, summaries
 from relu_landscape.engine.families.structures import Structure, parse
 
 from . import oracle
 from .shapes import KINDS, random_point
 
 
-def _dense(lines: list[dict[str, Any]], space: str) -> np.ndarray:
-    chosen = [line for line in lines if line["space"] == space]
-    return np.sort(
-        np.repeat([x["eigenvalue"] for x in chosen], [x["multiplicity"] for x in chosen])
-    )
+def _dense(lines: list[Line], space: str) -> np.ndarray:
+    chosen = [line for line in lines if line.space == space]
+    return np.sort(np.repeat([x.eigenvalue for x in chosen], [int(x.multiplicity) for x in chosen]))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -30,9 +27,9 @@ def test_every_kind_of_structure_has_the_dense_spectrum(name: str) -> None:
     for seed in range(2):
         point = random_point(name, seed)
         W, lines = embed(point), spectrum(point)
-        assert all(type(line["multiplicity"]) is int for line in lines)
+        assert all(type(line.multiplicity) is int for line in lines)
         for space, matrix in (
-            ("plane", oracle.hessian(W)),
+            ("span", oracle.hessian(W)),
             ("perpendicular", oracle.perpendicular(W)),
         ):
             expected = np.linalg.eigvalsh(matrix)
@@ -45,10 +42,10 @@ def test_the_identity_has_the_known_spectrum() -> None:
     """At W = I with K = M the smallest eigenvalue is 1/4 - 1/(2 pi) at every width."""
     for width in (5, 100, 10**6, 10**9):
         lines = spectrum(Point(parse(str(width)), (1,), np.zeros(2)))
-        least = min(line["eigenvalue"] for line in lines if line["space"] == "plane")
+        least = min(line.eigenvalue for line in lines if line.space == "span")
         # the stiff eigenvalue K/4 leaves 1e-16 K in its own component; the least is in another
         assert least == pytest.approx(1 / 4 - 1 / (2 * np.pi), abs=1e-14)
-        count = sum(line["multiplicity"] for line in lines if line["space"] == "plane")
+        count = sum(line.multiplicity for line in lines if line.space == "span")
         assert count == width**2
         assert type(count) is int
 
@@ -58,12 +55,26 @@ def test_multiplicities_are_exact_beyond_doubles() -> None:
     lines = spectrum(random_point(f"1+{width - 1}"))
     counts: Counter[str] = Counter()
     for line in lines:
-        if line["space"] == "plane":
-            counts[line["component"].split("(")[0]] += line["multiplicity"]
+        if line.space == "span":
+            counts[line.component.split("(")[0]] += int(line.multiplicity)
     p = width - 1
     assert counts["symmetric"] == p * (p - 3) // 2
     assert counts["alternating"] == (p - 1) * (p - 2) // 2
     assert sum(counts.values()) == width**2
+
+
+def test_a_summary_counts_eigenvalues_with_their_multiplicities() -> None:
+    for name in ("2+5", "1+3 extra 1", "2x2+3"):
+        point = random_point(name)
+        (found,) = summaries(components(layout(point.structure), *stacked([point])))
+        lines = spectrum(point)
+        for space, index, least in (
+            ("span", found.index_span, found.min_eigenvalue_span),
+            ("perpendicular", found.index_perpendicular, found.min_eigenvalue_perpendicular),
+        ):
+            dense = _dense(lines, space)
+            assert index == int(np.sum(dense < -found.tolerance))
+            assert least == dense[0]
 
 
 def _refined(point: Point, parts: tuple[int, ...]) -> Point:

@@ -1,28 +1,26 @@
-"""Ends as groups, the global set's rule, the catalogue, and what is said on the way."""
+"""Ends as groups, the catalogue, and what is said on the way."""
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from relu_landscape.engine.descent import global_set
 from relu_landscape.engine.descent.batch import End
 from relu_landscape.engine.descent.outcomes import Outcome
-from relu_landscape.engine.landscape import sampling
 from relu_landscape.engine.landscape.catalogue import Catalogue
+from relu_landscape.engine.landscape.ends import EndGroup, Ends, grouped
 from relu_landscape.engine.landscape.findings import Findings
 from relu_landscape.engine.landscape.problem import Problem
-from relu_landscape.engine.model import arrays
 from relu_landscape.engine.points import classify
 from relu_landscape.engine.points.classify import Point
-from relu_landscape.engine.tasks import SilentMonitor, Task
-from relu_landscape.errors import ConfigurationError
+from relu_landscape.engine.tasks import SilentMonitor
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.landscape import LandscapeFinding
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine import known
-from tests.service.engine.conftest import Backend
 from tests.service.engine.oracles import Real
 
 
@@ -30,49 +28,11 @@ def _problem(K: int, M: int, **fields: Any) -> Problem:
     request = LandscapeRequest.model_validate(
         {"student_width": K, "teacher_width": M, "structured": False, **fields}
     )
-    return Problem.from_request(request.canonical())
+    return Problem.from_request(request)
 
 
 def _end(start: int, W: Real, outcome: Outcome = Outcome.FIXED_POINT, moved: float = 0.0) -> End:
     return End(start, outcome, W, W, moved, False, 1)
-
-
-def _global(W: Real, backend: Backend) -> list[bool]:
-    M = W.shape[-1] if W.shape[-1] < 4 else 3
-    found = global_set.reached(
-        backend.asarray(W), backend.asarray(np.eye(M)), backend.asarray(np.ones(M)),
-        xp=backend.xp, is_orthonormal=True,
-    )  # fmt: skip
-    return [bool(found[row]) for row in range(len(W))]
-
-
-def test_rule_of_the_global_set(backend: Backend) -> None:
-    exact = np.vstack([np.eye(3), np.eye(3)[0]])
-    exact[[0, 3]] *= [[0.4], [0.6]]
-    beside = exact.copy()
-    beside[0, 1], beside[3, 1] = 1e-3, -1e-3  # the split units lean apart and sum to the teacher
-    far = exact.copy()
-    far[1] *= 1.02  # more than SUM away, loss 1e-4
-    missing = np.vstack([np.eye(3)[[0, 0, 1]] * [[0.5], [0.5], [1.0]], [[0.6, 0.0, 0.8]]])
-    dying = np.vstack([np.eye(3), [[-3e-4, 1e-4, 0.0]]])  # short, of no direction
-    found = _global(np.stack([exact, beside, far, missing, dying]), backend)
-    assert found == [True, True, False, False, True]
-
-
-def test_a_short_student_beside_its_teacher_carries_its_share(backend: Backend) -> None:
-    """It was left out of the sum, so that a path at loss 5e-11 with a unit of length 0.049 never
-    counted as arrived and was given up outside the teacher's span."""
-    W = np.vstack([np.eye(3), np.eye(3)[0]]) * [[0.951], [1.0], [1.0], [0.049]]
-    without = W * [[1.0], [1.0], [1.0], [0.01]]
-    assert _global(np.stack([W, without]), backend) == [True, False]
-
-
-def test_the_perpendicular_part_counts(backend: Backend) -> None:
-    W = np.zeros((2, 4, 7))
-    W[:, :3, :3] = np.eye(3)
-    W[:, 3, 0], W[:, 0, 0] = 0.5, 0.5
-    W[1, 1, 3] = 0.02
-    assert _global(W, backend) == [True, False]
 
 
 def test_ends_are_grouped_by_what_relabelling_leaves() -> None:
@@ -86,14 +46,27 @@ def test_ends_are_grouped_by_what_relabelling_leaves() -> None:
         _end(6, np.eye(7), Outcome.STEP_LIMIT), _end(2, np.eye(7), Outcome.GLOBAL_SET),
         _end(7, np.eye(7), Outcome.VANISHED),
     ]  # fmt: skip
-    found = sampling.grouped(problem, ends)
-    assert [group["members"] for group in found["groups"]] == [[1, 5, 9], [3, 8]]
-    assert found["groups"][0]["moved"] == [0.0, 0.0, 0.5]
-    assert found["groups"][0]["loss"] == pytest.approx(0.0232027149136, abs=1e-12)
-    assert np.array_equal(found["groups"][0]["W"], copies[2])  # the lowest start's
-    assert found["global"] == [2]
-    assert found["failed"] == {"VANISHED": [4, 7], "STEP_LIMIT": [6]}
-    assert sampling.grouped(problem, []) == {"groups": [], "global": [], "failed": {}}
+    found = grouped(problem, ends, [11, 10])
+    assert [group.members for group in found.groups] == [(1, 5, 9), (3, 8)]
+    assert found.groups[0].moved.tolist() == [0.0, 0.0, 0.5]
+    assert found.groups[0].loss == pytest.approx(0.0232027149136, abs=1e-12)
+    assert np.array_equal(found.groups[0].W, copies[2])  # the lowest start's
+    assert found.reached_global == (2,)
+    assert found.failed == {"VANISHED": (4, 7), "STEP_LIMIT": (6,)}
+    assert found.unfinished == (11, 10)
+    assert grouped(problem, []) == Ends()
+
+
+def test_with_a_proof_asked_for_an_end_that_is_no_copy_is_infinitely_far() -> None:
+    """Ends of one group agree to 1e-5, labels to 1e-6: between the two no relabelling is found."""
+    problem = _problem(7, 7, input_dimension=7, certify="fast")
+    spurious = known.locate(known.WELL_SPECIFIED[1])
+    rough = spurious + 4e-6 * np.random.default_rng(0).choice([-1.0, 1.0], spurious.shape)
+    (group,) = grouped(problem, [_end(0, spurious), _end(1, rough), _end(2, spurious[::-1])]).groups
+    assert group.members == (0, 1, 2)
+    assert group.moved[0] == 0.0
+    assert group.moved[1] == np.inf
+    assert group.moved[2] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_groups_of_several_tasks_become_one() -> None:
@@ -101,9 +74,9 @@ def test_groups_of_several_tasks_become_one() -> None:
     problem = _problem(7, 7, input_dimension=7)
     spurious = known.locate(known.WELL_SPECIFIED[1])
     answers = [
-        sampling.grouped(problem, [_end(0, np.eye(7)), _end(4, spurious[::-1].copy())]),
-        sampling.grouped(problem, [_end(2, spurious), _end(1, np.eye(7), Outcome.VANISHED)]),
-        sampling.grouped(problem, [_end(3, np.eye(7)[::-1].copy())]),
+        grouped(problem, [_end(0, np.eye(7)), _end(4, spurious[::-1].copy())]),
+        grouped(problem, [_end(2, spurious), _end(1, np.eye(7), Outcome.VANISHED)]),
+        grouped(problem, [_end(3, np.eye(7)[::-1].copy())]),
     ]
     for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
         catalogue = Catalogue(problem)
@@ -117,7 +90,7 @@ def test_groups_of_several_tasks_become_one() -> None:
 def _credit(point: Point, problem: Problem, moved: float, aligned: bool) -> tuple[list[int], ...]:
     catalogue = Catalogue(problem)
     end = End(0, Outcome.FIXED_POINT, point.W, point.W, moved, aligned, 1)
-    (group,) = catalogue.collect([sampling.grouped(problem, [end])])
+    (group,) = catalogue.collect([grouped(problem, [end])])
     entry = catalogue.add("a", point, "sampled")
     return (*catalogue.credit(group, entry, entry.point), entry.hits)
 
@@ -151,7 +124,7 @@ def test_zero_loss_of_wide_students_belongs_to_the_continuum() -> None:
     )
     catalogue = Catalogue(problem)
     assert catalogue.is_on_global_set(point)
-    (group,) = catalogue.collect([sampling.grouped(problem, [_end(3, point.W)])])
+    (group,) = catalogue.collect([grouped(problem, [_end(3, point.W)])])
     entry = catalogue.add("a", point, "sampled")
     assert catalogue.credit(group, entry, entry.point) == ([], [])
     assert catalogue.reached_global == {3}
@@ -159,18 +132,30 @@ def test_zero_loss_of_wide_students_belongs_to_the_continuum() -> None:
     assert not Catalogue(_problem(3, 3)).is_on_global_set(square)
 
 
+class _Listening(SilentMonitor):
+    def __init__(self) -> None:
+        self.heard: list[Sequence[Wire]] = []
+
+    def findings(self, points: Sequence[Wire]) -> None:
+        self.heard.append(points)
+
+
+def _group(loss: float) -> EndGroup:
+    return EndGroup(1, np.eye(4), loss, (1, 2), np.zeros(2), (True, True))
+
+
 def test_findings_count_by_loss() -> None:
-    findings = Findings(_problem(5, 4))
-    sample = Task("sample", "sample/0")
-    group = {"loss": 0.02, "members": [1, 2]}
-    assert findings.update(sample, {"global": [3], "groups": [group]})
-    assert findings.update(sample, {"global": [], "groups": [{**group, "loss": 0.02 + 1e-9}]})
-    assert not findings.update(sample, {"global": [], "groups": []})
-    assert not findings.update(Task("classify", "c"), {"points": []})
-    assert findings.summary() == [
-        {"key": "g1", "kind": "global_continuum", "loss": 0.0, "hits": 1},
-        {"key": "p1", "kind": "unclassified", "loss": 0.02, "hits": 4},
-    ]
+    monitor = _Listening()
+    findings = Findings(_problem(5, 4), monitor)
+    findings.see(Ends((_group(0.02),), reached_global=(3,)))
+    findings.see(Ends((_group(0.02 + 1e-9), _group(0.01))))
+    findings.see(Ends(failed={"VANISHED": (7,)}))
+    assert len(monitor.heard) == 2  # nothing new, nothing said
+    assert list(monitor.heard[-1]) == findings.summary() == [
+        LandscapeFinding(key="g1", kind="global_continuum", loss=0.0, hits=1),
+        LandscapeFinding(key="p1", kind="unclassified", loss=0.01, hits=2),
+        LandscapeFinding(key="p2", kind="unclassified", loss=0.02, hits=4),
+    ]  # fmt: skip
 
 
 def test_outcomes_are_sentences() -> None:
@@ -178,28 +163,3 @@ def test_outcomes_are_sentences() -> None:
         Outcome.FIXED_POINT, Outcome.GLOBAL_SET,
     ]  # fmt: skip
     assert all(len(outcome.value) > 20 for outcome in Outcome)
-
-
-def test_backends_by_name() -> None:
-    chosen = arrays.backend_named("numpy")
-    assert chosen["xp"].asarray([1.0]).dtype == np.float64
-    assert chosen["on_gpu"] is False
-    with pytest.raises(ConfigurationError, match="choose numpy or cupy"):
-        arrays.backend_named("abacus")
-
-
-def test_cupy_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(ConfigurationError, match=r"relu-landscape\[gpu\]"):
-        arrays.backend_named("cupy")
-
-
-def test_the_silent_monitor_never_stops_anything() -> None:
-    monitor = SilentMonitor()
-    monitor.phase("sample", 1)
-    monitor.advance(Task("sample", "s"))
-    monitor.findings([])
-    monitor.check()

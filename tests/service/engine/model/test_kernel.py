@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import array_api_compat.numpy
 import mpmath
 import numpy as np
 import pytest
 
 from relu_landscape.engine.model import kernel
+from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from tests.service.engine import oracles
 from tests.service.engine.conftest import Backend
@@ -27,28 +28,26 @@ def _padded(teacher: Teacher, p: int) -> Real:
     return np.pad(teacher.V, ((0, 0), (0, p - teacher.width)))
 
 
+def _bound(teacher: Teacher, backend: Backend) -> Loss:
+    V, norms = backend.asarray(teacher.V), backend.asarray(teacher.norms)
+    return Loss(V, norms, teacher.is_orthonormal, backend.xp)
+
+
 def _loss(W: Real, teacher: Teacher, backend: Backend) -> Real:
-    result = kernel.loss(
-        backend.asarray(W), backend.asarray(teacher.V), backend.asarray(teacher.norms),
-        xp=backend.xp, is_orthonormal=teacher.is_orthonormal,
-    )  # fmt: skip
+    result = _bound(teacher, backend).value(backend.asarray(W))
     backend.check_kind(result, backend.asarray(W))
     return backend.to_numpy(result)
 
 
-def _gradient(W: Real, teacher: Teacher, backend: Backend) -> tuple[Real, Real]:
-    results = kernel.gradient(
-        backend.asarray(W), backend.asarray(teacher.V), backend.asarray(teacher.norms),
-        xp=backend.xp, is_orthonormal=teacher.is_orthonormal,
-    )  # fmt: skip
-    for result in results:
-        backend.check_kind(result, backend.asarray(W))
-    return backend.to_numpy(results[0]), backend.to_numpy(results[1])
+def _gradient(W: Real, teacher: Teacher, backend: Backend) -> Real:
+    result = _bound(teacher, backend).gradient(backend.asarray(W))
+    backend.check_kind(result, backend.asarray(W))
+    return backend.to_numpy(result)
 
 
 @pytest.fixture
 def numpy_backend() -> Backend:
-    return Backend("numpy", array_api_compat.numpy, np.array, np.asarray)
+    return Backend("numpy", NUMPY, np.array, np.asarray)
 
 
 @pytest.mark.parametrize("orthonormal", [True, False], ids=["T=I", "T"])
@@ -76,10 +75,9 @@ def test_gradient_is_the_slope_of_the_loop(
     teacher = _teacher(M, orthonormal)
     rng = np.random.default_rng([K, M, 1])
     W = rng.standard_normal((3, K, M + extra))
-    assert _gradient(W[:0], teacher, backend)[0].shape == (0, K, M + extra)
-    found, norms = _gradient(W, teacher, backend)
+    assert _gradient(W[:0], teacher, backend).shape == (0, K, M + extra)
+    found = _gradient(W, teacher, backend)
     assert found.shape == W.shape
-    np.testing.assert_allclose(norms, np.linalg.norm(W, axis=-1), rtol=1e-15)
     V = _padded(teacher, M + extra)
     # Step 1e-5: the third derivative (at most 10 here) makes 2e-10, rounding 1e-15 K^2 / 1e-5.
     h = 1e-5
@@ -124,7 +122,7 @@ def test_gradient_is_accurate_beside_parallel_vectors(
     noise = rng.standard_normal(W.shape)
     for distance in (1.0, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 0.0):
         beside = W + distance * noise
-        found, _ = _gradient(beside[None], teacher, backend)
+        found = _gradient(beside[None], teacher, backend)
         wanted = oracles.precise_gradient(beside, teacher.V)
         # 4e-16 from each of 2 K cosines at worst; seen: 4e-16 in all.
         np.testing.assert_allclose(found[0], wanted, rtol=0.0, atol=1.5e-15)
@@ -157,10 +155,10 @@ def test_members_do_not_see_each_other(numpy_backend: Backend) -> None:
     """Bit for bit: chunking must not change a result."""
     W = np.random.default_rng(2).standard_normal((7, 6, 9))
     for teacher in (_teacher(5, True), _teacher(5, False)):
-        gradients, _ = _gradient(W, teacher, numpy_backend)
+        gradients = _gradient(W, teacher, numpy_backend)
         losses = _loss(W, teacher, numpy_backend)
         for cut in (slice(0, 1), slice(2, 5), slice(6, 7)):
-            assert np.array_equal(_gradient(W[cut], teacher, numpy_backend)[0], gradients[cut])
+            assert np.array_equal(_gradient(W[cut], teacher, numpy_backend), gradients[cut])
             assert np.array_equal(_loss(W[cut], teacher, numpy_backend), losses[cut])
 
 
@@ -170,7 +168,7 @@ def test_zero_and_nan_students_spoil_their_member_alone(backend: Backend) -> Non
     W[3, 0, 1] = np.nan
     teacher = make_teacher(3)
     with np.errstate(all="ignore"):
-        gradients, _ = _gradient(W, teacher, backend)
+        gradients = _gradient(W, teacher, backend)
         losses = _loss(W, teacher, backend)
     assert np.isnan(gradients[1]).any()
     assert np.isnan(gradients[3]).any()
@@ -184,6 +182,21 @@ def test_remainder_is_the_kernel_without_its_linear_part(c: float) -> None:
     with mpmath.workdps(40):
         x = mpmath.mpf(c)
         wanted = float((mpmath.sqrt(1 - x * x) + x * mpmath.asin(x) - 1) / (2 * mpmath.pi))
-    found = float(kernel.remainder(np.asarray(c), xp=array_api_compat.numpy))
+    found = float(kernel.remainder(np.asarray(c), xp=NUMPY))
     # Near c = 1 the arcsine's slope turns one unit in the last place of c into 1e-15 of the rest.
     assert found == pytest.approx(wanted, rel=2e-15, abs=1e-323)
+
+
+def test_the_loss_of_a_teacher_is_bound_once(backend: Backend) -> None:
+    """Lengths and overlaps as defined, on the device; the teacher is moved there by ``of``."""
+    for orthonormal in (True, False):
+        teacher = _teacher(3, orthonormal)
+        W = np.random.default_rng(1).standard_normal((2, 4, 5))
+        here = _bound(teacher, backend)
+        norms, R = (f(backend.asarray(W)) for f in (here.norms, here.overlaps))
+        backend.check_kind(R, backend.asarray(W))
+        np.testing.assert_allclose(backend.to_numpy(norms), np.linalg.norm(W, axis=-1), rtol=1e-15)
+        np.testing.assert_allclose(backend.to_numpy(R), W @ _padded(teacher, 5).T, atol=1e-14)
+        moved = Loss.of(teacher, backend.xp)
+        assert moved.width == here.width == 3
+        assert np.array_equal(backend.to_numpy(moved.V), teacher.V)

@@ -93,7 +93,7 @@ def _differences(W: Real, teacher: Teacher, perpendicular: int, h: float) -> Rea
 @pytest.mark.parametrize("orthonormal", [True, False], ids=["T=I", "T"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_hessian_is_the_slope_of_the_gradient(shape: tuple[int, int], orthonormal: bool) -> None:
-    """In M + 2 coordinates: H in the plane, A once per perpendicular axis, nothing between."""
+    """In M + 2 coordinates: H in the span, A once per perpendicular axis, nothing between."""
     K, M = shape
     teacher = _teacher(M, orthonormal)
     rng = np.random.default_rng([K, M])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from relu_landscape.engine.points.attraction import unseen_mass, wilson_interval
+from relu_landscape.engine.points.attraction import missing_mass, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -37,22 +37,22 @@ def test_wilson_intervals_cover_as_often_as_they_say() -> None:
 
 
 def test_nothing_seen_twice() -> None:
-    estimate, bound = unseen_mass([1, 1, 1], 3)
+    estimate, bound = missing_mass([1, 1, 1], 3)
     assert (estimate, bound) == (1.0, 1.0)
 
 
 def test_without_singles_the_bound_is_the_rule_of_three() -> None:
-    estimate, bound = unseen_mass([500, 498, 2], 1000)
+    estimate, bound = missing_mass([500, 498, 2], 1000)
     assert estimate == 0.0
     assert bound == pytest.approx(-math.log(0.05) / 1000, rel=1e-12)
 
 
 def test_points_without_a_hit_do_not_count() -> None:
-    assert unseen_mass([0, 0, 5, 1], 6) == unseen_mass([5, 1], 6)
+    assert missing_mass([0, 0, 5, 1], 6) == missing_mass([5, 1], 6)
 
 
 @pytest.mark.parametrize("skew", [0.5, 1.0, 2.0])
-def test_the_bound_covers_the_unseen_mass(skew: float) -> None:
+def test_the_bound_covers_the_missing_mass(skew: float) -> None:
     """Seeded worlds of 300 points with probabilities like a power of their rank."""
     rng = np.random.default_rng(17)
     chances = np.arange(1.0, 301.0) ** -skew
@@ -60,7 +60,7 @@ def test_the_bound_covers_the_unseen_mass(skew: float) -> None:
     covered, estimates, truths = 0, [], []
     for _ in range(400):
         hits = rng.multinomial(200, chances)
-        estimate, bound = unseen_mass(hits.tolist(), 200)
+        estimate, bound = missing_mass(hits.tolist(), 200)
         unseen = float(chances[hits == 0].sum())
         covered += unseen <= bound
         estimates.append(estimate)

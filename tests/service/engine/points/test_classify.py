@@ -29,7 +29,7 @@ def test_published_minima(published: dict[str, Any]) -> None:
     W = known.locate(published)
     found = classify.classify(_beside(W, 1e-4), make_teacher(width))
     assert found.loss == pytest.approx(published["loss"], abs=1e-12)  # 13 digits are printed
-    assert found.plane[0] == pytest.approx(published["min_eigenvalue"], abs=1e-8)
+    assert found.span[0] == pytest.approx(published["min_eigenvalue"], abs=1e-8)
     assert found.index(width) == 0
     assert found.nullity(width) == 0
     assert found.gradient_norm <= classify.gradient_tolerance(width)
@@ -37,7 +37,7 @@ def test_published_minima(published: dict[str, Any]) -> None:
     np.testing.assert_allclose(found.W, W, atol=1e-9)
     # Every eigenvalue, against the Hessian written as a loop over pairs.
     wanted = np.linalg.eigvalsh(points.hessian(W, width))
-    np.testing.assert_allclose(found.plane, wanted, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.span, wanted, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("published", known.ONE_MORE, ids=known.name)
@@ -45,19 +45,19 @@ def test_published_points_with_one_more_student(published: dict[str, Any]) -> No
     width = published["teacher_width"]
     found = classify.classify(_beside(known.locate(published), 1e-6), make_teacher(width))
     assert found.loss == pytest.approx(published["loss"], abs=1e-12)
-    assert found.plane[0] == pytest.approx(published["min_eigenvalue"], abs=6e-8)
+    assert found.span[0] == pytest.approx(published["min_eigenvalue"], abs=6e-8)
     perpendicular = published["perpendicular_min_eigenvalue"]
     assert found.perpendicular[0] == pytest.approx(perpendicular, abs=6e-8)
-    assert found.index_plane == published["negative_eigenvalues"]
+    assert found.index_span == published["negative_eigenvalues"]
     assert found.index(1000) == published["negative_eigenvalues"]
 
 
 def test_perpendicular_eigenvalues_count_once_per_dimension() -> None:
     point = Point(
         W=np.ones((3, 4)), loss=0.0, gradient_norm=0.0, moved=0.0,
-        plane=np.array([-1.0, -1e-10, 1e-10, 1.0]), perpendicular=np.array([-0.5, 0.0, 2.0]),
+        span=np.array([-1.0, -1e-10, 1e-10, 1.0]), perpendicular=np.array([-0.5, 0.0, 2.0]),
     )  # fmt: skip
-    assert (point.index_plane, point.index_perpendicular) == (1, 1)
+    assert (point.index_span, point.index_perpendicular) == (1, 1)
     assert (point.index(4), point.nullity(4)) == (1, 2)
     assert (point.index(10), point.nullity(10)) == (1 + 6, 2 + 6)
 
@@ -103,15 +103,15 @@ def test_unstable_directions_go_down() -> None:
     """The saddle that gradient descent had taken for a minimum."""
     teacher = make_teacher(17)
     saddle = classify.classify(known.locate(known.ONE_MORE[2]), teacher)
-    plane, perpendicular = classify.unstable_directions(saddle, teacher)
-    assert plane.shape == (1, 18, 17)
+    inner, perpendicular = classify.unstable_directions(saddle, teacher)
+    assert inner.shape == (1, 18, 17)
     assert perpendicular.shape == (0, 18)
-    assert np.linalg.norm(plane[0]) == pytest.approx(1.0)
+    assert np.linalg.norm(inner[0]) == pytest.approx(1.0)
     h = 1e-3
     for sign in (1.0, -1.0):
-        drop = float(population.loss(saddle.W + sign * h * plane[0], teacher)) - saddle.loss
+        drop = float(population.loss(saddle.W + sign * h * inner[0], teacher)) - saddle.loss
         # Half the eigenvalue times h^2, up to the third order.
-        assert drop == pytest.approx(saddle.plane[0] * h**2 / 2, rel=0.05)
+        assert drop == pytest.approx(saddle.span[0] * h**2 / 2, rel=0.05)
 
 
 def test_packed_points_survive_json() -> None:
@@ -120,44 +120,3 @@ def test_packed_points_survive_json() -> None:
     again = Point.unpack(orjson.loads(text))
     for field, value in vars(point).items():
         assert np.array_equal(getattr(again, field), value), field
-
-
-def _saddle_beside(minimum: Point) -> Point:
-    """A saddle about 1e-3 from the near-degenerate minimum: textbook Newton from points around."""
-    H = points.hessian(minimum.W, 17)
-    slow = np.linalg.eigh(H)[1][:, :2].T.reshape(2, 18, 17)
-    for angle in np.linspace(0.0, 2 * np.pi, 12, endpoint=False):
-        guess = minimum.W + 1.2e-3 * (np.cos(angle) * slow[0] + np.sin(angle) * slow[1])
-        W = points.newton(guess, 17)
-        if 1e-4 < np.linalg.norm(W - minimum.W) < 0.05:
-            return classify.classify(W, make_teacher(17))
-    raise AssertionError("No saddle was found beside the minimum.")
-
-
-def test_a_minimum_is_told_from_the_saddle_beside_it() -> None:
-    """K = 18, M = 17: 1e-3 apart and 8e-12 in loss; equal losses do not decide identity."""
-    teacher = make_teacher(17)
-    minimum = classify.classify(known.near_degenerate(), teacher)
-    saddle = _saddle_beside(minimum)
-    assert np.linalg.norm(saddle.W - minimum.W) < 5e-3
-    assert 0.0 < saddle.loss - minimum.loss < 1e-10
-    assert (minimum.index_plane, saddle.index_plane) == (0, 1)
-    assert not classify.same_point(minimum, saddle, teacher)
-    # Either is the same as its own relabelled copy.
-    rng = np.random.default_rng(1)
-    for point in (minimum, saddle):
-        copy = point.W[rng.permutation(18)][:, rng.permutation(17)]
-        assert classify.same_point(point, classify.classify(copy, teacher), teacher)
-
-
-def test_copies_under_a_general_teacher() -> None:
-    """Students may be exchanged; teachers of different length may not."""
-    T = np.diag([1.0, 1.5, 1.0])
-    teacher = make_teacher(3, T)
-    whole = classify.spectrum_at(_beside(teacher.V, 0.5), teacher)
-    students = classify.spectrum_at(whole.W[[2, 0, 1]], teacher)
-    equal = classify.spectrum_at(whole.W[:, [2, 1, 0]], teacher)
-    other = classify.spectrum_at(whole.W[:, [1, 0, 2]], teacher)
-    assert classify.same_point(whole, students, teacher)
-    assert classify.same_point(whole, equal, teacher)
-    assert not classify.same_point(whole, other, teacher)

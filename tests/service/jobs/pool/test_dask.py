@@ -18,12 +18,24 @@ from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs.pool import dask as module
 from relu_landscape.jobs.pool import worker
-from relu_landscape.jobs.pool.dask import LARGEST_DEATHS_ALONE, LARGEST_RAISES, Lane, Pool, Returned
-from relu_landscape.jobs.pool.device import Backend
+from relu_landscape.jobs.pool.base import Returned, Work
+from relu_landscape.jobs.pool.codec import decode_answer, encode_task
+from relu_landscape.jobs.pool.dask import (
+    LARGEST_DEATHS_ALONE,
+    LARGEST_RAISES,
+    DaskLane,
+    DaskPool,
+)
+from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import TOY, until
+from relu_landscape.wire.requests import LandscapeRequest
+from tests.service.jobs.helpers import until
+from tests.service.jobs.toy_engine import TOY, Losses, Sample
 
-BACKEND = Backend("numpy", "a test", "the test wants it")
+BACKEND = ChosenBackend("numpy", "a test", "the test wants it")
+COMPOSITION = TOY.analyses[0].composition
+WORK = Work(COMPOSITION, LandscapeRequest(student_width=2, teacher_width=2, seed=1))
+REQUEST = orjson.dumps(WORK.request.canonical())
 
 
 class PlayedFuture:
@@ -79,8 +91,9 @@ class Scheduler:
         if self.refusals:
             self.refusals -= 1
             raise OSError("the connection is closed")
-        assert (arguments[0], arguments[1], arguments[4]) == (ALGORITHM, TOY.run_task, "numpy")
-        self.open.append(PlayedFuture(key, orjson.loads(arguments[3])["key"]))
+        assert (arguments[0], arguments[1], arguments[4]) == (ALGORITHM, COMPOSITION, "numpy")
+        assert arguments[2] == REQUEST
+        self.open.append(PlayedFuture(key, orjson.loads(arguments[3])["task"]["key"]))
         return self.open[-1]
 
     def names(self, count: int) -> list[str]:
@@ -104,18 +117,18 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
 
 
 @pytest.fixture
-def pool(scheduler: Scheduler) -> Iterator[Pool]:
-    opened = Pool(Settings.load(dask_scheduler="tcp://played:1"), TOY, BACKEND)
+def pool(scheduler: Scheduler) -> Iterator[DaskPool]:
+    opened = DaskPool(Settings.load(dask_scheduler="tcp://played:1"), TOY, BACKEND)
     opened.open()
     yield opened
     opened.close()
 
 
-def tasks(name: str, count: int) -> list[Task]:
-    return [Task("sample", f"{name}{number}") for number in range(count)]
+def tasks(name: str, count: int) -> list[Task[Any, Any]]:
+    return [Sample(key=f"{name}{number}", first=0, last=1) for number in range(count)]
 
 
-def returned(lane: Lane) -> Returned:
+def returned(lane: DaskLane) -> Returned:
     found = lane.next(30.0)
     assert found is not None
     return found
@@ -126,8 +139,8 @@ def killed(allowed: int = 0) -> KilledWorker:
     return KilledWorker("key", dead, allowed)
 
 
-def test_chunks_are_dealt_to_the_lanes_in_turn(pool: Pool, scheduler: Scheduler) -> None:
-    large, small = pool.lane(b"{}"), pool.lane(b"{}")
+def test_chunks_are_dealt_to_the_lanes_in_turn(pool: DaskPool, scheduler: Scheduler) -> None:
+    large, small = pool.lane(WORK), pool.lane(WORK)
     large.put(tasks("large", 100))
     assert scheduler.names(2) == ["large0", "large1"]  # two per worker, no more
     small.put(tasks("small", 2))
@@ -146,8 +159,8 @@ def test_chunks_are_dealt_to_the_lanes_in_turn(pool: Pool, scheduler: Scheduler)
     assert pool.counts() == {"chunks_waiting": 95, "chunks_in_flight": 2}
 
 
-def test_more_workers_get_more_chunks(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_more_workers_get_more_chunks(pool: DaskPool, scheduler: Scheduler) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 100))
     scheduler.names(2)
     scheduler.threads = 4
@@ -156,9 +169,9 @@ def test_more_workers_get_more_chunks(pool: Pool, scheduler: Scheduler) -> None:
 
 
 def test_a_lane_that_withdraws_is_idle_when_its_chunks_are_back(
-    pool: Pool, scheduler: Scheduler
+    pool: DaskPool, scheduler: Scheduler
 ) -> None:
-    lane = pool.lane(b"{}")
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 10))
     scheduler.names(2)
     lane.withdraw()
@@ -170,9 +183,9 @@ def test_a_lane_that_withdraws_is_idle_when_its_chunks_are_back(
     assert scheduler.open == []
 
 
-def test_a_bystander_of_a_dead_worker_is_not_blamed(pool: Pool, scheduler: Scheduler) -> None:
+def test_a_bystander_of_a_dead_worker_is_not_blamed(pool: DaskPool, scheduler: Scheduler) -> None:
     """Two chunks were with the worker when it died, and only one of them had killed it."""
-    lane = pool.lane(b"{}")
+    lane = pool.lane(WORK)
     lane.put([*tasks("guilty", 1), *tasks("innocent", 1), *tasks("later", 1)])
     scheduler.names(2)
     scheduler.end("guilty0", killed(), "error")
@@ -196,9 +209,9 @@ def test_a_bystander_of_a_dead_worker_is_not_blamed(pool: Pool, scheduler: Sched
 
 
 def test_an_external_scheduler_has_tried_before_it_gives_up(
-    pool: Pool, scheduler: Scheduler
+    pool: DaskPool, scheduler: Scheduler
 ) -> None:
-    lane = pool.lane(b"{}")
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 1))
     rounds = 0
     while True:
@@ -211,16 +224,16 @@ def test_an_external_scheduler_has_tried_before_it_gives_up(
     assert returned(lane).answer is None
 
 
-def test_an_exception_of_ours_is_final(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_an_exception_of_ours_is_final(pool: DaskPool, scheduler: Scheduler) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 1))
     text = orjson.dumps({"text": "no such width.", "final": True, "traceback": ""})
     scheduler.end("a0", ("error", text))
     assert returned(lane).error == "The chunk a0 failed: no such width."
 
 
-def test_any_other_exception_may_pass(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_any_other_exception_may_pass(pool: DaskPool, scheduler: Scheduler) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 2))
     text = orjson.dumps({"text": "MemoryError: ", "final": False, "traceback": "Traceback ..."})
     for _ in range(LARGEST_RAISES - 1):
@@ -232,8 +245,8 @@ def test_any_other_exception_may_pass(pool: Pool, scheduler: Scheduler) -> None:
     assert returned(lane).error == "The chunk a1 failed: MemoryError: "
 
 
-def test_a_worker_that_lacks_the_package_is_named(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_a_worker_that_lacks_the_package_is_named(pool: DaskPool, scheduler: Scheduler) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 1))
     for _ in range(LARGEST_RAISES):
         scheduler.end("a0", ModuleNotFoundError("No module named 'relu_landscape'"), "error")
@@ -242,8 +255,10 @@ def test_a_worker_that_lacks_the_package_is_named(pool: Pool, scheduler: Schedul
     assert "No module named 'relu_landscape'" in error
 
 
-def test_a_scheduler_that_vanishes_costs_nothing_but_time(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_a_scheduler_that_vanishes_costs_nothing_but_time(
+    pool: DaskPool, scheduler: Scheduler
+) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 2))
     scheduler.names(2)
     scheduler.fault = OSError("connection refused")
@@ -257,12 +272,12 @@ def test_a_scheduler_that_vanishes_costs_nothing_but_time(pool: Pool, scheduler:
     assert pool.problem is None
 
 
-def test_a_chunk_that_could_not_be_sent_is_sent_later(pool: Pool, scheduler: Scheduler) -> None:
+def test_a_chunk_that_could_not_be_sent_is_sent_later(pool: DaskPool, scheduler: Scheduler) -> None:
     """Several are chosen at once; those after the one that failed were forgotten once."""
     scheduler.threads = 4
     until(lambda: pool.threads == 4, "the workers are counted")
     scheduler.refusals = 3
-    lane = pool.lane(b"{}")
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 8))
     assert sorted(scheduler.names(8)) == [f"a{number}" for number in range(8)]
     for number in range(8):
@@ -272,9 +287,9 @@ def test_a_chunk_that_could_not_be_sent_is_sent_later(pool: Pool, scheduler: Sch
 
 
 def test_a_lane_never_looks_idle_while_a_chunk_comes_back_to_it(
-    pool: Pool, scheduler: Scheduler
+    pool: DaskPool, scheduler: Scheduler
 ) -> None:
-    lane = pool.lane(b"{}")
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 1))
     over, looks = threading.Event(), []
 
@@ -292,8 +307,8 @@ def test_a_lane_never_looks_idle_while_a_chunk_comes_back_to_it(
     assert not any(looks)
 
 
-def test_a_withdrawn_lane_has_nothing_sent_again(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_a_withdrawn_lane_has_nothing_sent_again(pool: DaskPool, scheduler: Scheduler) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 2))
     scheduler.names(2)
     lane.withdraw()
@@ -303,25 +318,25 @@ def test_a_withdrawn_lane_has_nothing_sent_again(pool: Pool, scheduler: Schedule
 
 
 def test_without_workers_chunks_wait_and_the_reason_is_told(
-    pool: Pool, scheduler: Scheduler
+    pool: DaskPool, scheduler: Scheduler
 ) -> None:
     scheduler.threads = 0
     until(lambda: "no workers" in (pool.problem or ""), "the problem is told")
-    lane = pool.lane(b"{}")
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 1))
     assert scheduler.open == []
     scheduler.threads = 1
     scheduler.names(1)
 
 
-def test_answers_for_a_lane_that_ended_are_dropped(pool: Pool, scheduler: Scheduler) -> None:
-    lane = pool.lane(b"{}")
+def test_answers_for_a_lane_that_ended_are_dropped(pool: DaskPool, scheduler: Scheduler) -> None:
+    lane = pool.lane(WORK)
     lane.put(tasks("a", 10))
     scheduler.names(2)
     pool.close_lane(lane)
     scheduler.end("a0")
     scheduler.end("a1", killed(), "error")
-    other = pool.lane(b"{}")
+    other = pool.lane(WORK)
     other.put(tasks("b", 1))
     scheduler.end("b0")
     assert returned(other).task.key == "b0"
@@ -334,26 +349,25 @@ def test_workers_that_do_not_start_are_reported(monkeypatch: pytest.MonkeyPatch)
         raise OSError("no more processes")
 
     monkeypatch.setattr(module, "LocalCluster", broken)
-    pool = Pool(Settings.load(workers=1), TOY, BACKEND)
+    pool = DaskPool(Settings.load(workers=1), TOY, BACKEND)
     with pytest.raises(PoolUnavailable, match="worker processes do not start: no more processes"):
         pool.open()
 
 
 def test_a_worker_of_another_release_refuses() -> None:
-    kind, payload = worker.execute("0", TOY.run_task, b"{}", b"{}", "numpy")
+    kind, payload = worker.execute("0", COMPOSITION, b"{}", b"{}", "numpy")
     error = orjson.loads(payload)
     assert (kind, error["final"]) == ("error", True)
     assert "install the same release" in error["text"]
 
 
-def test_an_answer_crosses_as_json_with_arrays_as_lists() -> None:
-    task = Task("sample", "sample:0", {"first": 0, "last": 2}, 2)
-    request = orjson.dumps({"seed": 1, "init_scale": 1.0, "structures": None})
-    kind, payload = worker.execute(
-        ALGORITHM, TOY.run_task, request, worker.encode_task(task), "numpy"
-    )
+def test_a_worker_answers_in_json() -> None:
+    task = Sample(key="sample:0", first=0, last=2)
+    kind, payload = worker.execute(ALGORITHM, COMPOSITION, REQUEST, encode_task(task), "numpy")
     assert kind == "answer"
-    assert orjson.loads(payload)["numbers"] == [0, 1]
+    answer = decode_answer(task, payload)
+    assert isinstance(answer, Losses)
+    assert answer.numbers.tolist() == [0, 1]
 
 
 def test_what_a_scheduler_imports_is_light() -> None:

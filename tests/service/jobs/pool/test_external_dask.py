@@ -12,16 +12,16 @@ from pathlib import Path
 import orjson
 import pytest
 
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import (
     PATIENCE_SECONDS,
-    TOY,
     expected_digest,
     request,
     until_async,
 )
+from tests.service.jobs.toy_engine import TOY
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,7 +77,7 @@ async def test_a_cluster_may_come_late_die_and_come_back(
         dask_scheduler=cluster.address,
     )
     asked = request(starts=200, seconds=0.1)
-    async with LandscapeService.open(settings, engine=TOY) as service:
+    async with AnalysisService.open(settings, registry=TOY) as service:
         readiness = await service.readiness()
         assert not readiness.ready
         assert readiness.checks["pool"] != "ok"

@@ -12,34 +12,37 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import REQUEST, submitted
+from tests.service.jobs.helpers import KIND, KINDS, REQUEST, submitted
+from tests.service.jobs.toy_engine import TOY, finding
 
 
 async def test_pages_show_every_job_once_newest_first(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
     for job in "abcde":
-        await asking.submit(job, REQUEST)
+        await asking.submit(job, KIND, REQUEST)
     seen: list[str] = []
     cursor = None
     while True:
-        page = await asking.page(cursor, 2)
+        page = await asking.page(None, cursor, 2)
         seen += [item.id for item in page.items]
         if page.next_cursor is None:
             break
         cursor = page.next_cursor
         if cursor and len(seen) == 2:
-            claims.claim()
-            await asking.submit("f", REQUEST)  # arrives while somebody pages: on no later page
+            claims.claim(KINDS)
+            await asking.submit(
+                "f", KIND, REQUEST
+            )  # arrives while somebody pages: on no later page
     assert seen == list("edcba")
     with pytest.raises(RequestError, match="next_cursor"):
-        await asking.page("-inf", 2)
+        await asking.page(None, "-inf", 2)
 
 
 async def test_counts_follow_the_states(asking: AskingStore, claims: ClaimingStore) -> None:
     for job in "abcd":
-        await asking.submit(job, REQUEST)
-    first, second, _ = claims.claim(), claims.claim(), claims.claim()
+        await asking.submit(job, KIND, REQUEST)
+    first, second, _ = claims.claim(KINDS), claims.claim(KINDS), claims.claim(KINDS)
     assert first is not None
     assert second is not None
     claims.finish(first, b"{}", {})
@@ -68,7 +71,7 @@ async def test_events_are_followed_live_and_resumed(
     event = await waiting
     assert (event.name, event.data) == ("progress", {"phase": "sample"})
     await follower.aclose()
-    claims.report(claim, "findings", {"findings": [{"key": "m1"}]})
+    claims.report(claim, "findings", {"findings": [finding(3).model_dump()]})
     claims.stop(claim, "failed", 'quoted "reason"')
     rest = [each async for each in asking.follow("a", event.id)]
     assert [each.name for each in rest] == ["findings", "state"]
@@ -78,14 +81,14 @@ async def test_events_are_followed_live_and_resumed(
     everything = [each async for each in asking.follow("a", None)]
     positions = [tuple(map(int, each.id.split("-"))) for each in everything]
     assert positions == sorted(set(positions))
-    assert (await asking.status("a")).findings == [{"key": "m1"}]
+    assert (await asking.status("a")).findings == [finding(3)]
 
 
 async def test_the_event_stream_is_capped_and_keeps_its_end(
     target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
 ) -> None:
     small = settings.model_copy(update={"events_kept": 10})
-    asking, claims = AskingStore(target, small), make_claims(small)
+    asking, claims = AskingStore(target, small, TOY), make_claims(small)
     claim = await submitted(asking, claims)
     first = await anext(asking.follow("a", None))
     for number in range(500):
@@ -110,7 +113,41 @@ async def test_an_event_id_that_no_event_had_is_refused(
 
 async def test_unknown_jobs_are_not_found(asking: AskingStore) -> None:
     for call in (asking.status("x"), asking.state("x"), asking.cancel("x")):
-        with pytest.raises(NotFound, match="no landscape x"):
+        with pytest.raises(NotFound, match="no job x"):
             await call
     with pytest.raises(NotFound):
         await anext(asking.follow("x", None))
+
+
+async def test_jobs_of_another_release_are_left_out_and_say_so(asking: AskingStore) -> None:
+    """A store is older than the service on it: one job in other words once hid all the rest."""
+    await asking.submit("a", KIND, REQUEST)
+    await asking.submit("b", KIND, {"widths": [2, 2]})
+    await asking.submit("c", "tally", {"numbers": 3})
+    page = await asking.page(None, None, 10)
+    assert [item.id for item in page.items] == ["a"]
+    for job in ("b", "c"):
+        with pytest.raises(NotFound, match="another release"):
+            await asking.status(job)
+
+
+async def test_a_process_claims_only_the_kinds_it_can_compute(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    await asking.submit("a", "tally", REQUEST)
+    await asking.submit("b", KIND, REQUEST)
+    await asking.submit("c", "tally", REQUEST)
+    taken = [claims.claim(kinds) for kinds in ([KIND], [KIND], ["tally", KIND], ["tally"])]
+    assert [claim and (claim.job, claim.kind) for claim in taken] == [
+        ("b", KIND),
+        None,
+        ("a", "tally"),
+        ("c", "tally"),
+    ]
+
+
+async def test_lists_are_of_one_kind_or_of_all(asking: AskingStore) -> None:
+    await asking.submit("a", KIND, REQUEST)
+    await asking.submit("b", "tally", REQUEST)
+    assert [item.id for item in (await asking.page(KIND, None, 10)).items] == ["a"]
+    assert (await asking.page("nothing", None, 10)).items == []

@@ -16,19 +16,22 @@ import pytest
 import redis
 
 from relu_landscape.errors import StoreUnavailable
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import (
+    KIND,
+    KINDS,
     PATIENCE_SECONDS,
-    TOY,
+    REQUEST,
     expected_digest,
     request,
     until,
     until_async,
 )
+from tests.service.jobs.toy_engine import TOY
 
 BINARY = shutil.which("redis-server")
 pytestmark = [
@@ -91,8 +94,8 @@ async def test_a_landscape_goes_the_whole_way(external: Callable[..., External])
     server = external(*SAFE)
     settings = Settings.load(redis_url=server.url, workers=1)
     asked = request(starts=30)
-    async with LandscapeService.open(settings, engine=TOY) as service:
-        assert service.info()["store"] == "external"
+    async with AnalysisService.open(settings, registry=TOY) as service:
+        assert service.info().store == "external"
         assert (await service.readiness()).warnings == []
         status = await service.submit(asked)
         events = [event.name async for event in service.events(status.id, None)]
@@ -111,7 +114,7 @@ async def test_a_store_that_is_away_for_a_while_only_delays(
         redis_url=server.url, workers=1, lease_seconds=1.0, request_patience_seconds=0.2
     )
     asked = request(starts=100, seconds=0.05)
-    async with LandscapeService.open(settings, engine=TOY) as service:
+    async with AnalysisService.open(settings, registry=TOY) as service:
         status = await service.submit(asked)
 
         async def has_begun() -> bool:
@@ -159,7 +162,7 @@ def _elapsed(seconds: float) -> Callable[[], Awaitable[bool]]:
 async def test_a_store_that_may_lose_jobs_is_warned_about(
     external: Callable[..., External], options: tuple[str, ...], text: str | None
 ) -> None:
-    asking = AskingStore(Target(external(*options).url, None), Settings.load())
+    asking = AskingStore(Target(external(*options).url, None), Settings.load(), TOY)
     warnings = await asking.warnings()
     assert len(warnings) == (text is not None)
     if text is not None:
@@ -171,26 +174,26 @@ async def test_every_script_runs_on_this_version(external: Callable[..., Externa
     settings = Settings.load(result_ttl_seconds=1, lease_seconds=1.0)
     target = Target(external(*SAFE).url, None)
     asking, claims = (
-        AskingStore(target, settings),
+        AskingStore(target, settings, TOY),
         ClaimingStore(target, settings, patience=1.0, stop=threading.Event()),
     )
-    await asking.submit("a", {})
-    claim = claims.claim()
+    await asking.submit("a", KIND, REQUEST)
+    claim = claims.claim(KINDS)
     assert claim is not None
     assert claims.renew(claim) == "held"
     assert claims.checkpoint(claim, "c", b"1") == "held"
     assert claims.report(claim, "progress", {}) == "held"
     claims.stop(claim, "returned")
-    claim = claims.claim()
+    claim = claims.claim(KINDS)
     assert claim is not None
     until(lambda: claims.reclaim() == ["a"], "the lease lapses")
-    claim = claims.claim()
+    claim = claims.claim(KINDS)
     assert claim is not None
     claims.finish(claim, b"{}", {"m1": b"{}"})
     assert [event.name async for event in asking.follow("a", None)][-1] == "state"
-    assert len((await asking.page(None, 5)).items) == 1
+    assert len((await asking.page(None, None, 5)).items) == 1
     until(lambda: claims.sweep() == 1, "the job is forgotten")
-    assert await asking.submit("b", {}) == "queued"
+    assert await asking.submit("b", KIND, {}) == "queued"
     assert await asking.cancel("b") == "cancelled"
     claims.close()
     await asking.close()
@@ -201,7 +204,7 @@ async def test_a_store_that_is_not_there_stops_the_start(folder: Path) -> None:
         redis_url=f"unix://{folder}/none.sock", workers=1, request_patience_seconds=0.1
     )
     with pytest.raises(StoreUnavailable, match="does not answer"):
-        async with LandscapeService.open(settings, engine=TOY):
+        async with AnalysisService.open(settings, registry=TOY):
             pytest.fail("it opened")
 
 
@@ -210,7 +213,7 @@ def test_the_password_of_the_store_is_not_in_the_message(folder: Path) -> None:
     target = Target(f"redis://:{secret}@127.0.0.1:1/0", None)
     claims = ClaimingStore(target, Settings.load(), patience=0.05, stop=threading.Event())
     with pytest.raises(StoreUnavailable) as error:
-        claims.claim()
+        claims.claim(KINDS)
     assert secret not in str(error.value)
     claims.close()
     assert os.environ.get("RELU_LANDSCAPE_REDIS_URL") is None

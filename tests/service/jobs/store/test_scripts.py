@@ -14,9 +14,11 @@ from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS
 from relu_landscape.settings import Settings
+from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Event
 from tests.service.jobs.conftest import LEASE_SECONDS
-from tests.service.jobs.helpers import REQUEST, submitted, until, until_async
+from tests.service.jobs.helpers import KIND, KINDS, REQUEST, submitted, until, until_async
+from tests.service.jobs.toy_engine import TOY
 
 
 async def lapse(claims: ClaimingStore, job: str) -> None:
@@ -45,29 +47,29 @@ async def test_a_job_goes_from_submission_to_its_result(
     assert await asking.details("a", "m2") == b"[2]"
     assert await asking.details("a", "m3") is None
     assert claims.finished_chunks("a") == set()  # nobody needs them any more
-    assert claims.claim() is None
+    assert claims.claim(KINDS) is None
 
 
 async def test_many_submissions_of_one_job_queue_it_once(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
-    states = await asyncio.gather(*(asking.submit("a", REQUEST) for _ in range(200)))
+    states = await asyncio.gather(*(asking.submit("a", KIND, REQUEST) for _ in range(200)))
     assert states == ["queued"] * 200
-    claim = claims.claim()
+    claim = claims.claim(KINDS)
     assert claim is not None
-    assert claims.claim() is None
-    assert await asking.submit("a", REQUEST) == "running"
+    assert claims.claim(KINDS) is None
+    assert await asking.submit("a", KIND, REQUEST) == "running"
     claims.finish(claim, b"{}", {})
-    assert await asking.submit("a", REQUEST) == "finished"
-    assert claims.claim() is None
+    assert await asking.submit("a", KIND, REQUEST) == "finished"
+    assert claims.claim(KINDS) is None
 
 
 async def test_jobs_are_claimed_in_the_order_of_their_submission(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
     for job in ("c", "a", "b"):
-        await asking.submit(job, REQUEST)
-    taken = [claims.claim() for _ in range(4)]
+        await asking.submit(job, KIND, REQUEST)
+    taken = [claims.claim(KINDS) for _ in range(4)]
     assert [claim and claim.job for claim in taken] == ["c", "a", "b", None]
 
 
@@ -75,15 +77,15 @@ async def test_too_many_waiting_jobs_are_refused_but_known_ones_are_not(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
     for number in range(5):  # the limit in these tests
-        await asking.submit(f"job{number}", REQUEST)
-    with pytest.raises(Busy, match="5 landscapes are waiting") as refused:
-        await asking.submit("one more", REQUEST)
+        await asking.submit(f"job{number}", KIND, REQUEST)
+    with pytest.raises(Busy, match="5 jobs are waiting") as refused:
+        await asking.submit("one more", KIND, REQUEST)
     assert refused.value.retry_after_seconds > 0
     with pytest.raises(NotFound):
         await asking.status("one more")
-    assert await asking.submit("job3", REQUEST) == "queued"
-    claims.claim()
-    assert await asking.submit("one more", REQUEST) == "queued"
+    assert await asking.submit("job3", KIND, REQUEST) == "queued"
+    claims.claim(KINDS)
+    assert await asking.submit("one more", KIND, REQUEST) == "queued"
 
 
 async def test_a_holder_whose_lease_lapsed_writes_nothing(
@@ -93,7 +95,7 @@ async def test_a_holder_whose_lease_lapsed_writes_nothing(
     claims.checkpoint(stale, "c1", b"1")
     await lapse(claims, "a")
     assert (await asking.status("a")).state == "queued"
-    fresh = claims.claim()
+    fresh = claims.claim(KINDS)
     assert fresh is not None
     assert fresh.attempts == 2
     assert int(fresh.token) > int(stale.token)
@@ -141,9 +143,9 @@ async def test_a_job_whose_holders_die_without_a_single_chunk_fails_in_the_end(
     asking: AskingStore, make_claims: Callable[[Settings], ClaimingStore], settings: Settings
 ) -> None:
     hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
-    await asking.submit("a", REQUEST)
+    await asking.submit("a", KIND, REQUEST)
     for attempt in range(1, LARGEST_BARREN_ATTEMPTS + 1):
-        claim = hasty.claim()
+        claim = hasty.claim(KINDS)
         assert claim is not None
         assert claim.attempts == attempt
         await lapse(hasty, "a")
@@ -151,16 +153,16 @@ async def test_a_job_whose_holders_die_without_a_single_chunk_fails_in_the_end(
     assert status.state == "failed"
     assert status.error is not None
     assert f"{LARGEST_BARREN_ATTEMPTS} times" in status.error
-    assert hasty.claim() is None
+    assert hasty.claim(KINDS) is None
 
 
 async def test_a_finished_chunk_wipes_the_deaths_out(
     asking: AskingStore, make_claims: Callable[[Settings], ClaimingStore], settings: Settings
 ) -> None:
     hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
-    await asking.submit("a", REQUEST)
+    await asking.submit("a", KIND, REQUEST)
     for attempt in range(2 * LARGEST_BARREN_ATTEMPTS):
-        claim = hasty.claim()
+        claim = hasty.claim(KINDS)
         assert claim is not None
         if attempt == LARGEST_BARREN_ATTEMPTS - 2:
             hasty.checkpoint(claim, "c1", b"{}")
@@ -169,7 +171,7 @@ async def test_a_finished_chunk_wipes_the_deaths_out(
         await lapse(hasty, "a")
     for _ in range(LARGEST_BARREN_ATTEMPTS - 1):
         assert (await asking.status("a")).state == "queued"
-        assert hasty.claim() is not None
+        assert hasty.claim(KINDS) is not None
         await lapse(hasty, "a")
     assert (await asking.status("a")).state == "queued"
 
@@ -179,10 +181,10 @@ async def test_a_job_given_back_is_resumed_at_once_and_loses_nothing(
 ) -> None:
     claim = await submitted(asking, claims)
     claims.checkpoint(claim, "c1", b"1")
-    await asking.submit("later", REQUEST)
+    await asking.submit("later", KIND, REQUEST)
     claims.stop(claim, "returned")
     assert (await asking.status("a")).state == "queued"
-    again = claims.claim()
+    again = claims.claim(KINDS)
     assert again is not None
     assert again.job == "a"  # in its old place, before the later one
     assert claims.finished_chunks("a") == {"c1"}
@@ -192,9 +194,9 @@ async def test_a_job_given_back_is_resumed_at_once_and_loses_nothing(
 async def test_cancelling_a_waiting_job_is_done_at_once(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
-    await asking.submit("a", REQUEST)
+    await asking.submit("a", KIND, REQUEST)
     assert await asking.cancel("a") == "cancelled"
-    assert claims.claim() is None
+    assert claims.claim(KINDS) is None
     status = await asking.status("a")
     assert (status.state, status.finished_at is not None) == ("cancelled", True)
     assert await asking.cancel("a") == "cancelled"
@@ -242,10 +244,10 @@ async def test_a_job_that_was_stopped_begins_again_from_its_chunks(
     claims.stop(claim, outcome, "a reason" if outcome == "failed" else "")  # type: ignore[arg-type]
     stopped = await asking.status("a")
     assert (stopped.state, stopped.error) == (outcome, "a reason" if outcome == "failed" else None)
-    assert await asking.submit("a", REQUEST) == "queued"
+    assert await asking.submit("a", KIND, REQUEST) == "queued"
     again = await asking.status("a")
     assert (again.state, again.error, again.finished_at) == ("queued", None, None)
-    resumed = claims.claim()
+    resumed = claims.claim(KINDS)
     assert resumed is not None
     assert resumed.attempts == 1
     assert list(claims.answers("a", ["c1"])) == [("c1", b"1")]
@@ -264,10 +266,10 @@ async def test_a_submission_while_cancelling_starts_the_job_again_afterwards(
 ) -> None:
     claim = await submitted(asking, claims)
     await asking.cancel("a")
-    assert await asking.submit("a", REQUEST) == "cancelling"
+    assert await asking.submit("a", KIND, REQUEST) == "cancelling"
     claims.stop(claim, "cancelled")
     assert (await asking.status("a")).state == "queued"
-    assert claims.claim() is not None
+    assert claims.claim(KINDS) is not None
 
 
 async def test_the_last_word_counts_when_a_job_is_cancelled_submitted_and_cancelled(
@@ -275,7 +277,7 @@ async def test_the_last_word_counts_when_a_job_is_cancelled_submitted_and_cancel
 ) -> None:
     claim = await submitted(asking, claims)
     await asking.cancel("a")
-    await asking.submit("a", REQUEST)
+    await asking.submit("a", KIND, REQUEST)
     await asking.cancel("a")
     claims.stop(claim, "cancelled")
     assert (await asking.status("a")).state == "cancelled"
@@ -288,18 +290,18 @@ async def test_a_result_that_the_store_dropped_is_computed_again(
     claims.finish(claim, b"{}", {})
     with target.connect() as client:
         client.delete(f"{settings.redis_prefix}:result:a")
-    assert await asking.submit("a", REQUEST) == "queued"
-    assert claims.claim() is not None
+    assert await asking.submit("a", KIND, REQUEST) == "queued"
+    assert claims.claim(KINDS) is not None
 
 
 async def test_a_waiting_job_that_the_store_dropped_does_not_block_the_queue(
     asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
 ) -> None:
-    await asking.submit("a", REQUEST)
-    await asking.submit("b", REQUEST)
+    await asking.submit("a", KIND, REQUEST)
+    await asking.submit("b", KIND, REQUEST)
     with target.connect() as client:
         client.delete(f"{settings.redis_prefix}:job:a")
-    claim = claims.claim()
+    claim = claims.claim(KINDS)
     assert claim is not None
     assert claim.job == "b"
 
@@ -308,14 +310,14 @@ async def test_jobs_are_forgotten_after_their_time(
     target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
 ) -> None:
     mortal = settings.model_copy(update={"result_ttl_seconds": 1})
-    asking, claims = AskingStore(target, mortal), make_claims(mortal)
+    asking, claims = AskingStore(target, mortal, TOY), make_claims(mortal)
     claim = await submitted(asking, claims)
     claims.finish(claim, b"{}", {"m1": b"{}"})
     assert claims.sweep() == 0
     until(lambda: claims.sweep() == 1, "the job is forgotten")
-    with pytest.raises(NotFound, match="no landscape a"):
+    with pytest.raises(NotFound, match="no job a"):
         await asking.status("a")
-    assert (await asking.page(None, 10)).items == []
+    assert (await asking.page(None, None, 10)).items == []
     assert set((await asking.counts()).values()) == {0}
     with target.connect() as client:
         left = {key.decode() for key in client.keys(f"{settings.redis_prefix}:*")}
@@ -336,12 +338,11 @@ async def test_submitted_jobs_are_on_disk_when_the_answer_comes(
 async def test_a_request_comes_back_as_it_was_sent(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
-    asked = {"name": "Grüße \u2028", "x": 0.1, "n": 2**53 - 1, "none": None, "list": [1, [2]]}
-    await asking.submit("a", asked)
-    claim = claims.claim()
+    asked: JsonObject = {"name": "Grüße \u2028", "x": 0.1, "n": 2**53 - 1, "list": [1, [None]]}
+    await asking.submit("a", KIND, asked)
+    claim = claims.claim(KINDS)
     assert claim is not None
     assert claim.request == asked
-    assert (await asking.status("a")).request == asked
     assert orjson.dumps(claim.request, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
         asked, option=orjson.OPT_SORT_KEYS
     )

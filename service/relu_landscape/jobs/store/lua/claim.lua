@@ -1,19 +1,21 @@
 -- lease in ms, then the kinds that the caller can compute
 -- -> {id, kind, token, request, started, attempts} of the job that has waited longest, or nil
 local function longest_waiting()
-  local found, least
+  local found, kind, least
   for i = 5, #ARGV do
     local head = redis.call('ZRANGE', key('queue', ARGV[i]), 0, 0, 'WITHSCORES')
     if head[1] and (not least or tonumber(head[2]) < least) then
-      found, least = head[1], tonumber(head[2])
+      found, kind, least = head[1], ARGV[i], tonumber(head[2])
     end
   end
-  return found
+  return found, kind
 end
 while true do
-  local id = longest_waiting()
+  local id, kind = longest_waiting()
   if not id then return nil end
-  unqueue(id)
+  -- By the queue it stands in: the job itself may be gone, and its kind with it.
+  redis.call('ZREM', p .. ':queue', id)
+  redis.call('ZREM', key('queue', kind), id)
   local request = redis.call('HGET', job(id), 'request')
   if request then
     local token = tostring(redis.call('INCR', p .. ':tokens'))
@@ -23,6 +25,6 @@ while true do
     redis.call('HINCRBY', job(id), 'barren', 1)
     local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
     enter(id, 'running')
-    return { id, kind_of(id), token, request, redis.call('HGET', job(id), 'started'), attempts }
+    return { id, kind, token, request, redis.call('HGET', job(id), 'started'), attempts }
   end
 end

@@ -1,0 +1,51 @@
+"""The population loss of one teacher, bound to a device: what everything batched computes with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relu_landscape.engine.model import kernel
+from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Loss and gradient of batches ``W`` (B, K, p), p >= M; formulas and accuracy in ``kernel``.
+
+    ``V`` (M, M) and ``v_norms`` (M,): the teacher's rows and their lengths, on the device of
+    ``xp``. ``is_orthonormal``: V is the identity, and need not be multiplied by.
+    """
+
+    V: Array
+    v_norms: Array
+    is_orthonormal: bool
+    xp: ArrayNamespace
+
+    @staticmethod
+    def of(teacher: Teacher, xp: ArrayNamespace) -> Loss:
+        """The loss of this teacher in the namespace ``xp``."""
+        return Loss(xp.asarray(teacher.V), xp.asarray(teacher.norms), teacher.is_orthonormal, xp)
+
+    @property
+    def width(self) -> int:
+        """Number of teacher units M."""
+        return self.V.shape[0]
+
+    def value(self, W: Array) -> Array:
+        """Loss (B,)."""
+        return kernel.loss(W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal)
+
+    def gradient(self, W: Array) -> Array:
+        """Gradient (B, K, p); NaN for members with a student of norm zero."""
+        return kernel.gradient(
+            W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal
+        )
+
+    def norms(self, W: Array) -> Array:
+        """Lengths of the students (B, K)."""
+        return kernel.norms(W, xp=self.xp)
+
+    def overlaps(self, W: Array) -> Array:
+        """R = W V^T (B, K, M)."""
+        return kernel.teacher_overlaps(W, self.V, self.is_orthonormal, xp=self.xp)

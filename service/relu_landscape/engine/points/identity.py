@@ -1,0 +1,147 @@
+"""Whether two points are one: the only module that decides it.
+
+Points are one if permutations of students, and of teachers where their Gram matrix allows it, carry
+one onto the other. Losses and spectra cannot prove that, nor can any sorted list of entries; a
+relabelling that is then compared entry by entry can (``symmetry.relabelling``). Invariants only
+sort points quickly: they split what is surely different.
+
+The loss is homogeneous of degree 2 in students and teachers together, so lengths count in units of
+the teacher's mean norm, losses and overlaps in units of its square: a teacher of another length
+gives the same answers. Two kinds of points are compared, with tolerances of their own: *polished*
+ones, after Newton's method, and *raw* ones, where a path ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.points import symmetry
+from relu_landscape.engine.points.classify import Point, overlaps
+
+Real = NDArray[np.float64]
+
+Relation = Literal["same copy", "student order", "relabelled", "different"]
+
+#: Polished points agree in norms and overlaps to this: they are accurate to 1e-9 and better, and
+#: the closest distinct ones in structures of widths 8 to 1,000 (1+2+14 extra 1) differ by 6.8e-4.
+POLISHED = symmetry.SAME_ENTRY
+#: Losses of copies of one polished point, in units of the squared norm plus themselves: the loss is
+#: flat at a critical point, so what is left is rounding (1e-13 at K = 100).
+POLISHED_LOSS = 1e-9
+#: Eigenvalues (which have no scale) of copies of one polished point: they change by about 1 per
+#: unit of distance, and are computed to 1e-13 K.
+POLISHED_SPECTRUM = 1e-6
+#: Raw ends agree in invariants and overlaps to this. They are accurate to 1e-11 over the smallest
+#: eigenvalue (3e-7 for the flattest published minimum); distinct points differ by 1e-3.
+RAW = 1e-5
+#: Raw ends whose weights, as they are labelled, differ by less are one labelled point: a flow that
+#: rests at a gradient of 1e-7 is within 1e-4 of a minimum with eigenvalues above 1e-3; copies
+#: differ by much more.
+RAW_LABELLED = 1e-4
+
+
+def invariants(W: Real, teacher: Teacher, loss: float) -> Real:
+    """Numbers that relabelling leaves alone, in units of the teacher's mean norm; (1+K+2M+KM,).
+
+    ``W`` (K, M), ``loss`` its loss. They are the loss, norms of students, lengths and sums of the
+    columns of the overlaps, and all overlaps, each sorted. Distinct points can share them.
+    """
+    norm = teacher.mean_norm
+    R = overlaps(W, teacher) / norm**2
+    norms = np.linalg.norm(W, axis=1) / norm
+    columns = np.sqrt((R * R).sum(axis=0))
+    return np.concatenate(
+        [
+            [loss / norm**2],
+            np.sort(norms),
+            np.sort(columns),
+            np.sort(R.sum(axis=0)),
+            np.sort(R, axis=None),
+        ]
+    )
+
+
+def nearest(known: Sequence[Real], numbers: Real, *, tolerance: float = RAW) -> int | None:
+    """Position of the known invariants closest to ``numbers`` (largest difference), or None.
+
+    All of one length. ``tolerance``: how far they may differ; ``RAW`` for where paths ended,
+    ``POLISHED`` for converged points.
+    """
+    closest, place = tolerance, None
+    for position, candidate in enumerate(known):
+        if abs(candidate[0] - numbers[0]) > closest:
+            continue
+        distance = float(np.abs(candidate - numbers).max())
+        if distance < closest or (distance == closest and place is None):
+            closest, place = distance, position
+    return place
+
+
+def labelled_distance(W: Real, other: Real, teacher: Teacher) -> float:
+    """Frobenius distance of ``other`` from ``W`` (both (K, M)) after relabelling it.
+
+    Infinite where no relabelling carries one onto the other to ``POLISHED``; raw ends that are less
+    accurate than that count as no copies, so a finite answer bounds the distance of the copies.
+    """
+    if np.array_equal(W, other):
+        return 0.0
+    R, moved = overlaps(W, teacher), overlaps(other, teacher)
+    found = _relabelling(R, moved, teacher, POLISHED)
+    if found is None:
+        return float("inf")
+    difference = moved[np.ix_(*found)] - R
+    return float(np.linalg.norm(np.linalg.solve(teacher.V, difference.T)))
+
+
+def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
+    """Whether two polished points are relabelled copies of each other.
+
+    Losses, spectra and overlaps must all agree; the overlaps entry by entry after the relabelling
+    that ``symmetry.relabelling`` finds.
+    """
+    unit = teacher.mean_norm**2
+    if abs(first.loss - second.loss) > POLISHED_LOSS * (unit + abs(first.loss)):
+        return False
+    if first.span.shape != second.span.shape or not np.allclose(
+        first.span, second.span, rtol=0.0, atol=POLISHED_SPECTRUM
+    ):
+        return False
+    R, other = overlaps(first.W, teacher), overlaps(second.W, teacher)
+    return _relabelling(R, other, teacher, POLISHED) is not None
+
+
+def relation(left: Real, right: Real, teacher: Teacher) -> Relation:
+    """How two raw ends (K, M) compare, by the first of these that holds.
+
+    ``same copy``: one labelled point. ``student order``: the same network, students exchanged.
+    ``relabelled``: students and teachers exchanged, the latter as their Gram matrix allows.
+    Otherwise ``different``.
+    """
+    close = RAW_LABELLED * teacher.mean_norm
+    if np.max(np.abs(left - right)) <= close:
+        return "same copy"
+    cost = np.sum((left[:, None, :] - right[None, :, :]) ** 2, axis=2)
+    rows, columns = linear_sum_assignment(cost)
+    if np.max(np.abs(left[rows] - right[columns])) <= close:
+        return "student order"
+    R, other = overlaps(left, teacher), overlaps(right, teacher)
+    # Entries become labels by their gaps: at too fine a tolerance one value has two labels, at too
+    # coarse a one two values share one. Whatever is found is compared entry by entry.
+    for tolerance in (POLISHED, RAW):
+        if _relabelling(R, other, teacher, tolerance) is not None:
+            return "relabelled"
+    return "different"
+
+
+def _relabelling(
+    R: Real, other: Real, teacher: Teacher, tolerance: float
+) -> tuple[list[int], list[int]] | None:
+    """``symmetry.relabelling`` of overlaps, with a tolerance in units of the teacher."""
+    T = None if teacher.is_orthonormal else teacher.gram
+    return symmetry.relabelling(R, other, T, tolerance=tolerance * teacher.mean_norm**2)

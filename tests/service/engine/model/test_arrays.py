@@ -1,0 +1,30 @@
+"""Array namespaces by name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relu_landscape.engine.model.arrays import backend_named
+from relu_landscape.errors import ConfigurationError
+
+
+def test_backends_by_name() -> None:
+    chosen = backend_named("numpy")
+    assert chosen.name == "numpy"
+    assert chosen.xp.asarray([1.0]).dtype == np.float64
+    assert chosen.on_gpu is False
+    with pytest.raises(ConfigurationError, match="choose numpy or cupy"):
+        backend_named("abacus")
+
+
+def test_cupy_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(ConfigurationError, match=r"relu-landscape\[gpu\]"):
+        backend_named("cupy")
