@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache, partial
+from typing import TypeAlias
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 import relu_landscape
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.analyses import ANALYSES, Registry
+from relu_landscape.errors import ConfigurationError
+from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.answering import problems
 from relu_landscape_api.layers.drain import Drain
@@ -19,47 +22,51 @@ from relu_landscape_api.layers.methods import Methods
 from relu_landscape_api.layers.observe import Observe
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.openapi import build_openapi
-from relu_landscape_api.routers import (
-    events,
-    families,
-    fixed_points,
-    landscapes,
-    operations,
-    pages,
-)
+from relu_landscape_api.routers import operations, pages
+from relu_landscape_api.routers.analyses import analysis_router
+from relu_landscape_api.routers.calls import calls_router
+from relu_landscape_api.routers.jobs import jobs_router
+from relu_landscape_api.settings import ApiSettings
 
-ServiceFactory = Callable[[Settings], AbstractAsyncContextManager[LandscapeService]]
+#: Makes the service as an asynchronous context manager.
+ServiceFactory: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Service]]
 
-_ROUTERS = (
-    landscapes.router,
-    events.router,
-    fixed_points.router,
-    families.router,
-    operations.router,
-    pages.router,
-)
 #: Answers of a few hundred bytes fit one packet as they are.
 _GZIP_FROM_BYTES = 1024
 #: zlib's own default: level 9 costs several times the time for about one per cent of the size.
 _GZIP_LEVEL = 6
 
 
+def open_service(settings: Settings, registry: Registry) -> AbstractAsyncContextManager[Service]:
+    """The service over store and compute pool; their libraries are imported here, not before."""
+    from relu_landscape.jobs.service import AnalysisService
+
+    return AnalysisService.open(settings, registry=registry)
+
+
 def create_app(
-    settings: Settings | None = None,
+    settings: ApiSettings | None = None,
     *,
-    service_factory: ServiceFactory = LandscapeService.open,
+    registry: Registry = ANALYSES,
+    service_factory: ServiceFactory | None = None,
 ) -> FastAPI:
     """A new application; the service opens when it starts and closes when it stops.
 
-    ``settings`` left out: those of the environment. ``service_factory`` makes the service, as an
-    asynchronous context manager. ``app.state.drain.begin()`` ends open streams and waits.
+    ``settings`` left out: those of the environment. ``service_factory`` left out: the service
+    over store and compute pool; another one must be made for the same ``registry``.
+    ``app.state.drain.begin()`` ends open streams and waits.
     """
-    chosen = Settings.load() if settings is None else settings
+    chosen = ApiSettings.load() if settings is None else settings
+    opening = (
+        partial(open_service, registry=registry) if service_factory is None else service_factory
+    )
     drain, metrics = Drain(), Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with service_factory(chosen) as service:
+        async with opening(chosen) as service:
+            if service.registry != registry:
+                raise ConfigurationError("The service does not compute what the routes offer.")
             app.state.service = service
             yield
             drain.begin()
@@ -68,9 +75,9 @@ def create_app(
         title="relu-landscape",
         version=relu_landscape.__version__,
         summary="Loss landscapes of two-layer ReLU networks in the teacher-student setting",
-        description="Every error is problem+json (RFC 9457) with a request id. Names in requests "
-        "are student_width and teacher_width; the short forms width (student) and K (teacher) are "
-        "accepted, answers echo the long ones.",
+        description="Every error is problem+json (RFC 9457) with a request id. Where the "
+        "description of a field names a short form, that is accepted too; answers echo the long "
+        "one. Every JSON shape is also under /v1/schema.json.",
         license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
         docs_url=None,  # these load scripts from elsewhere; /docs serves the project's own copy
         redoc_url=None,
@@ -78,15 +85,28 @@ def create_app(
         redirect_slashes=False,  # one address for each thing
         lifespan=lifespan,
     )
-    app.state.settings, app.state.drain, app.state.metrics = chosen, drain, metrics
-    for router in _ROUTERS:
+    app.state.settings, app.state.registry = chosen, registry
+    app.state.drain, app.state.metrics = drain, metrics
+    routers = _routers(registry, chosen)
+    for router in routers:
         app.include_router(router)
     problems.install(app)
     # FastAPI's own cache forgets a document that it has not made itself.
-    app.openapi = cache(partial(build_openapi, app, chosen))  # type: ignore[method-assign]
+    app.openapi = cache(partial(build_openapi, app, chosen, registry))  # type: ignore[method-assign]
     # The last one added is the outermost.
-    app.add_middleware(Methods, routes=[route for router in _ROUTERS for route in router.routes])
+    app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Observe, metrics=metrics)
     return app
+
+
+def _routers(registry: Registry, settings: ApiSettings) -> list[APIRouter]:
+    """Short calls before analyses, whose paths have placeholders."""
+    return [
+        calls_router(registry),
+        *(analysis_router(each, settings) for each in registry.analyses),
+        jobs_router(registry),
+        operations.router,
+        pages.router,
+    ]

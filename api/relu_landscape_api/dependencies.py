@@ -1,4 +1,4 @@
-"""What the routes are given: the service, the settings, the drain, the metrics."""
+"""What the routes are given: service, settings, registry, drain, metrics, and a job's id."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from relu_landscape.analyses import Analysis, Registry
 from relu_landscape.errors import NotFound
-from relu_landscape.jobs.service import LandscapeService
-from relu_landscape.settings import Settings
+from relu_landscape.jobs import interface
+from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape_api.layers.drain import Drain
 from relu_landscape_api.metrics import Metrics
+from relu_landscape_api.settings import ApiSettings
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
 
 
-def _service(request: Request) -> LandscapeService:
-    return cast(LandscapeService, request.app.state.service)
+def _service(request: Request) -> interface.Service:
+    return cast(interface.Service, request.app.state.service)
 
 
-def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.settings)
+def _settings(request: Request) -> ApiSettings:
+    return cast(ApiSettings, request.app.state.settings)
+
+
+def _registry(request: Request) -> Registry:
+    return cast(Registry, request.app.state.registry)
 
 
 def _drain(request: Request) -> Drain:
@@ -32,23 +38,32 @@ def _metrics(request: Request) -> Metrics:
     return cast(Metrics, request.app.state.metrics)
 
 
-def _landscape_id(
+def _job_id(
     id: Annotated[  # noqa: A002 - the name in the path
         str,
         Path(
-            description="content id of a landscape, 64 hexadecimal digits",
+            description="content id of a job, 64 hexadecimal digits",
             json_schema_extra={"pattern": f"^{_CONTENT_ID.pattern}$"},
         ),
     ],
 ) -> str:
     """The id of the path; anything that cannot be one is simply not found."""
     if not _CONTENT_ID.fullmatch(id):
-        raise NotFound(f"No landscape is called {id[:80]!r}; ids have 64 hexadecimal digits.")
+        raise NotFound(f"No job is called {id[:80]!r}; ids have 64 hexadecimal digits.")
     return id
 
 
-Service = Annotated[LandscapeService, Depends(_service)]
-ServiceSettings = Annotated[Settings, Depends(_settings)]
+Service = Annotated[interface.Service, Depends(_service)]
+ServiceSettings = Annotated[ApiSettings, Depends(_settings)]
+Known = Annotated[Registry, Depends(_registry)]
 Draining = Annotated[Drain, Depends(_drain)]
 Figures = Annotated[Metrics, Depends(_metrics)]
-LandscapeId = Annotated[str, Depends(_landscape_id)]
+JobId = Annotated[str, Depends(_job_id)]
+
+
+async def job_of(analysis: Analysis, service: interface.Service, id: str) -> AnyStatus:  # noqa: A002
+    """The job, which must be of this kind. Raises ``NotFound``."""
+    status = await service.status(id)
+    if status.kind != analysis.kind:
+        raise NotFound(f"The job {id} is no {analysis.noun}; its kind is {status.kind}.")
+    return status

@@ -7,7 +7,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from relu_landscape.errors import Unavailable
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.interface import Service
 from relu_landscape.wire.jobs import State
 
 #: From a cached answer (a millisecond) to the longest wait a request may ask for (60 s).
@@ -50,7 +50,7 @@ class Metrics:
             "relu_landscape_store_up", "1 if the store answered", registry=self.registry
         )
 
-    async def exposition(self, service: LandscapeService) -> bytes:
+    async def exposition(self, service: Service) -> bytes:
         """The text format of Prometheus. A store that is down is a figure, not an error."""
         self._jobs.clear()
         self._counts.clear()

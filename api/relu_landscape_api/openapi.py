@@ -1,123 +1,177 @@
-"""The interface in OpenAPI, from the same declarations that check the requests."""
+"""The interface in OpenAPI, from the same declarations that read the requests.
+
+Routes say with these pieces what they take and give; ``build_openapi`` adds the shapes that they
+refer to, which are those of the published schema.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from relu_landscape.settings import Settings
-from relu_landscape.wire.requests import LandscapeRequest
-from relu_landscape_api.answering.problems import Problem
-from relu_landscape_api.reading.fields import long_names, schema_of
-from relu_landscape_api.routers.families import ContinuationQuery, FamilyQuery
-from relu_landscape_api.routers.landscapes import ListQuery, WaitQuery, request_limits
+from relu_landscape.analyses import Registry
+from relu_landscape.schema import definitions
+from relu_landscape.wire.problem import Problem
+from relu_landscape_api.answering.problems import MEDIA_TYPE
+from relu_landscape_api.reading.fields import Schema, maxima_of, schema_of, with_maxima
+from relu_landscape_api.reading.negotiation import JSON_TYPE
+from relu_landscape_api.settings import ApiSettings
 
-_REF = "#/components/schemas/{model}"
+#: What FastAPI takes as ``responses`` of a route.
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+#: What FastAPI adds to the description of a route as it is.
+Extra: TypeAlias = dict[str, Any]
 
+_TEMPLATE = "#/components/schemas/{model}"
 
-def build_openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
-    """FastAPI's description plus what the routes read by themselves: bodies, queries, problems."""
-    document = get_openapi(
-        title=app.title,
-        version=app.version,
-        summary=app.summary,
-        description=app.description,
-        routes=app.routes,
-    )
-    components = document.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template=_REF)
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
-    request = schema_of(LandscapeRequest, request_limits(settings))
-    schemas["LandscapeRequest"] = _with_short_names(request, LandscapeRequest)
-    paths = document["paths"]
-    paths["/v1/landscapes"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": _REF.format(model="LandscapeRequest")}}
-        },
-    }
-    paths["/v1/landscapes"]["post"]["parameters"] = [_PREFER]
-    paths["/v1/landscapes/{id}"]["get"].setdefault("parameters", []).append(_PREFER)
-    paths["/v1/landscape"]["get"]["parameters"] = _parameters(request) + _parameters(
-        schema_of(WaitQuery)
-    )
-    paths["/v1/landscapes"]["get"]["parameters"] = _parameters(schema_of(ListQuery))
-    paths["/v1/families"]["get"]["parameters"] = _parameters(schema_of(FamilyQuery))
-    paths["/v1/families/continuation"]["get"]["parameters"] = _parameters(
-        schema_of(ContinuationQuery)
-    )
-    for operation in (operation for item in paths.values() for operation in item.values()):
-        operation["parameters"] = [_without_null(part) for part in operation.get("parameters", ())]
-    if settings.api_key is not None:
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        for path, operations in paths.items():
-            if path.startswith("/v1/"):
-                for operation in operations.values():
-                    operation["security"] = [{"key": []}]
-    return document
+_DESCRIPTIONS = {
+    400: "not JSON",
+    401: "the service has a key and the request does not present it",
+    404: "no such job, or no such part of its result",
+    405: "another method",
+    406: "none of the media types in Accept can be made",
+    409: "the job failed or was cancelled, so there is no result",
+    413: "the body is too large",
+    415: "the body is not declared as JSON in UTF-8",
+    422: "a field is missing, unknown or out of its bounds; `errors` names each",
+    429: "too many requests from this address",
+    500: "unexpected error; the log has the details under the request id",
+    503: "too much work is waiting, or the store or pool does not answer",
+}
 
-
-_PREFER: dict[str, Any] = {
+PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
+    "required": False,
     "description": "`wait=N`: wait up to N seconds, 60 at the most (RFC 7240)",
     "schema": {"type": "string"},  # what cannot be understood is ignored, as the standard says
     "example": "wait=10",
 }
 
 
-def _with_short_names(schema: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The schema with the short names beside the long ones, one of the two at a time."""
-    properties = dict(schema["properties"])
-    required = list(schema["required"])
-    choices = []
-    for short, long in long_names(model).items():
-        if short != long:
-            properties[short] = {**properties[long], "description": f"short form of {long}"}
-            required.remove(long)
-            choices.append({"oneOf": [{"required": [long]}, {"required": [short]}]})
-    rest = {"required": required} if required else {}
-    without = {name: part for name, part in schema.items() if name != "required"}
-    return {**without, "properties": properties, **rest, "allOf": choices}
+def shape(*models: type[BaseModel]) -> Schema:
+    """The schema of an answer that is one of these."""
+    references = [{"$ref": _TEMPLATE.format(model=model.__name__)} for model in models]
+    return references[0] if len(references) == 1 else {"anyOf": references}
 
 
-def _parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+def answer_docs(
+    status: int, description: str, *models: type[BaseModel], headers: tuple[str, ...] = ()
+) -> Responses:
+    """A JSON answer that is one of these models, with these headers."""
+    docs: dict[str, Any] = {
+        "description": description,
+        "content": {JSON_TYPE: {"schema": shape(*models)}},
+    }
+    if headers:
+        docs["headers"] = {
+            name: {"schema": {"type": "string"}, "required": True} for name in headers
+        }
+    return {status: docs}
+
+
+def problem_docs(*statuses: int) -> Responses:
+    """These errors and those that every call under /v1 has."""
+    return plain_docs(*statuses, 401, 429, 500, 503)
+
+
+def plain_docs(*statuses: int) -> Responses:
+    """These errors alone, as outside /v1."""
+    return {
+        status: {
+            "description": _DESCRIPTIONS[status],
+            "content": {MEDIA_TYPE: {"schema": shape(Problem)}},
+        }
+        for status in sorted(set(statuses))
+    }
+
+
+def body_docs(model: type[BaseModel]) -> Extra:
+    """A JSON body of this model."""
+    content: dict[str, Any] = {"schema": shape(model)}
+    examples = schema_of(model).get("examples")
+    if examples:
+        content["example"] = examples[0]
+    return {"requestBody": {"required": True, "content": {JSON_TYPE: content}}}
+
+
+def query_docs(schema: Schema) -> list[dict[str, Any]]:
     """Query parameters for the fields of a flat model; long names."""
+    whole: Mapping[str, Any] = next(iter(schema.get("examples", ())), {})
+    required = schema.get("required", ())
     return [
-        _parameter(name, part, name in schema.get("required", ()))
+        _parameter(name, part, name in required, whole)
         for name, part in schema["properties"].items()
     ]
 
 
-def _parameter(name: str, part: Mapping[str, Any], is_required: bool) -> dict[str, Any]:
-    schema = _not_null({key: item for key, item in part.items() if key != "description"})
+def _parameter(
+    name: str, part: Schema, is_required: bool, whole: Mapping[str, Any]
+) -> dict[str, Any]:
+    apart = ("description", "examples")
+    schema = _not_null({key: item for key, item in part.items() if key not in apart})
     parameter = {
         "name": name,
         "in": "query",
         "required": is_required,
         "description": part.get("description", ""),
     }
+    examples = [whole[name]] if name in whole else part.get("examples", [])
+    example = {"example": examples[0]} if examples else {}
     if schema.get("type") == "array":
-        return {**parameter, "content": {"application/json": {"schema": schema}}}
-    return {**parameter, "schema": schema}
+        return {**parameter, "content": {JSON_TYPE: {"schema": schema, **example}}}
+    return {**parameter, "schema": schema, **example}
 
 
-def _without_null(parameter: dict[str, Any]) -> dict[str, Any]:
+def _not_null(schema: Schema) -> Schema:
     """A parameter can be left out, but ``null`` is no value of one."""
-    if "schema" not in parameter:
-        return parameter
-    return {**parameter, "schema": _not_null(parameter["schema"])}
-
-
-def _not_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     parts = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]
     if len(parts) != 1:
-        return dict(schema)
+        return schema
     rest = {key: item for key, item in schema.items() if key not in ("anyOf", "default")}
     return {**rest, **parts[0]}
+
+
+def build_openapi(app: FastAPI, settings: ApiSettings, registry: Registry) -> dict[str, Any]:
+    """FastAPI's description of the routes, and the shapes that they refer to."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        license_info=app.license_info,
+        routes=app.routes,
+    )
+    schemas = definitions(registry, _TEMPLATE)
+    for analysis in registry.analyses:
+        name = analysis.request.__name__
+        schemas[name] = with_maxima(schemas[name], maxima_of(analysis.request, settings))
+    components: dict[str, Any] = {"schemas": schemas}
+    document["components"] = components
+    for item in document["paths"].values():
+        for operation in item.values():
+            _own_words(operation)
+    if settings.api_key is not None:
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, item in document["paths"].items():
+            if path.startswith("/v1/"):
+                for operation in item.values():
+                    operation["security"] = [{"key": []}]
+    return document
+
+
+def _own_words(operation: dict[str, Any]) -> None:
+    """Take out what FastAPI supposes of every route and what holds of none."""
+    for status, response in list(operation["responses"].items()):
+        content = response.get("content", {})
+        if status == "422" and MEDIA_TYPE not in content:
+            del operation["responses"][status]
+        elif content.get(JSON_TYPE) == {"schema": {}}:
+            del content[JSON_TYPE]
+    for parameter in operation.get("parameters", ()):
+        if "schema" in parameter:
+            parameter["schema"] = _not_null(parameter["schema"])

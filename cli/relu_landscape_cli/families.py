@@ -20,7 +20,7 @@ def families(
         float | None, typer.Option(help="Follow the family along real width up to this one.")
     ] = None,
     points: Annotated[int, typer.Option(min=2, help="Widths to sample, with --to.")] = 50,
-    branch: Annotated[int | None, typer.Option(min=0, help="Which of several, by loss.")] = None,
+    branch: Annotated[int | None, typer.Option(min=1, help="Which of several, by loss.")] = None,
     certify: Annotated[bool, typer.Option(help="Prove it, without --to; see --json.")] = False,
     server: Annotated[
         str | None,
@@ -32,20 +32,17 @@ def families(
     """Loss, spectrum and stability of a symmetric family at any width up to 10^9."""
     from relu_landscape_cli import tables
 
-    arguments: dict[str, Any] = {"structure": structure}
+    arguments: dict[str, Any] = {"structure": structure, "branch": branch}
     if to is None:
         name = "family"
         arguments |= {
             "student_width": _whole(teacher_width if student_width is None else student_width),
             "teacher_width": _whole(teacher_width),
+            "certify": certify,
         }
     else:
         name = "continuation"
         arguments |= {"from_width": teacher_width, "to_width": to, "points": points}
-    if branch is not None:
-        arguments["branch"] = branch
-    if certify and to is None:
-        arguments["certify"] = True
     with reporting(as_json=as_json):
         document = _call(name, arguments, server, api_key)
         if as_json:
@@ -65,11 +62,10 @@ def _call(
     name: str, arguments: dict[str, Any], server: str | None, api_key: str | None
 ) -> dict[str, Any]:
     if server is None:
+        from relu_landscape.analyses import ANALYSES
         from relu_landscape.jobs.local import call_locally
+        from relu_landscape_cli.questions import validated
 
-        if name == "continuation":  # the engine calls a structure that grows a family
-            arguments = {"family": arguments["structure"], **arguments}
-            del arguments["structure"]
-        return call_locally(name, arguments)
+        return call_locally(name, validated(ANALYSES.call(name).query, arguments))
     with connect(server, api_key) as client:
         return dict(getattr(client, name)(**arguments).document)

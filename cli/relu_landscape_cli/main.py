@@ -59,13 +59,14 @@ def serve(
     """
     # Imported here: the other commands should not wait for the server's libraries.
     from relu_landscape.errors import ConfigurationError
-    from relu_landscape.settings import Settings
     from relu_landscape_api.serve import EXIT_CONFIGURATION
     from relu_landscape_api.serve import serve as run
+    from relu_landscape_api.settings import ApiSettings
 
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
     try:
-        settings = Settings.load(**{name: item for name, item in given.items() if item is not None})
+        chosen = {name: item for name, item in given.items() if item is not None}
+        settings = ApiSettings.load(**chosen)
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(EXIT_CONFIGURATION) from error

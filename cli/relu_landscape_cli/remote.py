@@ -40,9 +40,12 @@ def connect(server: str, api_key: str | None) -> Client:
 
 def fetch(which: str, server: str, api_key: str | None) -> Landscape:
     """The landscape in a file of that name, else the one under that id, waited for."""
-    from relu_landscape_client import Landscape
+    from relu_landscape_client import FileError, Landscape, ProtocolError
 
     if Path(which).is_file():
-        return Landscape.load(which)
+        try:
+            return Landscape.load(which)
+        except ProtocolError as error:
+            raise FileError(f"{which}: {error}") from error
     with connect(server, api_key) as client:
         return client.result(which, progress=False)

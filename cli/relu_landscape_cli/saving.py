@@ -36,9 +36,7 @@ def save(landscape: Landscape, path: Path) -> None:
 
 def _write_csv(landscape: Landscape, path: Path) -> None:
     """A line per fixed point; floats with as many digits as read back to the same double."""
-    from relu_landscape_client._frames import row
-
-    rows = [row(point) for point in landscape.fixed_points]
+    rows = [point.row() for point in landscape.fixed_points]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(rows[0] if rows else ["key"])

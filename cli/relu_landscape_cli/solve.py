@@ -127,12 +127,14 @@ def _compute(
     asked: dict[str, Any], workers: int | None, backend: Any, is_quiet: bool
 ) -> Landscape:  # fmt: skip
     from relu_landscape.jobs.local import solve_locally
+    from relu_landscape.wire.requests import LandscapeRequest
     from relu_landscape_cli import tables
+    from relu_landscape_cli.questions import validated
     from relu_landscape_client import Landscape, Status
 
-    request = _validated(asked)
+    request = validated(LandscapeRequest, asked)
     with tables.bar(is_quiet=is_quiet) as watch:
-        status = Status("", "running", asked)
+        status = Status("", request.kind, "running", asked)
 
         def tell(kind: str, data: Any) -> None:
             nonlocal status
@@ -141,21 +143,4 @@ def _compute(
                 watch(status)
 
         solution = solve_locally(request, workers=workers, backend=backend, watch=tell)
-    return Landscape.from_document(solution.landscape)
-
-
-def _validated(asked: dict[str, Any]) -> Any:
-    """The request; ``InputError`` with a line per field that cannot be used."""
-    from pydantic import ValidationError
-
-    from relu_landscape.errors import InputError
-    from relu_landscape.wire.requests import LandscapeRequest
-
-    try:
-        return LandscapeRequest.model_validate(asked)
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, each['loc']))} = {each['input']!r}: {each['msg']}"
-            for each in error.errors(include_url=False)
-        ]
-        raise InputError("; ".join(lines)) from error
+    return Landscape.from_document(solution.result)

@@ -23,7 +23,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from relu_landscape_cli.doctor import Finding
+    from relu_landscape_cli.findings import Finding
     from relu_landscape_client import FixedPoint, Landscape, Status
 
 #: Wide enough for a landscape's table where there is no terminal that says otherwise.
@@ -77,7 +77,7 @@ def landscape_table(landscape: Landscape) -> Table:
     for point in landscape.fixed_points:
         table.add_row(
             point.key, point.kind.replace("_", " "), number(point.loss, 12), share(point),
-            str(point.stability.index), number(point.stability.min_eigenvalue),
+            str(point.stability.index), number(point.stability.min_eigenvalue_span),
             point.structure.name, "yes" if point.is_certified else "",
         )  # fmt: skip
     return table
@@ -86,8 +86,8 @@ def landscape_table(landscape: Landscape) -> Table:
 def _caption(landscape: Landscape) -> str:
     starts = landscape.starts
     words = [f"{starts.get('converged', '?')} of {starts.get('asked', '?')} starts converged"]
-    if landscape.unseen_mass is not None:
-        bound = landscape.unseen_mass.get("upper_bound_95")
+    if landscape.missing_mass is not None:
+        bound = landscape.missing_mass.get("upper_bound_95")
         if bound is not None:
             words.append(f"the next one ends elsewhere with at most {100 * bound:.2g}% (95%)")
     return f"{'; '.join(words)}\nid {landscape.id}"
@@ -104,6 +104,11 @@ def point_tables(point: FixedPoint) -> list[Table]:
         ("anti-aligned students", point.structure.anti_aligned),
         ("attractive", "yes" if stability.attractive else "no"),
         ("index, nullity", f"{stability.index}, {stability.nullity}"),
+        (
+            "index in the span, per perpendicular dimension",
+            f"{stability.index_span}, {stability.index_perpendicular}",
+        ),
+        ("relaxation time", number(stability.relaxation_time)),
         ("gradient norm", number(stability.gradient_norm)),
         ("% of starts (95%)", share(point)),
         ("proof", (point.certificate or {}).get("verdict", "none")),

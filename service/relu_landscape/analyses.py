@@ -15,7 +15,10 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, Union, cast
+
+from pydantic import create_model
 
 from relu_landscape.errors import ConfigurationError, NotFound
 from relu_landscape.wire.base import Wire
@@ -117,6 +120,11 @@ class Registry:
     analyses: tuple[Analysis, ...]
     calls: tuple[ShortCall, ...]
 
+    @property
+    def page(self) -> type[Page[AnyStatus]]:
+        """One page of the jobs of every kind."""
+        return _page(self)
+
     def analysis(self, kind: str) -> Analysis:
         """The analysis of this kind. Raises ``NotFound``."""
         for each in self.analyses:
@@ -147,6 +155,12 @@ class Registry:
     def _dotted_names(self) -> Iterator[str]:
         yield from (each.composition for each in self.analyses)
         yield from (each.function for each in self.calls)
+
+
+@cache
+def _page(registry: Registry) -> type[Page[AnyStatus]]:
+    item: Any = Union[tuple(each.status for each in registry.analyses)]  # noqa: UP007 - made here
+    return create_model("JobPage", __base__=Page[item])
 
 
 def load(name: str) -> Any:

@@ -1,13 +1,15 @@
-"""Settings of the service: environment variables with the prefix ``RELU_LANDSCAPE_``."""
+"""Settings of the service: environment variables with the prefix ``RELU_LANDSCAPE_``.
+
+Those of the HTTP side are in ``relu_landscape_api.settings``.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from limits import parse_many
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relu_landscape.errors import ConfigurationError
@@ -31,14 +33,15 @@ def cpu_cores() -> int:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, with its bounds. ``Settings.load`` gives readable errors."""
+    """What can be set of store, workers and jobs, with its bounds.
+
+    ``Settings.load`` gives readable errors.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
-    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
     data_dir: Path = Field(
         default_factory=default_data_dir,
         description="folder of the embedded store and its log; created, and readable by its "
@@ -127,27 +130,6 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: float = Field(
         10.0, ge=0.0, le=600.0, description="how long running work may take to stop at shutdown"
     )
-    body_limit_bytes: int = Field(
-        1_048_576, ge=1024, le=268_435_456, description="largest request body that is read"
-    )
-    rate_limit: str | None = Field(
-        None,
-        description="requests per client address, in the syntax of the package limits, for "
-        "example 60/minute;1000/day",
-    )
-    api_key: SecretStr | None = Field(
-        None, min_length=8, description="when set, every call under /v1 must present it"
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="how much is logged"
-    )
-
-    @field_validator("rate_limit")
-    @classmethod
-    def _rate_limit_parses(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_many(value)  # ValueError becomes a validation error that names this field
-        return value
 
     @field_validator("data_dir")
     @classmethod
@@ -155,7 +137,7 @@ class Settings(BaseSettings):
         return value.expanduser().absolute()
 
     @classmethod
-    def load(cls, **overrides: Any) -> Settings:
+    def load(cls, **overrides: Any) -> Self:
         """Read the environment; keyword arguments win over it.
 
         Raises ``ConfigurationError`` whose message has one line per wrong setting, each with the
@@ -164,14 +146,14 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise ConfigurationError(_readable(error)) from error
+            raise ConfigurationError(_readable(error, cls)) from error
 
 
-def _readable(error: ValidationError) -> str:
+def _readable(error: ValidationError, settings: type[Settings]) -> str:
     lines = ["These settings cannot be used:"]
     for problem in error.errors(include_url=False, include_context=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        field = Settings.model_fields.get(name)
+        field = settings.model_fields.get(name)
         if field is None:
             lines.append(f"  {name}: there is no such setting; remove it.")
             continue

@@ -1,4 +1,4 @@
-"""Applications around the fake service: in process, and behind a real socket."""
+"""Applications around the service in memory: in process, and behind a real socket."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from relu_landscape.settings import Settings
+from relu_landscape.jobs.testing import InMemoryService
 from relu_landscape_api.app import create_app
-from tests.api.fake import FakeService
+from relu_landscape_api.settings import ApiSettings
+from tests.api.samples import open_in_memory
 
 MakeClient = Callable[..., TestClient]
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings that nothing in the environment of the tests can change."""
+def make_settings(tmp_path: Path) -> Callable[..., ApiSettings]:
+    """ApiSettings that nothing in the environment of the tests can change."""
 
-    def make(**changes: Any) -> Settings:
-        return Settings(**{"data_dir": tmp_path, "redis_url": None, **changes})
+    def make(**changes: Any) -> ApiSettings:
+        return ApiSettings(**{"data_dir": tmp_path, "redis_url": None, **changes})
 
     return make
 
 
 @pytest.fixture
-def make_client(make_settings: Callable[..., Settings]) -> Iterator[MakeClient]:
-    """Clients of applications with the given settings; ``client.app.state.service`` is the fake."""
+def make_client(make_settings: Callable[..., ApiSettings]) -> Iterator[MakeClient]:
+    """Clients of applications with the given settings; ``service_of`` gives theirs."""
     opened: list[TestClient] = []
 
     def make(**changes: Any) -> TestClient:
-        app = create_app(make_settings(**changes), service_factory=FakeService.open)  # type: ignore[arg-type]
+        app = create_app(make_settings(**changes), service_factory=open_in_memory)
         client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
@@ -54,12 +55,12 @@ def client(make_client: MakeClient) -> TestClient:
     return make_client()
 
 
-def service_of(client: TestClient) -> FakeService:
-    """The fake behind a client."""
+def service_of(client: TestClient) -> InMemoryService:
+    """The service behind a client."""
     app = client.app
     assert isinstance(app, FastAPI)
     service = app.state.service
-    assert isinstance(service, FakeService)
+    assert isinstance(service, InMemoryService)
     return service
 
 
@@ -74,21 +75,10 @@ class Running:
     thread: threading.Thread
 
     @property
-    def service(self) -> FakeService:
+    def service(self) -> InMemoryService:
         service = self.app.state.service
-        assert isinstance(service, FakeService)
+        assert isinstance(service, InMemoryService)
         return service
-
-    def in_loop(self, function: Callable[[], object]) -> None:
-        """Call a function in the server's thread and wait for it."""
-        done = threading.Event()
-
-        def call() -> None:
-            function()
-            done.set()
-
-        self.loop.call_soon_threadsafe(call)
-        assert done.wait(10)
 
 
 @pytest.fixture
@@ -131,7 +121,7 @@ def serve_app() -> Iterator[Callable[[FastAPI], Running]]:
 
 @pytest.fixture
 def running(
-    serve_app: Callable[[FastAPI], Running], make_settings: Callable[..., Settings]
+    serve_app: Callable[[FastAPI], Running], make_settings: Callable[..., ApiSettings]
 ) -> Running:
-    """The application around the fake service on a real socket."""
-    return serve_app(create_app(make_settings(), service_factory=FakeService.open))  # type: ignore[arg-type]
+    """The application around the service in memory on a real socket."""
+    return serve_app(create_app(make_settings(), service_factory=open_in_memory))

@@ -30,8 +30,6 @@ def run(script: str, running: Running, folder: Path) -> list[str]:
     answers = []
     for line in script.strip().splitlines():
         command = line.replace("localhost:8000", running.url)
-        # The fake service knows one fixed point, and calls it g1.
-        command = command.replace("fixed-points/m1", "fixed-points/g1")
         ended = subprocess.run(
             ["bash", "-c", f"set -euo pipefail\n{command}"],
             env={**os.environ, "ID": known},
@@ -50,7 +48,7 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
-    query, post, reading, events, cancelling, families, wrong = (
+    query, post, reading, events, cancelling, families, shapes, wrong = (
         run(script, running, tmp_path) for script in SCRIPTS
     )
     for text in (*query, *post, reading[1]):
@@ -62,6 +60,7 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     assert json.loads(cancelling[0])["state"] == "finished"
     assert set(json.loads(cancelling[1])) == {"items", "next_cursor"}
     assert all(isinstance(json.loads(text), dict) for text in families)
+    assert "landscape" in json.loads(shapes[0])["analyses"]
     assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
 
 
@@ -93,6 +92,21 @@ def test_the_table_of_statuses_is_complete(client: TestClient) -> None:
     }
     assert {row.status for row in STATUSES.values()} <= documented
     assert documented == answered | {405}
+
+
+def test_the_table_of_the_schema_is_complete(client: TestClient) -> None:
+    table = PAGE[PAGE.index("| member |") : PAGE.index("## Errors")]
+    rows = re.findall(r"^\| (`.*?`) \|(.*)\|$", table, re.MULTILINE)
+    document = client.get("/v1/schema.json").json()
+    named = [name for members, _ in rows for name in re.findall(r"`(\w+)`", members)]
+    assert named == [name for name in document if not name.startswith("$")]
+    says = {members.strip("`"): set(re.findall(r"`(\w+)`", text)) for members, text in rows}
+    spoken = {"noun", "plural", "summary", "description", "has_short_form"}
+    for member in ("analyses", "calls"):
+        for entry in document[member].values():
+            assert set(entry) - spoken == says[member]
+    assert set(document["service"]) == says["service"]
+    assert set(document["jobs"]) <= says["jobs"]
 
 
 def test_the_table_of_calls_is_complete(client: TestClient) -> None:

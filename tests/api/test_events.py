@@ -11,7 +11,10 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.errors import StoreUnavailable
+from relu_landscape.wire.jobs import Progress
+from relu_landscape.wire.landscape import LandscapeFinding
 from tests.api.conftest import Running, service_of
 
 DEADLINE_SECONDS = 20.0
@@ -48,11 +51,16 @@ def eventually(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def held(running: Running) -> str:
     """A job that runs until the service is told to release it."""
-    running.in_loop(running.service.release.clear)
+    running.service.holds_jobs = True
     asked = {"K": 2, "width": 2}
     answer = httpx.post(f"{running.url}/v1/landscapes", json=asked)
     assert answer.status_code == 202
-    return str(answer.json()["id"])
+    content_id = str(answer.json()["id"])
+    job = running.service.jobs[content_id]
+    found = LandscapeFinding(key="m1", kind="unclassified", loss=0.5, hits=1)
+    running.service.from_thread(lambda: job.report(Progress(phase="sample", fraction=0.25)))
+    running.service.from_thread(lambda: job.find(found))
+    return content_id
 
 
 def test_a_stream_tells_everything_and_ends(running: Running, held: str) -> None:
@@ -63,18 +71,20 @@ def test_a_stream_tells_everything_and_ends(running: Running, held: str) -> None
         assert "content-encoding" not in response.headers
         events = parse(response.iter_lines())
         assert next(events) == {"comment": "connected", "retry": "2000"}
-        seen = [next(events) for _ in range(3)]
-        running.in_loop(running.service.release.set)
+        seen = [next(events) for _ in range(4)]
+        running.service.from_thread(running.service.release)
         seen += list(events)
-    assert [event["event"] for event in seen] == ["state", "progress", "findings", "state"]
-    assert [event["id"] for event in seen] == ["1-0", "2-0", "3-0", "4-0"]
-    assert orjson.loads(seen[1]["data"])["fraction"] == 0.25
+    names = [event["event"] for event in seen]
+    assert names == ["state", "state", "progress", "findings", "state"]
+    assert [event["id"] for event in seen] == ["1-0", "2-0", "3-0", "4-0", "5-0"]
+    assert Progress.model_validate_json(seen[2]["data"]).fraction == 0.25
+    assert LANDSCAPE.findings.model_validate_json(seen[3]["data"]).findings[0].hits == 1
     assert orjson.loads(seen[-1]["data"]) == {"state": "finished", "error": None}
     eventually(lambda: running.service.open_streams == 0)
 
 
 def test_a_reader_resumes_after_what_it_has(running: Running, held: str) -> None:
-    running.in_loop(running.service.release.set)
+    running.service.from_thread(running.service.release)
     with stream(running, held) as response:
         whole = list(parse(response.iter_lines()))[1:]
     for position, event in enumerate(whole[:-1]):
@@ -115,21 +125,21 @@ def test_a_silent_stream_has_a_heartbeat(
     monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.05)
     with stream(running, held) as response:
         events = parse(response.iter_lines())
-        seen = [next(events) for _ in range(6)]
-    assert {"comment": "ping"} in seen[4:]
+        seen = [next(events) for _ in range(7)]
+    assert {"comment": "ping"} in seen[5:]
 
 
 def test_a_store_that_vanishes_ends_the_stream_with_a_problem(running: Running, held: str) -> None:
     with stream(running, held) as response:
         events = parse(response.iter_lines())
-        for _ in range(4):
+        for _ in range(5):
             next(events)
 
         def vanish() -> None:
             running.service.error = StoreUnavailable("The store does not answer.")
-            running.loop.create_task(running.service.wake())
+            running.service.wake()
 
-        running.in_loop(vanish)
+        running.service.from_thread(vanish)
         [last] = list(events)
     assert last["event"] == "problem"
     assert orjson.loads(last["data"]) == {
@@ -143,9 +153,9 @@ def test_a_store_that_vanishes_ends_the_stream_with_a_problem(running: Running, 
 def test_the_end_of_the_process_ends_streams_and_waits(running: Running, held: str) -> None:
     with stream(running, held) as response:
         events = parse(response.iter_lines())
-        for _ in range(4):
+        for _ in range(5):
             next(events)
-        running.in_loop(running.app.state.drain.begin)
+        running.service.from_thread(running.app.state.drain.begin)
         assert list(events) == []
     began = time.monotonic()
     answer = httpx.get(f"{running.url}/v1/landscape?K=2&width=2", timeout=DEADLINE_SECONDS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from relu_landscape.wire.landscape import FixedPointInFull
 from relu_landscape_api.answering.npz import NPZ_TYPE, to_npz
 from tests.api.conftest import service_of
 
@@ -16,7 +17,7 @@ from tests.api.conftest import service_of
 @pytest.fixture
 def path(client: TestClient) -> str:
     content_id = client.get("/v1/landscape?K=2&width=3").json()["id"]
-    return f"/v1/landscapes/{content_id}/fixed-points/g1"
+    return f"/v1/landscapes/{content_id}/fixed-points/m1"
 
 
 def test_json(client: TestClient, path: str) -> None:
@@ -25,7 +26,8 @@ def test_json(client: TestClient, path: str) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["vary"] == "Accept"
     assert answer.json()["weights"] == [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
-    assert answer.json()["eigenvalues"] == [0.125, 0.125]
+    assert answer.json()["eigenvalues_span"] == [0.125, 0.125]
+    FixedPointInFull.model_validate(answer.json())
 
 
 def test_npz(client: TestClient, path: str) -> None:
@@ -34,7 +36,7 @@ def test_npz(client: TestClient, path: str) -> None:
     assert answer.headers["content-type"] == NPZ_TYPE
     assert ".npz" in answer.headers["content-disposition"]
     archive = np.load(io.BytesIO(answer.content), allow_pickle=False)
-    assert {"weights", "R", "Q", "eigenvalues", "norms", "document"} <= set(archive.files)
+    assert {"weights", "R", "Q", "eigenvalues_span", "norms", "document"} <= set(archive.files)
     assert archive["weights"].shape == archive["R"].shape == (3, 2)
     assert archive["Q"].shape == (3, 3)
     assert archive["weights"].dtype == np.float64
@@ -57,7 +59,7 @@ def test_a_failed_landscape_has_no_points(client: TestClient) -> None:
     asked = {"K": 4, "width": 4}
     headers = {"Prefer": "wait=10"}
     content_id = client.post("/v1/landscapes", json=asked, headers=headers).json()["detail"].split()
-    answer = client.get(f"/v1/landscapes/{content_id[1]}/fixed-points/m1")
+    answer = client.get(f"/v1/landscapes/{content_id[2]}/fixed-points/m1")
     assert answer.status_code == 409
     assert answer.json()["detail"] == "The integrator gave up."
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
-from relu_landscape.wire.landscape import Landscape
+from relu_landscape.wire.jobs import Progress
+from relu_landscape.wire.landscape import Landscape, LandscapeFinding
 from tests.api.conftest import MakeClient, service_of
 
 ASKED = {"student_width": 3, "teacher_width": 2, "starts": 10}
@@ -12,11 +13,13 @@ ASKED = {"student_width": 3, "teacher_width": 2, "starts": 10}
 
 def hold(client: TestClient) -> None:
     """Keep jobs from ending."""
-    client.portal.call(service_of(client).release.clear)  # type: ignore[union-attr]
+    service_of(client).holds_jobs = True
 
 
 def let_go(client: TestClient) -> None:
-    client.portal.call(service_of(client).release.set)  # type: ignore[union-attr]
+    """Bring every job to its end, and keep none any more."""
+    service = service_of(client)
+    service.from_thread(service.release)
 
 
 def test_a_new_request_is_accepted_and_the_finished_one_answered(client: TestClient) -> None:
@@ -36,7 +39,7 @@ def test_a_new_request_is_accepted_and_the_finished_one_answered(client: TestCli
     assert known.headers["content-location"] == f"/v1/landscapes/{status['id']}"
     landscape = Landscape.model_validate(known.json())
     assert landscape.id == status["id"]
-    assert landscape.request["student_width"] == 3
+    assert landscape.request.student_width == 3
     assert service_of(client).computations == 1
 
 
@@ -64,7 +67,7 @@ def test_a_failed_job_is_a_conflict_when_its_result_is_asked_for(client: TestCli
     answer = client.get("/v1/landscape?K=2&width=2")
     assert answer.status_code == 409
     assert "The integrator gave up." in answer.json()["detail"]
-    content_id = answer.json()["detail"].split()[1]
+    content_id = answer.json()["detail"].split()[2]
     state = client.get(f"/v1/landscapes/{content_id}")
     assert state.status_code == 200
     assert state.json()["state"] == "failed"
@@ -105,15 +108,17 @@ def test_a_key_makes_caches_private(make_client: MakeClient) -> None:
 def test_state_while_it_runs(client: TestClient) -> None:
     hold(client)
     content_id = client.post("/v1/landscapes", json=ASKED).json()["id"]
-    deadline = 100
+    service = service_of(client)
+    job = service.jobs[content_id]
+    found = LandscapeFinding(key="m1", kind="unclassified", loss=0.5, hits=1)
+    service.from_thread(lambda: job.find(found))
+    service.from_thread(lambda: job.report(Progress(fraction=0.25, seconds_left=12.3)))
     state = client.get(f"/v1/landscapes/{content_id}", headers={"Prefer": "wait=0"})
-    while not state.json()["findings"] and deadline:
-        state = client.get(f"/v1/landscapes/{content_id}")
-        deadline -= 1
     assert state.status_code == 200
     body = state.json()
+    assert (body["kind"], body["state"]) == ("landscape", "running")
     assert body["progress"]["fraction"] == 0.25
-    assert body["findings"] == [{"key": "g1", "kind": "minimum", "loss": 0.0, "hits": 1}]
+    assert body["findings"] == [{"key": "m1", "kind": "unclassified", "loss": 0.5, "hits": 1}]
     assert state.headers["retry-after"] == "13"  # 12.3 seconds left, rounded up
     assert "etag" not in state.headers
 

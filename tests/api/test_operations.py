@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from relu_landscape.analyses import ANALYSES
 from relu_landscape.errors import StoreUnavailable
+from relu_landscape.schema import published
+from relu_landscape.wire.service import ApiInfo
 from tests.api.conftest import service_of
 
 
@@ -19,8 +23,8 @@ def test_ready(client: TestClient) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "ready": True,
-        "checks": {"store": "ok", "pool": "ok"},
-        "warnings": ["a warning"],
+        "checks": {"store": "ok", "pool": "ok", "coordinator": "ok"},
+        "warnings": [],
     }
 
 
@@ -31,8 +35,8 @@ def test_not_ready_says_why(client: TestClient) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["detail"] == "pool: no workers"
-    assert problem["checks"] == {"store": "ok", "pool": "no workers"}
-    assert problem["warnings"] == ["a warning"]
+    assert problem["checks"] == {"store": "ok", "pool": "no workers", "coordinator": "ok"}
+    assert problem["warnings"] == []
 
 
 def test_not_ready_without_a_store(client: TestClient) -> None:
@@ -71,7 +75,7 @@ def test_jobs_are_counted_by_state(client: TestClient) -> None:
     client.get("/v1/landscape?K=2&width=2")
     assert sample(client, "relu_landscape_jobs", state="finished") == 1
     assert sample(client, "relu_landscape_jobs", state="queued") == 0
-    assert sample(client, "relu_landscape_work", name="x") == 3
+    assert sample(client, "relu_landscape_work", name="worker_threads") == 0
     assert sample(client, "relu_landscape_store_up") == 1
 
 
@@ -84,4 +88,24 @@ def test_figures_without_a_store(client: TestClient) -> None:
 def test_service_info(client: TestClient) -> None:
     answer = client.get("/v1/service-info")
     assert answer.status_code == 200
-    assert answer.json() == {"version": "0", "backend": "numpy"}
+    info = ApiInfo.model_validate(answer.json())
+    assert info.kinds == ["landscape"]
+    # What the service limits, and what this side does.
+    assert (info.limits.largest_width, info.limits.body_limit_bytes) == (64, 1_048_576)
+    assert info.limits.rate_limit is None
+
+
+@pytest.mark.parametrize("path", ["/v1/schema.json", "/openapi.json"])
+def test_a_description_is_transferred_once(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    assert first.status_code == 200
+    assert first.headers["content-type"] == "application/json"
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.content == b""
+    assert client.get(path, headers={"If-None-Match": '"other"'}).content == first.content
+
+
+def test_every_shape_is_published(client: TestClient) -> None:
+    assert client.get("/v1/schema.json").json() == published(ANALYSES)

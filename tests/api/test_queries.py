@@ -7,6 +7,12 @@ import json
 import pytest
 from starlette.testclient import TestClient
 
+from relu_landscape.wire.families import (
+    Continuation,
+    ContinuationQuery,
+    Family,
+    FamilyQuery,
+)
 from tests.api.conftest import service_of
 
 
@@ -92,31 +98,26 @@ def test_the_service_s_own_limit_counts(client: TestClient) -> None:
     assert fault == {
         "field": "teacher_width",
         "value": 65,
-        "message": "teacher_width = 65 is not accepted: 1 to 64 here.",
+        "message": "teacher_width = 65 is not accepted: at most 64 here.",
     }
 
 
 def test_a_family_at_a_width(client: TestClient) -> None:
     answer = client.get("/v1/families?K=17&width=1e9&structure=one-anti-aligned&branch=1")
     assert answer.status_code == 200
-    assert answer.json() == {"loss": 0.25}
-    assert service_of(client).computed == [
-        (
-            "family",
-            {
-                "student_width": 10**9,
-                "teacher_width": 17,
-                "structure": "one-anti-aligned",
-                "branch": 1,
-            },
-        )
-    ]
+    assert answer.headers["cache-control"] == "no-cache"
+    found = Family.model_validate(answer.json())
+    assert (found.student_width, found.loss) == (10**9, 0.25)
+    asked = FamilyQuery(
+        student_width=10**9, teacher_width=17, structure="one-anti-aligned", branch=1
+    )
+    assert service_of(client).called == [("family", asked)]
 
 
 def test_a_family_with_its_certificate(client: TestClient) -> None:
     client.get("/v1/families?K=17&width=17&structure=1%2B16&certify=true")
-    asked = {"student_width": 17, "teacher_width": 17, "structure": "1+16", "certify": True}
-    assert service_of(client).computed == [("family", asked)]
+    asked = FamilyQuery(student_width=17, teacher_width=17, structure="1+16", certify=True)
+    assert service_of(client).called == [("family", asked)]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,9 @@ def test_a_family_along_real_width(client: TestClient) -> None:
         "/v1/families/continuation?structure=1%2B*&from_width=2.5&to_width=100&points=10"
     )
     assert answer.status_code == 200
-    asked = {"family": "1+*", "from_width": 2.5, "to_width": 100.0, "points": 10}
-    assert service_of(client).computed == [("continuation", asked)]
+    assert Continuation.model_validate(answer.json()).points[0].width == 2.5
+    asked = ContinuationQuery(structure="1+*", from_width=2.5, to_width=100.0, points=10)
+    assert service_of(client).called == [("continuation", asked)]
     for query in ("structure=1%2B*&from_width=2", "structure=1%2B*&from_width=2&to_width=NaN"):
         refused = client.get(f"/v1/families/continuation?{query}")
         assert [fault["field"] for fault in refused.json()["errors"]] == ["to_width"]

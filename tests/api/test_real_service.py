@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import httpx2 as httpx
+import jsonschema
 import numpy as np
 import pytest
 
@@ -80,6 +81,7 @@ def test_it_is_ready(http: httpx.Client) -> None:
     info = http.get("/v1/service-info").json()
     assert info["backend"]["name"] == "numpy"
     assert info["workers"] == 1
+    assert info["kinds"] == ["landscape"]
 
 
 def test_from_a_request_to_a_landscape(http: httpx.Client) -> None:
@@ -93,12 +95,18 @@ def test_from_a_request_to_a_landscape(http: httpx.Client) -> None:
     assert abs(minimum.loss) < 1e-12
     assert minimum.overlaps.R[0][0] == pytest.approx(1.0, abs=1e-9)
 
+    shapes = http.get("/v1/schema.json").json()
+    jsonschema.Draft202012Validator(
+        {"$defs": shapes["$defs"], **shapes["analyses"]["landscape"]["result"]}
+    ).validate(answer.json())
+
     content_id = landscape.id
     again = http.get(f"/v1/landscapes/{content_id}")
     assert again.content == answer.content
     tag = {"If-None-Match": again.headers["etag"]}
     assert http.get(f"/v1/landscapes/{content_id}", headers=tag).status_code == 304
-    assert content_id in [item["id"] for item in http.get("/v1/landscapes").json()["items"]]
+    for path in ("/v1/landscapes", "/v1/jobs"):
+        assert content_id in [item["id"] for item in http.get(path).json()["items"]]
 
     path = f"/v1/landscapes/{content_id}/fixed-points/{minimum.key}"
     point = http.get(path).json()
@@ -159,6 +167,16 @@ def test_what_the_store_cannot_know(http: httpx.Client) -> None:
     assert http.delete("/v1/landscapes/" + "0" * 64).status_code == 404
     assert http.get("/v1/landscapes/" + "0" * 64 + "/events").status_code == 404
     assert http.get("/v1/landscapes?cursor=nonsense").status_code == 422
+
+
+def test_the_examples_of_the_documentation_are_answered(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+    body = document["paths"]["/v1/landscapes"]["post"]["requestBody"]["content"]
+    assert waited(http, body["application/json"]["example"]).status_code == 200
+    for path in ("/v1/families", "/v1/families/continuation"):
+        parameters = document["paths"][path]["get"]["parameters"]
+        query = {each["name"]: each["example"] for each in parameters if "example" in each}
+        assert http.get(path, params=query).status_code == 200
 
 
 def test_families(http: httpx.Client) -> None:

@@ -22,17 +22,17 @@ ROOT = Path(__file__).parents[2]
 #: Starting an interpreter with the service's libraries takes seconds on a busy machine.
 DEADLINE_SECONDS = 60.0
 
-#: The server around the fake service; says when the service was closed.
+#: The server around the service in memory; says when the service was closed.
 PROGRAM = """
 import sys
 from contextlib import asynccontextmanager
 from relu_landscape_api.serve import serve
-from tests.api.fake import FakeService
+from relu_landscape.jobs.testing import InMemoryService
 
 @asynccontextmanager
 async def held(settings):
-    async with FakeService.open(settings) as service:
-        service.release.clear()
+    async with InMemoryService.open(settings) as service:
+        service.holds_jobs = True
         yield service
     print("closed", flush=True)
 

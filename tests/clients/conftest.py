@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import stamina
 
-from relu_landscape_client import AsyncClient, Client
-from tests.clients.fake import FakeServer
 from tests.clients.live import LiveServer, serving
+from tests.clients.served import Served, application, served
+from tests.serving import Running
 
 
 @pytest.fixture(autouse=True)
@@ -28,47 +28,26 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield running
 
 
-@pytest.fixture
-def server() -> FakeServer:
-    """A well-behaved server."""
-    return FakeServer()
+@pytest.fixture(scope="session")
+def running() -> Iterator[Running]:
+    """The application, shared; each test puts a service of its own behind it."""
+    with application() as opened:
+        yield opened
 
 
 @pytest.fixture
-def client_of(tmp_path: Path) -> Iterator[Callable[..., Client]]:
-    """Make clients of a fake server, with a cache folder of their own."""
-    made: list[Client] = []
-
-    def make(server: FakeServer, **options: Any) -> Client:
-        made_with: dict[str, Any] = {
-            "cache": tmp_path / "cache",
-            "transport": server.transport(),
-        } | options
-        made.append(Client("http://fake", **made_with))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
+def server(running: Running) -> Iterator[Served]:
+    """The application with jobs under the test's hand."""
+    with served(running) as fresh:
+        yield fresh
 
 
 @pytest.fixture(params=["plain", "asynchronous"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
-    """Call one method of either client on a fake server: ``run(server, "landscape", 2, 2)``."""
-    import asyncio
+def run(request: pytest.FixtureRequest, server: Served, tmp_path: Path) -> Callable[..., Any]:
+    """Call one method of either client on the server: ``run("landscape", 2, 2)``."""
 
-    def call(server: FakeServer, method: str, *args: Any, **options: Any) -> Any:
-        made: dict[str, Any] = {"cache": tmp_path / "cache", "transport": server.transport()}
-        made |= {name: options.pop(name) for name in ("cache", "patience_seconds", "api_key")
-                 if name in options}  # fmt: skip
-        if request.param == "plain":
-            with Client("http://fake", **made) as client:
-                return getattr(client, method)(*args, **options)
-
-        async def asynchronously() -> Any:
-            async with AsyncClient("http://fake", **made) as client:
-                return await getattr(client, method)(*args, **options)
-
-        return asyncio.run(asynchronously())
+    def call(method: str, *args: Any, **options: Any) -> Any:
+        options = {"cache": tmp_path / "cache"} | options
+        return server.call(request.param, method, *args, **options)
 
     return call

@@ -12,24 +12,16 @@ import pytest
 
 import relu_landscape_client
 from relu_landscape_client import Status, _bar
-from tests.clients import documents
-from tests.clients.fake import FakeServer
+from tests.clients.samples import ASKED, finding, progress, status
 
 
 def test_the_bar_says_chunks_points_and_time_left() -> None:
     out = io.StringIO()
     bar = _bar.Bar(out)
-    bar(Status.from_document(documents.status("queued", progress={})))
-    bar(Status.from_document(documents.status("running", progress=documents.progress(1))))
-    bar(
-        Status.from_document(
-            documents.status(
-                "running",
-                progress=documents.progress(3),
-                findings=documents.findings("m1", "m2")["findings"],
-            )
-        )
-    )
+    found = [finding("p1"), finding("p2")]
+    bar(Status.from_document(status("queued", progress={})))
+    bar(Status.from_document(status("running", progress=progress(1))))
+    bar(Status.from_document(status("running", progress=progress(3), findings=found)))
     bar.close()
     text = out.getvalue()
     assert "2/2 queued" in text
@@ -39,9 +31,9 @@ def test_the_bar_says_chunks_points_and_time_left() -> None:
 
 
 def test_long_waits_are_told_in_minutes() -> None:
-    late = documents.progress(1) | {"seconds_left": 3600.0}
-    status = Status.from_document(documents.status("running", progress=late))
-    assert _bar._words(status) == "60 min left"
+    late = progress(1).model_copy(update={"seconds_left": 3600.0})
+    slow = Status.from_document(status("running", progress=late))
+    assert _bar._words(slow) == "60 min left"
 
 
 def test_a_bar_is_closed_when_the_landscape_fails(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +43,7 @@ def test_a_bar_is_closed_when_the_landscape_fails(capsys: pytest.CaptureFixture[
         with _bar.watching(True) as watcher:
             assert watcher is not None
             watchers.append(watcher)
-            watcher(Status.from_document(documents.status("running")))
+            watcher(Status.from_document(status("running")))
             raise RuntimeError("interrupted")
 
     with pytest.raises(RuntimeError, match="interrupted"):
@@ -62,12 +54,11 @@ def test_a_bar_is_closed_when_the_landscape_fails(capsys: pytest.CaptureFixture[
 
 
 def test_nobody_watches_a_script(
-    run: Callable[..., Any], server: FakeServer, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(server, "landscape", 2, 2)
+    run("landscape", **ASKED)
     assert capsys.readouterr() == ("", "")
-    fresh = FakeServer()
-    run(fresh, "landscape", 2, 2, cache=False, progress=True)
+    run("landscape", **ASKED, seed=1, progress=True)
     assert "3/4 chunks" in capsys.readouterr().err
 
 

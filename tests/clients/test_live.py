@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import stamina
 
+from relu_landscape import ALGORITHM
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape_client import (
@@ -69,7 +70,7 @@ def test_without_the_server_it_is_the_same(client: Client) -> None:
     solution = solve_locally(
         LandscapeRequest.model_validate(QUESTION), workers=1, backend="numpy", chunk_starts=40
     )
-    here, there = solution.landscape, dict(client.landscape(**QUESTION).document)
+    here, there = solution.result, dict(client.landscape(**QUESTION).document)
     assert here | {"provenance": {}} == there | {"provenance": {}}
 
 
@@ -79,7 +80,7 @@ def test_a_fixed_point_in_full(client: Client) -> None:
     assert point.details is not None
     weights, teacher = point.details.weights, point.details.teacher
     assert weights @ teacher.T == pytest.approx(point.R, abs=1e-12)
-    assert point.details.eigenvalues_plane == pytest.approx(point.spectrum.expanded(), abs=1e-9)
+    assert point.details.eigenvalues_span == pytest.approx(point.spectrum.expanded(), abs=1e-9)
     with pytest.raises(NotFound, match="m99"):
         client.fixed_point(landscape, "m99")
 
@@ -154,6 +155,7 @@ def test_many_at_once(live: LiveServer) -> None:
 def test_cancelled_is_said_and_time_is_kept(client: Client) -> None:
     submitted = client.submit(**ENDLESS)
     assert submitted.id in [each.id for each in client.list()]
+    assert submitted.id in [each.id for each in client.jobs()]
     with pytest.raises(TimedOut):
         client.result(submitted, timeout_seconds=0.5)
     assert client.cancel(submitted).state in ("cancelling", "cancelled")
@@ -175,7 +177,7 @@ def test_the_server_s_words_arrive(client: Client) -> None:
 def test_the_cache_knows_the_server(live: LiveServer, tmp_path: Path) -> None:
     with stamina.set_testing(False), Client(live.url, cache=tmp_path) as client:
         first = client.landscape(**QUESTION)
-        assert client._served_by == "1/cpu"
+        assert client._served_by == f"{ALGORITHM}/cpu"
     # Nobody answers at this address: what comes now comes from the folder.
     with Client("http://127.0.0.1:1", cache=tmp_path, patience_seconds=0) as offline:
         assert offline.result(first.id) == first

@@ -1,4 +1,4 @@
-"""Plots and the disconnectivity graph, drawn off screen and looked into."""
+"""Plots, drawn off screen and looked into."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from relu_landscape_client import Landscape
-from relu_landscape_client.disconnectivity import forest
-from tests.clients import documents
+from tests.clients.samples import document, fixed_point, graph
 
 mpl.use("Agg")
 
@@ -26,7 +25,7 @@ def _closed_figures() -> Iterator[None]:
 
 @pytest.fixture
 def landscape() -> Landscape:
-    return Landscape.from_document(documents.landscape())
+    return Landscape.from_document(document())
 
 
 def _drawn(axes: Any) -> None:
@@ -44,10 +43,10 @@ def test_the_ladder_shows_every_point_at_its_loss(landscape: Landscape) -> None:
 
 
 def test_a_certified_point_carries_a_rim() -> None:
-    document = documents.landscape()
-    document["fixed_points"][1]["certificate"] = {"verdict": "minimum"}
-    document["fixed_points"][0]["certificate"] = {"verdict": "not certified", "reason": "why"}
-    ax: Any = Landscape.from_document(document).plot()
+    whole = document()
+    whole["fixed_points"][1]["certificate"] = {"verdict": "minimum"}
+    whole["fixed_points"][0]["certificate"] = {"verdict": "not certified", "reason": "why"}
+    ax: Any = Landscape.from_document(whole).plot()
     rims = ax.collections[0].get_edgecolors()
     assert rims[1].tolist() == [0.0, 0.0, 0.0, 0.8]
     assert rims[0].tolist() != rims[1].tolist()
@@ -84,87 +83,58 @@ def test_given_axes_are_drawn_into(landscape: Landscape) -> None:
 
 
 def test_an_empty_landscape_draws_what_there_is() -> None:
-    landscape = Landscape.from_document(documents.landscape(fixed_points=[], transitions=[]))
+    landscape = Landscape.from_document(
+        document(fixed_points=[], pathways=[], disconnectivity=graph({}, []))
+    )
     _drawn(landscape.plot())
     _drawn(landscape.plot_disconnectivity())
     with pytest.raises(ValueError, match="no fixed points"):
         landscape.plot_overlaps()
 
 
-def test_points_without_matrices_say_so() -> None:
-    bare = {"key": "m1", "kind": "minimum", "loss": 0.5}
-    document = documents.landscape(fixed_points=[bare], transitions=[])
-    with pytest.raises(ValueError, match="without overlap"):
-        Landscape.from_document(document).plot_overlaps()
+def test_a_landscape_without_saddles_says_so() -> None:
+    landscape = Landscape.from_document(document(pathways=[], disconnectivity=None))
+    with pytest.raises(ValueError, match=r"without saddles.*saddles=True"):
+        landscape.plot_disconnectivity()
 
 
-def _landscape(minima: dict[str, float], passes: list[tuple[str, float, str, str]]) -> Landscape:
-    points = [documents.fixed_point(key, "minimum", loss, 1) for key, loss in minima.items()]
-    points += [documents.fixed_point(key, "saddle", loss, None) for key, loss, _, _ in passes]
-    transitions = [
-        {"saddle": key, "minima": [a, b], "barriers": [loss - minima[a], loss - minima[b]]}
-        for key, loss, a, b in passes
-    ]
+def _landscape(minima: dict[str, float], merges: list[tuple[str, float, str, str]]) -> Landscape:
+    points = [fixed_point(key, loss, 1) for key, loss in minima.items()]
+    points += [fixed_point(saddle, level) for saddle, level, _, _ in merges]
     return Landscape.from_document(
-        documents.landscape(fixed_points=points, transitions=transitions)
+        document(fixed_points=points, pathways=[], disconnectivity=graph(minima, merges))
     )
 
 
-def _connected(landscape: Landscape, level: float) -> set[frozenset[str]]:
-    """Groups of minima at a loss by plain flood fill: the definition, not the algorithm."""
-    losses = {point.key: point.loss for point in landscape.fixed_points}
-    links = [each.minima for each in landscape.transitions if losses[each.saddle] <= level]
-    groups = []
-    left = {point.key for point in landscape.minima}
-    while left:
-        group = {left.pop()}
-        while more := {b for a, b in links + [(b, a) for a, b in links] if a in group} - group:
-            group |= more
-        left -= group
-        groups.append(frozenset(group))
-    return set(groups)
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_the_forest_agrees_with_flood_fill_at_every_level(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    minima = {f"m{i}": float(i) / 100 for i in range(7)}
-    passes = []
-    for i in range(generator.integers(0, 9)):
-        a, b = (f"m{k}" for k in generator.integers(0, 7, size=2))
-        passes.append((f"s{i}", float(generator.uniform(0.1, 1.0)), a, b))
-    landscape = _landscape(minima, passes)
-
-    def groups(level: float) -> set[frozenset[str]]:
-        found, nodes = set(), list(forest(landscape))
-        while nodes:
-            node = nodes.pop()
-            if node.children and node.loss > level:
-                nodes.extend(node.children)
-            else:
-                found.add(frozenset(leaf.key for leaf in node.leaves))
-        return found
-
-    for level in [0.05, *(loss for _, loss, _, _ in passes), 2.0]:
-        assert groups(level) == _connected(landscape, level)
-
-
-def test_a_saddle_between_copies_of_one_minimum_merges_nothing() -> None:
-    landscape = _landscape({"m1": 0.0, "m2": 0.1}, [("s1", 0.2, "m1", "m1")])
-    assert [tree.key for tree in forest(landscape)] == ["m1", "m2"]
+def _lines(ax: Any, along: int) -> set[tuple[float, ...]]:
+    """Horizontal (0) or vertical (1) lines: where they stand, from where to where."""
+    segments = [segment for each in ax.collections for segment in each.get_segments()]
+    return {
+        tuple(
+            round(float(at), 12) for at in (start[1 - along], *sorted((start[along], end[along])))
+        )
+        for start, end in segments
+        if start[1 - along] == end[1 - along]
+    }
 
 
 def test_the_graph_is_drawn_at_its_levels() -> None:
     landscape = _landscape(
-        {"m1": 0.0, "m2": 0.1, "m3": 0.05}, [("s1", 0.2, "m1", "m2"), ("s2", 0.3, "m2", "m3")]
+        {"m1": 0.0, "m3": 0.05, "m2": 0.1}, [("s1", 0.2, "m1", "m2"), ("s2", 0.3, "n1", "m3")]
     )
     ax: Any = landscape.plot_disconnectivity()
     _drawn(ax)
-    levels = {
-        round(float(segment[0][1]), 12)
-        for each in ax.collections
-        for segment in each.get_segments()
-        if segment[0][1] == segment[1][1]
-    }
-    assert levels == {0.2, 0.3}
-    assert {text.get_text() for text in ax.texts} == {"m1", "m2", "m3"}
+    # From left to right m1, m2, m3: those that join first stand side by side.
+    assert {text.get_text(): text.xy[0] for text in ax.texts} == {"m1": 0.0, "m2": 1.0, "m3": 2.0}
+    assert _lines(ax, along=0) == {(0.2, 0.0, 1.0), (0.3, 0.5, 2.0)}
+    assert _lines(ax, along=1) == {
+        (0.0, 0.0, 0.2), (1.0, 0.1, 0.2), (0.5, 0.2, 0.3), (2.0, 0.05, 0.3),
+    }  # fmt: skip
+
+
+def test_trees_that_nothing_joins_stand_side_by_side_the_lowest_first() -> None:
+    landscape = _landscape({"m1": 0.0, "m2": 0.1, "m3": 0.15, "m4": 0.2}, [("s1", 0.3, "m2", "m4")])
+    ax: Any = landscape.plot_disconnectivity()
+    _drawn(ax)
+    assert [text.get_text() for text in ax.texts] == ["m1", "m2", "m4", "m3"]
+    assert _lines(ax, along=0) == {(0.3, 1.0, 2.0)}

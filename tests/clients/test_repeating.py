@@ -28,21 +28,23 @@ from relu_landscape_client import (
     _http,
     errors,
 )
-from tests.clients import documents
-from tests.clients.fake import FakeServer, problem
+from tests.clients.faulty import problem
+from tests.clients.samples import ASKED, ID, document
+from tests.clients.served import Served
 
 Run = Callable[..., Any]
 
 
 def _refusals(status: int, count: int, **headers: str) -> list[httpx2.Response]:
-    return [problem(status, "No", "Not now.", headers=headers) for _ in range(count)]
+    return [problem(status, "No", "Not now.", **headers) for _ in range(count)]
 
 
 @pytest.mark.parametrize("status", sorted(_http.REPEATABLE))
-def test_what_may_pass_is_asked_again(run: Run, status: int) -> None:
-    server = FakeServer(refuse_first=_refusals(status, 3), is_known=True)
-    assert run(server, "landscape", 2, 2, cache=False).id == documents.ID
-    assert server.asked == ["POST /v1/landscapes"] * 4
+def test_what_may_pass_is_asked_again(run: Run, server: Served, status: int) -> None:
+    server.finish_at_once()
+    server.line.refuse_first = _refusals(status, 3)
+    assert run("landscape", **ASKED, cache=False).id == ID
+    assert server.line.asked == ["POST /v1/landscapes"] * 4
 
 
 @pytest.mark.parametrize(
@@ -55,45 +57,41 @@ def test_what_may_pass_is_asked_again(run: Run, status: int) -> None:
     ],
 )  # fmt: skip
 def test_what_will_not_pass_is_asked_once(
-    run: Run, status: int, expected: type[AnswerError]
+    run: Run, server: Served, status: int, expected: type[AnswerError]
 ) -> None:
-    server = FakeServer(refuse_first=_refusals(status, 3))
+    server.line.refuse_first = _refusals(status, 3)
     with pytest.raises(expected, match=f"{status} No: Not now") as caught:
-        run(server, "submit", 2, 2)
+        run("submit", 2, 2)
     assert type(caught.value) is expected
-    assert len(server.asked) == 1
+    assert len(server.line.asked) == 1
 
 
-def test_a_lost_answer_does_not_double_the_work(run: Run) -> None:
-    """The server took the request, then the line broke: the second post joins the first."""
-    server = FakeServer()
-    lost = [httpx2.ReadError("connection reset by peer")]
-    answer = server.answer
-
-    def losing(request: httpx2.Request) -> httpx2.Response:
-        reply = answer(request)
-        if request.method == "POST" and lost:
-            raise lost.pop()
-        return reply
-
-    server.answer = losing  # type: ignore[method-assign]
-    assert run(server, "landscape", 2, 2).id == documents.ID
-    assert server.asked.count("POST /v1/landscapes") == 2
-    assert server.computations == 1
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_lost_answer_does_not_double_the_work(run: Run, server: Served, lost: int) -> None:
+    """The server took the request, then the line broke: the next post joins the first."""
+    server.line.lose_first = {"POST /v1/landscapes": lost}
+    assert run("landscape", **ASKED).id == ID
+    assert server.line.asked.count("POST /v1/landscapes") == 1 + lost
+    assert server.service.computations == 1
 
 
-def test_patience_ends(run: Run) -> None:
-    server = FakeServer(refuse_first=_refusals(503, 99))
+def test_a_lost_result_is_fetched_again(run: Run, server: Served) -> None:
+    server.line.lose_first = {"GET /v1/landscapes/ID": 2}
+    assert run("landscape", **ASKED).id == ID
+
+
+def test_patience_ends(run: Run, server: Served) -> None:
+    server.line.refuse_first = _refusals(503, 99)
     with pytest.raises(Busy):
-        run(server, "submit", 2, 2)
-    assert len(server.asked) == 5  # the attempts that the tests' settings allow
+        run("submit", 2, 2)
+    assert len(server.line.asked) == 5  # the attempts that the tests' settings allow
 
 
-def test_without_patience_every_call_is_made_once(run: Run) -> None:
-    server = FakeServer(refuse_first=_refusals(503, 99))
+def test_without_patience_every_call_is_made_once(run: Run, server: Served) -> None:
+    server.line.refuse_first = _refusals(503, 99)
     with stamina.set_testing(False), pytest.raises(Busy):
-        run(server, "submit", 2, 2, patience_seconds=0)
-    assert len(server.asked) == 1
+        run("submit", 2, 2, patience_seconds=0)
+    assert len(server.line.asked) == 1
 
 
 def test_retry_after_is_obeyed_to_the_second_and_not_beyond_patience() -> None:
@@ -109,12 +107,21 @@ def test_retry_after_is_obeyed_to_the_second_and_not_beyond_patience() -> None:
     assert rule(RuntimeError("a bug is no reason to try again")) is False
 
 
-def test_retry_after_travels_to_the_caller(run: Run) -> None:
-    server = FakeServer(refuse_first=_refusals(429, 9, **{"Retry-After": "3600"}))
+def test_retry_after_travels_to_the_caller(run: Run, server: Served) -> None:
+    server.line.refuse_first = _refusals(429, 9, **{"Retry-After": "3600"})
     with pytest.raises(Busy) as caught:
-        run(server, "submit", 2, 2)
+        run("submit", 2, 2)
     assert caught.value.retry_after_seconds == 3600.0
-    assert len(server.asked) == 1
+    assert len(server.line.asked) == 1
+
+
+def test_a_server_with_too_much_to_do_is_said_to_be_busy(run: Run, server: Served) -> None:
+    """Its own words, and its own ``Retry-After``."""
+    server.service.is_full = True
+    with pytest.raises(Busy, match="are waiting") as caught:
+        run("submit", 2, 2, patience_seconds=1)
+    assert caught.value.retry_after_seconds == 7.0
+    assert len(server.line.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,10 +153,10 @@ def test_retry_after_that_says_nothing(header: str | None) -> None:
     "body",
     [b"", b"<html>Bad gateway</html>", b"[1, 2]", b'{"errors": "many"}', b"[" * 5000, b"\xff\xfe"],
 )
-def test_errors_that_are_no_problem_documents(run: Run, body: bytes) -> None:
-    server = FakeServer(refuse_first=[httpx2.Response(500, content=body)])
+def test_errors_that_are_no_problem_documents(run: Run, server: Served, body: bytes) -> None:
+    server.line.refuse_first = [httpx2.Response(500, content=body)]
     with pytest.raises(ServerError, match="500"):
-        run(server, "service_info")
+        run("service_info")
 
 
 @pytest.mark.parametrize(
@@ -158,15 +165,15 @@ def test_errors_that_are_no_problem_documents(run: Run, body: bytes) -> None:
         {"content": b"not json"},
         {"json": [1]},
         {"json": {"state": "queued"}},
-        {"json": documents.landscape() | {"fixed_points": [{"key": "m1"}]}},
+        {"json": document() | {"fixed_points": [{"key": "m1"}]}},
         {"status_code": 307, "headers": {"Location": "https://elsewhere/"}},
     ],
     ids=["no JSON", "no object", "no id", "no kind", "redirect"],
 )
-def test_answers_outside_the_contract(run: Run, answer: dict[str, Any]) -> None:
-    response = httpx2.Response(**{"status_code": 200} | answer)
+def test_answers_outside_the_contract(run: Run, server: Served, answer: dict[str, Any]) -> None:
+    server.line.refuse_first = [httpx2.Response(**{"status_code": 200} | answer)]
     with pytest.raises(ProtocolError):
-        run(FakeServer(refuse_first=[response]), "landscape", 2, 2, cache=False)
+        run("landscape", **ASKED, cache=False)
 
 
 def _foreign() -> list[type[Exception]]:
@@ -183,13 +190,13 @@ def test_no_foreign_exception_gets_out(foreign: type[Exception]) -> None:
     # Their constructors differ; what is tested is which class is caught.
     error = foreign.__new__(foreign)
     Exception.__init__(error, "something broke")
-    with pytest.raises(ClientError, match="GET http://fake: something broke"):
+    with pytest.raises(ClientError, match="GET http://lab: something broke"):
         raise_translated(error)
 
 
 def raise_translated(error: Exception) -> None:
     """Raise ``error`` where every call is made."""
-    with _http.translated("GET http://fake"):
+    with _http.translated("GET http://lab"):
         raise error
 
 
@@ -201,7 +208,7 @@ def test_addresses_that_are_none(url: Any) -> None:
         Client(url)
 
 
-def test_a_prefix_of_the_address_is_kept(server: FakeServer) -> None:
+def test_a_prefix_of_the_address_is_kept() -> None:
     seen: list[str] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:

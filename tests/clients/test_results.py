@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relu_landscape_client import FileError, Landscape, MissingExtra, ProtocolError
-from tests.clients import documents
+from relu_landscape.wire import landscape as wire
+from relu_landscape_client import FileError, FixedPoint, Landscape, MissingExtra, ProtocolError
+from tests.clients.samples import ID, document, fixed_point, of_release_0_1
 
 
-@pytest.fixture
-def landscape() -> Landscape:
-    return Landscape.from_document(documents.landscape())
+@pytest.fixture(name="landscape")
+def _landscape() -> Landscape:
+    return Landscape.from_document(document())
 
 
 def test_points_by_kind_position_and_key(landscape: Landscape) -> None:
@@ -33,14 +34,39 @@ def test_points_by_kind_position_and_key(landscape: Landscape) -> None:
 
 
 def test_a_continuum_of_global_minima_is_one_minimum() -> None:
-    point = documents.fixed_point("g1", "global_continuum", 0.0, 9, continuum_dimension=1)
-    landscape = Landscape.from_document(documents.landscape(fixed_points=[point]))
+    point = fixed_point("g1", 0.0, 9).model_copy(
+        update={"kind": "global_continuum", "continuum_dimension": 1}
+    )
+    landscape = Landscape.from_document(document(fixed_points=[point]))
     assert landscape.minima[0].continuum_dimension == 1
     assert len(landscape.spurious) == 0
 
 
+def test_pathways_and_the_graph_of_the_minima(landscape: Landscape) -> None:
+    (pathway,) = landscape.pathways
+    assert (pathway.saddle, pathway.minima) == ("s1", ("m1", "m2"))
+    assert (pathway.relation, pathway.barriers) == ("different", (0.02, 0.0075))
+    graph = landscape.disconnectivity
+    assert graph is not None
+    assert [(leaf.key, leaf.loss) for leaf in graph.leaves] == [("m1", 0.0), ("m2", 0.0125)]
+    (node,) = graph.nodes
+    assert (node.saddle, node.level, node.children) == ("s1", 0.02, ("m1", "m2"))
+    assert graph.roots == (node.key,)
+    without = Landscape.from_document(document(disconnectivity=None))
+    assert without.disconnectivity is None
+
+
+def test_stability_speaks_of_both_blocks(landscape: Landscape) -> None:
+    saddle = landscape.saddles[0].stability
+    assert (saddle.index, saddle.index_span, saddle.index_perpendicular) == (1, 1, 0)
+    assert saddle.min_eigenvalue_span == -0.0204
+    assert saddle.relaxation_time is None
+    minimum = landscape.minima[0].stability
+    assert (minimum.relaxation_time, minimum.min_eigenvalue_perpendicular) == (8.0, 0.25)
+
+
 def test_arrays_are_exact_and_read_only(landscape: Landscape) -> None:
-    raw = documents.landscape()["fixed_points"][1]["overlaps"]
+    raw = document()["fixed_points"][1]["overlaps"]
     point = landscape.minima[1]
     assert point.R.shape == point.Q.shape == (2, 2)
     assert point.R.tolist() == raw["R"]
@@ -54,6 +80,7 @@ def test_arrays_are_exact_and_read_only(landscape: Landscape) -> None:
 def test_multiplicities_beyond_2_53_are_exact(landscape: Landscape) -> None:
     spectrum = landscape.minima[0].spectrum
     assert spectrum.multiplicities == (1, 3, 98765432109876543210)
+    assert spectrum.spaces == ("span", "span", "perpendicular")
     assert spectrum.expanded().tolist() == [0.125, 0.5, 0.5, 0.5]
     assert landscape.minima[0].structure.orbit_size == 12345678901234567890
     with pytest.raises(ValueError, match="98765432109876543210"):
@@ -61,34 +88,70 @@ def test_multiplicities_beyond_2_53_are_exact(landscape: Landscape) -> None:
 
 
 def test_unknown_fields_are_kept_and_do_no_harm() -> None:
-    document = documents.landscape(mood="cheerful")
-    point = document["fixed_points"][0]
+    newer = document() | {"mood": "cheerful"}
+    point = newer["fixed_points"][0]
     point["colour"] = "blue"
     point["stability"]["temperature"] = {"kelvin": 300}
     point["structure"]["spin"] = 0.5
-    document["transitions"][0]["rate"] = 1.0
-    landscape = Landscape.from_document(document)
+    newer["pathways"][0]["rate"] = 1.0
+    newer["disconnectivity"]["nodes"][0]["age"] = 7
+    landscape = Landscape.from_document(newer)
     assert landscape.document["mood"] == "cheerful"
     assert landscape.minima[0].document["colour"] == "blue"
 
 
-def test_what_an_older_server_leaves_out_is_empty() -> None:
-    point = {"key": "m1", "kind": "minimum", "loss": 0.5}
-    landscape = Landscape.from_document({"id": "x", "fixed_points": [point]})
-    only = landscape.minima[0]
-    assert only.R.size == 0
-    assert math.isnan(only.stability.min_eigenvalue)
-    assert math.isnan(only.probability)
-    assert "m1" in repr(only)
-    assert len(landscape.to_dataframe()) == 1
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Every member of every object in a document."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            yield (*path, name)
+            yield from _paths(entry, (*path, name))
+    elif isinstance(value, list):
+        for number, entry in enumerate(value[:1]):
+            yield from _paths(entry, (*path, number))
 
 
-@pytest.mark.parametrize("missing", ["key", "kind", "loss"])
-def test_what_cannot_be_missing_is_named(missing: str) -> None:
-    document = documents.landscape()
-    del document["fixed_points"][0][missing]
-    with pytest.raises(ProtocolError, match=missing):
-        Landscape.from_document(document)
+#: Members that the server's own models may do without.
+OPTIONAL = {
+    name
+    for model in (wire.Landscape, wire.FixedPoint, wire.Attraction)
+    for name, field in model.model_fields.items()
+    if not field.is_required()
+}
+#: Objects that are handed on as they came.
+AS_THEY_COME = {"request", "starts", "missing_mass", "searched", "provenance", "students"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in _paths(document())
+        if path[-1] not in OPTIONAL and not AS_THEY_COME & set(path[:-1])
+    ],
+    ids=lambda path: ".".join(map(str, path)),
+)
+def test_what_cannot_be_missing_is_named(path: tuple[Any, ...]) -> None:
+    whole = document()
+    place = whole
+    for step in path[:-1]:
+        place = place[step]
+    del place[path[-1]]
+    with pytest.raises(ProtocolError, match=f"lacks the field '{path[-1]}'"):
+        Landscape.from_document(whole)
+
+
+def test_a_landscape_of_release_0_1_is_said_to_be_one(tmp_path: Path) -> None:
+    old = of_release_0_1()
+    with pytest.raises(ProtocolError, match=r"release 0\.1.*compute it again"):
+        Landscape.from_document(old)
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old))
+    with pytest.raises(ProtocolError, match=r"release 0\.1"):
+        Landscape.load(path)
+    # A point by itself has the old names too: the first that is missing is named.
+    with pytest.raises(ProtocolError, match="index_span"):
+        FixedPoint.from_document(old["fixed_points"][0])
 
 
 @pytest.mark.parametrize(
@@ -96,31 +159,33 @@ def test_what_cannot_be_missing_is_named(missing: str) -> None:
     [
         (("loss",), "low"), (("overlaps", "R"), [[1.0], [1.0, 2.0]]),
         (("overlaps", "Q"), [["x"]]), (("structure", "orbit_size"), "many"),
-        (("stability", "index"), 1.5),
+        (("stability", "index"), 1.5), (("stability",), [1]), (("structure",), "1+1"),
+        (("found_by",), 7), (("structure", "students"), [7]), (("certificate",), "proven"),
+        (("stability", "spectrum"), {}), (("attraction", "interval_95"), [0.5]),
     ],
 )  # fmt: skip
 def test_wrong_types_are_protocol_errors(path: tuple[str, ...], value: Any) -> None:
-    document = documents.landscape()
-    place = document["fixed_points"][0]
+    whole = document()
+    place = whole["fixed_points"][0]
     for name in path[:-1]:
         place = place[name]
     place[path[-1]] = value
     with pytest.raises(ProtocolError):
-        Landscape.from_document(document)
+        Landscape.from_document(whole)
 
 
 def _with_nan() -> Landscape:
     """As Python's own JSON writes NaN, and as strict JSON does."""
-    document = documents.landscape()
-    document["fixed_points"][0]["stability"]["min_eigenvalue"] = None
-    document["fixed_points"][1]["stability"]["min_eigenvalue"] = math.nan
-    document["fixed_points"][1]["overlaps"]["R"][0][0] = None
-    return Landscape.from_document(document)
+    whole = document()
+    whole["fixed_points"][0]["stability"]["min_eigenvalue_span"] = None
+    whole["fixed_points"][1]["stability"]["min_eigenvalue_span"] = math.nan
+    whole["fixed_points"][1]["overlaps"]["R"][0][0] = None
+    return Landscape.from_document(whole)
 
 
 def test_nan_comes_in_goes_out_as_null_and_comes_back(tmp_path: Path) -> None:
     landscape = _with_nan()
-    assert math.isnan(landscape.minima[0].stability.min_eigenvalue)
+    assert math.isnan(landscape.minima[0].stability.min_eigenvalue_span)
     assert np.isnan(landscape.minima[1].R[0, 0])
 
     def refuse(word: str) -> float:
@@ -128,7 +193,7 @@ def test_nan_comes_in_goes_out_as_null_and_comes_back(tmp_path: Path) -> None:
 
     json.loads(landscape.to_json(tmp_path / "a.json"), parse_constant=refuse)
     for back in (landscape.load(tmp_path / "a.json"), _through_npz(landscape, tmp_path)):
-        assert math.isnan(back.minima[1].stability.min_eigenvalue)
+        assert math.isnan(back.minima[1].stability.min_eigenvalue_span)
         assert np.isnan(back.minima[1].R[0, 0])
 
 
@@ -137,8 +202,8 @@ def _through_npz(landscape: Landscape, folder: Path) -> Landscape:
     return Landscape.load(folder / "a.npz")
 
 
-def test_files_give_back_every_digit(landscape: Landscape, tmp_path: Path) -> None:
-    ragged = documents.landscape()
+def test_files_give_back_every_digit(tmp_path: Path) -> None:
+    ragged = document()
     ragged["fixed_points"][1]["loss"] = 0.1 + 0.2  # 17 significant digits
     landscape = Landscape.from_document(ragged)
     landscape.to_json(str(tmp_path / "a.json"))
@@ -186,10 +251,10 @@ def test_a_failed_write_leaves_the_old_file(
 
 
 def test_equal_by_digest_and_fit_for_other_processes(landscape: Landscape) -> None:
-    slower = documents.landscape()
+    slower = document()
     slower["provenance"]["seconds"] = 99.0
     assert Landscape.from_document(slower) == landscape
-    assert Landscape.from_document(documents.landscape(digest="e2" * 32)) != landscape
+    assert Landscape.from_document(document() | {"digest": "e2" * 32}) != landscape
     assert pickle.loads(pickle.dumps(landscape)) == landscape
     assert len({landscape, Landscape.from_document(slower)}) == 1
     assert landscape != "a landscape"
@@ -201,19 +266,23 @@ def test_dataframe(landscape: Landscape) -> None:
     assert table.loc["m2", "loss"] == 0.0125
     assert table.loc["m2", "hits"] == 2
     assert table["probability"].isna().tolist() == [False, False, True]
+    assert table["index_span"].tolist() == [0, 0, 1]
     assert str(table.dtypes["min_eigenvalue_perpendicular"]) == "float64"
     assert landscape.minima.to_dataframe().shape[0] == 2
+    # A table of nothing has the columns of any other, and they are what a point says of itself.
     empty = landscape.fixed_points[:0].to_dataframe()
     assert list(empty.columns) == list(table.columns)
+    assert ["key", *table.columns] == list(landscape.fixed_points[0].row())
 
 
 def test_xarray(landscape: Landscape) -> None:
     data = landscape.to_xarray()
     assert data.sizes == {"key": 3, "student": 2, "student_2": 2, "teacher": 2}
-    raw = documents.landscape()["fixed_points"][1]["overlaps"]["R"]
+    raw = document()["fixed_points"][1]["overlaps"]["R"]
     assert data["R"].sel(key="m2").values.tolist() == raw
-    assert data.attrs["id"] == documents.ID
-    none = Landscape.from_document(documents.landscape(fixed_points=[]))
+    assert data["min_eigenvalue_span"].sel(key="s1") == -0.0204
+    assert data.attrs["id"] == ID
+    none = Landscape.from_document(document(fixed_points=[]))
     assert none.to_xarray().sizes["key"] == 0
 
 

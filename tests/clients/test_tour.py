@@ -40,7 +40,7 @@ def test_every_block_runs_in_order(
 ) -> None:
     names: dict[str, Any] = {}
     found = blocks()
-    assert len(found) == 10
+    assert len(found) == 11
     with stamina.set_testing(False):
         for number, block in enumerate(found, start=1):
             code = block.replace("http://localhost:8000", live.url)
@@ -51,6 +51,7 @@ def test_every_block_runs_in_order(
     # Three published minima of width 6 and of small index are found by the structured search.
     assert names["landscape"].minima[0].is_global
     assert len(names["landscape"].spurious) >= 1
+    assert names["joined"].disconnectivity is not None
     assert names["table"].shape[0] == len(names["landscape"].minima)
     assert (tmp_path / "landscape.json").exists()
     names["client"].close()

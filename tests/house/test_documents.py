@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from relu_landscape import errors
-from relu_landscape.settings import Settings
+from relu_landscape_api.settings import ApiSettings
 from tests.house.repository import ROOT, tracked_files
 from tools import draw_imports
 
@@ -27,8 +27,8 @@ def read(name: str) -> str:
 
 
 def settings_names() -> set[str]:
-    """Environment variables that ``Settings`` reads."""
-    return {f"RELU_LANDSCAPE_{field.upper()}" for field in Settings.model_fields}
+    """Environment variables that ``ApiSettings`` reads."""
+    return {f"RELU_LANDSCAPE_{field.upper()}" for field in ApiSettings.model_fields}
 
 
 def variables(text: str) -> set[str]:

@@ -1,72 +1,61 @@
-"""The shapes of answers about landscapes, and the documentation of their errors."""
+"""The shapes of answers about jobs of any kind."""
 
 from __future__ import annotations
 
+import hashlib
 from time import perf_counter
-from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
+from relu_landscape.analyses import Analysis
 from relu_landscape.errors import Cancelled, JobFailed
-from relu_landscape.jobs.service import LandscapeService
-from relu_landscape.settings import Settings
-from relu_landscape.wire.jobs import JobStatus
-from relu_landscape_api.answering.problems import MEDIA_TYPE
+from relu_landscape.jobs.interface import Service
+from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape_api.layers.drain import Drain
-from relu_landscape_api.reading.negotiation import matches_etag, retry_after
+from relu_landscape_api.reading.negotiation import JSON_TYPE, matches_etag, retry_after
+from relu_landscape_api.reading.queries import ListQuery
+from relu_landscape_api.settings import ApiSettings
 
-#: What FastAPI takes as ``responses`` of a route.
-Responses = dict[int | str, dict[str, Any]]
-
-#: A finished landscape never changes: its id names request, algorithm and backend.
+#: A finished result never changes: its id names request, algorithm and backend.
 _IMMUTABLE = "max-age=31536000, immutable"
 
-_DESCRIPTIONS = {
-    400: "not JSON",
-    401: "the service has a key and the request does not present it",
-    404: "no such landscape or fixed point",
-    405: "another method",
-    406: "none of the media types in Accept can be made",
-    409: "the job failed or was cancelled, so there is no landscape",
-    413: "the body is too large",
-    415: "the body is not declared as JSON in UTF-8",
-    422: "a field is missing, unknown or out of its bounds; `errors` names each",
-    429: "too many requests from this address",
-    500: "unexpected error; the log has the details under the request id",
-    503: "too much work is waiting, or the store or pool does not answer",
-}
+
+def json_response(model: BaseModel, *, cache: str = "no-store") -> Response:
+    """A model as JSON."""
+    return Response(model.model_dump_json(), media_type=JSON_TYPE, headers={"Cache-Control": cache})
 
 
-def problem_docs(*statuses: int) -> Responses:
-    """OpenAPI responses for these errors and for those that every call under /v1 has."""
-    return plain_docs(*statuses, 401, 429, 500, 503)
+def static_response(request: Request, body: bytes) -> Response:
+    """JSON that is the same until the service is updated, or 304 if the caller has it already."""
+    headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
+    if matches_etag(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=JSON_TYPE, headers=headers)
 
 
-def plain_docs(*statuses: int) -> Responses:
-    """OpenAPI responses for these errors alone, as outside /v1."""
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        status: {
-            "description": _DESCRIPTIONS[status],
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in sorted(set(statuses))
-    }
+async def page_response(
+    service: Service, query: ListQuery, *, kind: str | None, path: str
+) -> Response:
+    """One page of jobs; the header Link names the next one."""
+    page = await service.list(kind=kind, cursor=query.cursor, limit=query.limit)
+    response = json_response(page)
+    if page.next_cursor is not None:
+        following = urlencode({"cursor": page.next_cursor, "limit": query.limit})
+        response.headers["Link"] = f'<{path}?{following}>; rel="next"'
+    return response
 
 
-def landscape_path(id: str) -> str:  # noqa: A002 - the name in the path
-    """Where a landscape lives."""
-    return f"/v1/landscapes/{id}"
+def job_path(analysis: Analysis, id: str) -> str:  # noqa: A002 - the name in the path
+    """Where the result of a job is, or will be."""
+    return f"/v1/{analysis.plural}/{id}"
 
 
 async def wait_for(
-    request: Request,
-    service: LandscapeService,
-    status: JobStatus,
-    seconds: float | None,
-    drain: Drain,
-) -> JobStatus:
+    request: Request, service: Service, status: AnyStatus, seconds: float | None, drain: Drain
+) -> AnyStatus:
     """The job's status once it is over, the time is, or the process begins to stop."""
     if status.is_over or not seconds:
         return status
@@ -76,50 +65,47 @@ async def wait_for(
     return status if later is None else later
 
 
-async def finished_response(
-    request: Request, service: LandscapeService, settings: Settings, status: JobStatus
-) -> Response:
-    """The landscape, or 304 if the caller has it already."""
-    etag = f'W/"{status.id}"'  # weak: seconds and versions in the provenance may differ
-    scope = "public" if settings.api_key is None else "private"
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if request.url.path == landscape_path(status.id):
-        headers["Cache-Control"] = f"{scope}, {_IMMUTABLE}"
-    else:
-        headers["Content-Location"] = landscape_path(status.id)
-    is_read = request.method == "GET"
-    if is_read and matches_etag(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    body = await service.result(status.id)
-    return Response(body, media_type="application/json", headers=headers)
+class Answers:
+    """What is answered about the jobs of one kind."""
 
+    def __init__(self, analysis: Analysis, settings: ApiSettings) -> None:
+        self._analysis = analysis
+        self._scope = "public" if settings.api_key is None else "private"
 
-def status_response(status: JobStatus, *, status_code: int) -> Response:
-    """The state of a job, with the time to ask again while it runs."""
-    headers = {"Cache-Control": "no-store"}
-    if not status.is_over:
-        headers["Retry-After"] = retry_after(status.progress.seconds_left)
-    if status_code == 202:
-        headers["Location"] = landscape_path(status.id)
-    return Response(
-        status.model_dump_json(),
-        status_code=status_code,
-        media_type="application/json",
-        headers=headers,
-    )
+    async def finished(self, request: Request, service: Service, status: AnyStatus) -> Response:
+        """The result, or 304 if the caller has it already."""
+        etag = f'W/"{status.id}"'  # weak: seconds and versions in the provenance may differ
+        path = job_path(self._analysis, status.id)
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if request.url.path == path:
+            headers["Cache-Control"] = f"{self._scope}, {_IMMUTABLE}"
+        else:
+            headers["Content-Location"] = path
+        is_read = request.method == "GET"
+        if is_read and matches_etag(request.headers.get("if-none-match"), etag):
+            return Response(status_code=304, headers=headers)
+        return Response(await service.result(status.id), media_type=JSON_TYPE, headers=headers)
 
+    def status(self, status: AnyStatus, *, status_code: int) -> Response:
+        """The state of a job, with the time to ask again while it runs."""
+        response = json_response(status)
+        response.status_code = status_code
+        if not status.is_over:
+            response.headers["Retry-After"] = retry_after(status.progress.seconds_left)
+        if status_code == 202:
+            response.headers["Location"] = job_path(self._analysis, status.id)
+        return response
 
-async def submitted_response(
-    request: Request, service: LandscapeService, settings: Settings, status: JobStatus
-) -> Response:
-    """What a caller who asked for a landscape gets: the landscape, or 202 and where it will be.
+    async def submitted(self, request: Request, service: Service, status: AnyStatus) -> Response:
+        """What a caller who asked for a result gets: the result, or 202 and where it will be.
 
-    Raises ``JobFailed`` or ``Cancelled`` where there will be none.
-    """
-    if status.state == "finished":
-        return await finished_response(request, service, settings, status)
-    if status.state == "failed":
-        raise JobFailed(f"Landscape {status.id} failed: {status.error}")
-    if status.state == "cancelled":
-        raise Cancelled(f"Landscape {status.id} was cancelled; ask for it again to start it again.")
-    return status_response(status, status_code=202)
+        Raises ``JobFailed`` or ``Cancelled`` where there will be none.
+        """
+        job = f"The {self._analysis.noun} {status.id}"
+        if status.state == "finished":
+            return await self.finished(request, service, status)
+        if status.state == "failed":
+            raise JobFailed(f"{job} failed: {status.error}")
+        if status.state == "cancelled":
+            raise Cancelled(f"{job} was cancelled; ask for it again to start it again.")
+        return self.status(status, status_code=202)

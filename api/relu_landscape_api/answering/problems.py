@@ -13,13 +13,13 @@ from urllib.parse import quote
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Scope
 
 from relu_landscape import errors
+from relu_landscape.wire.problem import FieldProblem
 
 MEDIA_TYPE = "application/problem+json"
 #: What an unforeseen error says to the outside; the traceback goes to the log.
@@ -55,9 +55,9 @@ STATUSES: dict[type[Exception], Row] = {
     errors.RequestError: Row(422, "invalid-request", "The request is not valid"),
     errors.TeacherError: Row(422, "invalid-teacher", "The teacher cannot be used"),
     errors.NumericalError: Row(422, "no-trustworthy-answer", "No answer that can be vouched for"),
-    errors.Cancelled: Row(409, "cancelled", "The landscape was cancelled"),
+    errors.Cancelled: Row(409, "cancelled", "The job was cancelled"),
     errors.NotFound: Row(404, "not-found", "Not found"),
-    errors.JobFailed: Row(409, "job-failed", "The landscape could not be computed"),
+    errors.JobFailed: Row(409, "job-failed", "The job failed"),
     errors.Busy: Row(503, "busy", "Too much work is waiting"),
     errors.Unavailable: Row(503, "unavailable", "Service unavailable"),
     errors.StoreUnavailable: Row(503, "store-unavailable", "The store does not answer"),
@@ -65,32 +65,6 @@ STATUSES: dict[type[Exception], Row] = {
     errors.LeaseLost: Row(503, "unavailable", "Service unavailable"),
     errors.ConfigurationError: Row(500, "internal", "Internal error"),
 }
-
-
-class FieldProblem(BaseModel):
-    """One thing wrong with one field of a request."""
-
-    model_config = ConfigDict(frozen=True)
-
-    field: str = Field(description="long name of the field, with a path into arrays")
-    value: Any = Field(description="what came, shortened where long")
-    message: str = Field(description="a sentence with the bounds")
-
-
-class Problem(BaseModel):
-    """An error answer (RFC 9457)."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(description="URN of the kind of problem")
-    title: str = Field(description="the kind of problem, in words")
-    status: int = Field(description="the HTTP status")
-    detail: str = Field(description="what was wrong this time and, where there is one, the remedy")
-    instance: str = Field(description="the path that was asked")
-    request_id: str = Field(description="also in the header X-Request-Id and in the log")
-    errors: list[FieldProblem] | None = Field(
-        None, description="for a request that is not valid: field, value and bounds of each fault"
-    )
 
 
 def shown(value: object) -> Any:

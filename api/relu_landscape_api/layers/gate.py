@@ -14,8 +14,8 @@ from limits.storage import storage_from_string
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relu_landscape.settings import Settings
 from relu_landscape_api.answering.problems import Row, problem_response
+from relu_landscape_api.settings import ApiSettings
 
 _UNAUTHORISED = Row(401, "unauthorised", "An API key is needed")
 _TOO_MANY = Row(429, "too-many-requests", "Too many requests")
@@ -53,7 +53,7 @@ class RateLimiter:
 class Gate:
     """Key and rate limit before anything under ``/v1`` is read (ASGI); probes stay free."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: ApiSettings) -> None:
         self._app = app
         key = settings.api_key
         self._key = None if key is None else key.get_secret_value().encode()

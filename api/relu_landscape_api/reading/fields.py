@@ -6,16 +6,20 @@ import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from relu_landscape.errors import RequestError
+from relu_landscape.settings import Settings
+from relu_landscape.wire.base import field_names
+from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape_api.reading.bodies import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
-Limits = Mapping[str, float]
+#: A JSON schema.
+Schema: TypeAlias = dict[str, Any]
 
 
 def invalid(field: str, value: object, bounds: str, *, place: str) -> RequestValidationError:
@@ -23,21 +27,11 @@ def invalid(field: str, value: object, bounds: str, *, place: str) -> RequestVal
     return RequestValidationError([{"loc": (place, field), "input": value, "msg": bounds}])
 
 
-def long_names(model: type[BaseModel]) -> dict[str, str]:
-    """Every name a field may be given under, with the long one it stands for."""
-    names = {}
-    for name, field in model.model_fields.items():
-        names[name] = name
-        if isinstance(field.validation_alias, AliasChoices):
-            names.update({str(choice): name for choice in field.validation_alias.choices})
-    return names
-
-
 def with_long_names(
     pairs: Iterable[tuple[str, Any]], model: type[BaseModel], *, place: str
 ) -> dict[str, Any]:
     """The pairs under long names. A field given twice, or long and short, is refused."""
-    names = long_names(model)
+    names = field_names(model)
     values: dict[str, Any] = {}
     given: dict[str, str] = {}
     for name, value in pairs:
@@ -50,16 +44,29 @@ def with_long_names(
 
 
 @cache
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def _schema(model: type[BaseModel]) -> Schema:
     return model.model_json_schema()  # milliseconds, which every request would pay
 
 
-def schema_of(model: type[BaseModel], limits: Limits = {}) -> dict[str, Any]:  # noqa: B006
-    """JSON schema of a request, long names, with this service's own ``limits`` as maxima."""
-    schema = deepcopy(_schema(model))
-    for field, limit in limits.items():
-        schema["properties"][field]["maximum"] = limit
-    return schema
+def schema_of(model: type[BaseModel]) -> Schema:
+    """JSON schema of a request, long names."""
+    return deepcopy(_schema(model))
+
+
+def maxima_of(model: type[AnalysisRequest], settings: Settings) -> Mapping[str, int]:
+    """The service's own bounds on a request, by field."""
+    return model.maxima(
+        largest_width=settings.largest_width, largest_starts=settings.largest_starts
+    )
+
+
+def with_maxima(schema: Schema, maxima: Mapping[str, int]) -> Schema:
+    """The schema with the service's own bounds in place of the model's."""
+    properties = {
+        name: {**part, "maximum": maxima[name]} if name in maxima else part
+        for name, part in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 def validated(
@@ -117,24 +124,33 @@ def bounds_of(schema: Mapping[str, Any]) -> str:
     part = choices[0]
     if "enum" in part:
         return "one of " + ", ".join(str(choice) for choice in part["enum"])
-    if part.get("type") in ("integer", "number"):
-        kind = "an integer" if part["type"] == "integer" else "a number"
-        low, high = part.get("minimum"), part.get("maximum")
-        if low is None or high is None:
-            return kind
-        return f"{kind} from {low:_} to {high:_}".replace("_", ",")
-    if part.get("type") == "array":
-        kind = "an array of " + ("arrays of numbers" if _is_nested(part) else "strings")
-        return f"{kind}, at most {part['maxItems']}" if "maxItems" in part else kind
-    if part.get("type") == "boolean":
-        return "true or false"
-    if "maxLength" in part:
-        return f"a string of at most {part['maxLength']} characters"
-    return "a string"
+    match part.get("type"):
+        case "integer" | "number":
+            return _range(part)
+        case "array":
+            text = f"an array of {_items(part)}"
+            return f"{text}, at most {part['maxItems']}" if "maxItems" in part else text
+        case "boolean":
+            return "true or false"
+        case "string" if "maxLength" in part:
+            return f"a string of at most {part['maxLength']} characters"
+        case "string":
+            return "a string"
+    return "an object"
 
 
-def _is_nested(part: Mapping[str, Any]) -> bool:
-    return bool(part.get("items", {}).get("type") == "array")
+def _range(part: Mapping[str, Any]) -> str:
+    kind = "an integer" if part["type"] == "integer" else "a number"
+    low, high = part.get("minimum"), part.get("maximum")
+    if low is None or high is None:
+        return kind
+    return f"{kind} from {low:_} to {high:_}".replace("_", ",")
+
+
+def _items(part: Mapping[str, Any]) -> str:
+    item = part.get("items", {})
+    kind = item.get("type", "object")
+    return f"arrays of {_items(item)}" if kind == "array" else f"{kind}s"
 
 
 def query_model(

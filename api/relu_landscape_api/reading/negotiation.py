@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 
+JSON_TYPE = "application/json"
 #: Longest wait that one request may ask for: below the idle limits of common proxies (60 s at
 #: nginx and AWS load balancers count from the last byte, and the wait starts after it).
 LONGEST_WAIT_SECONDS = 60.0

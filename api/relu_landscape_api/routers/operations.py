@@ -2,58 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
 
 import orjson
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from relu_landscape.analyses import Registry
 from relu_landscape.errors import Unavailable
-from relu_landscape_api.answering.answers import Responses, plain_docs, problem_docs
+from relu_landscape.schema import published
+from relu_landscape.wire.jobs import Readiness
+from relu_landscape.wire.service import Alive, ApiInfo, ApiLimits, ServiceInfo
+from relu_landscape_api.answering.answers import json_response, static_response
 from relu_landscape_api.answering.problems import Row, problem_response
-from relu_landscape_api.dependencies import Draining, Figures, Service
+from relu_landscape_api.dependencies import Draining, Figures, Known, Service, ServiceSettings
+from relu_landscape_api.openapi import Responses, answer_docs, plain_docs, problem_docs
+from relu_landscape_api.reading.negotiation import JSON_TYPE
+from relu_landscape_api.settings import ApiSettings
 
 router = APIRouter(tags=["operations"])
 
 _NOT_READY = Row(503, "not-ready", "Not ready")
-
-
-class Alive(BaseModel):
-    """The process answers."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    alive: bool
-
-
-class Ready(BaseModel):
-    """The service can take requests."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ready: bool
-    checks: dict[str, str] = Field(description="ok, or a sentence, per thing that is needed")
-    warnings: list[str] = Field(description="what an operator should know")
-
-
 _FIGURES: Responses = {
     200: {
         "description": "text exposition format",
         "content": {CONTENT_TYPE_LATEST.partition(";")[0]: {"schema": {"type": "string"}}},
     }
 }
-
-
-@router.get("/livez", summary="Does the process answer?", response_model=Alive)
-async def livez() -> Response:
-    """200 as long as the process can answer at all; says nothing about store or pool."""
-    return _json({"alive": True})
+_SCHEMA: Responses = {
+    200: {
+        "description": "a JSON schema document",
+        "content": {JSON_TYPE: {"schema": {"type": "object"}}},
+    },
+    304: {"description": "the document under the entity tag of If-None-Match is still right"},
+}
 
 
 @router.get(
-    "/readyz", summary="Can it take requests?", response_model=Ready, responses=plain_docs(500, 503)
+    "/livez",
+    summary="Does the process answer?",
+    operation_id="livez",
+    responses=answer_docs(200, "it does", Alive),
+)
+async def livez() -> Response:
+    """200 as long as the process can answer at all; says nothing about store or pool."""
+    return json_response(Alive(alive=True))
+
+
+@router.get(
+    "/readyz",
+    summary="Can it take requests?",
+    operation_id="readyz",
+    responses=answer_docs(200, "it can", Readiness) | plain_docs(500, 503),
 )
 async def readyz(request: Request, service: Service, drain: Draining) -> Response:
     """200 if store and pool answer, 503 if not or if the process is stopping."""
@@ -64,7 +65,7 @@ async def readyz(request: Request, service: Service, drain: Draining) -> Respons
     except Unavailable as error:
         return problem_response(request.scope, _NOT_READY, str(error))
     if readiness.ready:
-        return _json(readiness.model_dump())
+        return json_response(readiness)
     faults = {name: text for name, text in readiness.checks.items() if text != "ok"}
     return problem_response(
         request.scope,
@@ -77,6 +78,7 @@ async def readyz(request: Request, service: Service, drain: Draining) -> Respons
 @router.get(
     "/metrics",
     summary="Figures for Prometheus",
+    operation_id="metrics",
     responses=_FIGURES | plain_docs(500),
 )
 async def metrics(service: Service, figures: Figures) -> Response:
@@ -88,21 +90,43 @@ async def metrics(service: Service, figures: Figures) -> Response:
 @router.get(
     "/v1/service-info",
     summary="Versions, backend, limits",
-    response_model=dict[str, Any],
-    responses=problem_docs(),
+    operation_id="service_info",
+    responses=answer_docs(200, "what computes here", ApiInfo) | problem_docs(),
 )
-async def service_info(service: Service) -> Response:
+async def service_info(service: Service, settings: ServiceSettings) -> Response:
     """What computes here, why that, and what may be asked."""
-    return _json(service.info())
+    return json_response(_with_http(service.info(), settings))
+
+
+def _with_http(info: ServiceInfo, settings: ApiSettings) -> ApiInfo:
+    """What the service says of itself and the limits that this side adds."""
+    limits = ApiLimits(
+        **info.limits.model_dump(),
+        body_limit_bytes=settings.body_limit_bytes,
+        rate_limit=settings.rate_limit,
+    )
+    return ApiInfo(**(dict(info) | {"limits": limits}))
+
+
+@router.get(
+    "/v1/schema.json",
+    summary="Every JSON shape",
+    operation_id="schema",
+    responses=_SCHEMA | problem_docs(),
+)
+async def schema(request: Request, registry: Known) -> Response:
+    """Requests, results, states and events of every kind as JSON schema, with phases and
+    defaults.
+    """
+    return static_response(request, _published(registry))
 
 
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """This interface in OpenAPI."""
-    return _json(request.app.openapi(), cache="no-cache")
+    return static_response(request, orjson.dumps(request.app.openapi()))
 
 
-def _json(value: Any, *, cache: str = "no-store") -> Response:
-    return Response(
-        orjson.dumps(value), media_type="application/json", headers={"Cache-Control": cache}
-    )
+@cache
+def _published(registry: Registry) -> bytes:
+    return orjson.dumps(published(registry))

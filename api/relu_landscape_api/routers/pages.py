@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import mimetypes
+from html import escape
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from relu_landscape.analyses import Registry
+from relu_landscape_api.dependencies import Known
+from relu_landscape_api.reading.fields import schema_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,10 +47,11 @@ _LINKS = """<!doctype html>
 <h1>relu-landscape</h1>
 <p>Loss landscapes of two-layer ReLU networks, as a REST service.</p>
 <ul>
-<li><a href="/v1/landscape?K=2&amp;width=2&amp;starts=100">an example</a>: both widths 2</li>
-<li><a href="/v1/landscapes">landscapes so far</a></li>
+{analyses}
+<li><a href="/v1/jobs">jobs so far</a></li>
 <li><a href="/v1/service-info">versions, backend, limits</a></li>
-<li><a href="/openapi.json">this interface in OpenAPI</a></li>
+<li><a href="/openapi.json">this interface in OpenAPI</a>,
+<a href="/v1/schema.json">every JSON shape</a></li>
 <li><a href="/readyz">readiness</a>, <a href="/metrics">figures for Prometheus</a></li>
 </ul>
 </body>
@@ -53,11 +60,11 @@ _LINKS = """<!doctype html>
 
 
 @router.get("/")
-async def index(request: Request) -> Response:
+async def index(request: Request, registry: Known) -> Response:
     """The explorer page, or a page of links where it is not installed."""
     if (EXPLORER / "index.html").is_file():
         return await _file("index.html", request)
-    return HTMLResponse(_LINKS, headers=_page_headers())
+    return HTMLResponse(_links(registry), headers=_page_headers())
 
 
 @router.get("/docs")
@@ -93,6 +100,19 @@ async def _file(path: str, request: Request) -> Response:
     # Asked again each time and answered 304: a new version of the service shows at once.
     response.headers["Cache-Control"] = "no-cache"
     return response
+
+
+def _links(registry: Registry) -> str:
+    """A page of links, with one to ask for each kind's example."""
+    lines = []
+    for analysis in registry.analyses:
+        examples = schema_of(analysis.request).get("examples")
+        line = f'<li><a href="/v1/{analysis.plural}">{analysis.plural} so far</a>'
+        if examples and analysis.has_short_form:
+            address = escape(f"/v1/{analysis.noun}?{urlencode(examples[0])}")
+            line += f', <a href="{address}">an example</a>'
+        lines.append(f"{line}</li>")
+    return _LINKS.format(analyses="\n".join(lines))
 
 
 def _page_headers() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 #: A JSON object whose members only its reader knows.
 JsonObject: TypeAlias = dict[str, JsonValue]
@@ -21,3 +21,18 @@ Count = Annotated[
     int | Annotated[str, Field(pattern=r"^-?[0-9]+$")],
     Field(description="an integer; beyond 2^53, where JSON numbers stop being exact, its digits"),
 ]
+
+
+def field_names(model: type[BaseModel]) -> dict[str, str]:
+    """Every name that a field may be given under, with the field it stands for."""
+    names = {}
+    for name, field in model.model_fields.items():
+        names[name] = name
+        if isinstance(field.validation_alias, AliasChoices):
+            names.update({str(choice): name for choice in field.validation_alias.choices})
+    return names
+
+
+def short_names(model: type[BaseModel]) -> dict[str, str]:
+    """The short names of a model's fields, with the fields they stand for."""
+    return {short: name for short, name in field_names(model).items() if short != name}

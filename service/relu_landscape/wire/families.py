@@ -26,6 +26,14 @@ class _Query(Wire):
 class FamilyQuery(_Query):
     """One family at one width."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"student_width": 17, "teacher_width": 17, "structure": "one-anti-aligned"}
+            ]
+        }
+    )
+
     student_width: Width = Field(
         validation_alias=AliasChoices("student_width", "width"),
         description="number of ReLU units of the student (short form: width)",
@@ -49,6 +57,14 @@ class FamilyQuery(_Query):
 
 class ContinuationQuery(_Query):
     """One family along real width."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"structure": "one-anti-aligned", "from_width": 5, "to_width": 20, "points": 16}
+            ]
+        }
+    )
 
     structure: StructureName = Field(
         description="a family such as 'one-anti-aligned', or a structure with * for the sizes that "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import orjson
@@ -23,7 +24,11 @@ Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH, strict=True)]
 
 
 class AnalysisRequest(Wire):
-    """One question of any kind; ``kind`` names it in the registry and is part of the content id."""
+    """One question of any kind; ``kind`` names it in the registry and is part of the content id.
+
+    A kind's own model gives an example that is cheap to answer (``examples`` of its schema), which
+    the interactive documentation sends.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -39,8 +44,17 @@ class AnalysisRequest(Wire):
         """Whether only the engine can tell that the request makes sense; the model did the rest."""
         return False
 
+    @classmethod
+    def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:  # noqa: ARG003
+        """Fields that a service's own settings bound further, each with its largest value."""
+        return {}
+
     def check_limits(self, *, largest_width: int, largest_starts: int) -> None:
         """Raise ``RequestError`` where this service's own settings allow less."""
+        maxima = self.maxima(largest_width=largest_width, largest_starts=largest_starts)
+        for field, largest in maxima.items():
+            if getattr(self, field) > largest:
+                raise RequestError(field, getattr(self, field), f"at most {largest:,} here")
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in, long names, JSON types only."""
@@ -59,6 +73,12 @@ class AnalysisRequest(Wire):
 
 class LandscapeRequest(AnalysisRequest):
     """A landscape: the widths of student and teacher, and how hard to look."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"student_width": 3, "teacher_width": 3, "starts": 100}],
+        }
+    )
 
     kind: ClassVar[str] = "landscape"
 
@@ -101,6 +121,7 @@ class LandscapeRequest(AnalysisRequest):
         None,
         description="Gram matrix T = V V^T of the teacher, symmetric positive definite; "
         "left out: orthonormal",
+        examples=[[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]],
     )
     flow_tolerance: FiniteFloat = Field(
         1e-3,
@@ -118,6 +139,7 @@ class LandscapeRequest(AnalysisRequest):
         max_length=64,
         description="symmetric structures to search instead of the default set, "
         "for example '1+6' or '1+16 extra 1'",
+        examples=[["1+2"]],
     )
     saddles: bool = Field(
         False, description="also find saddles of index 1 and 2 and the minima they join"
@@ -144,13 +166,13 @@ class LandscapeRequest(AnalysisRequest):
                 )
         return self
 
-    def check_limits(self, *, largest_width: int, largest_starts: int) -> None:
-        """Raise ``RequestError`` where this service's own settings allow less."""
-        for field in ("student_width", "teacher_width"):
-            if getattr(self, field) > largest_width:
-                raise RequestError(field, getattr(self, field), f"1 to {largest_width} here")
-        if self.starts > largest_starts:
-            raise RequestError("starts", self.starts, f"0 to {largest_starts} here")
+    @classmethod
+    def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:
+        return {
+            "student_width": largest_width,
+            "teacher_width": largest_width,
+            "starts": largest_starts,
+        }
 
     @property
     def starts_asked(self) -> int:

@@ -1,4 +1,4 @@
-"""What a service says about itself."""
+"""What a service says about itself, and what the HTTP side adds to it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ class Limits(Wire):
 
     largest_width: int = Field(description="widest student or teacher")
     largest_starts: int = Field(description="most random starts")
-    body_limit_bytes: int = Field(description="largest request body")
     jobs_at_once: int = Field(description="jobs that one process runs side by side")
     waiting_jobs_limit: int = Field(description="jobs that may wait")
     result_ttl_seconds: int | None = Field(description="results are forgotten then; null: never")
-    rate_limit: str | None = Field(description="requests per client address; null: no limit")
 
 
 class ServiceInfo(Wire):
@@ -46,3 +44,22 @@ class ServiceInfo(Wire):
     workers: int = Field(description="worker threads that are there now")
     kinds: list[str] = Field(description="kinds of analysis that it computes")
     limits: Limits
+
+
+class ApiLimits(Limits):
+    """What this service accepts at most, by HTTP."""
+
+    body_limit_bytes: int = Field(description="largest request body")
+    rate_limit: str | None = Field(description="requests per client address; null: no limit")
+
+
+class ApiInfo(ServiceInfo):
+    """Versions, backend and why, store and pool, limits; as HTTP answers it."""
+
+    limits: ApiLimits
+
+
+class Alive(Wire):
+    """The process answers."""
+
+    alive: Literal[True]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from relu_landscape_client.client import AsyncClient as AsyncClient
     from relu_landscape_client.client import Client as Client
+    from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
     from relu_landscape_client.errors import AddressError as AddressError
     from relu_landscape_client.errors import AnswerError as AnswerError
     from relu_landscape_client.errors import Busy as Busy
@@ -34,20 +35,22 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Change as Change
     from relu_landscape_client.families import Continuation as Continuation
     from relu_landscape_client.families import Family as Family
-    from relu_landscape_client.points import Attraction as Attraction
-    from relu_landscape_client.points import Details as Details
+    from relu_landscape_client.families import FamilyStability as FamilyStability
+    from relu_landscape_client.parts import Attraction as Attraction
+    from relu_landscape_client.parts import Details as Details
+    from relu_landscape_client.parts import Overlaps as Overlaps
+    from relu_landscape_client.parts import Spectrum as Spectrum
+    from relu_landscape_client.parts import Stability as Stability
+    from relu_landscape_client.parts import Structure as Structure
     from relu_landscape_client.points import FixedPoint as FixedPoint
     from relu_landscape_client.points import FixedPoints as FixedPoints
-    from relu_landscape_client.points import Spectrum as Spectrum
-    from relu_landscape_client.points import Stability as Stability
-    from relu_landscape_client.points import Structure as Structure
     from relu_landscape_client.results import Landscape as Landscape
-    from relu_landscape_client.results import Transition as Transition
+    from relu_landscape_client.results import Pathway as Pathway
     from relu_landscape_client.status import Finding as Finding
     from relu_landscape_client.status import Progress as Progress
     from relu_landscape_client.status import Status as Status
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "client": ("AsyncClient", "Client"),
@@ -56,11 +59,11 @@ _HOMES = {
         "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",
         "ProtocolError", "RequestRefused", "ServerError", "TimedOut",
     ),
-    "families": ("Change", "Continuation", "Family"),
-    "points": (
-        "Attraction", "FixedPoint", "FixedPoints", "Spectrum", "Stability", "Structure",
-    ),
-    "results": ("Landscape", "Transition"),
+    "disconnectivity": ("Disconnectivity",),
+    "families": ("Change", "Continuation", "Family", "FamilyStability"),
+    "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
+    "points": ("FixedPoint", "FixedPoints"),
+    "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

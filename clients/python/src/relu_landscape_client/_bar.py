@@ -41,7 +41,7 @@ class Bar:
     def __init__(self, file: Any = None) -> None:
         self._file = file
         self._bar: Any = None
-        self._of: tuple[str, str, int] | None = None
+        self._of: tuple[str, str | None, int] | None = None
 
     def __call__(self, status: Status) -> None:
         progress = status.progress

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from relu_landscape_client.errors import ProtocolError, RequestRefused
 
 Document = Mapping[str, Any]
+T = TypeVar("T")
+
+#: Marks a field of a result's class that is no member of the server's JSON object.
+OURS = {"ours": True}
+
+
+def members(kind: type[Any]) -> frozenset[str]:
+    """The members of the JSON object that a dataclass of results is read from."""
+    return frozenset(one.name for one in fields(kind) if "ours" not in one.metadata)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -28,10 +38,46 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def required(document: Document, name: str) -> Any:
     """``document[name]``; ``ProtocolError`` naming it where it is missing."""
+    if not isinstance(document, Mapping):
+        raise ProtocolError(f"{document!r:.80} stands where an object should")
     try:
         return document[name]
     except KeyError:
         raise ProtocolError(f"the answer lacks the field {name!r}") from None
+
+
+def nullable(document: Document, name: str, read: Callable[[Any], T]) -> T | None:
+    """``read(document[name])``; None where it is ``null``, ``ProtocolError`` where missing."""
+    value = required(document, name)
+    return None if value is None else read(value)
+
+
+def optional(document: Document, name: str, read: Callable[[Any], T]) -> T | None:
+    """``read(document[name])``; None where it is ``null`` or missing."""
+    value = document.get(name)
+    return None if value is None else read(value)
+
+
+def pair(value: Any, read: Callable[[Any], T]) -> tuple[T, T]:
+    """``read`` of both entries of a list of two."""
+    entries = each(value, read)
+    if len(entries) != 2:
+        raise ProtocolError(f"{value!r:.80} stands where two entries should")
+    return entries[0], entries[1]
+
+
+def each(value: Any, read: Callable[[Any], T]) -> tuple[T, ...]:
+    """``read`` of every entry of a list."""
+    if not isinstance(value, list | tuple):
+        raise ProtocolError(f"{value!r:.80} stands where a list should")
+    return tuple(map(read, value))
+
+
+def mapping(value: Any) -> Document:
+    """A JSON object as it came."""
+    if not isinstance(value, Mapping):
+        raise ProtocolError(f"{value!r:.80} stands where an object should")
+    return value
 
 
 def number(value: Any) -> float:
@@ -42,11 +88,6 @@ def number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ProtocolError(f"{value!r:.80} stands where a number should") from None
-
-
-def optional_number(value: Any) -> float | None:
-    """A float, or None for ``null``."""
-    return None if value is None else number(value)
 
 
 def integer(value: Any) -> int:

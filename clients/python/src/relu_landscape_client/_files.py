@@ -6,14 +6,12 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relu_landscape_client import _decode
 from relu_landscape_client.errors import FileError
-
-if TYPE_CHECKING:
-    from relu_landscape_client.results import Landscape
 
 #: The first bytes of a ZIP archive, which an NPZ file is.
 _ZIP = b"PK\x03\x04"
@@ -27,24 +25,15 @@ def write_json(document: _decode.Document, path: str | Path | None) -> str:
     return text
 
 
-def write_npz(landscape: Landscape, path: str | Path) -> None:
-    """Arrays per fixed point, and the document as bytes, so that nothing is lost."""
+def write_npz(path: str | Path, document: _decode.Document, arrays: Mapping[str, Any]) -> None:
+    """Arrays by name, and the document as bytes, so that nothing is lost."""
     import numpy as np
 
-    arrays: dict[str, Any] = {
-        "document": np.frombuffer(_decode.dump(landscape.document).encode(), dtype=np.uint8),
-        "keys": np.array([point.key for point in landscape.fixed_points], dtype=np.str_),
-        "loss": np.array([point.loss for point in landscape.fixed_points]),
-    }
-    for point in landscape.fixed_points:
-        arrays[f"R_{point.key}"] = point.R
-        arrays[f"Q_{point.key}"] = point.Q
-        arrays[f"norms_{point.key}"] = point.norms
-        arrays[f"eigenvalues_{point.key}"] = point.spectrum.eigenvalues
+    whole = np.frombuffer(_decode.dump(document).encode(), dtype=np.uint8)
 
     def write(name: Path) -> None:
         with name.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, document=whole, **arrays)
 
     _replace(Path(path), write)
 

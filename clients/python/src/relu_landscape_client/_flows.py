@@ -39,6 +39,7 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 LANDSCAPES = "v1/landscapes"
+JOBS = "v1/jobs"
 #: So many streams in a row that break without a single event are enough to stop trying.
 STREAM_FAILURES = 3
 #: Asking again: from a tenth of a second, for landscapes that take a second, to every two seconds,
@@ -85,16 +86,16 @@ def cancel(landscape_id: str) -> Conversation[Status]:
     return Status.from_document(answer.document())
 
 
-def listing(limit: int | None) -> Conversation[list[Status]]:
-    """Landscapes known to the server, newest first, through as many pages as it takes."""
+def listing(path: str, limit: int | None) -> Conversation[list[Status]]:
+    """Jobs known to the server, newest first, through as many pages as it takes."""
     found: list[Status] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
         # Pages as large as every server gives them, or as few as are wanted.
         size = 100 if limit is None else min(100, limit - len(found))
-        page: Document = yield from document(LANDSCAPES, limit=size, cursor=cursor)
-        items = _decode.required(page, "items")
-        found.extend(map(Status.from_document, items))
+        page: Document = yield from document(path, limit=size, cursor=cursor)
+        items = _decode.each(_decode.required(page, "items"), Status.from_document)
+        found.extend(items)
         cursor = page.get("next_cursor")
         if cursor is None or not items:
             break
@@ -188,9 +189,11 @@ def identity() -> Conversation[str | None]:
     except NotFound:
         return None
     backend = info.get("backend")
-    kind = backend.get("class") if isinstance(backend, Mapping) else None
+    backend_class = backend.get("backend_class") if isinstance(backend, Mapping) else None
     algorithm = info.get("algorithm")
-    return None if algorithm is None or kind is None else f"{algorithm}/{kind}"
+    if algorithm is None or backend_class is None:
+        return None
+    return f"{algorithm}/{backend_class}"
 
 
 def landscape(

@@ -198,17 +198,21 @@ class Client(_Base):
         """One fixed point in full; its ``details`` hold weights and all eigenvalues."""
         return _fixed_point(self._driver.run(_flows.fixed_point(_id(which), key)))
 
+    def jobs(self, limit: int | None = 100) -> list[Status]:
+        """The server's jobs of every kind, newest first; None for all of them."""
+        return self._driver.run(_flows.listing(_flows.JOBS, limit))
+
     def list(self, limit: int | None = 100) -> list[Status]:
         """The server's landscapes, newest first; None for all of them."""
-        return self._driver.run(_flows.listing(limit))
+        return self._driver.run(_flows.listing(_flows.LANDSCAPES, limit))
 
     def family(
-        self, student_width: float, teacher_width: float, structure: str,
+        self, student_width: int, teacher_width: int, structure: str,
         branch: int | None = None, *, certify: bool = False,
     ) -> Family:  # fmt: skip
         """One symmetric family of fixed points, at any width up to 10^9.
 
-        With ``certify``, ``document["certificate"]`` holds a computer-assisted proof.
+        With ``certify``, its ``certificate`` is a computer-assisted proof.
         """
         return _family(self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
@@ -310,12 +314,16 @@ class AsyncClient(_Base):
         """See ``Client.fixed_point``."""
         return _fixed_point(await self._driver.run(_flows.fixed_point(_id(which), key)))
 
+    async def jobs(self, limit: int | None = 100) -> list[Status]:
+        """See ``Client.jobs``."""
+        return await self._driver.run(_flows.listing(_flows.JOBS, limit))
+
     async def list(self, limit: int | None = 100) -> list[Status]:
         """See ``Client.list``."""
-        return await self._driver.run(_flows.listing(limit))
+        return await self._driver.run(_flows.listing(_flows.LANDSCAPES, limit))
 
     async def family(
-        self, student_width: float, teacher_width: float, structure: str,
+        self, student_width: int, teacher_width: int, structure: str,
         branch: int | None = None, *, certify: bool = False,
     ) -> Family:  # fmt: skip
         """See ``Client.family``."""

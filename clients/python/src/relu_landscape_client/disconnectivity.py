@@ -1,65 +1,92 @@
-"""The disconnectivity graph: which minima merge at which loss.
+"""The disconnectivity graph, as the server made it: which minima merge at which loss.
 
 Two minima are connected at a loss if some chain of known saddles at or below it leads from one to
-the other. Going up, minima merge into ever larger groups: a tree, drawn with loss upwards
+the other. Going up, minima merge into ever larger groups: trees, drawn with loss upwards
 (Becker and Karplus, J. Chem. Phys. 106, 1495 (1997)). It speaks of the saddles that are listed;
 lower ones that nobody found would join minima earlier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from relu_landscape_client.results import Landscape
+from relu_landscape_client._decode import Document, each, number, required
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A minimum at its loss; stands for all its relabelled copies."""
+
+    key: str
+    loss: float
+
+    @classmethod
+    def from_document(cls, document: Document) -> Leaf:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(str(required(document, "key")), number(required(document, "loss")))
 
 
 @dataclass(frozen=True)
 class Node:
-    """A leaf (a minimum at its loss, without children) or a merger at a saddle's loss."""
+    """Where branches join: at ``level``, the loss of ``saddle``.
 
-    loss: float
-    key: str
-    children: tuple[Node, ...] = ()
-
-    @property
-    def leaves(self) -> tuple[Node, ...]:
-        """The minima below, left to right."""
-        if not self.children:
-            return (self,)
-        return tuple(leaf for child in self.children for leaf in child.leaves)
-
-
-def forest(landscape: Landscape) -> tuple[Node, ...]:
-    """The trees of a landscape, the one with the lowest minimum first.
-
-    Several trees: no listed saddle joins their minima. Where several saddles join the same two
-    groups the lowest counts; a saddle that joins a group with itself merges nothing.
+    ``children`` are keys of nodes or minima, ``leaves`` those of all minima below.
     """
-    group = {point.key: Node(point.loss, point.key) for point in landscape.minima}
-    for loss, saddle, ends in _passes(landscape):
-        first, second = group[ends[0]], group[ends[1]]
-        if first is second:
-            continue
-        merged = Node(loss, saddle, tuple(sorted((first, second), key=_lowest)))
-        for leaf in merged.leaves:
-            group[leaf.key] = merged
-    trees = {id(tree): tree for tree in group.values()}
-    return tuple(sorted(trees.values(), key=_lowest))
+
+    key: str
+    level: float
+    saddle: str
+    children: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+    @classmethod
+    def from_document(cls, document: Document) -> Node:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(
+            key=str(required(document, "key")),
+            level=number(required(document, "level")),
+            saddle=str(required(document, "saddle")),
+            children=each(required(document, "children"), str),
+            leaves=each(required(document, "leaves"), str),
+        )
 
 
-def _passes(landscape: Landscape) -> Sequence[tuple[float, str, tuple[str, str]]]:
-    """Saddles that join two listed minima, lowest first."""
-    losses = {point.key: point.loss for point in landscape.fixed_points}
-    minima = {point.key for point in landscape.minima}
-    return sorted(
-        (losses[each.saddle], each.saddle, each.minima)
-        for each in landscape.transitions
-        if each.saddle in losses and minima.issuperset(each.minima)
-    )
+@dataclass(frozen=True)
+class JoinedCopies:
+    """The lowest saddle known that joins copies of one and the same minimum."""
+
+    minimum: str
+    saddle: str
+    level: float
+
+    @classmethod
+    def from_document(cls, document: Document) -> JoinedCopies:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(
+            minimum=str(required(document, "minimum")),
+            saddle=str(required(document, "saddle")),
+            level=number(required(document, "level")),
+        )
 
 
-def _lowest(node: Node) -> tuple[float, str]:
-    return min((leaf.loss, leaf.key) for leaf in node.leaves)
+@dataclass(frozen=True)
+class Disconnectivity:
+    """The graph: ``leaves`` by loss, ``nodes`` from below, ``roots`` what nothing joins further.
+
+    Several roots: no listed saddle joins their minima.
+    """
+
+    leaves: tuple[Leaf, ...]
+    nodes: tuple[Node, ...]
+    roots: tuple[str, ...]
+    copies: tuple[JoinedCopies, ...]
+
+    @classmethod
+    def from_document(cls, document: Document) -> Disconnectivity:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(
+            leaves=each(required(document, "leaves"), Leaf.from_document),
+            nodes=each(required(document, "nodes"), Node.from_document),
+            roots=each(required(document, "roots"), str),
+            copies=each(required(document, "copies"), JoinedCopies.from_document),
+        )

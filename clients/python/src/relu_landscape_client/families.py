@@ -4,57 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape_client._arrays import Floats, array
-from relu_landscape_client._decode import Document, integer, number, required
-from relu_landscape_client.points import Spectrum, Stability
+from relu_landscape_client._decode import (
+    OURS,
+    Document,
+    each,
+    integer,
+    mapping,
+    nullable,
+    number,
+    optional,
+    required,
+)
+from relu_landscape_client.parts import SpectralSummary, Spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class FamilyStability(SpectralSummary):
+    """Stability in any input dimension; ``nullity_span`` counts the eigenvalues in the teacher's
+    span that vanish."""
+
+    nullity_span: int
+
+    @classmethod
+    def from_document(cls, document: Document) -> FamilyStability:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(**cls.read(document), nullity_span=integer(required(document, "nullity_span")))
 
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """One critical point of a symmetric family; everything the server told is in ``document``.
+    """One critical point of a symmetric family.
 
-    ``branches`` lists the family's critical points by loss, as ``{branch, loss, kind, ...}``, and
-    ``branch`` is the number of this one; both are empty for a well-known family, which is a single
-    branch. Overlaps come by blocks, in ``document["overlaps"]``.
+    ``family`` is what was asked for, ``structure`` what that is at these widths. ``branches``
+    lists the structure's critical points by loss, as ``{branch, loss, kind, ...}``, and ``branch``
+    is the number of this one; a well-known family is a single branch, and has neither. Overlaps
+    come by blocks: ``overlaps["R"][student block][teacher block]`` is ``{same, other}``.
+    ``unknowns`` and ``point`` are the point in reduced coordinates. ``certificate`` is there where
+    it was asked for. Everything the server told is in ``document``.
     """
 
+    family: str
     structure: str
+    student_width: int
+    teacher_width: int
     kind: str
     loss: float
     is_global: bool
     anti_aligned: int
-    student_width: int
-    teacher_width: int
-    stability: Stability
+    teacher_blocks: tuple[Mapping[str, Any], ...]
+    student_blocks: tuple[Mapping[str, Any], ...]
+    unknowns: Floats
+    overlaps: Mapping[str, Any]
+    stability: FamilyStability
     spectrum: Spectrum
+    point: Mapping[str, Any]
     branch: int | None
     branches: tuple[Mapping[str, Any], ...]
-    document: Document = field(repr=False)
+    certificate: Mapping[str, Any] | None
+    document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
     def from_document(cls, document: Document) -> Family:
-        """Read an answer of ``GET /v1/families``."""
-        branch = document.get("branch")
-        lines = document.get("spectrum") or ()
+        """Read an answer of ``GET /v1/families``; raises ``ProtocolError`` where it is none."""
         return cls(
-            structure=str(document.get("structure", "")),
-            kind=str(document.get("kind", "")),
+            family=str(required(document, "family")),
+            structure=str(required(document, "structure")),
+            student_width=integer(required(document, "student_width")),
+            teacher_width=integer(required(document, "teacher_width")),
+            kind=str(required(document, "kind")),
             loss=number(required(document, "loss")),
-            is_global=bool(document.get("is_global", False)),
-            anti_aligned=integer(document.get("anti_aligned") or 0),
-            student_width=integer(document.get("student_width") or 0),
-            teacher_width=integer(document.get("teacher_width") or 0),
-            stability=Stability.from_document(
-                {**(document.get("stability") or {}), "spectrum": lines}
-            ),
-            spectrum=Spectrum.from_document(lines),
-            branch=None if branch is None else integer(branch),
-            branches=tuple(document.get("branches") or ()),
+            is_global=bool(required(document, "is_global")),
+            anti_aligned=integer(required(document, "anti_aligned")),
+            teacher_blocks=each(required(document, "teacher_blocks"), mapping),
+            student_blocks=each(required(document, "student_blocks"), mapping),
+            unknowns=array(required(document, "unknowns")),
+            overlaps=mapping(required(document, "overlaps")),
+            stability=FamilyStability.from_document(required(document, "stability")),
+            spectrum=Spectrum.from_document(required(document, "spectrum")),
+            point=mapping(required(document, "point")),
+            branch=nullable(document, "branch", integer),
+            branches=each(required(document, "branches"), mapping),
+            certificate=optional(document, "certificate", mapping),
             document=document,
         )
 
@@ -76,14 +113,14 @@ class Change:
 
     @classmethod
     def from_document(cls, document: Document) -> Change:
-        """Read; raises ``ProtocolError`` without a width."""
+        """Read; raises ``ProtocolError`` where a member is missing."""
         return cls(
             width=number(required(document, "width")),
-            component=str(document.get("component", "")),
-            space=str(document.get("space", "")),
-            eigenvalue=number(document.get("eigenvalue")),
-            stable_below=bool(document.get("stable_below", False)),
-            stable_above=bool(document.get("stable_above", False)),
+            component=str(required(document, "component")),
+            space=str(required(document, "space")),
+            eigenvalue=number(required(document, "eigenvalue")),
+            stable_below=bool(required(document, "stable_below")),
+            stable_above=bool(required(document, "stable_above")),
         )
 
 
@@ -91,37 +128,56 @@ class Change:
 class Continuation:
     """A family along real teacher width; everything the server told is in ``document``.
 
-    ``widths``, ``losses`` and ``is_stable`` have one entry per point, and so has each array of
-    ``smallest``, the smallest eigenvalue by component (NaN where a component does not exist).
-    ``ends`` is None, or says at which width the branch folds back, and why it ends.
+    ``points`` are ``{width, loss, is_stable, smallest}``; ``widths``, ``losses`` and ``is_stable``
+    are the same as arrays, and so is each array of ``smallest``, the smallest eigenvalue by
+    component (NaN where a component does not exist). ``ends`` is None, or says at which width the
+    branch folds back, and why it ends.
     """
 
+    family: str
     structure: str
-    widths: Floats
-    losses: Floats
-    is_stable: NDArray[np.bool_]
-    smallest: Mapping[str, Floats]
+    points: tuple[Mapping[str, Any], ...]
     changes: tuple[Change, ...]
     ends: Mapping[str, Any] | None
-    document: Document = field(repr=False)
+    document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
     def from_document(cls, document: Document) -> Continuation:
-        """Read an answer of ``GET /v1/families/continuation``."""
-        points = required(document, "points")
-        names = dict.fromkeys(name for point in points for name in point.get("smallest") or {})
-        stable = np.array([bool(point.get("is_stable", False)) for point in points], dtype=np.bool_)
-        stable.flags.writeable = False
-        return cls(
-            structure=str(document.get("structure", "")),
-            widths=array([number(point.get("width")) for point in points]),
-            losses=array([number(point.get("loss")) for point in points]),
-            is_stable=stable,
-            smallest={
-                name: array([number((point.get("smallest") or {}).get(name)) for point in points])
-                for name in names
-            },
-            changes=tuple(map(Change.from_document, document.get("changes") or ())),
-            ends=document.get("ends"),
+        """Read an answer of ``GET /v1/families/continuation``; raises ``ProtocolError``."""
+        found = cls(
+            family=str(required(document, "family")),
+            structure=str(required(document, "structure")),
+            points=each(required(document, "points"), mapping),
+            changes=each(required(document, "changes"), Change.from_document),
+            ends=nullable(document, "ends", mapping),
             document=document,
         )
+        _ = found.widths, found.losses, found.is_stable, found.smallest  # now, or never
+        return found
+
+    @cached_property
+    def widths(self) -> Floats:
+        """The width of each point."""
+        return self._column("width")
+
+    @cached_property
+    def losses(self) -> Floats:
+        """The loss of each point."""
+        return self._column("loss")
+
+    @cached_property
+    def is_stable(self) -> NDArray[np.bool_]:
+        """Whether each point attracts gradient flow."""
+        stable = np.array([bool(required(one, "is_stable")) for one in self.points], np.bool_)
+        stable.flags.writeable = False
+        return stable
+
+    @cached_property
+    def smallest(self) -> Mapping[str, Floats]:
+        """The smallest eigenvalue of each point, by component."""
+        at = [mapping(required(point, "smallest")) for point in self.points]
+        names = dict.fromkeys(name for smallest in at for name in smallest)
+        return {name: array([number(smallest.get(name)) for smallest in at]) for name in names}
+
+    def _column(self, name: str) -> Floats:
+        return array([number(required(point, name)) for point in self.points])

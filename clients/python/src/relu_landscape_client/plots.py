@@ -4,19 +4,18 @@ them; without axes it makes a figure of its own."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from relu_landscape_client.disconnectivity import Node, forest
+from relu_landscape_client._arrays import Floats
+from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import MissingExtra
+from relu_landscape_client.parts import Attraction, Spectrum, Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from relu_landscape_client.points import FixedPoint
-    from relu_landscape_client.results import Landscape
 
 #: Okabe and Ito's palette, told apart with any colour vision (jfly.uni-koeln.de/color).
 COLOURS = {"minimum": "#0072B2", "global_continuum": "#009E73", "saddle": "#D55E00"}
@@ -24,6 +23,31 @@ OTHER_COLOUR = "#999999"
 WORDS = {"minimum": "minimum", "global_continuum": "global minima", "saddle": "saddle"}
 #: Marker areas in square points: visible at probability 0, and not in the way at 1.
 SMALLEST_AREA, LARGEST_AREA = 25.0, 600.0
+
+
+class Point(Protocol):
+    """What is drawn of a fixed point; ``points.FixedPoint`` has it."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def attraction(self) -> Attraction | None: ...
+    @property
+    def is_certified(self) -> bool: ...
+    @property
+    def structure(self) -> Structure: ...
+    @property
+    def R(self) -> Floats: ...
+    @property
+    def Q(self) -> Floats: ...
+    @property
+    def spectrum(self) -> Spectrum: ...
 
 
 def _pyplot() -> Any:
@@ -45,15 +69,15 @@ def _colour(kind: str) -> str:
     return COLOURS.get(kind, OTHER_COLOUR)
 
 
-def ladder(landscape: Landscape, ax: Axes | None = None) -> Axes:
+def ladder(fixed_points: Sequence[Point], ax: Axes | None = None, *, title: str = "") -> Axes:
     """The loss ladder: attraction probability with its interval against loss.
 
     Points that no random start reached stand at probability zero, small; certified ones carry a
     dark rim.
     """
     ax = _axes(ax)
-    for kind in dict.fromkeys(point.kind for point in landscape.fixed_points):
-        points = [point for point in landscape.fixed_points if point.kind == kind]
+    for kind in dict.fromkeys(point.kind for point in fixed_points):
+        points = [point for point in fixed_points if point.kind == kind]
         chances = np.array(
             [0.0 if math.isnan(point.probability) else point.probability for point in points]
         )
@@ -67,7 +91,7 @@ def ladder(landscape: Landscape, ax: Axes | None = None) -> Axes:
             label=WORDS.get(kind, kind),
             zorder=3,
         )
-    for point in landscape.fixed_points:
+    for point in fixed_points:
         if point.attraction is not None and not math.isnan(point.probability):
             ax.vlines(point.loss, *point.attraction.interval_95, color=_colour(point.kind))
         ax.annotate(
@@ -76,16 +100,16 @@ def ladder(landscape: Landscape, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     ax.set_xlabel("population loss")
     ax.set_ylabel("attraction probability")
-    ax.set_title(f"{landscape.student_width} students, {landscape.teacher_width} teachers")
-    if landscape.fixed_points:
+    ax.set_title(title)
+    if fixed_points:
         ax.legend()
     return ax
 
 
-def spectrum(point: FixedPoint, ax: Axes | None = None) -> Axes:
+def spectrum(point: Point, ax: Axes | None = None) -> Axes:
     """Each distinct eigenvalue as a line as high as its multiplicity (logarithmic)."""
     ax = _axes(ax)
-    colours = {"plane": "#0072B2", "perpendicular": "#E69F00"}
+    colours = {"span": "#0072B2", "perpendicular": "#E69F00"}
     lines = point.spectrum
     for space in dict.fromkeys(lines.spaces):
         chosen = [i for i, name in enumerate(lines.spaces) if name == space]
@@ -103,10 +127,8 @@ def spectrum(point: FixedPoint, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def overlaps(point: FixedPoint, axes: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
+def overlaps(point: Point, axes: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
     """``R`` and ``Q`` as heat maps on one symmetric scale, with lines between blocks."""
-    if point.R.ndim != 2 or point.Q.ndim != 2:
-        raise ValueError(f"{point.key} came without overlap matrices")
     if axes is None:
         figure, pair = _pyplot().subplots(1, 2, figsize=(9, 4), layout="constrained")
         left, right = pair
@@ -138,30 +160,40 @@ def _edges(sizes: list[int]) -> list[float]:
     return [float(edge) - 0.5 for edge in np.cumsum(sizes)[:-1]]
 
 
-def disconnectivity(landscape: Landscape, ax: Axes | None = None) -> Axes:
-    """Minima at their losses, merging upwards at the lowest saddle that joins them."""
+def disconnectivity(
+    graph: Disconnectivity, kinds: Mapping[str, str], ax: Axes | None = None
+) -> Axes:
+    """Minima at their losses, merging upwards at the lowest saddle that joins them.
+
+    ``kinds`` tells the minima's colours by key.
+    """
     ax = _axes(ax)
+    heights = {leaf.key: leaf.loss for leaf in graph.leaves}
+    heights |= {node.key: node.level for node in graph.nodes}
+    children = {node.key: node.children for node in graph.nodes}
+    lowest = {leaf.key: leaf.loss for leaf in graph.leaves}
+    lowest |= {node.key: min(lowest[leaf] for leaf in node.leaves) for node in graph.nodes}
     place = 0
 
-    def draw(node: Node) -> float:
+    def draw(key: str) -> float:
         nonlocal place
-        if node.children:
-            at = [draw(child) for child in node.children]
-            ax.hlines(node.loss, min(at), max(at), color="black", linewidth=1)
-            for child, across in zip(node.children, at, strict=True):
-                ax.vlines(across, child.loss, node.loss, color="black", linewidth=1)
+        if key in children:
+            below = sorted(children[key], key=lambda child: (lowest[child], child))
+            at = [draw(child) for child in below]
+            ax.hlines(heights[key], min(at), max(at), color="black", linewidth=1)
+            for child, across in zip(below, at, strict=True):
+                ax.vlines(across, heights[child], heights[key], color="black", linewidth=1)
             return sum(at) / len(at)
         here, place = float(place), place + 1
-        kind = landscape.fixed_points[node.key].kind
-        ax.plot([here], [node.loss], "o", color=_colour(kind))
+        ax.plot([here], [heights[key]], "o", color=_colour(kinds.get(key, "")))
         ax.annotate(
-            node.key, (here, node.loss), xytext=(0, -12), textcoords="offset points",
+            key, (here, heights[key]), xytext=(0, -12), textcoords="offset points",
             ha="center", fontsize="small",
         )  # fmt: skip
         return here
 
-    for tree in forest(landscape):
-        draw(tree)
+    for root in sorted(graph.roots, key=lambda root: (lowest[root], root)):
+        draw(root)
     ax.set_xticks([])
     ax.set_ylabel("population loss")
     ax.margins(x=0.1, y=0.15)

@@ -11,8 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from relu_landscape_client import _files, _frames
-from relu_landscape_client._decode import Document, integer, number, required
+from relu_landscape_client._decode import (
+    OURS,
+    Document,
+    each,
+    integer,
+    mapping,
+    nullable,
+    number,
+    optional,
+    pair,
+    required,
+)
+from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import ProtocolError
 from relu_landscape_client.points import FixedPoint, FixedPoints
 
@@ -23,32 +37,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Transition:
+class Pathway:
     """A saddle of index 1 and the two minima that its unstable directions lead to.
 
-    ``barriers`` are the saddle's loss above either minimum; ``same_copy`` is True where both ends
-    are one labelled point, False where they are relabelled copies, None where that is unknown;
-    ``relation`` says the same in finer words (``student order``, ``relabelled``, ``different``).
+    ``barriers`` are the saddle's loss above either minimum; ``relation`` says how the two labelled
+    ends compare: ``same copy`` (one point), ``student order`` (students exchanged), ``relabelled``
+    (students and teachers), ``same continuum`` (both among the global minima), or ``different``
+    (two minima).
     """
 
     saddle: str
     minima: tuple[str, str]
+    relation: str
     barriers: tuple[float, float]
-    same_copy: bool | None = None
-    relation: str | None = None
 
     @classmethod
-    def from_document(cls, document: Document) -> Transition:
-        """Read; raises ``ProtocolError`` where the two minima are not two."""
-        minima = required(document, "minima")
-        barriers = document.get("barriers") or (None, None)
-        if len(minima) != 2 or len(barriers) != 2:
-            raise ProtocolError("a transition joins two minima over two barriers")
+    def from_document(cls, document: Document) -> Pathway:
+        """Read; raises ``ProtocolError`` where a member is missing, or the minima are not two."""
         return cls(
-            str(required(document, "saddle")), (str(minima[0]), str(minima[1])),
-            (number(barriers[0]), number(barriers[1])), document.get("same_copy"),
-            document.get("relation"),
-        )  # fmt: skip
+            saddle=str(required(document, "saddle")),
+            minima=pair(required(document, "minima"), str),
+            relation=str(required(document, "relation")),
+            barriers=pair(required(document, "barriers"), number),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,40 +67,42 @@ class Landscape:
     """Everything found: ``fixed_points`` in canonical order, minima by loss, then saddles.
 
     ``request`` echoes the question with every default filled in, ``provenance`` says who computed
-    the answer with what, ``starts`` what became of the random starts, ``unseen_mass`` how likely
+    the answer with what, ``starts`` what became of the random starts, ``missing_mass`` how likely
     the next start ends somewhere not listed, ``searched`` what the structured search covered.
-    ``digest`` is the SHA-256 of everything but the provenance: two landscapes with the same digest
-    are the same, and compare equal.
+    ``disconnectivity`` is None unless saddles were asked for. ``digest`` is the SHA-256 of
+    everything but the provenance: two landscapes with the same digest are the same, and compare
+    equal.
     """
 
     id: str
     digest: str
     request: Mapping[str, Any]
     fixed_points: FixedPoints
-    transitions: tuple[Transition, ...]
+    pathways: tuple[Pathway, ...]
     starts: Mapping[str, Any]
-    unseen_mass: Mapping[str, float] | None
+    missing_mass: Mapping[str, float] | None
     searched: Mapping[str, Any]
     provenance: Mapping[str, Any]
-    disconnectivity: Mapping[str, Any] | None
-    document: Document = field(repr=False)
+    disconnectivity: Disconnectivity | None
+    document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
     def from_document(cls, document: Document) -> Landscape:
-        """Read a result; raises ``ProtocolError`` where it is none."""
+        """Read a result; raises ``ProtocolError`` where it is none, or one of release 0.1."""
+        _refuse_old_names(document)
         return cls(
             id=str(required(document, "id")),
-            digest=str(document.get("digest", "")),
-            request=document.get("request") or {},
+            digest=str(required(document, "digest")),
+            request=mapping(required(document, "request")),
             fixed_points=FixedPoints(
-                [FixedPoint.from_document(each) for each in required(document, "fixed_points")]
+                each(required(document, "fixed_points"), FixedPoint.from_document)
             ),
-            transitions=tuple(map(Transition.from_document, document.get("transitions") or ())),
-            starts=document.get("starts") or {},
-            unseen_mass=document.get("unseen_mass"),
-            searched=document.get("searched") or {},
-            provenance=document.get("provenance") or {},
-            disconnectivity=document.get("disconnectivity"),
+            pathways=each(required(document, "pathways"), Pathway.from_document),
+            starts=mapping(required(document, "starts")),
+            missing_mass=nullable(document, "missing_mass", mapping),
+            searched=mapping(required(document, "searched")),
+            provenance=mapping(required(document, "provenance")),
+            disconnectivity=optional(document, "disconnectivity", Disconnectivity.from_document),
             document=document,
         )
 
@@ -106,9 +119,12 @@ class Landscape:
 
     def __repr__(self) -> str:
         return (
-            f"<Landscape of {self.student_width} students and {self.teacher_width} teachers: "
-            f"{len(self.minima)} minima, {len(self.saddles)} saddles>"
+            f"<Landscape of {self._widths}: {len(self.minima)} minima, {len(self.saddles)} saddles>"
         )
+
+    @property
+    def _widths(self) -> str:
+        return f"{self.student_width} students and {self.teacher_width} teachers"
 
     @property
     def student_width(self) -> int:
@@ -144,8 +160,24 @@ class Landscape:
         return self.fixed_points.to_dataframe()
 
     def to_xarray(self) -> xr.Dataset:
-        """Losses, overlaps, norms and attraction as one dataset over ``key`` (needs xarray)."""
-        return _frames.dataset(self)
+        """Losses, overlaps, norms and attraction as one dataset over ``key``, ``student``,
+        ``student_2`` and ``teacher`` (needs xarray)."""
+        points, K, M = self.fixed_points, self.student_width, self.teacher_width
+        rows = [point.row() for point in points]
+
+        def stacked(name: str, *shape: int) -> Any:
+            # Without points there is no shape to be read off.
+            return np.array([getattr(point, name) for point in points]).reshape(len(rows), *shape)
+
+        variables: dict[str, tuple[tuple[str, ...], Any]] = {
+            name: (("key",), [row[name] for row in rows])
+            for name in ("kind", "loss", "is_global", "probability", "hits", "min_eigenvalue_span")
+        }
+        variables["R"] = (("key", "student", "teacher"), stacked("R", K, M))
+        variables["Q"] = (("key", "student", "student_2"), stacked("Q", K, K))
+        variables["norms"] = (("key", "student"), stacked("norms", K))
+        keys = [point.key for point in points]
+        return _frames.dataset(keys, variables, {"id": self.id, "digest": self.digest})
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The whole result as strict JSON text (NaN as null), also written to ``path``."""
@@ -153,18 +185,30 @@ class Landscape:
 
     def to_npz(self, path: str | Path) -> None:
         """Write the arrays (``R_m1``, ``Q_m1``, ``eigenvalues_m1``, ...) and the whole result."""
-        _files.write_npz(self, path)
+        arrays: dict[str, Any] = {
+            "keys": np.array([point.key for point in self.fixed_points], dtype=np.str_),
+            "loss": np.array([point.loss for point in self.fixed_points]),
+        }
+        for point in self.fixed_points:
+            arrays[f"R_{point.key}"] = point.R
+            arrays[f"Q_{point.key}"] = point.Q
+            arrays[f"norms_{point.key}"] = point.norms
+            arrays[f"eigenvalues_{point.key}"] = point.spectrum.eigenvalues
+        _files.write_npz(path, self.document, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Landscape:
-        """Read what ``to_json`` or ``to_npz`` wrote; raises ``FileError`` where it is neither."""
+        """Read what ``to_json`` or ``to_npz`` wrote.
+
+        Raises ``FileError`` where it is neither, ``ProtocolError`` where release 0.1 wrote it.
+        """
         return cls.from_document(_files.read(path))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The loss ladder: each fixed point at its loss, sized by its probability."""
         from relu_landscape_client import plots
 
-        return plots.ladder(self, ax)
+        return plots.ladder(self.fixed_points, ax, title=self._widths.replace(" and", ","))
 
     def plot_spectrum(self, key: str | None = None, ax: Axes | None = None) -> Axes:
         """Eigenvalues against multiplicities of one point (default: the lowest minimum)."""
@@ -177,10 +221,19 @@ class Landscape:
         return self._point(key).plot_overlaps(axes)
 
     def plot_disconnectivity(self, ax: Axes | None = None) -> Axes:
-        """The tree in which minima merge at the lowest saddle that joins them."""
+        """The trees in which minima merge at the lowest saddle that joins them.
+
+        Raises ``ValueError`` where the landscape was computed without saddles.
+        """
         from relu_landscape_client import plots
 
-        return plots.disconnectivity(self, ax)
+        if self.disconnectivity is None:
+            raise ValueError(
+                "this landscape was computed without saddles, which is what joins its minima: "
+                "ask for it with saddles=True"
+            )
+        kinds = {point.key: point.kind for point in self.fixed_points}
+        return plots.disconnectivity(self.disconnectivity, kinds, ax)
 
     def _point(self, key: str | None) -> FixedPoint:
         if key is not None:
@@ -188,3 +241,12 @@ class Landscape:
         if not self.fixed_points:
             raise ValueError("this landscape has no fixed points to draw")
         return self.fixed_points[0]
+
+
+def _refuse_old_names(document: Document) -> None:
+    """Say what a result of release 0.1 is, rather than which of its members is missing."""
+    if "pathways" not in document and "transitions" in document:
+        raise ProtocolError(
+            "this landscape is of release 0.1, whose names and algorithm were others: "
+            "compute it again"
+        )

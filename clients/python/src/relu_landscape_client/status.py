@@ -1,4 +1,4 @@
-"""Where a landscape stands while it is computed."""
+"""Where a job stands while it is computed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 
 from relu_landscape_client._decode import (
     Document,
+    each,
     integer,
+    mapping,
     number,
-    optional_number,
+    optional,
     required,
 )
+from relu_landscape_client.errors import ProtocolError
 
+#: The kind of job that ``Client.landscape`` asks for.
+LANDSCAPE = "landscape"
 #: States from which nothing more happens by itself.
 FINAL = frozenset({"finished", "failed", "cancelled"})
 
@@ -26,7 +31,7 @@ class Progress:
     job; ``fraction`` lies in [0, 1]; ``seconds_left`` is the server's estimate, or None.
     """
 
-    phase: str = ""
+    phase: str | None = None
     tasks_done: int = 0
     tasks: int = 0
     starts_done: int = 0
@@ -36,21 +41,24 @@ class Progress:
 
     @classmethod
     def from_document(cls, document: Document) -> Progress:
-        """Read; unknown fields are ignored, missing ones zero."""
+        """Read; what is missing has its default, as in the server's own model."""
         return cls(
-            phase=str(document.get("phase") or ""),
-            tasks_done=integer(document.get("tasks_done") or 0),
-            tasks=integer(document.get("tasks") or 0),
-            starts_done=integer(document.get("starts_done") or 0),
-            starts=integer(document.get("starts") or 0),
-            fraction=number(document.get("fraction") or 0.0),
-            seconds_left=optional_number(document.get("seconds_left")),
+            phase=optional(document, "phase", str),
+            tasks_done=integer(document.get("tasks_done", 0)),
+            tasks=integer(document.get("tasks", 0)),
+            starts_done=integer(document.get("starts_done", 0)),
+            starts=integer(document.get("starts", 0)),
+            fraction=number(document.get("fraction", 0.0)),
+            seconds_left=optional(document, "seconds_left", number),
         )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A fixed point seen so far; provisional until the landscape is finished."""
+    """A fixed point seen so far; provisional until the landscape is finished.
+
+    ``kind`` is ``unclassified`` or ``global_continuum``.
+    """
 
     key: str
     kind: str
@@ -59,24 +67,26 @@ class Finding:
 
     @classmethod
     def from_document(cls, document: Document) -> Finding:
-        """Read; unknown fields are ignored."""
+        """Read; raises ``ProtocolError`` where a member is missing."""
         return cls(
-            key=str(document.get("key", "")),
-            kind=str(document.get("kind", "")),
-            loss=number(document.get("loss")),
-            hits=integer(document.get("hits") or 0),
+            key=str(required(document, "key")),
+            kind=str(required(document, "kind")),
+            loss=number(required(document, "loss")),
+            hits=integer(required(document, "hits")),
         )
 
 
 @dataclass(frozen=True)
 class Status:
-    """A submitted landscape: its id, its state and what has been found so far.
+    """A submitted job: its id and kind, its state and what has been found so far.
 
     ``state`` is one of queued, running, cancelling, cancelled, failed, finished (or a word that a
-    newer server uses). Times are ISO 8601 text in UTC.
+    newer server uses). Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of job
+    that this client does not know.
     """
 
     id: str
+    kind: str
     state: str
     request: Mapping[str, Any] = field(default_factory=dict, hash=False)
     progress: Progress = field(default_factory=Progress)
@@ -98,30 +108,48 @@ class Status:
         if "fixed_points" in document:
             return cls(
                 id=str(required(document, "id")),
+                kind=LANDSCAPE,
                 state="finished",
-                request=dict(document.get("request") or {}),
+                request=dict(mapping(required(document, "request"))),
                 progress=Progress(fraction=1.0),
             )
+        kind = str(required(document, "kind"))
         return cls(
             id=str(required(document, "id")),
+            kind=kind,
             state=str(required(document, "state")),
-            request=dict(document.get("request") or {}),
-            progress=Progress.from_document(document.get("progress") or {}),
-            findings=tuple(map(Finding.from_document, document.get("findings") or ())),
-            created_at=document.get("created_at"),
-            started_at=document.get("started_at"),
-            finished_at=document.get("finished_at"),
-            error=document.get("error"),
-            attempts=integer(document.get("attempts") or 0),
+            request=dict(mapping(required(document, "request"))),
+            progress=Progress.from_document(mapping(required(document, "progress"))),
+            findings=_findings(kind, required(document, "findings")),
+            created_at=required(document, "created_at"),
+            started_at=required(document, "started_at"),
+            finished_at=required(document, "finished_at"),
+            error=required(document, "error"),
+            attempts=integer(required(document, "attempts")),
         )
 
     def after(self, event: str, data: Any) -> Status:
-        """The status after one event of the stream; unknown events change nothing."""
-        if event == "progress" and isinstance(data, Mapping):
-            return replace(self, progress=Progress.from_document(data.get("progress", data)))
-        if event == "findings":
-            points = data.get("findings", ()) if isinstance(data, Mapping) else data
-            return replace(self, findings=tuple(map(Finding.from_document, points or ())))
-        if event == "state" and isinstance(data, Mapping) and "state" in data:
+        """The status after one event of the stream.
+
+        Events that are unknown or cannot be read change nothing: a stream tells news, and what
+        holds is what the server answers when it is asked.
+        """
+        try:
+            return self._after(event, data)
+        except ProtocolError:
+            return self
+
+    def _after(self, event: str, data: Any) -> Status:
+        if not isinstance(data, Mapping):
+            return self
+        if event == "progress":
+            return replace(self, progress=Progress.from_document(data))
+        if event == "findings" and "findings" in data:
+            return replace(self, findings=_findings(self.kind, data["findings"]))
+        if event == "state" and "state" in data:
             return replace(self, state=str(data["state"]), error=data.get("error") or self.error)
         return self
+
+
+def _findings(kind: str, documents: Any) -> tuple[Finding, ...]:
+    return each(documents, Finding.from_document) if kind == LANDSCAPE else ()

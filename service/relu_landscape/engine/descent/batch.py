@@ -297,7 +297,7 @@ class Descent:
         for row, path in enumerate(ready):
             low = work[row] / distance[row] ** 2 if distance[row] > 0 else math.inf
             high = path_gradient[row] ** 2 / work[row] if work[row] > 0 else math.inf
-            aligned = high <= ALIGNED * low and distance[row] <= ALIGNED_REACH
+            aligned = bool(high <= ALIGNED * low and distance[row] <= ALIGNED_REACH)
             near = not strict and distance[row] <= safe_distance(low)
             if residual[row] <= POLISHED_GRADIENT and (near or aligned):
                 point = polished.W[row : row + 1]

@@ -29,27 +29,19 @@ ORDER_DECIMALS = 6
 
 @dataclass(frozen=True)
 class StudentForm:
-    """A student block: teacher block or ``None``, mean entry on every teacher block, and y.
-
-    ``labels``: rows of its students in a weight matrix, label by label, or empty.
-    """
+    """A student block: teacher block or ``None``, mean entry on every teacher block, and y."""
 
     own: int | None
     row: Array
     y: float
-    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Form:
-    """A point by the distinct entries of its weights: sizes of teacher blocks, student blocks.
-
-    ``labels``: columns of every teacher block in a weight matrix, or nothing.
-    """
+    """A point by the distinct entries of its weights: sizes of teacher blocks, student blocks."""
 
     p: tuple[float, ...]
     students: tuple[StudentForm, ...]
-    labels: tuple[tuple[int, ...], ...] = ()
 
     def on(self, t: int) -> list[int]:
         return [s for s, student in enumerate(self.students) if student.own == t]
@@ -92,7 +84,7 @@ def coarsest(point: Point, tolerance: float = SYMMETRIC) -> Point:
     merged = _merge_any(form, tolerance)
     if merged is None and point.structure == point.structure.canonical() and _is_tidy(form):
         return point
-    return arranged(form if merged is None else merge_all(merged, tolerance))[0]
+    return arranged(form if merged is None else merge_all(merged, tolerance))
 
 
 def merge_all(form: Form, tolerance: float = SYMMETRIC) -> Form:
@@ -120,11 +112,11 @@ def _own_way(form: Form, student: StudentForm) -> StudentForm:
 
 
 def _turned(student: StudentForm) -> StudentForm:
-    return replace(student, y=-student.y, labels=student.labels[::-1])
+    return replace(student, y=-student.y)
 
 
 def form_of(point: Point) -> Form:
-    """The distinct entries of a point, without labels."""
+    """The distinct entries of a point."""
     table = layout(point.structure)
     z = values(table, point)
     n, blocks = len(table.q), len(table.p)
@@ -219,10 +211,7 @@ def _merge(
         if moved > tolerance**2:
             return None
     sizes = tuple(P if v == t else form.p[v] for v in kept)
-    labels = form.labels
-    if labels:
-        labels = tuple(labels[v] + labels[u] if v == t else labels[v] for v in kept)
-    return Form(sizes, tuple(students), labels) if moved <= tolerance**2 else None
+    return Form(sizes, tuple(students)) if moved <= tolerance**2 else None
 
 
 def _joined(
@@ -244,7 +233,7 @@ def _joined(
     moved += sum(
         form.p[v] * _mean([(p, float(mine.row[v])), (q, float(theirs.row[v]))])[1] for v in away
     )
-    return StudentForm(t, row, diagonal - off, mine.labels + theirs.labels), moved
+    return StudentForm(t, row, diagonal - off), moved
 
 
 def _mean(entries: list[tuple[float, float]]) -> tuple[float, float]:
@@ -254,8 +243,8 @@ def _mean(entries: list[tuple[float, float]]) -> tuple[float, float]:
     return mean, math.fsum(w * (v - mean) ** 2 for w, v in entries)
 
 
-def arranged(form: Form) -> tuple[Point, tuple[int, ...], tuple[int, ...]]:
-    """The point with blocks in canonical order; the rows and columns in that order, if known."""
+def arranged(form: Form) -> Point:
+    """The point with blocks in canonical order."""
     beside = _beside(form)
     order = sorted(range(len(form.p)), key=lambda t: _rank(form, t, beside[t]))
     students: list[int] = []
@@ -270,10 +259,7 @@ def arranged(form: Form) -> tuple[Point, tuple[int, ...], tuple[int, ...]]:
     chosen = [_own_way(form, form.students[s]) for s in students + extra]
     x = np.array([student.row[order] for student in chosen]) * np.sqrt(table.p)
     y = [student.y for student in chosen if student.own is not None]
-    point = from_values(table, np.concatenate([x.ravel(), np.array(y)]))
-    rows = tuple(label for student in chosen for label in student.labels)
-    columns = tuple(label for t in order for label in form.labels[t]) if form.labels else ()
-    return point, rows, columns
+    return from_values(table, np.concatenate([x.ravel(), np.array(y)]))
 
 
 def _beside(form: Form) -> dict[int, list[int]]:

@@ -45,6 +45,3 @@ def missing_mass(hits: Sequence[int], trials: int) -> tuple[float, float]:
     singles = sum(1 for count in hits if count == 1)
     bound = float(chdtri(2 * singles + 2, 0.05)) / (2 * trials)
     return singles / trials, min(1.0, bound)
-
-
-unseen_mass = missing_mass  # the name of before; until nobody asks

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher
-from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.points.spectrum import Block, HessianSummary, summarise, zero_tolerance
 from relu_landscape.errors import NumericalError
 
 Real = NDArray[np.float64]
 
-EIGENVALUE_TOLERANCE = 1e-9  # superseded by HessianSummary.tolerance; until nobody asks
 #: Newton's method is quadratic from here: three or four steps, six at near-degenerate points.
 NEWTON_STEPS = 12
 #: A Newton step along an eigenvalue this small would be noise; that part of the step is left out.
@@ -64,30 +61,6 @@ class Point:
     def perpendicular_copies(self, dimension: int) -> int:
         """How often the perpendicular block occurs in input dimension d: d - M."""
         return dimension - int(self.W.shape[1])
-
-    @property
-    def plane(self) -> Real:  # the name of before; until nobody asks
-        return self.span
-
-    @property
-    def index_plane(self) -> int:  # the name of before; until nobody asks
-        return self.index_span
-
-    def packed(self) -> dict[str, Any]:
-        """JSON types and arrays; ``unpack`` gives the same bits back."""
-        return dict(vars(self))
-
-    @staticmethod
-    def unpack(packed: Any) -> Point:
-        """The point that was packed."""
-        return Point(
-            W=np.asarray(packed["W"], dtype=np.float64),
-            loss=float(packed["loss"]),
-            gradient_norm=float(packed["gradient_norm"]),
-            moved=float(packed["moved"]),
-            span=np.asarray(packed["span"], dtype=np.float64),
-            perpendicular=np.asarray(packed["perpendicular"], dtype=np.float64),
-        )
 
 
 def gradient_tolerance(width: int) -> float:
@@ -175,18 +148,3 @@ def unstable_directions(point: Point, teacher: Teacher) -> tuple[Real, Real]:
 def overlaps(W: Real, teacher: Teacher) -> Real:
     """R = W V^T (K, M)."""
     return W @ teacher.V.T
-
-
-def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
-    """Whether two fixed points are relabelled copies of each other.
-
-    Losses, spectra and overlaps must all agree; the overlaps entry by entry after the relabelling
-    that ``symmetry.relabelling`` finds.
-    """
-    if abs(first.loss - second.loss) > 1e-9 * (1.0 + abs(first.loss)):
-        return False
-    if not np.allclose(first.span, second.span, rtol=0.0, atol=1e-6):
-        return False
-    T = None if teacher.is_orthonormal else teacher.gram
-    R, other = overlaps(first.W, teacher), overlaps(second.W, teacher)
-    return symmetry.relabelling(R, other, T) is not None

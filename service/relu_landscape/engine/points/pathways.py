@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import classify, identity
-from relu_landscape.engine.points.identity import Relation
 from relu_landscape.engine.points.spectrum import Block, zero_tolerance
 from relu_landscape.errors import InputError, NumericalError
 
@@ -41,13 +40,12 @@ class Surface:
 
     ``hessian`` gives the (K M, K M) matrix. ``polish`` gives the critical point beside a raw end,
     or the end itself where there is none: flows end 1e-7 from where they are going, too far to tell
-    a small negative eigenvalue from zero. ``relation`` compares two raw ends.
+    a small negative eigenvalue from zero.
     """
 
     loss: Callable[[Real], float]
     hessian: Callable[[Real], Real]
     polish: Callable[[Real], Real]
-    relation: Callable[[Real, Real], Relation]
 
     def unstable(self, W: Real) -> int:
         """Negative eigenvalues of the Hessian at ``W``."""
@@ -69,7 +67,6 @@ def surface_of(teacher: Teacher) -> Surface:
         loss=lambda W: float(population.loss(W, teacher)),
         hessian=lambda W: population.hessian(W, teacher)[0],
         polish=polish,
-        relation=lambda left, right: identity.relation(left, right, teacher),
     )
 
 
@@ -77,8 +74,8 @@ def surface_of(teacher: Teacher) -> Surface:
 class Pathway:
     """A saddle of index 1 and the two minima that gradient flow from it reaches.
 
-    ``ends``: where the flow ended, not polished; ``relation``: how they compare as labelled points
-    (``identity.relation``). ``ridges`` counts further saddles left on the way, per side.
+    ``ends``: where the flow ended, labelled as it is, not polished. ``ridges`` counts further
+    saddles left on the way, per side.
     """
 
     saddle: Real
@@ -86,7 +83,6 @@ class Pathway:
     eigenvalue: float
     ends: tuple[Real, Real]
     losses: tuple[float, float]
-    relation: Relation
     ridges: tuple[int, int]
 
     @property
@@ -131,7 +127,6 @@ def pathway(
         eigenvalue=float(eigenvalues[0]),
         ends=(left, right),
         losses=(surface.loss(left), surface.loss(right)),
-        relation=surface.relation(left, right),
         ridges=(ridges_left, ridges_right),
     )
 

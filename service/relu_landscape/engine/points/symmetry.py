@@ -321,14 +321,6 @@ def relabelling(
     return students, teachers
 
 
-def invariants(R: Real, norms: Real, loss: float) -> Real:
-    """Numbers that relabelling does not change, enough to sort points by: loss, norms, entries."""
-    columns = np.sqrt((R * R).sum(axis=0))
-    return np.concatenate(
-        [[loss], np.sort(norms), np.sort(columns), np.sort(R.sum(axis=0)), np.sort(R, axis=None)]
-    )
-
-
 def gram_symmetries(T: Real) -> int:
     """Order of the group of permutations of teachers that leave their Gram matrix unchanged."""
     # One student that sees all teachers alike adds nothing to the symmetry.

@@ -139,9 +139,15 @@ class InMemoryService:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[InMemoryService]:
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        registry: Registry = ANALYSES,
+        answer: Callable[[AnalysisRequest], Composed] | None = None,
+    ) -> AsyncIterator[InMemoryService]:
         """As ``AnalysisService.open``."""
-        service = cls(settings)
+        service = cls(settings, registry=registry, answer=answer)
         try:
             yield service
         finally:

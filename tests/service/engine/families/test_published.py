@@ -11,8 +11,6 @@ from relu_landscape.engine.families.coarse import coarsest
 from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import default_structures, parse
-from relu_landscape.engine.model.teacher import make_teacher
-from relu_landscape.engine.points import identity
 from relu_landscape.engine.points.pathways import Surface, pathway
 
 from . import oracle
@@ -123,15 +121,9 @@ def test_the_published_saddle_joins_zero_loss_with_zero_loss() -> None:
     assert len(saddles) == 1
     assert saddles[0].index_span == 1
     assert saddles[0].summary.index_perpendicular == 0
-    teacher = make_teacher(17)
     found = pathway(
         embed(coarsest(saddles[0].point)),
-        surface=Surface(
-            loss=oracle.loss,
-            hessian=oracle.hessian,
-            polish=lambda W: W,
-            relation=lambda left, right: identity.relation(left, right, teacher),
-        ),
+        surface=Surface(loss=oracle.loss, hessian=oracle.hessian, polish=lambda W: W),
         descend=lambda batch: np.array([oracle.flow(start, rest=1e-4) for start in batch]),
         # the flow is stopped at a gradient of 1e-4: zero loss is approached like a power of time,
         # and the lowest spurious point of this case lies at 0.0117

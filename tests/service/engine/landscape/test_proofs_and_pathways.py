@@ -84,7 +84,7 @@ def test_both_ends_on_the_continuum_are_related_by_it() -> None:
     """The saddle of one more student that joins zero loss with zero loss."""
     found = solve(
         _request(
-            student_width=5, teacher_width=4, starts=0, saddles=True, structures=["1+3 extra 1"]
+            student_width=9, teacher_width=8, starts=0, saddles=True, structures=["2+6 extra 1"]
         )
     )
     ends = [pathway for pathway in body(found).pathways if pathway.minima == ("g1", "g1")]

@@ -156,7 +156,7 @@ def _watched(request: LandscapeRequest, seen: list[Task[Any, Any]]) -> Runner:
 
 
 def test_task_keys_are_unique_and_answers_of_their_kind() -> None:
-    request = _request(6, 5, structured=True, structures=("1+4 extra 1",), saddles=True, starts=30)
+    request = _request(7, 7, structured=True, structures=("1+1+5",), saddles=True, starts=12)
     problem = Problem.from_request(request)
     seen: list[str] = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 
 from relu_landscape.engine.model import population
@@ -112,11 +111,3 @@ def test_unstable_directions_go_down() -> None:
         drop = float(population.loss(saddle.W + sign * h * inner[0], teacher)) - saddle.loss
         # Half the eigenvalue times h^2, up to the third order.
         assert drop == pytest.approx(saddle.span[0] * h**2 / 2, rel=0.05)
-
-
-def test_packed_points_survive_json() -> None:
-    point = classify.classify(_beside(np.eye(4), 1e-3), make_teacher(4))
-    text = orjson.dumps(point.packed(), option=orjson.OPT_SERIALIZE_NUMPY)
-    again = Point.unpack(orjson.loads(text))
-    for field, value in vars(point).items():
-        assert np.array_equal(getattr(again, field), value), field

@@ -1,10 +1,11 @@
 """Which structure a dense weight matrix has: from W (K, M) to blocks, by colour refinement.
 
+The independent oracle of ``points.symmetry``, which asks a canonical labelling of a graph instead.
 Entries are grouped by value; students and teachers are told apart by the groups they see, again and
 again, until nothing changes (Weisfeiler and Leman's refinement of a coloured bipartite graph). The
 cells are the blocks. Where a symmetry is no product of symmetric groups (two blocks that can only
 be exchanged as a whole), one teacher is singled out and the refinement goes on; what this splits
-too far is merged again (``coarse``).
+too far is merged again (``families.coarse``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from numpy.typing import NDArray
 from relu_landscape.engine.families.coarse import Form, StudentForm, arranged, form_of, merge_all
 from relu_landscape.engine.families.layout import Array
 from relu_landscape.engine.families.points import Point, embed
-from relu_landscape.engine.families.structures import Structure
-from relu_landscape.errors import InputError, NumericalError
 
 Colours = NDArray[np.int64]
 
@@ -32,22 +31,14 @@ MOST_UNKNOWNS = 160
 MOST_EXCHANGES = 5040
 
 
-def recognise(
-    W: Array, tolerance: float = TOLERANCE
-) -> tuple[Structure, Point, tuple[int, ...], tuple[int, ...]] | None:
-    """The symmetric structure of W (K, M): structure, point, row order and column order.
+def recognise(W: Array, tolerance: float = TOLERANCE) -> Point | None:
+    """The point whose embedding is W (K, M) up to the order of rows and columns.
 
-    ``W[row_order][:, column_order]`` equals ``embed(point)`` to ``tolerance`` (largest entry). The
-    structure has the fewest blocks possible and canonical order; in an asymmetric W every teacher
-    is a block. ``None`` where that leaves more than ``MOST_UNKNOWNS`` unknowns, and where entries
-    cannot be told apart cleanly at this tolerance (groups of nearly equal entries wider than it),
-    so that no structure reproduces W.
-
-    Raises ``InputError`` for anything but a finite matrix.
+    Its structure has the fewest blocks possible and canonical order; in an asymmetric W every
+    teacher is a block. None where that leaves more than ``MOST_UNKNOWNS`` unknowns, and where
+    entries cannot be told apart cleanly at this tolerance (groups of nearly equal entries wider
+    than it), so that no structure has the entries of W.
     """
-    W = np.asarray(W, dtype=np.float64)
-    if W.ndim != 2 or not W.size or not np.all(np.isfinite(W)):
-        raise InputError("A structure is recognised in a finite matrix of weights (K, M).")
     entries = _groups(W, tolerance)
     teachers: Colours = np.zeros(W.shape[1], dtype=np.int64)
     while True:
@@ -64,18 +55,10 @@ def recognise(
     form = merge_all(form, tolerance * math.sqrt(W.size))
     if len(form.p) * len(form.students) > MOST_UNKNOWNS:
         return None
-    point, rows, columns = arranged(form)
-    if np.max(np.abs(W[np.ix_(rows, columns)] - embed(point))) > tolerance:
+    point = arranged(form)
+    if np.max(np.abs(np.sort(W, axis=None) - np.sort(embed(point), axis=None))) > tolerance:
         return None
-    return point.structure, point, rows, columns
-
-
-def isotropy_name(structure: Structure) -> str:
-    """The group of permutations that fix a point of this structure, such as ``S1 x S16``.
-
-    It permutes the teachers of each block together with the natural students on them.
-    """
-    return " x ".join(f"S{size!r}" for size in structure.sizes)
+    return point
 
 
 def orbit_sizes(point: Point, tolerance: float = 1e-6) -> dict[str, int]:
@@ -89,11 +72,9 @@ def orbit_sizes(point: Point, tolerance: float = 1e-6) -> dict[str, int]:
 
     The stabiliser is the structure's group, times the exchanges of whole blocks that leave the
     weights alone, times the exchanges of identical students. Widths up to some hundreds: the
-    numbers have as many digits as the factorials. Raises ``InputError`` for fractional sizes.
+    numbers have as many digits as the factorials.
     """
     structure = point.structure
-    if not structure.is_integral:
-        raise InputError("Only structures of whole blocks have copies to count.")
     form = form_of(point)
     identical = 1
     for multiplicity, size in _identical(form, tolerance):
@@ -204,9 +185,9 @@ def _blocks(W: Array, entries: Colours, students: Colours, teachers: Colours) ->
                 square = chosen[:, cells[own]]
                 size = len(labels)
                 y = float((np.trace(square) * size - square.sum()) / (size * (size - 1)))
-            blocks.append(StudentForm(own, means, y, tuple(labels)))
+            blocks.append(StudentForm(own, means, y))
     sizes = tuple(len(columns) for columns in cells)
-    return Form(sizes, tuple(blocks), tuple(tuple(map(int, columns)) for columns in cells))
+    return Form(sizes, tuple(blocks))
 
 
 def _identical(form: Form, tolerance: float) -> list[tuple[int, float]]:
@@ -242,7 +223,7 @@ def _exchanges(form: Form, tolerance: float) -> int:
             kinds[p, t] = [t]
     groups = list(kinds.values())
     if math.prod(math.factorial(len(group)) for group in groups) > MOST_EXCHANGES:
-        raise NumericalError("Too many equal blocks: the exchanges that fix the point are unknown.")
+        raise ValueError("Too many equal blocks: the exchanges that fix the point are unknown.")
     count = 0
     for images in product(*(permutations(group) for group in groups)):
         moved = {

@@ -1,0 +1,30 @@
+"""Query strings that every kind of analysis has in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from relu_landscape.wire.base import Wire
+from relu_landscape_api.reading.negotiation import LONGEST_WAIT_SECONDS
+
+
+class WaitQuery(Wire):
+    """How long a request with a query string may wait."""
+
+    wait: FiniteFloat = Field(
+        LONGEST_WAIT_SECONDS,
+        ge=0,
+        le=LONGEST_WAIT_SECONDS,
+        description="seconds to wait for the result before answering 202",
+    )
+
+
+class ListQuery(Wire):
+    """Which page of a list of jobs."""
+
+    cursor: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
+        None, description="next_cursor of the page before; left out: the newest"
+    )
+    limit: int = Field(50, ge=1, le=200, strict=True, description="jobs per page")

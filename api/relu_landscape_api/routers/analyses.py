@@ -1,0 +1,207 @@
+"""The calls of one kind of analysis: asking, reading, cancelling, listing."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from relu_landscape.analyses import Analysis
+from relu_landscape.wire.requests import AnalysisRequest
+from relu_landscape_api.answering.answers import Answers, page_response, wait_for
+from relu_landscape_api.dependencies import Draining, JobId, Service, job_of
+from relu_landscape_api.openapi import (
+    PREFER,
+    Extra,
+    Responses,
+    answer_docs,
+    body_docs,
+    problem_docs,
+    query_docs,
+)
+from relu_landscape_api.reading.bodies import read_json
+from relu_landscape_api.reading.fields import (
+    invalid,
+    maxima_of,
+    query_model,
+    schema_of,
+    validated,
+    with_long_names,
+    with_maxima,
+)
+from relu_landscape_api.reading.negotiation import preferred_wait
+from relu_landscape_api.reading.queries import ListQuery, WaitQuery
+from relu_landscape_api.routers.events import add_events
+from relu_landscape_api.routers.parts import add_parts
+from relu_landscape_api.settings import ApiSettings
+
+_NOT_MODIFIED: Responses = {
+    304: {"description": "the result under the entity tag of If-None-Match is still right"}
+}
+
+
+def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
+    """Every call of this kind, from what its declaration says."""
+    router = APIRouter(tags=[analysis.plural])
+    calls = _Calls(analysis, settings)
+    name, names = (re.sub(r"\W", "_", word) for word in (analysis.kind, analysis.plural))
+    known = answer_docs(200, f"the {analysis.noun}", analysis.result)
+    accepted = answer_docs(
+        202,
+        "not known yet: the job's state; Location says where the answer will be, Retry-After when "
+        "to look",
+        analysis.status,
+        headers=("Location", "Retry-After"),
+    )
+    path = f"/v1/{analysis.plural}"
+    router.add_api_route(
+        path,
+        calls.submit,
+        methods=["POST"],
+        operation_id=f"submit_{name}",
+        summary=f"Ask: {_lower(analysis.summary)}",
+        responses=known | accepted | problem_docs(400, 409, 413, 415, 422),
+        openapi_extra={**body_docs(analysis.request), "parameters": [PREFER]},
+    )
+    if analysis.has_short_form:
+        router.add_api_route(
+            f"/v1/{analysis.noun}",
+            calls.ask,
+            methods=["GET"],
+            operation_id=f"ask_{name}",
+            summary="Ask from a query string",
+            responses=known | accepted | _NOT_MODIFIED | problem_docs(409, 422),
+            openapi_extra=calls.query_docs(),
+        )
+    router.add_api_route(
+        path,
+        calls.listing,
+        methods=["GET"],
+        operation_id=f"list_{names}",
+        summary=f"List {analysis.plural}, newest first",
+        responses=answer_docs(200, "one page", analysis.page) | problem_docs(422),
+        openapi_extra={"parameters": query_docs(schema_of(ListQuery))},
+    )
+    router.add_api_route(
+        f"{path}/{{id}}",
+        calls.read,
+        methods=["GET"],
+        operation_id=f"read_{name}",
+        summary=f"The {analysis.noun}, or the state of its job",
+        responses=answer_docs(
+            200, f"the {analysis.noun}, or the state of its job", analysis.result, analysis.status
+        )
+        | _NOT_MODIFIED
+        | problem_docs(404),
+        openapi_extra={"parameters": [PREFER]},
+    )
+    router.add_api_route(
+        f"{path}/{{id}}",
+        calls.cancel,
+        methods=["DELETE"],
+        operation_id=f"cancel_{name}",
+        summary="Cancel",
+        responses=answer_docs(200, "the job is over", analysis.status)
+        | answer_docs(
+            202, "the job is stopping", analysis.status, headers=("Location", "Retry-After")
+        )
+        | problem_docs(404),
+    )
+    add_events(router, analysis, operation_id=f"follow_{name}")
+    add_parts(router, analysis, operation_id=f"read_{name}_part")
+    return router
+
+
+class _Calls:
+    """What the routes of one kind do."""
+
+    def __init__(self, analysis: Analysis, settings: ApiSettings) -> None:
+        self._analysis = analysis
+        self._body_limit_bytes = settings.body_limit_bytes
+        self._answers = Answers(analysis, settings)
+        maxima = maxima_of(analysis.request, settings)
+        self._schema = with_maxima(schema_of(analysis.request), maxima)
+
+    def query_docs(self) -> Extra:
+        """What the query string of ``ask`` may hold."""
+        return {"parameters": query_docs(self._schema) + query_docs(schema_of(WaitQuery))}
+
+    async def submit(self, request: Request, service: Service, drain: Draining) -> Response:
+        """The result if it is known (200), else the job that computes it (202).
+
+        The same request always has the same id, and however many ask for it at once, it is
+        computed once. `Prefer: wait=N` waits up to N seconds (60 at the most) for the result.
+        """
+        status = await service.submit(await self._posted(request))
+        seconds = preferred_wait(request.headers)
+        status = await wait_for(request, service, status, seconds, drain)
+        return _applied(await self._answers.submitted(request, service, status), seconds)
+
+    async def ask(self, request: Request, service: Service, drain: Draining) -> Response:
+        """As the POST, for curl and browsers; waits up to 60 s unless `wait` says otherwise.
+
+        Matrices are written as JSON; lists of names as JSON or with commas. Remember that a plus
+        sign in a query string is written `%2B`.
+        """
+        pairs = request.query_params.multi_items()
+        own = [pair for pair in pairs if pair[0] in WaitQuery.model_fields]
+        others = [pair for pair in pairs if pair not in own]
+        seconds = query_model(own, WaitQuery, schema_of(WaitQuery)).wait
+        asked = query_model(others, self._analysis.request, self._schema)
+        status = await service.submit(asked)
+        status = await wait_for(request, service, status, seconds, drain)
+        return await self._answers.submitted(request, service, status)
+
+    async def listing(self, request: Request, service: Service) -> Response:
+        """Jobs in every state, newest first; the header Link names the next page."""
+        query = query_model(request.query_params.multi_items(), ListQuery, schema_of(ListQuery))
+        kind = self._analysis.kind
+        return await page_response(service, query, kind=kind, path=f"/v1/{self._analysis.plural}")
+
+    async def read(
+        self,
+        id: JobId,  # noqa: A002 - the name in the path
+        request: Request,
+        service: Service,
+        drain: Draining,
+    ) -> Response:
+        """The result once the job is finished; until then, and if it failed, its state.
+
+        Only a job has `state`, only a result `digest`. `Prefer: wait=N` waits for the job to end.
+        """
+        status = await job_of(self._analysis, service, id)
+        seconds = preferred_wait(request.headers)
+        status = await wait_for(request, service, status, seconds, drain)
+        if status.state == "finished":
+            return _applied(await self._answers.finished(request, service, status), seconds)
+        return _applied(self._answers.status(status, status_code=200), seconds)
+
+    async def cancel(self, id: JobId, service: Service) -> Response:  # noqa: A002
+        """Stop the job: 202 with the state `cancelling` until its cores are free, 200 once it is
+        over.
+
+        A finished job stays what it is.
+        """
+        await job_of(self._analysis, service, id)
+        status = await service.cancel(id)
+        return self._answers.status(status, status_code=200 if status.is_over else 202)
+
+    async def _posted(self, request: Request) -> AnalysisRequest:
+        """The request in a body. Raises what ``read_json`` and ``validated`` raise."""
+        model = self._analysis.request
+        body = await read_json(request, limit_bytes=self._body_limit_bytes)
+        if not isinstance(body, dict):
+            raise invalid("body", body, "it must be a JSON object", place="body")
+        values = with_long_names(body.items(), model, place="body")
+        return validated(model, values, self._schema, place="body")
+
+
+def _applied(response: Response, seconds: float | None) -> Response:
+    if seconds is not None:
+        response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
+    return response
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

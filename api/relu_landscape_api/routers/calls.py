@@ -1,0 +1,44 @@
+"""Short calls: questions in a query string that are answered at once."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from relu_landscape.analyses import Registry, ShortCall
+from relu_landscape_api.answering.answers import json_response
+from relu_landscape_api.dependencies import Service
+from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
+from relu_landscape_api.reading.fields import query_model, schema_of
+
+#: A call takes well below a second; ten mean that something is wrong or too much was asked.
+_TIMEOUT_SECONDS = 10.0
+
+
+def calls_router(registry: Registry) -> APIRouter:
+    """Every short call under its path; tagged by the path's first step, for the documentation."""
+    router = APIRouter()
+    for call in registry.calls:
+        _add(router, call)
+    return router
+
+
+def _add(router: APIRouter, call: ShortCall) -> None:
+    async def answer(request: Request, service: Service) -> Response:
+        pairs = request.query_params.multi_items()
+        query = query_model(pairs, call.query, schema_of(call.query))
+        return json_response(
+            await service.call(call.name, query, _TIMEOUT_SECONDS), cache="no-cache"
+        )
+
+    router.add_api_route(
+        call.path,
+        answer,
+        methods=["GET"],
+        tags=[call.path.removeprefix("/v1/").partition("/")[0]],
+        operation_id=call.name,
+        summary=call.summary,
+        description=call.description,
+        responses=answer_docs(200, call.summary, call.result) | problem_docs(422),
+        openapi_extra={"parameters": query_docs(schema_of(call.query))},
+    )

@@ -1,0 +1,38 @@
+"""Settings of the HTTP side, beside those of the service behind it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from limits import parse_many
+from pydantic import Field, SecretStr, field_validator
+
+from relu_landscape.settings import Settings
+
+
+class ApiSettings(Settings):
+    """Everything that can be set; ``ApiSettings.load`` gives readable errors."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    body_limit_bytes: int = Field(
+        1_048_576, ge=1024, le=268_435_456, description="largest request body that is read"
+    )
+    rate_limit: str | None = Field(
+        None,
+        description="requests per client address, in the syntax of the package limits, for "
+        "example 60/minute;1000/day",
+    )
+    api_key: SecretStr | None = Field(
+        None, min_length=8, description="when set, every call under /v1 must present it"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="how much is logged"
+    )
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate_limit_parses(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_many(value)  # ValueError becomes a validation error that names this field
+        return value

@@ -1,0 +1,111 @@
+"""Answers to short calls, of the right shape and without their physics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from relu_landscape.errors import InputError
+from relu_landscape.jobs.testing import InMemoryService
+from relu_landscape.settings import Settings
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.families import (
+    BlockEntry,
+    BranchEnd,
+    Continuation,
+    ContinuationPoint,
+    ContinuationQuery,
+    Family,
+    FamilyBranch,
+    FamilyEigenvalue,
+    FamilyOverlaps,
+    FamilyPoint,
+    FamilyQuery,
+    FamilyStability,
+    FamilyStudentBlock,
+    StabilityChange,
+    TeacherBlock,
+)
+
+
+def family(query: FamilyQuery) -> Family:
+    """One block of students on one block of teachers."""
+    if query.structure == "nonsense":
+        raise InputError("There is no structure 'nonsense'; write block sizes such as '1+16'.")
+    entries = [[BlockEntry(same=1.0, other=0.0)]]
+    return Family(
+        family=query.structure,
+        structure=str(query.teacher_width),
+        student_width=query.student_width,
+        teacher_width=query.teacher_width,
+        kind="minimum",
+        loss=0.25,
+        is_global=False,
+        anti_aligned=1,
+        teacher_blocks=[TeacherBlock(size=query.teacher_width)],
+        student_blocks=[FamilyStudentBlock(size=query.student_width, teacher_block=0, norm=1.0)],
+        unknowns=[1.0, 0.0],
+        overlaps=FamilyOverlaps(R=entries, Q=entries),
+        stability=FamilyStability(
+            attractive=True,
+            index_span=0,
+            index_perpendicular=0,
+            nullity_span=str(2**60),
+            min_eigenvalue_span=0.125,
+            min_eigenvalue_perpendicular=0.25,
+            eigenvalue_tolerance=1e-9,
+            gradient_norm=0.0,
+            relaxation_time=8.0,
+        ),
+        spectrum=[
+            FamilyEigenvalue(eigenvalue=0.125, multiplicity=2, space="span", component="trivial")
+        ],
+        point=FamilyPoint(structure=str(query.teacher_width), signs=[1], deviations=[0.0]),
+        branch=query.branch,
+        branches=[
+            FamilyBranch(
+                branch=1,
+                loss=0.25,
+                kind="minimum",
+                index_span=0,
+                min_eigenvalue_span=0.125,
+                anti_aligned=1,
+            )
+        ],
+    )
+
+
+def continuation(query: ContinuationQuery) -> Continuation:
+    """Both ends, and one change between them."""
+    widths = (query.from_width, query.to_width)
+    return Continuation(
+        family=query.structure,
+        structure=query.structure,
+        points=[
+            ContinuationPoint(width=width, loss=0.25, is_stable=True, smallest={"trivial": 0.125})
+            for width in widths
+        ],
+        changes=[
+            StabilityChange(
+                width=sum(widths) / 2,
+                component="trivial",
+                space="span",
+                eigenvalue=1e-15,
+                stable_below=False,
+                stable_above=True,
+            )
+        ],
+        ends=BranchEnd(width=query.to_width, reason="Nothing was computed: this is a test's."),
+    )
+
+
+CALLS: dict[str, Callable[[Any], Wire]] = {"family": family, "continuation": continuation}
+
+
+@asynccontextmanager
+async def open_in_memory(settings: Settings) -> AsyncIterator[InMemoryService]:
+    """The service in memory, with answers to every short call."""
+    async with InMemoryService.open(settings) as service:
+        service.answers_to_calls = dict(CALLS)
+        yield service
