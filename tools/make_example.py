@@ -4,7 +4,7 @@
 
 Without an option it writes ``explorer/example.json``: the landscape that a first-time visitor sees
 before anything is computed. With ``--recorded`` it also writes ``tests/page/recorded``. Run it
-after a change of the result's shape or of the algorithm version. Takes under a minute on 2 cores.
+after a change of the result's shape or of the algorithm version. Takes a minute or two on 2 cores.
 """
 
 from __future__ import annotations

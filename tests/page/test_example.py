@@ -227,7 +227,7 @@ def test_how_a_point_was_found_is_told(
     watched: Watched, stage: Stage, example: dict[str, Any]
 ) -> None:
     points = [dict(point) for point in example["fixed_points"]]
-    points[0]["found_by"] = ["sampled", "structured", "pathway"]
+    points[0]["found_by"] = ["pathway", "sampled", "structured"]
     page = watched.open(f"?id={stage.finish({**example, 'fixed_points': points})}&point=m1")
     expect(page.locator("#table tbody tr").first).to_contain_text(
         "starts + symmetry + below a saddle"

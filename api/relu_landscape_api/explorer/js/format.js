@@ -1,6 +1,6 @@
 // Numbers and names as people read them.
 
-import { words } from "./contract.js";
+import { CONTRACT, words } from "./contract.js";
 
 const PLAIN = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
 
@@ -71,6 +71,10 @@ export function family(point) {
   if (point.kind === "global_continuum" || point.is_global) return "global";
   return point.kind;
 }
+
+/** How the point was found, in words, in the contract's order. */
+export const foundWords = ({ found_by: ways }) =>
+  Object.keys(CONTRACT.found_by).filter((way) => ways.includes(way)).map((way) => words("found_by", way));
 
 /** The smallest eigenvalue of the whole Hessian. */
 export const smallestEigenvalue = ({ min_eigenvalue_span: span, min_eigenvalue_perpendicular: other }) =>

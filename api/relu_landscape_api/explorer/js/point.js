@@ -3,7 +3,7 @@
 import { certificateWords } from "./certificate.js";
 import { words } from "./contract.js";
 import { $, h } from "./dom.js";
-import { count, family, interval, kindWords, real, structureWords } from "./format.js";
+import { count, family, foundWords, interval, kindWords, real, structureWords } from "./format.js";
 import { overlaps } from "./overlaps.js";
 import { spectrum } from "./spectrum.js";
 
@@ -60,7 +60,7 @@ function facts(point, landscape) {
     ["probability", point.attraction
       ? `${interval(point.attraction)}, ${count(point.attraction.hits)} of ${count(landscape.starts.asked)} starts` : "never an end of gradient flow"],
     ["attributed by proof", point.attraction?.attributed != null ? `${count(point.attraction.attributed)} starts` : null],
-    ["found by", point.found_by.map((by) => words("found_by", by)).join(", ")],
+    ["found by", foundWords(point).join(", ")],
     ["index, nullity", `${indexWords(stability)}, ${count(stability.nullity)}`],
     ["smallest eigenvalue", `${real(stability.min_eigenvalue_span, 8)} in the teacher's span` +
       (stability.min_eigenvalue_perpendicular != null ? `; ${real(stability.min_eigenvalue_perpendicular, 8)} perpendicular` : "")],

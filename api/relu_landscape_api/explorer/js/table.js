@@ -1,10 +1,9 @@
 // All fixed points as a table: the same content as the ladder, for reading, keyboards and screen
 // readers. The button in the first column chooses a point.
 
-import { words } from "./contract.js";
 import { h } from "./dom.js";
 import {
-  count, family, interval, isCertified, kindWords, loss, real, smallestEigenvalue, structureWords,
+  count, family, foundWords, interval, isCertified, kindWords, loss, real, smallestEigenvalue, structureWords,
 } from "./format.js";
 
 function row(point, context) {
@@ -24,7 +23,7 @@ function row(point, context) {
     h("td", { class: "number nowrap" }, interval(point.attraction)),
     h("td", { class: "number" }, stability ? real(smallestEigenvalue(stability)) : "–"),
     h("td", { class: "number" }, stability ? count(stability.index) : "–"),
-    h("td", { class: "nowrap" }, (point.found_by ?? []).map((by) => words("found_by", by)).join(" + ") || "–"),
+    h("td", { class: "nowrap" }, point.found_by ? foundWords(point).join(" + ") : "–"),
   );
 }
 
