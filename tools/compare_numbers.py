@@ -96,8 +96,9 @@ def asked(given):
 def observed(function):
     def call(*given, **named):
         answer = function(*map(asked, given), **{name: asked(each) for name, each in named.items()})
-        if hasattr(answer, "details"):
-            pathlib.Path(details).write_text(json.dumps(answer.details))
+        parts = getattr(answer, "parts", None) or getattr(answer, "details", None)
+        if parts:
+            pathlib.Path(details).write_text(json.dumps(parts))
         return answer
     return call
 for name, function in list(vars(local).items()):

@@ -16,7 +16,7 @@ from relu_landscape.errors import ConfigurationError
 from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.answering import problems
-from relu_landscape_api.layers.drain import Drain
+from relu_landscape_api.drain import Drain
 from relu_landscape_api.layers.gate import Gate
 from relu_landscape_api.layers.methods import Methods
 from relu_landscape_api.layers.observe import Observe

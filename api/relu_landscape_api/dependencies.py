@@ -11,7 +11,7 @@ from relu_landscape.analyses import Analysis, Registry
 from relu_landscape.errors import NotFound
 from relu_landscape.jobs import interface
 from relu_landscape.wire.jobs import AnyStatus
-from relu_landscape_api.layers.drain import Drain
+from relu_landscape_api.drain import Drain
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.settings import ApiSettings
 

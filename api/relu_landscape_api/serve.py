@@ -20,7 +20,7 @@ from relu_landscape.errors import ConfigurationError, Unavailable
 from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app, open_service
-from relu_landscape_api.layers.drain import Drain
+from relu_landscape_api.drain import Drain
 from relu_landscape_api.logs import configure_logging
 from relu_landscape_api.settings import ApiSettings
 

@@ -60,11 +60,11 @@ def doctor(
 def examine(server: str | None, api_key: str | None) -> Iterator[Finding]:
     """Everything in turn; one that fails does not keep the others from being looked at."""
     from relu_landscape.errors import ConfigurationError
-    from relu_landscape.settings import Settings
+    from relu_landscape_api.settings import ApiSettings
 
     yield versions()
     try:
-        settings = Settings.load()
+        settings = ApiSettings.load()
     except ConfigurationError as error:
         yield Finding("settings", "problem", str(error), "write the lines above, or unset them")
     else:

@@ -41,9 +41,9 @@ def console(*, is_error: bool = False) -> Console:
 
 def print_json(document: Any) -> None:
     """One strict JSON document on standard output (NaN as null)."""
-    from relu_landscape_client._decode import dump
+    from relu_landscape_client import strict_json
 
-    typer.echo(dump(document))
+    typer.echo(strict_json(document))
 
 
 def number(value: float | None, digits: int = 6) -> str:

@@ -6,7 +6,7 @@
     │   └── TeacherError                  the teacher's Gram matrix cannot be used
     ├── NumericalError                    a computation has no answer it can vouch for
     ├── Cancelled                         somebody asked the computation to stop
-    ├── NotFound                          no such landscape or fixed point
+    ├── NotFound                          no such job, part of a result, or kind
     ├── JobFailed                         the job ended with an error; the text says which
     ├── Busy                              too much work waiting; try again later
     ├── Unavailable                       something the service needs does not answer
@@ -55,7 +55,7 @@ class Cancelled(LandscapeError):  # noqa: N818 - a state, not a fault
 
 
 class NotFound(LandscapeError):  # noqa: N818 - named after the HTTP answer
-    """No landscape or fixed point under this name."""
+    """No job, part of a result, or kind under this name."""
 
 
 class JobFailed(LandscapeError):  # noqa: N818 - a state of a job

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from relu_landscape.jobs.local import Solution, solve_locally
+from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.requests import LandscapeRequest
 
 DATA = Path(__file__).parent / "data"
@@ -25,9 +25,9 @@ def table(name: str) -> Any:
 
 
 @cache
-def landscape(**request: Any) -> Solution:
-    """A landscape computed in worker processes, once per request."""
-    return solve_locally(LandscapeRequest.model_validate(request))
+def landscape(**request: Any) -> Any:
+    """A landscape in JSON types, computed in worker processes, once per request."""
+    return solve_locally(LandscapeRequest.model_validate(request)).result
 
 
 def hits(point: dict[str, Any]) -> int:

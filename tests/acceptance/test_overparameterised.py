@@ -36,7 +36,7 @@ def _published(student_width: int) -> dict[str, Any]:
 def _width_18() -> Any:
     return landscape(
         student_width=18, teacher_width=17, input_dimension=17, starts=STARTS, structured=False
-    ).landscape
+    )
 
 
 def test_share_that_reaches_zero_loss(validation_row: Callable[..., None]) -> None:
@@ -136,7 +136,7 @@ def test_saddle_and_near_degenerate_minimum(validation_row: Callable[..., None])
 def test_two_more_students_reach_zero_loss(validation_row: Callable[..., None]) -> None:
     found = landscape(
         student_width=19, teacher_width=17, input_dimension=1000, starts=STARTS, structured=False
-    ).landscape
+    )
     share = hits(nearest(found["fixed_points"], 0.0)) / STARTS
     published = table("published_frequencies")["families"]["19"]["0"]
     validation_row("K = 19, M = 17, d = 1000: global", f"{published}%", f"{100 * share:.2f}%")
@@ -152,7 +152,7 @@ def test_every_published_point_is_found_by_structure() -> None:
         starts=0,
         saddles=True,
         structures=tuple(f"{a}+{17 - a} extra 1" for a in range(1, 9)),
-    ).landscape
+    )
     points = found["fixed_points"]
     for entry in _published(18)["points"]:
         point = nearest(points, entry["loss"])

@@ -45,14 +45,14 @@ def canonical_bytes(landscape: dict[str, Any]) -> bytes:
 @pytest.fixture(scope="module")
 def expected() -> bytes:
     request = LandscapeRequest.model_validate(REQUEST)
-    return canonical_bytes(solve_locally(request, workers=1).landscape)
+    return canonical_bytes(solve_locally(request, workers=1).result)
 
 
 @pytest.mark.parametrize(("workers", "chunk"), [(1, 7), (2, 100), (4, None), (2, 1)])
 def test_workers_and_chunks(workers: int, chunk: int | None, expected: bytes) -> None:
     request = LandscapeRequest.model_validate(REQUEST)
     found = solve_locally(request, workers=workers, chunk_starts=chunk)
-    assert canonical_bytes(found.landscape) == expected
+    assert canonical_bytes(found.result) == expected
 
 
 @contextmanager

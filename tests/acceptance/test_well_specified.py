@@ -20,15 +20,15 @@ STARTS = 2_000
 @pytest.mark.parametrize("width", WIDTHS)
 def test_published_minima(width: int, validation_row: Callable[..., None]) -> None:
     published = table("well_specified_minima")["by_width"][str(width)]
-    solution = landscape(
+    found = landscape(
         student_width=width,
         teacher_width=width,
         input_dimension=width,
         starts=STARTS,
         structured=False,
     )
-    found = solution.landscape["fixed_points"]
-    minima = [point for point in found if point["kind"] == "minimum"]
+    points = found["fixed_points"]
+    minima = [point for point in points if point["kind"] == "minimum"]
     matched = [nearest(minima, entry["loss"]) for entry in published["minima"]]
     common = [e["count"] >= 0.01 * published["runs"] for e in published["minima"]]
     loss_error = eigenvalue_error = 0.0
@@ -52,7 +52,7 @@ def test_published_minima(width: int, validation_row: Callable[..., None]) -> No
     validation_row(
         f"width {width}: frequencies, two-sample test", "p > 0.001", f"p = {p_value:.3f}"
     )
-    assert solution.landscape["starts"]["failed"] == 0
+    assert found["starts"]["failed"] == 0
     assert sum(counts) == STARTS
     assert loss_error < 1e-9
     assert eigenvalue_error < 1e-6
@@ -66,11 +66,11 @@ def test_frequencies_in_high_dimension(validation_row: Callable[..., None]) -> N
     """
     published = table("published_frequencies")["families"]["17"]
     starts = 10_000
-    solution = landscape(
+    found = landscape(
         student_width=17, teacher_width=17, input_dimension=1000, starts=starts, structured=False
     )
     by_number = dict.fromkeys(range(18), 0)
-    for point in solution.landscape["fixed_points"]:
+    for point in found["fixed_points"]:
         by_number[point["structure"]["anti_aligned"]] += hits(point)
     quantile = 3.2905  # two-sided 99.9%
     for number, percent in published.items():
@@ -80,4 +80,4 @@ def test_frequencies_in_high_dimension(validation_row: Callable[..., None]) -> N
         validation_row(f"width 17, d = 1000: {number} anti-aligned", f"{percent}%",
                        f"{100 * share:.2f}% (99.9%: ±{100 * half:.2f})")  # fmt: skip
         assert abs(share - expected) < half
-    assert solution.landscape["starts"]["failed"] == 0
+    assert found["starts"]["failed"] == 0

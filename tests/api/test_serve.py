@@ -153,3 +153,11 @@ def test_the_command_says_its_version() -> None:
     ended = run(["-m", "relu_landscape_cli.main", "--version"])
     assert ended.returncode == 0
     assert ended.stdout.startswith("relu-landscape ")
+
+
+@pytest.mark.parametrize("module", ["relu_landscape_api.app", "relu_landscape_api.serve"])
+def test_the_application_waits_for_heavy_libraries_until_it_opens(module: str) -> None:
+    heavy = {"distributed", "dask", "redis", "scipy", "flint"}
+    ended = run(["-c", f"import sys, {module}; print(*({heavy!r} & set(sys.modules)))"])
+    assert ended.stderr == ""
+    assert ended.stdout.split() == []

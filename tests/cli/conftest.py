@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,20 @@ import pytest
 import stamina
 from typer.testing import CliRunner, Result
 
+import relu_landscape_client
+from relu_landscape.analyses import Registry
 from relu_landscape.jobs import local
-from relu_landscape.jobs.engine import Engine
 from relu_landscape_cli.main import app
-from tests.clients.fake import FakeServer
-from tests.clients.socket_server import listening
+from relu_landscape_client import Client
+from tests.clients.served import Served, application, served
 from tests.house.repository import ROOT
-
-#: The jobs' toy engine, under a name that fresh processes can import as well.
-TOY = Engine(
-    solve="tests.service.jobs.toy_engine:solve",
-    run_task="tests.service.jobs.toy_engine:run_task",
-    calls="tests.service.jobs.toy_engine:CALLS",
-)
+from tests.service.jobs.toy_engine import TOY
+from tests.serving import Running
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """An engine that computes nothing hard and misbehaves on request."""
+def toy(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """An engine that computes nothing hard and misbehaves on request; fresh processes find it."""
     monkeypatch.syspath_prepend(str(ROOT))
     path = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{path}" if path else str(ROOT))
@@ -39,10 +34,10 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 @pytest.fixture
-def toy_at_home(toy: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a server the commands compute with the toy, in one process."""
-    for name in ("solve_locally", "call_locally"):
-        monkeypatch.setattr(local, name, functools.partial(getattr(local, name), engine=toy))
+def toy_at_home(toy: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a server ``solve`` computes with the toy, in one process."""
+    solve = functools.partial(local.solve_locally, registry=toy)
+    monkeypatch.setattr(local, "solve_locally", solve)
 
 
 class Command:
@@ -72,14 +67,26 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command
         yield Command()
 
 
-@pytest.fixture
-def address_of() -> Iterator[Callable[[FakeServer], str]]:
-    """Put fake servers on sockets, until the test ends."""
-    with ExitStack() as stack:
-        yield lambda server: stack.enter_context(listening(server))
+@pytest.fixture(scope="session")
+def running() -> Iterator[Running]:
+    """The application, shared; each test puts a service of its own behind it."""
+    with application() as opened:
+        yield opened
 
 
 @pytest.fixture
-def url(address_of: Callable[[FakeServer], str]) -> str:
-    """The address of a well-behaved fake server."""
-    return address_of(FakeServer())
+def server(running: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """The application with jobs under the test's hand; the commands' line to it can be spoiled."""
+    with served(running) as fresh:
+
+        def connect(url: str, api_key: str | None = None, **options: Any) -> Client:
+            return Client(url, api_key, transport=fresh.line.plain(), **options)
+
+        monkeypatch.setattr(relu_landscape_client, "Client", connect)
+        yield fresh
+
+
+@pytest.fixture
+def url(server: Served) -> str:
+    """The address of a server."""
+    return server.url

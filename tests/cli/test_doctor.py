@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape.jobs.pool.dask import Pool
+from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.settings import Settings
 from relu_landscape_cli import doctor
+from relu_landscape_cli.findings import Finding
 from tests.cli.conftest import Command
 
 
 @pytest.fixture
 def quick_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers need seconds to begin; one test lets them."""
-    fine = doctor.Finding("pool", "ok", "not looked at")
+    fine = Finding("pool", "ok", "not looked at")
     monkeypatch.setattr(doctor, "pool", lambda settings: fine)
 
 
@@ -101,11 +102,11 @@ def test_a_folder_that_is_full_or_forbidden(
 def test_a_pool_that_does_not_start(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fail(self: Pool) -> None:
+    def fail(self: DaskPool) -> None:
         raise PoolUnavailable("The scheduler does not answer; start it.")
 
     monkeypatch.setenv("RELU_LANDSCAPE_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(Pool, "open", fail)
+    monkeypatch.setattr(DaskPool, "open", fail)
     found = _findings(command, code=1)
     assert found["pool"]["says"] == "The scheduler does not answer; start it."
     assert "The scheduler does not answer" in command("doctor", code=1).stdout

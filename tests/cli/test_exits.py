@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from relu_landscape_cli import exits, remote
 from relu_landscape_cli.main import app
 from relu_landscape_client import errors as client
 from tests.cli.conftest import Command
-from tests.clients import documents
-from tests.clients.fake import FakeServer, problem
-
-Address = Callable[[FakeServer], str]
+from tests.cli.test_commands import ASK, submit
+from tests.clients.faulty import name_of, problem
+from tests.clients.samples import ID, OTHER_ID, REQUEST, Step
+from tests.clients.served import Served
 
 
 def _kinds() -> list[type[Exception]]:
@@ -65,23 +64,36 @@ def test_the_codes_are_documented() -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(400, 2), (401, 2), (404, 4), (422, 2), (429, 3), (500, 3), (503, 3)]
 )
-def test_refusals(command: Command, address_of: Address, status: int, code: int) -> None:
-    server = FakeServer(refuse_first=[problem(status, "No", "Because.") for _ in range(9)])
-    error = command("solve", 2, 2, "--server", address_of(server), code=code).stderr
+def test_refusals(command: Command, server: Served, status: int, code: int) -> None:
+    server.line.refuse_first = [problem(status, "No", "Because.") for _ in range(9)]
+    error = command(*ASK, "--server", server.url, code=code).stderr
     assert error == f"relu-landscape: {status} No: Because.\n"
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [("failed", 1), ("cancelled", 5)]
-)  # fmt: skip
-def test_ends_that_are_none(command: Command, address_of: Address, state: str, code: int) -> None:
-    server = FakeServer(final=documents.status(state, error="no luck"))
-    command("watch", documents.ID, "--server", address_of(server), code=code)
+    ("step", "code", "words"),
+    [
+        (lambda job: job.fail("no luck"), 1, "no luck"),
+        (lambda job: job.become("cancelled"), 5, "was cancelled"),
+    ],
+    ids=["failed", "cancelled"],
+)
+def test_ends_that_are_none(
+    command: Command, server: Served, step: Step, code: int, words: str
+) -> None:
+    server.script = (step,)
+    submit(server, REQUEST)
+    assert words in command("watch", ID, "--server", server.url, code=code).stderr
 
 
-def test_time_is_over(command: Command, address_of: Address) -> None:
-    server = FakeServer(streams=False)
-    words = ("watch", documents.ID, "--timeout", 0.05, "--server", address_of(server))
+def test_time_is_over(command: Command, server: Served) -> None:
+    server.line.instead = lambda request: (
+        problem(404, "Not found", "There are no streams here.")
+        if name_of(request).endswith("/events")
+        else None
+    )
+    submit(server, REQUEST)
+    words = ("watch", ID, "--timeout", 0.05, "--server", server.url)
     assert "goes on" in command(*words, code=5).stderr
 
 
@@ -94,9 +106,11 @@ def test_nobody_answers(
     assert "no address" in command("show", "--server", "nonsense", code=2).stderr
 
 
-def test_what_is_not_there(command: Command, url: str, tmp_path: Path) -> None:
-    assert "404" in command("show", documents.OTHER_ID, "--server", url, code=4).stderr
-    assert "m9" in command("show", documents.ID, "m9", "--server", url, code=4).stderr
+def test_what_is_not_there(command: Command, server: Served, tmp_path: Path) -> None:
+    server.finish_at_once()
+    submit(server, REQUEST)
+    assert "404" in command("show", OTHER_ID, "--server", server.url, code=4).stderr
+    assert "m9" in command("show", ID, "m9", "--server", server.url, code=4).stderr
     assert "absent" in command("verify", tmp_path / "absent.json", code=2).stderr
 
 
@@ -105,14 +119,16 @@ def test_without_a_server(command: Command) -> None:
     words = ("--workers", 1, "--backend", "numpy")
     assert "student_width = 0" in command("solve", 0, 2, code=2).stderr
     error = command("solve", 5, 5, "--input-dimension", 2, code=2).stderr
-    assert "at least the teacher width" in error
+    assert error == (
+        "relu-landscape: input_dimension = 2 is not accepted: at least the teacher width, 5\n"
+    )
     assert (
         "divides by zero" in command("solve", 2, 2, "--structure", "raise", *words, code=1).stderr
     )
 
 
 def test_errors_are_json_where_json_was_asked_for(command: Command, url: str) -> None:
-    result = command("show", documents.OTHER_ID, "--server", url, "--json", code=4)
+    result = command("show", OTHER_ID, "--server", url, "--json", code=4)
     assert result.stdout == ""
     error = json.loads(result.stderr)
     assert error["exit_code"] == 4

@@ -10,8 +10,8 @@ from tests.cli.conftest import Command
 def test_a_family_at_a_width_that_needs_all_digits(command: Command) -> None:
     found = command.json("families", "one-anti-aligned", 10**9)
     assert found["structure"] == "1+999999999"
-    plane = [int(line["multiplicity"]) for line in found["spectrum"] if line["space"] == "plane"]
-    assert sum(plane) == 10**18
+    span = [int(line["multiplicity"]) for line in found["spectrum"] if line["space"] == "span"]
+    assert sum(span) == 10**18
     text = command("families", "one-anti-aligned", 10**9).stdout
     assert "1+999999999" in text
     assert "minimum" in text

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from relu_landscape_api.settings import ApiSettings
 
 from relu_landscape.jobs.testing import InMemoryService, Job
 from relu_landscape.settings import Settings
 from relu_landscape_api.app import create_app
+from relu_landscape_api.settings import ApiSettings
 from relu_landscape_client import AsyncClient, Client
 from tests.clients.faulty import Line, name_of
 from tests.clients.samples import SAID_AT_FIRST, SCRIPT, Step, continuation, family, two_minima

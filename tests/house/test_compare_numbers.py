@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tools import compare_numbers
 from tools.compare_numbers import ACROSS_VERSIONS, SAME_NAMES, Comparison, Request, compared
 

@@ -14,7 +14,7 @@ from relu_landscape.analyses import Analysis
 from relu_landscape.errors import Cancelled, JobFailed
 from relu_landscape.jobs.interface import Service
 from relu_landscape.wire.jobs import AnyStatus
-from relu_landscape_api.layers.drain import Drain
+from relu_landscape_api.drain import Drain
 from relu_landscape_api.reading.negotiation import JSON_TYPE, matches_etag, retry_after
 from relu_landscape_api.reading.queries import ListQuery
 from relu_landscape_api.settings import ApiSettings
@@ -30,8 +30,9 @@ def json_response(model: BaseModel, *, cache: str = "no-store") -> Response:
 
 def static_response(request: Request, body: bytes) -> Response:
     """JSON that is the same until the service is updated, or 304 if the caller has it already."""
-    headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
-    if matches_etag(request.headers.get("if-none-match"), headers["ETag"]):
+    etag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'  # weak: it may be sent compressed
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if matches_etag(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=JSON_TYPE, headers=headers)
 

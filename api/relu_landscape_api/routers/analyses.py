@@ -39,29 +39,38 @@ from relu_landscape_api.settings import ApiSettings
 _NOT_MODIFIED: Responses = {
     304: {"description": "the result under the entity tag of If-None-Match is still right"}
 }
+_WHERE_AND_WHEN = ("Location", "Retry-After")
 
 
 def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
     """Every call of this kind, from what its declaration says."""
     router = APIRouter(tags=[analysis.plural])
     calls = _Calls(analysis, settings)
-    name, names = (re.sub(r"\W", "_", word) for word in (analysis.kind, analysis.plural))
-    known = answer_docs(200, f"the {analysis.noun}", analysis.result)
-    accepted = answer_docs(
+    name = re.sub(r"\W", "_", analysis.kind)
+    _add_asking(router, analysis, calls, name)
+    _add_listing(router, analysis, calls)
+    _add_one(router, analysis, calls, name)
+    add_events(router, analysis, operation_id=f"follow_{name}")
+    add_parts(router, analysis, operation_id=f"read_{name}_part")
+    return router
+
+
+def _add_asking(router: APIRouter, analysis: Analysis, calls: _Calls, name: str) -> None:
+    """Asking by a body, and from a query string where the kind has that."""
+    answers = answer_docs(200, f"the {analysis.noun}", analysis.result) | answer_docs(
         202,
         "not known yet: the job's state; Location says where the answer will be, Retry-After when "
         "to look",
         analysis.status,
-        headers=("Location", "Retry-After"),
+        headers=_WHERE_AND_WHEN,
     )
-    path = f"/v1/{analysis.plural}"
     router.add_api_route(
-        path,
+        f"/v1/{analysis.plural}",
         calls.submit,
         methods=["POST"],
         operation_id=f"submit_{name}",
-        summary=f"Ask: {_lower(analysis.summary)}",
-        responses=known | accepted | problem_docs(400, 409, 413, 415, 422),
+        summary=f"Ask: {analysis.summary[:1].lower()}{analysis.summary[1:]}",
+        responses=answers | problem_docs(400, 409, 413, 415, 422),
         openapi_extra={**body_docs(analysis.request), "parameters": [PREFER]},
     )
     if analysis.has_short_form:
@@ -71,11 +80,16 @@ def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
             methods=["GET"],
             operation_id=f"ask_{name}",
             summary="Ask from a query string",
-            responses=known | accepted | _NOT_MODIFIED | problem_docs(409, 422),
+            responses=answers | _NOT_MODIFIED | problem_docs(409, 422),
             openapi_extra=calls.query_docs(),
         )
+
+
+def _add_listing(router: APIRouter, analysis: Analysis, calls: _Calls) -> None:
+    """The list of this kind's jobs."""
+    names = re.sub(r"\W", "_", analysis.plural)
     router.add_api_route(
-        path,
+        f"/v1/{analysis.plural}",
         calls.listing,
         methods=["GET"],
         operation_id=f"list_{names}",
@@ -83,34 +97,33 @@ def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
         responses=answer_docs(200, "one page", analysis.page) | problem_docs(422),
         openapi_extra={"parameters": query_docs(schema_of(ListQuery))},
     )
+
+
+def _add_one(router: APIRouter, analysis: Analysis, calls: _Calls, name: str) -> None:
+    """Reading one, and cancelling it."""
+    path = f"/v1/{analysis.plural}/{{id}}"
+    either = f"the {analysis.noun}, or the state of its job"
     router.add_api_route(
-        f"{path}/{{id}}",
+        path,
         calls.read,
         methods=["GET"],
         operation_id=f"read_{name}",
-        summary=f"The {analysis.noun}, or the state of its job",
-        responses=answer_docs(
-            200, f"the {analysis.noun}, or the state of its job", analysis.result, analysis.status
-        )
+        summary=f"{either[:1].upper()}{either[1:]}",
+        responses=answer_docs(200, either, analysis.result, analysis.status)
         | _NOT_MODIFIED
         | problem_docs(404),
         openapi_extra={"parameters": [PREFER]},
     )
     router.add_api_route(
-        f"{path}/{{id}}",
+        path,
         calls.cancel,
         methods=["DELETE"],
         operation_id=f"cancel_{name}",
         summary="Cancel",
         responses=answer_docs(200, "the job is over", analysis.status)
-        | answer_docs(
-            202, "the job is stopping", analysis.status, headers=("Location", "Retry-After")
-        )
+        | answer_docs(202, "the job is stopping", analysis.status, headers=_WHERE_AND_WHEN)
         | problem_docs(404),
     )
-    add_events(router, analysis, operation_id=f"follow_{name}")
-    add_parts(router, analysis, operation_id=f"read_{name}_part")
-    return router
 
 
 class _Calls:
@@ -201,7 +214,3 @@ def _applied(response: Response, seconds: float | None) -> Response:
     if seconds is not None:
         response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
     return response
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from relu_landscape_client._decode import strict_json as strict_json
     from relu_landscape_client.client import AsyncClient as AsyncClient
     from relu_landscape_client.client import Client as Client
     from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "_decode": ("strict_json",),
     "client": ("AsyncClient", "Client"),
     "errors": (
         "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",

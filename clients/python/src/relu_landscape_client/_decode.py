@@ -112,8 +112,8 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def dump(document: Any) -> str:
-    """Strict JSON text; floats as the shortest digits that read back to the same double."""
+def strict_json(document: Any) -> str:
+    """Strict JSON text, NaN as ``null``; every float reads back to the same double."""
     return json.dumps(without_nan(document), allow_nan=False, ensure_ascii=False)
 
 

@@ -19,7 +19,7 @@ _ZIP = b"PK\x03\x04"
 
 def write_json(document: _decode.Document, path: str | Path | None) -> str:
     """Strict JSON text of ``document``, also written to ``path`` where given."""
-    text = _decode.dump(document)
+    text = _decode.strict_json(document)
     if path is not None:
         _replace(Path(path), lambda name: name.write_text(text, encoding="utf-8"))
     return text
@@ -29,7 +29,7 @@ def write_npz(path: str | Path, document: _decode.Document, arrays: Mapping[str,
     """Arrays by name, and the document as bytes, so that nothing is lost."""
     import numpy as np
 
-    whole = np.frombuffer(_decode.dump(document).encode(), dtype=np.uint8)
+    whole = np.frombuffer(_decode.strict_json(document).encode(), dtype=np.uint8)
 
     def write(name: Path) -> None:
         with name.open("wb") as file:

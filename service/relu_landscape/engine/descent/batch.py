@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,7 +174,7 @@ class Descent:
                     parts.insert(0, batch)
                 batch = flows.join(parts, xp=self._xp)
                 running += new
-            if running:
+            if running and batch is not None:
                 batch, running, leaving = self._advance(batch, running)
                 for path, reason in leaving:
                     if reason is None:
@@ -198,8 +197,8 @@ class Descent:
         return ends, []
 
     def _advance(
-        self, batch: Any, running: list[Path]
-    ) -> tuple[Any, list[Path], list[tuple[Path, Outcome | None]]]:
+        self, batch: flows.FlowState, running: list[Path]
+    ) -> tuple[flows.FlowState, list[Path], list[tuple[Path, Outcome | None]]]:
         """One step of the batch; who stays, and who leaves with what."""
         batch = self.method.step(batch)
         leave, reasons = self._leaving(batch, running)
@@ -207,12 +206,14 @@ class Descent:
             return batch, running, []
         leaving = [
             (replace(running[row], state=self._take(batch, [row])), reasons[row])
-            for row in np.nonzero(leave)[0]
+            for row in np.nonzero(leave)[0].tolist()
         ]
         stay = np.nonzero(~leave)[0]
         return self._take(batch, stay), [running[row] for row in stay], leaving
 
-    def _take(self, batch: flows.FlowState, positions: Any) -> flows.FlowState:
+    def _take(
+        self, batch: flows.FlowState, positions: NDArray[np.int64] | list[int]
+    ) -> flows.FlowState:
         return flows.take(batch, self._xp.asarray(np.asarray(positions)), xp=self._xp)
 
     def _leaving(

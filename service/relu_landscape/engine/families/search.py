@@ -21,7 +21,6 @@ Set aside, counted, and not listed as points:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -293,7 +292,7 @@ def _invariants(table: Layout, deviations: Array, signs: Array) -> Array:
     not do: distinct points agree in it to 6e-12 at width 1,000.
     """
     pairs = pair_table(table, deviations, signs)
-    columns: dict[tuple[Any, ...], list[int]] = {}
+    columns: dict[tuple[object, ...], list[int]] = {}
     for s, q in enumerate(table.q):
         columns.setdefault(("norm", q), []).append(s)
     for (kind, s, _, relation), pair in table.pairs.items():

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 
+from relu_landscape import analyses
 from relu_landscape.engine.descent import batch, creeping
 from relu_landscape.engine.descent import starts as drawing
 from relu_landscape.engine.descent.outcomes import Outcome
@@ -129,6 +130,11 @@ def _check_portable(kind: Any) -> None:
     for part in inner:
         if part not in (Ellipsis, str):
             _check_portable(part)
+
+
+def test_the_registry_finds_the_composition() -> None:
+    assert analyses.composition(analyses.LANDSCAPE.composition) is COMPOSITION
+    assert COMPOSITION.request is analyses.LANDSCAPE.request
 
 
 def test_tasks_and_answers_can_be_carried() -> None:
