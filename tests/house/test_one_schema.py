@@ -11,10 +11,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
-from relu_landscape.schema import published
 
 import relu_landscape_client
 from relu_landscape.analyses import ANALYSES
+from relu_landscape.schema import published
 from relu_landscape_cli.main import app
 from relu_landscape_client import AsyncClient, Client
 from relu_landscape_client._decode import members

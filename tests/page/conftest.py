@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from relu_landscape_api.settings import ApiSettings
 
+from relu_landscape_api.settings import ApiSettings
 from tests.page.answers import recorded, stored_example
 from tests.page.stage import Stage, on_stage
 

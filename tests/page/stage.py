@@ -12,16 +12,16 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from relu_landscape_api.settings import ApiSettings
-
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import LandscapeError, RequestError
 from relu_landscape.jobs.testing import InMemoryService, Job, perfect_copy
+from relu_landscape.settings import Settings
 from relu_landscape.wire.families import Continuation, ContinuationQuery
 from relu_landscape.wire.jobs import Progress
 from relu_landscape.wire.landscape import LandscapeFinding
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape_api.app import create_app
+from relu_landscape_api.settings import ApiSettings
 from tests.page.answers import composed
 from tests.serving import Running, serving
 
@@ -61,7 +61,12 @@ class HeldJob:
             _finding(place, point, max(1, point["attraction"]["hits"] * done // chunks))
             for place, point in enumerate(ends[:points], start=1)
         ]
-        self._do(lambda: (self.job.report(progress), self.job.find(*findings)))
+
+        def tell() -> None:
+            self.job.report(progress)
+            self.job.find(*findings)
+
+        self._do(tell)
 
     def finish(self) -> None:
         """The result is there."""
@@ -151,7 +156,7 @@ class Stage:
         return Continuation.model_validate(answer)
 
     @asynccontextmanager
-    async def open(self, settings: ApiSettings) -> AsyncIterator[InMemoryService]:
+    async def open(self, settings: Settings) -> AsyncIterator[InMemoryService]:
         """The service, for the application's factory."""
         async with InMemoryService.open(settings) as service:
             service.answer = self._answer

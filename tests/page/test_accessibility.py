@@ -16,6 +16,7 @@ pytestmark = pytest.mark.page
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text()
 
 SCREENS = {
+    "narrow": {"width": 320, "height": 700},
     "phone": {"width": 390, "height": 844},
     "tablet": {"width": 820, "height": 1180},
     "desktop": {"width": 1440, "height": 1000},
@@ -54,8 +55,8 @@ def screens(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     )
 
 
-@screens(("phone", "light"), ("phone", "dark"), ("tablet", "light"), ("desktop", "light"),
-         ("wide", "dark"))  # fmt: skip
+@screens(("narrow", "light"), ("phone", "light"), ("phone", "dark"), ("tablet", "light"),
+         ("desktop", "light"), ("wide", "dark"))  # fmt: skip
 def test_example(watched: Watched) -> None:
     page = watched.open()
     page.wait_for_selector("#point .overlaps .main-svg")
@@ -66,7 +67,7 @@ def test_example(watched: Watched) -> None:
     assert is_free_of_sideways_scrolling(page)
 
 
-@screens(("phone", "light"), ("desktop", "dark"))
+@screens(("narrow", "dark"), ("phone", "light"), ("desktop", "dark"))
 def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
     request = wide["request"]
     widths = f"student_width={request['student_width']}&teacher_width={request['teacher_width']}"
@@ -83,7 +84,7 @@ def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> No
     assert is_free_of_sideways_scrolling(page)
 
 
-@screens(("phone", "light"), ("desktop", "dark"))
+@screens(("narrow", "dark"), ("phone", "light"), ("desktop", "dark"))
 def test_families(watched: Watched) -> None:
     page = watched.open("?view=families")
     page.wait_for_selector("#families-plot .main-svg")

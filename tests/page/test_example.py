@@ -130,6 +130,17 @@ def test_disconnectivity_graph_merges_at_saddle_levels(
         assert (x, loss) in set(zip(branches["x"], branches["y"], strict=True))
 
 
+def test_continuum_of_minima_is_one_leaf(
+    watched: Watched, stage: Stage, wide: dict[str, Any]
+) -> None:
+    continuum, minimum = (leaf["key"] for leaf in wide["disconnectivity"]["leaves"])
+    watched.open(f"?id={stage.finish(wide)}")
+    marks(watched, "graph")
+    names = watched.page.evaluate("document.querySelector('#graph').data.at(-1).text")
+    # The minimum has two copies that a saddle joins; the set of global minima is itself.
+    assert sorted(names) == sorted([continuum, minimum, f"{minimum}\u2032"])
+
+
 def test_graph_says_why_it_is_missing(
     watched: Watched, stage: Stage, example: dict[str, Any]
 ) -> None:
@@ -229,10 +240,8 @@ def test_how_a_point_was_found_is_told(
     points = [dict(point) for point in example["fixed_points"]]
     points[0]["found_by"] = ["pathway", "sampled", "structured"]
     page = watched.open(f"?id={stage.finish({**example, 'fixed_points': points})}&point=m1")
-    expect(page.locator("#table tbody tr").first).to_contain_text(
-        "starts + symmetry + below a saddle"
-    )
-    expect(page.locator("#point .facts").first).to_contain_text("starts, symmetry, below a saddle")
+    expect(page.locator("#table tbody tr").first).to_contain_text("starts, symmetry, pathway")
+    expect(page.locator("#point .facts").first).to_contain_text("starts, symmetry, pathway")
 
 
 def test_block_lines_separate_the_blocks(watched: Watched, example: dict[str, Any]) -> None:

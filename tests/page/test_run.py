@@ -190,6 +190,7 @@ def test_shares_so_far_have_no_interval(watched: Watched, stage: Stage) -> None:
     page.wait_for_selector("#ladder .point")
     expect(page.locator("#ladder .errorbar")).to_have_count(0)
     expect(page.locator("#ladder-legend")).to_have_text(CONTRACT["findings"]["unclassified"])
+    expect(page.locator("#ladder-card")).not_to_contain_text("interval")
 
 
 def test_service_that_does_not_answer(watched: Watched, stage: Stage) -> None:

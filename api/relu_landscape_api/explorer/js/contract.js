@@ -55,7 +55,7 @@ export const CONTRACT = {
   "found_by": {
     "sampled": "starts",
     "structured": "symmetry",
-    "pathway": "below a saddle"
+    "pathway": "pathway"
   },
   "relations": {
     "same copy": "joins {a} with itself",

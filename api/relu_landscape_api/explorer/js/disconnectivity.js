@@ -25,7 +25,7 @@ function addCopy(roots, leaf, { saddle, level }) {
 /**
  * The forest of merges from the service's data: leaves {point, loss}, nodes {loss, saddle,
  * children}. A saddle between two relabelled copies of one minimum gives that minimum a second
- * leaf, its copy.
+ * leaf, its copy; a continuum of minima is one set, and stays one leaf.
  */
 export function forest(points, graph) {
   const byKey = new Map(points.map((point) => [point.key, point]));
@@ -34,7 +34,9 @@ export function forest(points, graph) {
     nodes.set(key, { loss: level, saddle, children: children.map((child) => nodes.get(child)) });
   }
   const roots = graph.roots.map((key) => nodes.get(key));
-  for (const copy of graph.copies ?? []) addCopy(roots, nodes.get(copy.minimum), copy);
+  for (const copy of graph.copies) {
+    if (byKey.get(copy.minimum).kind !== "global_continuum") addCopy(roots, nodes.get(copy.minimum), copy);
+  }
   return roots.sort((a, b) => size(b) - size(a) || lowest(a) - lowest(b));
 }
 
@@ -74,9 +76,6 @@ function branches(roots, top) {
   return { x, y };
 }
 
-const copyWords = (point) =>
-  point.kind === "global_continuum" ? ", elsewhere on it" : ", a relabelled copy";
-
 function picture(roots, range, context, theme) {
   const nodes = roots.flatMap((root) => [...all(root)]);
   const leaves = nodes.filter((node) => node.point);
@@ -103,7 +102,7 @@ function picture(roots, range, context, theme) {
         customdata: leaves.map((leaf) => leaf.point.key),
         text: leaves.map(name), textposition: "bottom center", textfont: { color: theme.soft, size: 12 },
         hovertext: leaves.map((leaf) => `${name(leaf)}: ${kindWords(leaf.point, context.request)}` +
-          `${leaf.copy ? copyWords(leaf.point) : ""}<br>loss ${real(leaf.loss, 8)}`),
+          `${leaf.copy ? ", a relabelled copy" : ""}<br>loss ${real(leaf.loss, 8)}`),
         hovertemplate: "%{hovertext}<extra></extra>",
         marker: { size: 12, color: leaves.map((leaf) => theme[family(leaf.point)]),
           line: { width: leaves.map((leaf) => (chosen(leaf.point.key) ? 3 : 1.5)),

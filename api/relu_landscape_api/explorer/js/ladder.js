@@ -129,6 +129,12 @@ function describe(points, request) {
     : `${text} The table below lists all.`;
 }
 
+/** What place and size say, in a sentence. */
+export const ladderNote = (isProvisional) => isProvisional
+  ? "Every end so far at its loss; size and position give the share of the starts that have ended there."
+  : "Every fixed point at its loss; size and position give the probability that gradient flow from a " +
+    "random start ends there, with its 95% interval.";
+
 /** Draw the ladder; `context` is {request, chosen, choose(key)}. */
 export function drawLadder(element, legend, points, context) {
   const range = lossRange(points);
@@ -142,6 +148,7 @@ export function drawLadder(element, legend, points, context) {
 
   const { most } = context;
   const lane = present.includes("saddle");
+  const isProvisional = points.some((point) => !point.stability);
 
   const picture = draw(
     element,
@@ -152,7 +159,7 @@ export function drawLadder(element, legend, points, context) {
       ],
       layout: {
         xaxis: axis(theme, {
-          title: "probability to end here (%)", range: [-(lane ? LANE + 0.06 : 0.05) * most, 1.25 * most],
+          title: isProvisional ? "share of the ends so far (%)" : "probability to end here (%)", range: [-(lane ? LANE + 0.06 : 0.05) * most, 1.25 * most],
           tickvals: lane ? [-LANE * most, ...ticks(most)] : ticks(most),
           ticktext: lane ? ["saddles", ...ticks(most)] : ticks(most), showgrid: false, ticks: "outside", tickcolor: theme.line, tickangle: 0,
         }),

@@ -80,7 +80,7 @@ export function spectrum(point) {
           title: "multiplicity", type: "log", range: [Math.log10(floor), Math.log10(Math.max(most, 2)) + 0.25],
           tickformat: "~s", dtick: 1,
         }),
-        shapes: low < 0 && values.some((value) => value < 0)
+        shapes: values.some((value) => value < -point.stability.eigenvalue_tolerance)
           ? [{ type: "rect", xref: "x", yref: "paper", x0: low, x1: 0, y0: 0, y1: 1, layer: "below",
               fillcolor: theme.negative, opacity: 0.12, line: { width: 0 } }]
           : [],

@@ -23,7 +23,7 @@ function row(point, context) {
     h("td", { class: "number nowrap" }, interval(point.attraction)),
     h("td", { class: "number" }, stability ? real(smallestEigenvalue(stability)) : "–"),
     h("td", { class: "number" }, stability ? count(stability.index) : "–"),
-    h("td", { class: "nowrap" }, point.found_by ? foundWords(point).join(" + ") : "–"),
+    h("td", { class: "nowrap" }, point.found_by ? foundWords(point).join(", ") : "–"),
   );
 }
 
