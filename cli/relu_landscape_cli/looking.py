@@ -1,9 +1,9 @@
-"""``watch``, ``show`` and ``export``: landscapes that exist, on a server or in a file."""
+"""``watch``, ``show``, ``list`` and ``export``: what exists, on a server or in a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,11 @@ from relu_landscape_cli.remote import (
     connect,
     fetch,
 )
+
+if TYPE_CHECKING:
+    from relu_landscape_client import Status
+
+Limit = Annotated[int, typer.Option(min=1, help="How many to list.")]
 
 
 def watch(
@@ -53,7 +58,7 @@ def show(
     key: Annotated[str | None, typer.Argument(help="One fixed point, such as m1.")] = None,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
-    limit: Annotated[int, typer.Option(min=1, help="Landscapes to list.")] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show a landscape, one of its fixed points, or the list of all."""
@@ -61,7 +66,8 @@ def show(
 
     with reporting(as_json=as_json):
         if which is None:
-            _show_list(server, api_key, limit, as_json=as_json)
+            with connect(server, api_key) as client:
+                _show_statuses(client.list(limit), as_json=as_json)
             return
         landscape = fetch(which, server, api_key)
         if key is None:
@@ -77,11 +83,20 @@ def show(
             tables.console().print(*tables.point_tables(point))
 
 
-def _show_list(server: str, api_key: str | None, limit: int, *, as_json: bool) -> None:
+def list_jobs(
+    server: Server = DEFAULT_SERVER,
+    api_key: ApiKey = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List a server's jobs of every kind, newest first."""
+    with reporting(as_json=as_json), connect(server, api_key) as client:
+        _show_statuses(client.jobs(limit), as_json=as_json)
+
+
+def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
     from relu_landscape_cli import tables
 
-    with connect(server, api_key) as client:
-        statuses = client.list(limit)
     if as_json:
         tables.print_json([tables.status_document(each) for each in statuses])
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 import relu_landscape
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.families import families
-from relu_landscape_cli.looking import export, show, watch
+from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.verifying import verify
 
@@ -73,8 +74,12 @@ def serve(
     raise typer.Exit(run(settings))
 
 
-for command in (solve, families, watch, show, export, verify, doctor):
-    app.command()(command)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "solve": solve, "families": families, "watch": watch, "show": show, "list": list_jobs,
+    "export": export, "verify": verify, "doctor": doctor,
+}  # fmt: skip
+for name, command in _COMMANDS.items():
+    app.command(name)(command)
 
 
 def main() -> None:

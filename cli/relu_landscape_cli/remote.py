@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,8 @@ def connect(server: str, api_key: str | None) -> Client:
     """A client for people at a prompt."""
     from relu_landscape_client import Client
 
+    # A try that will be repeated is no news at a prompt; how the last one ended is.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     return Client(server, api_key, patience_seconds=PATIENCE_SECONDS)
 
 

@@ -131,15 +131,15 @@ def _matrix(name: str, matrix: Any) -> Table:
 
 
 def status_table(statuses: list[Status]) -> Table:
-    """A row per landscape of a server."""
+    """A row per job of a server."""
     table = Table()
     table.add_column("id", no_wrap=True, min_width=64)  # it is there to be copied
-    for heading in ("students", "teachers", "starts", "state", "created", "error"):
+    for heading in ("kind", "students", "teachers", "starts", "state", "created", "error"):
         table.add_column(heading)
     for each in statuses:
         request: Mapping[str, Any] = each.request
         table.add_row(
-            each.id, *(str(request.get(name, "–")) for name in
+            each.id, each.kind, *(str(request.get(name, "–")) for name in
                        ("student_width", "teacher_width", "starts")),
             each.state, each.created_at or "–", each.error or "",
         )  # fmt: skip

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from relu_landscape.wire.landscape import Landscape
+from relu_landscape.analyses import ANALYSES
+from relu_landscape.schema import definitions
+from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape_api.answering.problems import STATUSES
 from tests.api.conftest import Running
@@ -79,6 +81,20 @@ def test_the_table_of_fields_is_complete() -> None:
     assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(LandscapeRequest.model_fields)
 
 
+def test_the_phases_are_listed() -> None:
+    sentence = PAGE[PAGE.index("Phases of a landscape:") : PAGE.index("Provisional findings")]
+    assert tuple(re.findall(r"`([\w ]+)`", sentence)) == PHASES
+
+
+def test_every_member_of_the_table_is_one() -> None:
+    table = PAGE[PAGE.index("| member | means |") : PAGE.index("Phases of a landscape:")]
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))))
+    known = {
+        name for schema in definitions(ANALYSES).values() for name in schema.get("properties", {})
+    }
+    assert named - {"member"} <= known
+
+
 def test_the_table_of_statuses_is_complete(client: TestClient) -> None:
     table = PAGE[PAGE.index("| status |") : PAGE.index("Every answer has `X-Request-Id`")]
     documented = {int(status) for status in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
@@ -95,7 +111,7 @@ def test_the_table_of_statuses_is_complete(client: TestClient) -> None:
 
 
 def test_the_table_of_the_schema_is_complete(client: TestClient) -> None:
-    table = PAGE[PAGE.index("| member |") : PAGE.index("## Errors")]
+    table = PAGE[PAGE.index("| member | what it says |") : PAGE.index("## Errors")]
     rows = re.findall(r"^\| (`.*?`) \|(.*)\|$", table, re.MULTILINE)
     document = client.get("/v1/schema.json").json()
     named = [name for members, _ in rows for name in re.findall(r"`(\w+)`", members)]

@@ -107,14 +107,18 @@ def test_watching_ends_with_the_table(command: Command, server: Served) -> None:
     assert "minima: 2" in command("watch", ID, "--server", server.url).stdout
 
 
-def test_the_list(command: Command, server: Served) -> None:
+@pytest.mark.parametrize("word", ["show", "list"])
+def test_the_list(command: Command, server: Served, word: str) -> None:
     requests = [LandscapeRequest(student_width=2, teacher_width=2, seed=seed) for seed in range(5)]
     submit(server, *requests)
     newest = [each.content_id("cpu") for each in reversed(requests)]
-    listed = command.json("show", "--server", server.url, "--limit", 3)
+    listed = command.json(word, "--server", server.url, "--limit", 3)
     assert [each["id"] for each in listed] == newest[:3]
+    assert {each["kind"] for each in listed} == {"landscape"}
     # An id is there to be copied: never cut, whatever the width.
-    assert newest[4] in command("show", "--server", server.url).stdout
+    assert newest[4] in command(word, "--server", server.url).stdout
+    asked_of = {"show": "GET /v1/landscapes", "list": "GET /v1/jobs"}[word]
+    assert set(server.line.asked) == {asked_of}
 
 
 def test_showing_a_landscape_and_a_point(command: Command, saved: Path) -> None:

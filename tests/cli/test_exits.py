@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import os
 import re
 import signal
@@ -25,6 +26,7 @@ from tests.cli.test_commands import ASK, submit
 from tests.clients.faulty import name_of, problem
 from tests.clients.samples import ID, OTHER_ID, REQUEST, Step
 from tests.clients.served import Served
+from tests.house.repository import ROOT
 
 
 def _kinds() -> list[type[Exception]]:
@@ -103,6 +105,7 @@ def test_nobody_answers(
     monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.0)
     url = f"http://127.0.0.1:{unused_tcp_port}"
     assert url in command("show", "--server", url, code=3).stderr
+    assert not logging.getLogger("stamina").isEnabledFor(logging.WARNING)
     assert "no address" in command("show", "--server", "nonsense", code=2).stderr
 
 
@@ -142,9 +145,14 @@ def _commands() -> dict[str, Any]:
 
 
 def test_the_commands_are_the_documented_ones() -> None:
-    assert set(_commands()) == {
-        "serve", "solve", "families", "watch", "show", "export", "verify", "doctor",
-    }  # fmt: skip
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `([a-z]+)[^`]*` \|", text, re.M)
+    assert documented == list(_commands())
+
+
+def test_the_codes_of_the_document_are_those_of_the_program() -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)] == list(exits.Exit)
 
 
 @pytest.mark.parametrize("name", sorted(set(_commands()) - {"serve"}))

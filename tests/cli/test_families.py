@@ -1,10 +1,15 @@
-"""``families`` without a server, on the real engine: it takes a second."""
+"""``families``: without a server on the real engine, which takes a second; and with one."""
 
 from __future__ import annotations
 
 import pytest
 
+from relu_landscape.errors import InputError
+from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
+from relu_landscape_cli.questions import validated
 from tests.cli.conftest import Command
+from tests.clients.samples import family
+from tests.clients.served import Served
 
 
 def test_a_family_at_a_width_that_needs_all_digits(command: Command) -> None:
@@ -43,3 +48,47 @@ def test_along_the_width(command: Command) -> None:
 )  # fmt: skip
 def test_what_there_is_not(command: Command, words: tuple[object, ...]) -> None:
     assert command("families", *words, code=2).stderr.startswith("relu-landscape: ")
+
+
+def test_a_proof_on_request(command: Command) -> None:
+    found = command.json("families", "1+6", 7, "--certify")
+    assert found["certificate"]["verdict"] == "minimum"
+    assert found["certificate"]["index_span"] == 0
+
+
+def test_every_field_of_a_question_reaches_the_server(command: Command, server: Served) -> None:
+    words = ("--branch", 2, "--server", server.url)
+    found = command.json("families", "one-anti-aligned", 10**9, "--certify", *words)
+    assert found == family().model_dump(mode="json")
+    along = command.json("families", "1+*", 5.5, "--to", 7, "--points", 3, *words)
+    assert [point["width"] for point in along["points"]] == [5.0, 6.0, 7.0]
+    (_, one), (_, other) = server.service.called
+    assert one == FamilyQuery(
+        student_width=10**9, teacher_width=10**9, structure="one-anti-aligned", branch=2,
+        certify=True,
+    )  # fmt: skip
+    assert other == ContinuationQuery(
+        structure="1+*", from_width=5.5, to_width=7.0, points=3, branch=2
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"student_width": 7, "teacher_width": 0, "structure": ""},
+            "teacher_width = 0: Input should be greater than or equal to 1; "
+            "structure = '': String should have at least 1 character",
+        ),
+        (
+            {"student_width": 7.5, "teacher_width": 7, "structure": "1+6"},
+            "student_width = 7.5: Input should be a valid integer",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_said_field_by_field(
+    values: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        validated(FamilyQuery, values)
+    assert str(caught.value) == sentence

@@ -1,0 +1,31 @@
+"""Which class of the client reads which shape of the published schema.
+
+``relu_landscape_client._decode.members`` gives the members that a class is read from; they are
+those of the shape, by the same names.
+"""
+
+from __future__ import annotations
+
+from relu_landscape_client import disconnectivity, families, parts, points, results, status
+
+CLASSES: dict[str, type] = {
+    "Attraction": parts.Attraction,
+    "Continuation": families.Continuation,
+    "Disconnectivity": disconnectivity.Disconnectivity,
+    "Family": families.Family,
+    "FamilyStability": families.FamilyStability,
+    "FixedPoint": points.FixedPoint,
+    "FixedPointDetails": parts.Details,
+    "JoinedCopies": disconnectivity.JoinedCopies,
+    "Landscape": results.Landscape,
+    "LandscapeFinding": status.Finding,
+    "LandscapeStatus": status.Status,
+    "Leaf": disconnectivity.Leaf,
+    "Node": disconnectivity.Node,
+    "Overlaps": parts.Overlaps,
+    "Pathway": results.Pathway,
+    "Progress": status.Progress,
+    "Stability": parts.Stability,
+    "StabilityChange": families.Change,
+    "Structure": parts.Structure,
+}
