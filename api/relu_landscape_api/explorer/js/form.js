@@ -12,6 +12,8 @@ const NUMBERS = Object.keys(CONTRACT.request).filter((name) => "minimum" in CONT
 const FORMULA = { displaystyle: "true" };
 const mi = (text, attributes) => m("mi", attributes, text);
 const mo = (text) => m("mo", {}, text);
+// A parenthesis as high as its content, not as the sum beside it.
+const small = (text) => m("mo", { stretchy: "false" }, text);
 const mn = (text) => m("mn", {}, String(text));
 const row = (...parts) => m("mrow", {}, parts);
 
@@ -19,10 +21,10 @@ const row = (...parts) => m("mrow", {}, parts);
 function network(letter, index, width) {
   const letters = { w: "f", v: "f*" };
   return m("math", FORMULA,
-    mi(letters[letter]), mo("("), mi("x"), mo(")"), mo("="),
+    mi(letters[letter]), small("("), mi("x"), small(")"), mo("="),
     m("munderover", {}, mo("∑"), row(mi(index), mo("="), mn(1)), mn(width)),
-    mi("ReLU"), mo("("),
-    m("msub", {}, mi(letter, { mathvariant: "normal" }), mi(index)), mo("⋅"), mi("x"), mo(")"));
+    mi("ReLU"), small("("),
+    m("msub", {}, mi(letter, { mathvariant: "normal" }), mi(index)), mo("⋅"), mi("x"), small(")"));
 }
 
 function startsFormula(dimension, scale) {
