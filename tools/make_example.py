@@ -4,7 +4,7 @@
 
 Without an option it writes ``explorer/example.json``: the landscape that a first-time visitor sees
 before anything is computed. With ``--recorded`` it also writes ``tests/page/recorded``. Run it
-after a change of the result's shape or of the algorithm version. Takes under a minute on 2 cores.
+after a change of the result's shape or of the algorithm version. Takes a minute or two on 2 cores.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import asyncio
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from relu_landscape.jobs.service import LandscapeService
+from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.settings import Settings
+from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.families import ContinuationQuery
 from relu_landscape.wire.requests import LandscapeRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLORER = ROOT / "api" / "relu_landscape_api" / "explorer"
 RECORDED = ROOT / "tests" / "page" / "recorded"
 
-#: Small, and with everything the page can show: spurious minima, passes between them, proofs.
+#: Small, and with everything the page can show: spurious minima, pathways between them, proofs.
 EXAMPLE = LandscapeRequest(
     student_width=7, teacher_width=7, starts=2000, saddles=True, certify="strict"
 )
@@ -38,8 +39,8 @@ FAMILIES = ("one-anti-aligned", "two-anti-aligned", "all-anti-aligned", "1+*")
 TIMEOUT_SECONDS = 600.0
 
 
-async def computed(service: LandscapeService, request: LandscapeRequest) -> bytes:
-    """The finished landscape, as the service's bytes. Raises ``JobFailed``."""
+async def computed(service: AnalysisService, request: LandscapeRequest) -> bytes:
+    """The finished landscape, as the service's bytes; stops where there is none."""
     job = await service.submit(request)
     status = await service.wait(job.id, TIMEOUT_SECONDS)
     if status.state != "finished":
@@ -47,13 +48,14 @@ async def computed(service: LandscapeService, request: LandscapeRequest) -> byte
     return await service.result(job.id)
 
 
-async def continuations(service: LandscapeService) -> dict[str, Any]:
-    """Families along real width, by name."""
-    arguments = {"from_width": 4.0, "to_width": 100.0, "points": 80}
-    return {
-        name: await service.compute("continuation", {"structure": name, **arguments}, 60.0)
-        for name in FAMILIES
-    }
+async def continuations(service: AnalysisService) -> dict[str, JsonObject]:
+    """Families along real width, by name: what the page asks for at first, and one more."""
+    answers = {}
+    for name in FAMILIES:
+        query = ContinuationQuery(structure=name, from_width=4.0, to_width=100.0, points=80)
+        answer = await service.call("continuation", query, TIMEOUT_SECONDS)
+        answers[name] = answer.model_dump(mode="json")
+    return answers
 
 
 def write(path: Path, content: bytes) -> None:
@@ -65,7 +67,7 @@ def write(path: Path, content: bytes) -> None:
 async def main(*, recorded: bool) -> None:
     """Compute and write."""
     with tempfile.TemporaryDirectory(prefix="rl-") as folder:
-        async with LandscapeService.open(Settings(data_dir=Path(folder))) as service:
+        async with AnalysisService.open(Settings(data_dir=Path(folder))) as service:
             write(EXPLORER / "example.json", await computed(service, EXAMPLE))
             if recorded:
                 write(RECORDED / "wide.json", await computed(service, WIDE))

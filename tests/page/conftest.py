@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.page.fake_service import FakeService, recorded, serving
+from relu_landscape_api.settings import ApiSettings
+from tests.page.answers import recorded, stored_example
+from tests.page.stage import Stage, on_stage
 
 #: Names under which distributions install it.
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -77,7 +80,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def example() -> dict[str, Any]:
     """The stored example, as the page shows it."""
-    return recorded("../../../api/relu_landscape_api/explorer/example")
+    return stored_example()
 
 
 @pytest.fixture
@@ -87,18 +90,26 @@ def wide() -> dict[str, Any]:
 
 
 @pytest.fixture
-def service(example: dict[str, Any], wide: dict[str, Any]) -> FakeService:
-    fake = FakeService()
-    fake.know(example)
-    fake.know(wide)
-    fake.continuations = recorded("continuations")
-    return fake
+def changes() -> dict[str, Any]:
+    """Settings of the service that a test wants otherwise."""
+    return {}
 
 
 @pytest.fixture
-def url(service: FakeService) -> Iterator[str]:
-    with serving(service) as address:
-        yield address
+def stage(
+    example: dict[str, Any], wide: dict[str, Any], changes: dict[str, Any], tmp_path: Path
+) -> Iterator[Stage]:
+    with on_stage(ApiSettings(data_dir=tmp_path, **changes)) as service:
+        service.know(example)
+        service.know(wide)
+        service.continuations = recorded("continuations")
+        yield service
+
+
+@pytest.fixture
+def url(stage: Stage) -> str:
+    """Address of the page."""
+    return f"{stage.running.url}/"
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.page.conftest import Watched
-from tests.page.fake_service import FakeService
+from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
 
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text()
 
 SCREENS = {
+    "narrow": {"width": 320, "height": 700},
     "phone": {"width": 390, "height": 844},
     "tablet": {"width": 820, "height": 1180},
     "desktop": {"width": 1440, "height": 1000},
@@ -54,8 +55,8 @@ def screens(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     )
 
 
-@screens(("phone", "light"), ("phone", "dark"), ("tablet", "light"), ("desktop", "light"),
-         ("wide", "dark"))  # fmt: skip
+@screens(("narrow", "light"), ("phone", "light"), ("phone", "dark"), ("tablet", "light"),
+         ("desktop", "light"), ("wide", "dark"))  # fmt: skip
 def test_example(watched: Watched) -> None:
     page = watched.open()
     page.wait_for_selector("#point .overlaps .main-svg")
@@ -66,8 +67,8 @@ def test_example(watched: Watched) -> None:
     assert is_free_of_sideways_scrolling(page)
 
 
-@screens(("phone", "light"), ("desktop", "dark"))
-def test_running_job(watched: Watched, service: FakeService, wide: dict[str, Any]) -> None:
+@screens(("narrow", "dark"), ("phone", "light"), ("desktop", "dark"))
+def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
     request = wide["request"]
     widths = f"student_width={request['student_width']}&teacher_width={request['teacher_width']}"
     page = watched.open(f"?{widths}")
@@ -75,7 +76,7 @@ def test_running_job(watched: Watched, service: FakeService, wide: dict[str, Any
     if toggle.is_visible():
         toggle.click()
     page.get_by_role("button", name="Compute").click()
-    job = service.wait_for_job()
+    job = stage.wait_for_job()
     job.advance(1, 4, 1)
     expect(page.locator("#table tbody tr")).to_have_count(1)
     page.wait_for_selector("#ladder .main-svg")
@@ -83,7 +84,7 @@ def test_running_job(watched: Watched, service: FakeService, wide: dict[str, Any
     assert is_free_of_sideways_scrolling(page)
 
 
-@screens(("phone", "light"), ("desktop", "dark"))
+@screens(("narrow", "dark"), ("phone", "light"), ("desktop", "dark"))
 def test_families(watched: Watched) -> None:
     page = watched.open("?view=families")
     page.wait_for_selector("#families-plot .main-svg")

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.page.conftest import Watched
-from tests.page.fake_service import FakeService
+from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
 
@@ -36,13 +37,13 @@ def test_landscape_as_json(watched: Watched, example: dict[str, Any]) -> None:
 
 
 def test_point_as_npz_comes_from_the_service(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
+    watched: Watched, stage: Stage, wide: dict[str, Any]
 ) -> None:
-    service.know(wide, finished=True)
-    page = watched.open(f"?id={wide['id']}&point=m1")
+    page = watched.open(f"?id={stage.finish(wide)}&point=m1")
     name, content = saved(page, "Point m1, NPZ")
     assert name.endswith("-m1.npz")
-    assert io.BytesIO(content).read(2) == b"PK"
+    point = next(p for p in wide["fixed_points"] if p["key"] == "m1")
+    assert np.load(io.BytesIO(content))["R"].tolist() == point["overlaps"]["R"]
 
 
 def test_example_offers_no_npz_before_the_service_knows_it(watched: Watched) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from relu_landscape.jobs.testing.memory import BACKEND
 from tests.page.conftest import Watched
-from tests.page.fake_service import FakeService
+from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
 
@@ -89,8 +90,8 @@ def test_size_and_interval_are_the_attraction(watched: Watched, example: dict[st
 
 
 @pytest.fixture
-def joined(service: FakeService, example: dict[str, Any]) -> dict[str, Any]:
-    """The example with passes of our own making, so that the tree they form is known."""
+def joined(stage: Stage, example: dict[str, Any]) -> dict[str, Any]:
+    """The example with pathways of our own making, so that the tree they form is known."""
     low, high = [p for p in example["fixed_points"] if p["kind"] == "minimum"][:2]
     first, second = [p for p in example["fixed_points"] if p["kind"] == "saddle"][:2]
     graph = {
@@ -103,8 +104,7 @@ def joined(service: FakeService, example: dict[str, Any]) -> dict[str, Any]:
         "copies": [{"minimum": low["key"], "saddle": second["key"], "level": second["loss"]}],
     }  # fmt: skip
     landscape = {**example, "disconnectivity": graph}
-    service.know(landscape, finished=True)
-    return landscape
+    return {**landscape, "id": stage.finish(landscape)}
 
 
 def test_disconnectivity_graph_merges_at_saddle_levels(
@@ -121,7 +121,7 @@ def test_disconnectivity_graph_merges_at_saddle_levels(
         assert trace["y"] == [losses[key] for key in trace["keys"]]
     graph = joined["disconnectivity"]
     low, high = (leaf["key"] for leaf in graph["leaves"])
-    # The second pass joins two copies of one minimum, above the first: a third leaf there.
+    # The second pathway joins two copies of one minimum, above the first: a third leaf there.
     assert sorted(leaves["names"]) == sorted([low, high, f"{low}\u2032"])
     assert sorted(saddles["keys"]) == sorted(
         [graph["nodes"][0]["saddle"], graph["copies"][0]["saddle"]]
@@ -130,13 +130,23 @@ def test_disconnectivity_graph_merges_at_saddle_levels(
         assert (x, loss) in set(zip(branches["x"], branches["y"], strict=True))
 
 
+def test_continuum_of_minima_is_one_leaf(
+    watched: Watched, stage: Stage, wide: dict[str, Any]
+) -> None:
+    continuum, minimum = (leaf["key"] for leaf in wide["disconnectivity"]["leaves"])
+    watched.open(f"?id={stage.finish(wide)}")
+    marks(watched, "graph")
+    names = watched.page.evaluate("document.querySelector('#graph').data.at(-1).text")
+    # The minimum has two copies that a saddle joins; the set of global minima is itself.
+    assert sorted(names) == sorted([continuum, minimum, f"{minimum}\u2032"])
+
+
 def test_graph_says_why_it_is_missing(
-    watched: Watched, service: FakeService, example: dict[str, Any]
+    watched: Watched, stage: Stage, example: dict[str, Any]
 ) -> None:
     request = {**example["request"], "saddles": False}
-    bare = {**example, "id": "b" * 64, "request": request, "disconnectivity": None}
-    service.know(bare, finished=True)
-    page = watched.open(f"?id={bare['id']}")
+    bare = {**example, "request": request, "disconnectivity": None}
+    page = watched.open(f"?id={stage.finish(bare)}")
     expect(page.locator("#graph-empty")).to_contain_text("Saddles were not asked for")
     expect(page.locator("#graph")).to_be_hidden()
 
@@ -179,7 +189,7 @@ def test_certificate_is_told_in_words_with_bounds_rounded_to_the_safe_side(
     shown = float(terms["smallest eigenvalue, teacher's span, at least"])
     # Published for this minimum (arXiv:2006.01005): 0.01405901; four digits, rounded down.
     assert shown == 0.01405
-    assert shown <= certificate["smallest_eigenvalue_plane"]
+    assert shown <= certificate["smallest_eigenvalue_span"]
     mantissa, power = terms["radius of the ball"].split(" \u00d7 10")
     digits = str.maketrans(
         "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-0123456789"
@@ -188,15 +198,50 @@ def test_certificate_is_told_in_words_with_bounds_rounded_to_the_safe_side(
     assert certificate["radius"] <= radius < 1.001 * certificate["radius"]
 
 
-def test_refused_certificate_says_why(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
-) -> None:
-    service.know(wide, finished=True)
+def test_refused_certificate_says_why(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
     point = next(p for p in wide["fixed_points"] if p["kind"] == "global_continuum")
-    page = watched.open(f"?id={wide['id']}&point={point['key']}")
+    page = watched.open(f"?id={stage.finish(wide)}&point={point['key']}")
     section = page.locator("#point section", has_text="Certificate")
     expect(section).to_contain_text("Not certified")
     expect(section).to_contain_text(point["certificate"]["reason"])
+
+
+def test_pathways_are_told_in_words(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
+    """One sentence for each relation of the ends."""
+    ends = {"same copy": "m1", "student order": "m1", "relabelled": "m1", "same continuum": "g1"}
+    saddles = [p["key"] for p in wide["fixed_points"] if p["kind"] == "saddle"]
+    pathways = [
+        {"saddle": saddle, "minima": [key, key], "relation": relation, "barriers": [0.5, 0.5]}
+        for saddle, (relation, key) in zip(saddles, ends.items(), strict=False)
+    ]
+    pathways.append(
+        {"saddle": saddles[4], "minima": ["g1", "m1"], "relation": "different",
+         "barriers": [0.5, 0.25]}
+    )  # fmt: skip
+    page = watched.open(f"?id={stage.finish({**wide, 'pathways': pathways})}&point={saddles[0]}")
+    told = []
+    for pathway in pathways:
+        page.get_by_role("button", name=f"Show {pathway['saddle']}", exact=True).click()
+        line = page.locator("#point .facts li")
+        expect(line).to_contain_text(f"{pathway['saddle']} ")
+        told.append(str(line.text_content()).partition(" ")[2])
+    assert told == [
+        "joins m1 with itself, barrier 0.5",
+        "joins two copies of m1 that differ by the order of the students, barrier 0.5",
+        "joins two relabelled copies of m1, barrier 0.5",
+        "leads to the continuum g1 on both sides, barrier 0.5",
+        "joins g1 and m1, barriers 0.5 and 0.25",
+    ]
+
+
+def test_how_a_point_was_found_is_told(
+    watched: Watched, stage: Stage, example: dict[str, Any]
+) -> None:
+    points = [dict(point) for point in example["fixed_points"]]
+    points[0]["found_by"] = ["pathway", "sampled", "structured"]
+    page = watched.open(f"?id={stage.finish({**example, 'fixed_points': points})}&point=m1")
+    expect(page.locator("#table tbody tr").first).to_contain_text("starts, symmetry, pathway")
+    expect(page.locator("#point .facts").first).to_contain_text("starts, symmetry, pathway")
 
 
 def test_block_lines_separate_the_blocks(watched: Watched, example: dict[str, Any]) -> None:
@@ -280,10 +325,10 @@ def test_address_restores_the_view(watched: Watched) -> None:
 
 
 def test_servers_own_copy_replaces_the_stored_example(
-    watched: Watched, service: FakeService, example: dict[str, Any]
+    watched: Watched, stage: Stage, example: dict[str, Any]
 ) -> None:
-    own = {**example, "provenance": {**example["provenance"], "version": "9.9.9"}}
-    service.know(own, finished=True)
+    stage.finish(example)
     page = watched.open()
-    expect(page.locator("#headline")).to_contain_text("9.9.9")
+    # The service in memory names its own device; the stored example names another.
+    expect(page.locator("#headline")).to_contain_text(BACKEND.device)
     expect(page.get_by_role("button", name="NPZ")).to_be_enabled()

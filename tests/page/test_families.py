@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.page.answers import recorded
 from tests.page.conftest import Watched
-from tests.page.fake_service import FakeService, recorded
 
 pytestmark = pytest.mark.page
 
@@ -62,7 +62,7 @@ def test_stability_changes_are_listed_to_ten_digits(watched: Watched) -> None:
             expect(table).to_contain_text(f"{change['width']:.10f}")
 
 
-def test_other_families_and_ranges_can_be_asked_for(watched: Watched, service: FakeService) -> None:
+def test_other_families_and_ranges_can_be_asked_for(watched: Watched) -> None:
     page = opened(watched)
     for box in page.locator(".chip input").all():
         box.uncheck()

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
-from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.errors import StoreUnavailable
+from relu_landscape.wire.landscape import PHASES
 from tests.page.conftest import Watched
-from tests.page.fake_service import FakeService
+from tests.page.contract import CONTRACT
+from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
 
 #: Student and teacher of the recorded landscape that the service gives when asked.
 WIDE = (9, 8)
 WIDE_TITLE = "9 students, 8 teachers"
+KEY = "open sesame"
+
+
+@pytest.fixture
+def asked(example: dict[str, Any], wide: dict[str, Any]) -> dict[str, Any]:
+    """The wide landscape as the answer to what ``ask`` asks for: the form's widths are changed,
+    all else stays as the example has it."""
+    students, teachers = WIDE
+    widths = {"student_width": students, "teacher_width": teachers}
+    return {**wide, "request": {**example["request"], **widths}}
 
 
 def ask(page: Page, students: int, teachers: int) -> None:
@@ -25,15 +38,13 @@ def ask(page: Page, students: int, teachers: int) -> None:
 
 
 def test_progress_findings_and_result_arrive(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
+    watched: Watched, stage: Stage, wide: dict[str, Any], asked: dict[str, Any]
 ) -> None:
     page = watched.open()
     ask(page, *WIDE)
-    job = service.wait_for_job()
-    posted = LandscapeRequest.model_validate(service.posted[-1])
-    assert (posted.student_width, posted.teacher_width) == WIDE
+    job = stage.wait_for_job()
+    assert stage.posted[-1].canonical() == asked["request"]
     expect(page.locator("#progress")).to_be_visible()
-    job.say("state", {"state": "running", "error": None})
     job.advance(1, 4, 1)
     expect(page.locator("#progress")).to_contain_text("1 of 4 chunks")
     expect(page.locator("#progress")).to_contain_text("1 fixed point so far")
@@ -46,24 +57,25 @@ def test_progress_findings_and_result_arrive(
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
     expect(page.locator("#progress")).to_be_hidden()
     expect(page.locator("#table tbody tr")).to_have_count(len(wide["fixed_points"]))
-    assert f"id={wide['id']}" in page.url
+    assert f"id={job.id}" in page.url
 
 
 def test_known_landscape_needs_no_waiting(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
+    watched: Watched, stage: Stage, asked: dict[str, Any]
 ) -> None:
-    service.know(wide, finished=True)
+    stage.finish(asked)
     page = watched.open()
     ask(page, *WIDE)
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
+    expect(page.locator("#headline")).to_contain_text("computed in")
+    assert stage.service.computations == 1
 
 
 def test_shared_address_of_a_landscape(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
+    watched: Watched, stage: Stage, wide: dict[str, Any]
 ) -> None:
-    service.know(wide, finished=True)
     key = wide["fixed_points"][2]["key"]
-    page = watched.open(f"?id={wide['id']}&point={key}")
+    page = watched.open(f"?id={stage.finish(wide)}&point={key}")
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
     expect(page.locator("#point-title")).to_contain_text(f"{key}:")
     expect(page.locator("#student_width")).to_have_value(str(WIDE[0]))
@@ -77,21 +89,19 @@ def test_address_of_an_unknown_landscape_fills_the_form(watched: Watched) -> Non
     expect(page.locator("#saddles")).to_be_checked()
 
 
-def test_address_with_a_request_waits_for_the_button(
-    watched: Watched, service: FakeService
-) -> None:
+def test_address_with_a_request_waits_for_the_button(watched: Watched, stage: Stage) -> None:
     page = watched.open(f"?student_width={WIDE[0]}&teacher_width={WIDE[1]}&starts=300")
     expect(page.locator("#headline")).to_contain_text("Ready to compute")
-    assert service.posted == []
+    assert stage.posted == []
     page.get_by_role("button", name="Compute").click()
-    service.wait_for_job()
-    assert service.posted[-1]["starts"] == 300
+    stage.wait_for_job()
+    assert stage.posted[-1].starts_asked == 300
 
 
 def test_back_button_returns_to_the_example(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
+    watched: Watched, stage: Stage, asked: dict[str, Any]
 ) -> None:
-    service.know(wide, finished=True)
+    stage.finish(asked)
     page = watched.open()
     ask(page, *WIDE)
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
@@ -99,60 +109,109 @@ def test_back_button_returns_to_the_example(
     expect(page.locator("#headline h1")).to_have_text("7 students, 7 teachers")
 
 
-def test_stopping_waits_until_the_cores_are_free(watched: Watched, service: FakeService) -> None:
+def test_stopping_waits_until_the_cores_are_free(watched: Watched, stage: Stage) -> None:
     page = watched.open()
     ask(page, *WIDE)
-    job = service.wait_for_job()
-    job.say("state", {"state": "running", "error": None})
+    job = stage.wait_for_job()
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#progress")).to_contain_text("Stopping")
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
-    job.say("state", {"state": "cancelled", "error": None})
+    job.stopped()
     expect(page.locator("#headline")).to_contain_text("cancelled")
     expect(page.get_by_role("button", name="Compute")).to_be_enabled()
 
 
-def test_failure_is_told_in_the_services_words(watched: Watched, service: FakeService) -> None:
+def test_failure_is_told_in_the_services_words(watched: Watched, stage: Stage) -> None:
     page = watched.open()
     ask(page, *WIDE)
     sentence = "A chunk ended its worker three times."
-    service.wait_for_job().say("state", {"state": "failed", "error": sentence})
+    stage.wait_for_job().fail(sentence)
     expect(page.locator("#form-problem")).to_have_text(sentence)
 
 
 def test_polls_where_streams_are_refused(
-    watched: Watched, service: FakeService, wide: dict[str, Any]
+    watched: Watched, stage: Stage, wide: dict[str, Any]
 ) -> None:
     watched.expected.append("429")
-    service.refuse_events = True
     page = watched.open()
+    page.route("**/events", lambda route: route.fulfill(status=429))
     ask(page, *WIDE)
-    job = service.wait_for_job()
+    job = stage.wait_for_job()
     job.advance(2, 4, 3)
     expect(page.locator("#progress")).to_contain_text("2 of 4 chunks")
     job.finish()
     expect(page.locator("#table tbody tr")).to_have_count(len(wide["fixed_points"]))
 
 
-def test_service_that_does_not_answer(watched: Watched, service: FakeService) -> None:
+def test_resumes_a_stream_that_broke(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
+    watched.expected.append("503")  # answers to polls and reconnections in the meantime
+    page = watched.open()
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))
+    ask(page, *WIDE)
+    job = stage.wait_for_job()
+    job.advance(1, 4, 1)
+    expect(page.locator("#progress")).to_contain_text("1 of 4 chunks")
+    stage.breaks(StoreUnavailable("The store does not answer."))
+    stage.breaks(None)
+    job.advance(3, 4, 2)
+    expect(page.locator("#progress")).to_contain_text("3 of 4 chunks")
+    job.finish()
+    expect(page.locator("#table tbody tr")).to_have_count(len(wide["fixed_points"]))
+    # What the page had heard before the line broke: two states, progress, findings.
+    streams = [each.all_headers() for each in requests if each.url.endswith("/events")]
+    assert [headers.get("last-event-id") for headers in streams] == [None, "4-0"]
+
+
+def test_each_phase_has_its_words(watched: Watched, stage: Stage) -> None:
+    page = watched.open()
+    ask(page, *WIDE)
+    job = stage.wait_for_job()
+    seen = set()
+    for phase in PHASES:
+        job.advance(1, 4, 1, phase=phase)
+        title = page.locator("#progress h2")
+        expect(title).to_have_text(CONTRACT["phases"][phase])
+        seen.add(title.text_content())
+    assert len(seen) == len(PHASES)
+    job.advance(1, 4, 1, phase="a phase of tomorrow")
+    expect(page.locator("#progress h2")).to_have_text("A phase of tomorrow")
+
+
+def test_shares_so_far_have_no_interval(watched: Watched, stage: Stage) -> None:
+    page = watched.open()
+    ask(page, 7, 7)
+    stage.wait_for_job().advance(1, 2, 2)
+    rows = page.locator("#table tbody tr")
+    expect(rows).to_have_count(2)
+    for row in rows.all():
+        expect(row).to_contain_text(CONTRACT["findings"]["unclassified"])
+        expect(row).to_contain_text(re.compile(r"\d+\.\d% so far"))
+    page.wait_for_selector("#ladder .point")
+    expect(page.locator("#ladder .errorbar")).to_have_count(0)
+    expect(page.locator("#ladder-legend")).to_have_text(CONTRACT["findings"]["unclassified"])
+    expect(page.locator("#ladder-card")).not_to_contain_text("interval")
+
+
+def test_service_that_does_not_answer(watched: Watched, stage: Stage) -> None:
     watched.expected.append("503")
     page = watched.open()
-    service.broken = True
+    stage.breaks(StoreUnavailable("The store does not answer."))
     ask(page, *WIDE)
     expect(page.locator("#form-problem")).to_have_text("The store does not answer.")
 
 
-def test_asks_for_the_key_where_one_is_needed(watched: Watched, service: FakeService) -> None:
+@pytest.mark.parametrize("changes", [{"api_key": KEY}], ids=["with-key"])
+def test_asks_for_the_key_where_one_is_needed(watched: Watched, stage: Stage) -> None:
     watched.expected.append("401")
-    service.key = "open sesame"
     page = watched.open()
     field = page.get_by_label("API key")
     expect(field).to_be_visible()
-    field.fill("open sesame")
+    field.fill(KEY)
     field.press("Enter")
     expect(field).to_be_hidden()
     ask(page, *WIDE)
-    job = service.wait_for_job()
+    job = stage.wait_for_job()
     job.finish()
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
 
@@ -169,7 +228,7 @@ def test_asks_for_the_key_where_one_is_needed(watched: Watched, service: FakeSer
     ],
 )
 def test_mistakes_are_named_before_anything_is_sent(
-    watched: Watched, service: FakeService, field: str, value: str, words: str
+    watched: Watched, stage: Stage, field: str, value: str, words: str
 ) -> None:
     page = watched.open()
     page.wait_for_function("document.querySelector('#student_width').max === '64'")
@@ -177,7 +236,7 @@ def test_mistakes_are_named_before_anything_is_sent(
     page.locator(f"#{field}").fill(value)
     page.get_by_role("button", name="Compute").click()
     expect(page.locator("#form-problem")).to_contain_text(words)
-    assert service.posted == []
+    assert stage.posted == []
 
 
 def test_sliders_and_boxes_move_together(watched: Watched) -> None:

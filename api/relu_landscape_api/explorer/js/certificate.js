@@ -27,7 +27,7 @@ function facts(certificate) {
     ["radius of the ball", atMost(certificate.radius)],
     ["attribution radius", atLeast(certificate.attribution_radius)],
     ["loss between", loss.lower != null ? `${loss.lower} and ${loss.upper}` : null],
-    ["smallest eigenvalue, teacher's span, at least", atLeast(certificate.smallest_eigenvalue_plane)],
+    ["smallest eigenvalue, teacher's span, at least", atLeast(certificate.smallest_eigenvalue_span)],
     ["smallest eigenvalue, perpendicular, at least", atLeast(certificate.smallest_eigenvalue_perpendicular)],
     ["method", [certificate.method, MODES[certificate.mode]].filter(Boolean).join(": ") || null],
     ["precision", certificate.bits ? `${certificate.bits} bits` : null],

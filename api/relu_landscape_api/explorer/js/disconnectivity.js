@@ -25,7 +25,7 @@ function addCopy(roots, leaf, { saddle, level }) {
 /**
  * The forest of merges from the service's data: leaves {point, loss}, nodes {loss, saddle,
  * children}. A saddle between two relabelled copies of one minimum gives that minimum a second
- * leaf, its copy.
+ * leaf, its copy; a continuum of minima is one set, and stays one leaf.
  */
 export function forest(points, graph) {
   const byKey = new Map(points.map((point) => [point.key, point]));
@@ -34,7 +34,9 @@ export function forest(points, graph) {
     nodes.set(key, { loss: level, saddle, children: children.map((child) => nodes.get(child)) });
   }
   const roots = graph.roots.map((key) => nodes.get(key));
-  for (const copy of graph.copies ?? []) addCopy(roots, nodes.get(copy.minimum), copy);
+  for (const copy of graph.copies) {
+    if (byKey.get(copy.minimum).kind !== "global_continuum") addCopy(roots, nodes.get(copy.minimum), copy);
+  }
   return roots.sort((a, b) => size(b) - size(a) || lowest(a) - lowest(b));
 }
 
@@ -142,7 +144,7 @@ export function drawGraph(element, empty, landscape, context) {
   const merges = nodes.filter((node) => node.saddle).length;
   draw(element, (theme) => picture(roots, range, context, theme), {
     label: `Disconnectivity graph: ${plural(next.value, "leaf", "leaves")}, merging at ` +
-      `${plural(merges, "saddle", "saddles")}. The transitions are listed with each saddle.`,
+      `${plural(merges, "saddle", "saddles")}. The pathways are listed with each saddle.`,
     click: (point) => point.customdata && context.choose(point.customdata),
   });
 }

@@ -1,10 +1,11 @@
 // Families of fixed points along real width, with the widths at which their stability changes.
 
 import { continuation, ServiceError } from "./api.js";
+import { CONTRACT } from "./contract.js";
 import { announce, h, show } from "./dom.js";
 import { pictureButton, saveJson } from "./downloads.js";
 import { drawFamilies } from "./familyplot.js";
-import { plural, real } from "./format.js";
+import { count, plural, real } from "./format.js";
 import { familySnippets } from "./snippets.js";
 
 const KNOWN = [
@@ -15,7 +16,8 @@ const KNOWN = [
 ];
 const FIRST = ["one-anti-aligned", "two-anti-aligned", "all-anti-aligned"];
 const POINTS = 80;
-const LIMITS = { from: 4, to: 100, low: 1.5, high: 1e9 };
+const OPENING = { from: 4, to: 100 };
+const { minimum: LOW, maximum: HIGH } = CONTRACT.continuation.from_width;
 
 export const wordsOf = (name) => KNOWN.find(([known]) => known === name)?.[1] ?? name;
 
@@ -48,8 +50,8 @@ export class FamiliesView {
   show(state) {
     if (!this.form) this.build();
     const names = state.families ? state.families.split(";") : FIRST;
-    const from = Number(state.from) || LIMITS.from;
-    const to = Number(state.to) || LIMITS.to;
+    const from = Number(state.from) || OPENING.from;
+    const to = Number(state.to) || OPENING.to;
     const wanted = JSON.stringify([names, from, to]);
     if (wanted === this.shown) return this.redraw();
     this.write(names, from, to);
@@ -65,8 +67,8 @@ export class FamiliesView {
       h("label", {}, "other, separated by ;",
         h("input", { type: "text", name: "other", placeholder: "for example 2+* or 1+* extra 1",
           autocomplete: "off", spellcheck: "false" })),
-      h("label", {}, "from width", h("input", { type: "number", name: "from", min: LIMITS.low, max: LIMITS.high, step: "any" })),
-      h("label", {}, "to width", h("input", { type: "number", name: "to", min: LIMITS.low, max: LIMITS.high, step: "any" })),
+      h("label", {}, "from width", h("input", { type: "number", name: "from", min: LOW, max: HIGH, step: "any" })),
+      h("label", {}, "to width", h("input", { type: "number", name: "to", min: LOW, max: HIGH, step: "any" })),
       h("button", { type: "submit", class: "primary" }, "Follow"));
     this.lossPlot = h("div", { class: "plot wide", id: "families-plot" });
     this.eigenPlot = h("div", { class: "plot medium", id: "families-eigenvalues" });
@@ -102,9 +104,9 @@ export class FamiliesView {
     const names = [...this.form.querySelectorAll("[name=known]:checked")].map((box) => box.value);
     names.push(...this.form.other.value.split(";").map((name) => name.trim()).filter(Boolean));
     const [from, to] = [Number(this.form.from.value), Number(this.form.to.value)];
-    const wrong = [from, to].some((width) => !(width >= LIMITS.low && width <= LIMITS.high)) || from === to;
+    const wrong = [from, to].some((width) => !(width >= LOW && width <= HIGH)) || from === to;
     if (!names.length) return this.complain("Choose a family, or write a structure with * for the size that grows.");
-    if (wrong) return this.complain(`Two different widths from ${LIMITS.low} to 10⁹ are needed.`);
+    if (wrong) return this.complain(`Two different widths from ${count(LOW)} to ${count(HIGH)} are needed.`);
     this.on.changed({ families: names.join(";"), from: String(from), to: String(to) });
     return this.load(names, from, to);
   }

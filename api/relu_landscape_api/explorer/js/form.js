@@ -1,17 +1,19 @@
 // The panel in which a landscape is chosen.
 
+import { CONTRACT } from "./contract.js";
 import { $, h, m, show } from "./dom.js";
 import { count, plural } from "./format.js";
 import { DEFAULTS } from "./state.js";
 
 // The starts slider runs over these, since useful numbers span five orders of magnitude.
 const STARTS = [0, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000];
-const INTEGERS = ["student_width", "teacher_width", "starts", "seed", "input_dimension"];
-const REALS = ["init_scale", "flow_tolerance"];
+const NUMBERS = Object.keys(CONTRACT.request).filter((name) => "minimum" in CONTRACT.request[name]);
 
 const FORMULA = { displaystyle: "true" };
 const mi = (text, attributes) => m("mi", attributes, text);
 const mo = (text) => m("mo", {}, text);
+// A parenthesis as high as its content, not as the sum beside it.
+const small = (text) => m("mo", { stretchy: "false" }, text);
 const mn = (text) => m("mn", {}, String(text));
 const row = (...parts) => m("mrow", {}, parts);
 
@@ -19,10 +21,10 @@ const row = (...parts) => m("mrow", {}, parts);
 function network(letter, index, width) {
   const letters = { w: "f", v: "f*" };
   return m("math", FORMULA,
-    mi(letters[letter]), mo("("), mi("x"), mo(")"), mo("="),
+    mi(letters[letter]), small("("), mi("x"), small(")"), mo("="),
     m("munderover", {}, mo("∑"), row(mi(index), mo("="), mn(1)), mn(width)),
-    mi("ReLU"), mo("("),
-    m("msub", {}, mi(letter, { mathvariant: "normal" }), mi(index)), mo("⋅"), mi("x"), mo(")"));
+    mi("ReLU"), small("("),
+    m("msub", {}, mi(letter, { mathvariant: "normal" }), mi(index)), mo("⋅"), mi("x"), small(")"));
 }
 
 function startsFormula(dimension, scale) {
@@ -46,7 +48,13 @@ export class RequestForm {
   /** `submit(request)` is called with a checked request. */
   constructor(submit) {
     this.form = $("request");
-    this.limits = { width: 512, starts: 1_000_000 };
+    for (const name of NUMBERS) {
+      const { minimum, maximum, whole } = CONTRACT.request[name];
+      Object.assign($(name), { min: minimum, max: maximum, step: whole ? 1 : "any", value: DEFAULTS[name] });
+    }
+    $("certify").replaceChildren(...Object.entries(CONTRACT.proofs).map(([value, words]) =>
+      h("option", { value, selected: value === DEFAULTS.certify }, words)));
+    for (const name of ["structured", "saddles"]) $(name).checked = DEFAULTS[name];
     this.pair("student_width", "student_slider", (n) => n, (n) => n);
     this.pair("teacher_width", "teacher_slider", (n) => n, (n) => n);
     const last = STARTS.length - 1;
@@ -62,6 +70,7 @@ export class RequestForm {
       this.complain(problem);
       if (!problem) submit(this.read());
     });
+    for (const sync of this.sync) sync();
     this.refresh();
   }
 
@@ -91,7 +100,7 @@ export class RequestForm {
 
   read() {
     const request = { ...DEFAULTS };
-    for (const name of [...INTEGERS, ...REALS]) request[name] = Number($(name).value);
+    for (const name of NUMBERS) request[name] = Number($(name).value);
     request.structured = $("structured").checked;
     request.saddles = $("saddles").checked;
     request.certify = $("certify").value;
@@ -102,7 +111,7 @@ export class RequestForm {
 
   write(request) {
     const whole = { ...DEFAULTS, ...request };
-    for (const name of [...INTEGERS, ...REALS]) $(name).value = whole[name];
+    for (const name of NUMBERS) $(name).value = whole[name];
     $("structured").checked = whole.structured;
     $("saddles").checked = whole.saddles;
     $("certify").value = whole.certify;
@@ -114,19 +123,19 @@ export class RequestForm {
 
   /** The first thing wrong, as a sentence, or null; the service checks again. */
   problem() {
-    for (const name of [...INTEGERS, ...REALS]) {
+    for (const name of NUMBERS) {
       const box = $(name);
       const value = Number(box.value);
-      const words = name.replaceAll("_", " ");
+      const { whole } = CONTRACT.request[name];
       const low = Number(box.min);
       const high = Number(box.max);
       const wrong = box.value === "" || !(value >= low && value <= high) ||
-        (INTEGERS.includes(name) && !Number.isInteger(value));
+        (whole && !Number.isInteger(value));
       box.setAttribute("aria-invalid", String(wrong));
       if (wrong) {
         box.closest("details")?.setAttribute("open", "");
         box.focus();
-        return `The ${words} must be ${INTEGERS.includes(name) ? "a whole number" : "a number"} ` +
+        return `The ${name.replaceAll("_", " ")} must be ${whole ? "a whole number" : "a number"} ` +
           `from ${low} to ${high}.`;
       }
     }

@@ -1,5 +1,7 @@
 // Numbers and names as people read them.
 
+import { CONTRACT, words } from "./contract.js";
+
 const PLAIN = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
 
 /** Integers grouped by thousands; digits beyond 2^53 come as strings and stay exact. */
@@ -45,9 +47,10 @@ export const percent = (value) =>
 /** A point's loss; at a global minimum what is left of zero is rounding. */
 export const loss = (point, digits) => (point.is_global ? "0" : real(point.loss, digits));
 
-/** "12.5% (10.6 to 14.7%)" */
+/** "12.5% (10.6 to 14.7%)"; "12.5% so far" while the service has not said how sure it is. */
 export function interval(attraction) {
   if (!attraction) return "–";
+  if (!attraction.interval_95) return `${percent(attraction.probability)} so far`;
   const [low, high] = attraction.interval_95;
   return `${percent(attraction.probability)} (${percent(low).replace("%", "")} to ${percent(high)})`;
 }
@@ -63,24 +66,28 @@ export function seconds(value) {
 /** "1 minimum", "3 minima" */
 export const plural = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
 
-/** The class that decides colour and mark: global, minimum, saddle. */
+/** The class that decides colour and mark: global, minimum, saddle, unclassified. */
 export function family(point) {
-  if (point.kind === "saddle") return "saddle";
-  return point.kind === "global_continuum" || point.is_global ? "global" : "minimum";
+  if (point.kind === "global_continuum" || point.is_global) return "global";
+  return point.kind;
 }
+
+/** How the point was found, in words, in the contract's order. */
+export const foundWords = ({ found_by: ways }) =>
+  Object.keys(CONTRACT.found_by).filter((way) => ways.includes(way)).map((way) => words("found_by", way));
+
+/** The smallest eigenvalue of the whole Hessian. */
+export const smallestEigenvalue = ({ min_eigenvalue_span: span, min_eigenvalue_perpendicular: other }) =>
+  Math.min(span, other ?? span);
 
 /** What the point is, in words. */
 export function kindWords(point, request) {
-  if (point.kind === "global_continuum") return "continuum of global minima";
-  if (point.kind === "saddle") {
-    const index = point.stability?.index;
-    return index == null ? "saddle" : `saddle of index ${count(index)}`;
-  }
+  if (!point.stability) return words("findings", point.kind);
+  if (point.kind === "saddle") return `${words("kinds", "saddle")} of index ${count(point.stability.index)}`;
+  if (point.kind !== "minimum") return words("kinds", point.kind);
   if (point.is_global) return "global minimum";
   // With fewer students than teachers a positive loss is unavoidable and proves nothing.
-  return request && request.student_width < request.teacher_width
-    ? "minimum"
-    : "spurious minimum";
+  return request.student_width < request.teacher_width ? "minimum" : "spurious minimum";
 }
 
 /** Structure names typeset: "1+16 extra 1" as "1 + 16, extra 1". */

@@ -27,7 +27,7 @@ function chance(landscape) {
 }
 
 function details(landscape, origin) {
-  const { starts, unseen_mass: unseen, provenance, fixed_points: points } = landscape;
+  const { starts, missing_mass: missing, provenance, fixed_points: points } = landscape;
   const certified = points.filter(isCertified).length;
   const saddles = points.filter((point) => point.kind === "saddle").length;
   return [
@@ -35,7 +35,7 @@ function details(landscape, origin) {
     starts.failed ? `${count(starts.failed)} did not converge` : null,
     saddles ? plural(saddles, "saddle", "saddles") : null,
     certified ? `${certified} of ${points.length} certified` : null,
-    unseen ? `chance that the next start ends elsewhere: below ${percent(unseen.upper_bound_95)} (95%)` : null,
+    missing ? `chance that the next start ends elsewhere: below ${percent(missing.upper_bound_95)} (95%)` : null,
     `${origin} in ${seconds(provenance.seconds)} by version ${provenance.version} on ${provenance.device}`,
   ].filter(Boolean);
 }

@@ -1,15 +1,18 @@
 // The loss ladder: one mark per fixed point, at its loss and at its probability.
 
+import { words } from "./contract.js";
 import { h } from "./dom.js";
 import { family, interval, isCertified, kindWords, plural, real, structureWords } from "./format.js";
 import { axis, draw, padded } from "./plot.js";
 
-const MARKS = { global: "circle", minimum: "circle", saddle: "diamond-open" };
+const MARKS = { global: "circle", minimum: "circle", saddle: "diamond-open", unclassified: "circle" };
 /** Diameter in pixels from which a mark has room for a tick; smaller ones bear it at their name. */
 const ROOM_FOR_TICK = 18;
 /** Distance of the saddles' lane from zero, as a share of the axis. */
 const LANE = 0.1;
-const NAMES = { global: "global minimum", minimum: "local minimum", saddle: "saddle" };
+const NAMES = {
+  global: "global minimum", minimum: "local minimum", saddle: "saddle", unclassified: words("findings", "unclassified"),
+};
 
 /** Diameter in pixels; the area grows with the probability. */
 const diameter = (probability) => 9 + 34 * Math.sqrt(probability ?? 0);
@@ -27,7 +30,7 @@ function hover(point, request) {
   ];
   if (point.structure) lines.push(`structure ${structureWords(point.structure.name)}`);
   if (point.attraction) lines.push(`probability ${interval(point.attraction)}`);
-  else if (point.hits != null) lines.push(`${point.hits} hits so far`);
+  if (!point.stability) lines.push(`${plural(point.hits, "start", "starts")} so far`);
   if (isCertified(point)) lines.push("certified");
   return lines.join("<br>");
 }
@@ -48,9 +51,9 @@ function trace(points, name, theme, context) {
     error_x: {
       type: "data",
       symmetric: false,
-      array: points.map((p) => (p.attraction ? 100 * p.attraction.interval_95[1] - position(p) : 0)),
-      arrayminus: points.map((p) => (p.attraction ? position(p) - 100 * p.attraction.interval_95[0] : 0)),
-      visible: name !== "saddle",
+      array: points.map((p) => (p.attraction?.interval_95 ? highest(p) - position(p) : 0)),
+      arrayminus: points.map((p) => (p.attraction?.interval_95 ? position(p) - 100 * p.attraction.interval_95[0] : 0)),
+      visible: points.some((point) => point.attraction?.interval_95),
       color: theme.ink,
       thickness: 1.2,
       width: 5,
@@ -67,6 +70,10 @@ function trace(points, name, theme, context) {
     },
   };
 }
+
+/** Percent up to which a point's mark and interval reach. */
+const highest = ({ attraction }) =>
+  attraction ? 100 * (attraction.interval_95?.[1] ?? attraction.probability) : 0;
 
 /** Saddles keep to a lane of their own at the left: no start ends there. */
 const place = (point, most) =>
@@ -98,7 +105,7 @@ function labels(points, range, context, theme) {
     if (shown.every((other) => Math.abs(other.loss - point.loss) > gap)) shown.push(point);
   }
   return shown.map((point) => ({
-    x: point.kind === "saddle" ? place(point, context.most) : 100 * (point.attraction?.interval_95[1] ?? 0),
+    x: point.kind === "saddle" ? place(point, context.most) : highest(point),
     y: point.loss,
     text: point.key + (point.structure ? `  ${structureWords(point.structure.name)}` : "") +
       (isCertified(point) ? "  ✓" : ""),
@@ -110,15 +117,23 @@ function labels(points, range, context, theme) {
 }
 
 function describe(points, request) {
+  const saddles = points.filter((point) => point.kind === "saddle").length;
   const minima = points.filter((point) => point.kind !== "saddle");
   const likely = [...minima].sort((a, b) => (b.attraction?.probability ?? 0) - (a.attraction?.probability ?? 0))[0];
-  const text = `Loss ladder with ${plural(minima.length, "minimum", "minima")} and ` +
-    `${plural(points.length - minima.length, "saddle", "saddles")}.`;
+  const text = points.every((point) => point.stability)
+    ? `Loss ladder with ${plural(minima.length, "minimum", "minima")} and ${plural(saddles, "saddle", "saddles")}.`
+    : `Loss ladder with ${plural(points.length, "fixed point", "fixed points")} so far.`;
   return likely?.attraction
     ? `${text} Gradient flow ends most often at ${likely.key}, ${kindWords(likely, request)}, ` +
       `loss ${real(likely.loss)}, probability ${interval(likely.attraction)}. The table below lists all.`
     : `${text} The table below lists all.`;
 }
+
+/** What place and size say, in a sentence. */
+export const ladderNote = (isProvisional) => isProvisional
+  ? "Every end so far at its loss; size and position give the share of the starts that have ended there."
+  : "Every fixed point at its loss; size and position give the probability that gradient flow from a " +
+    "random start ends there, with its 95% interval.";
 
 /** Draw the ladder; `context` is {request, chosen, choose(key)}. */
 export function drawLadder(element, legend, points, context) {
@@ -126,13 +141,14 @@ export function drawLadder(element, legend, points, context) {
   const groups = Object.groupBy
     ? Object.groupBy(points, family)
     : points.reduce((all, p) => ({ ...all, [family(p)]: [...(all[family(p)] || []), p] }), {});
-  const present = ["saddle", "minimum", "global"].filter((name) => groups[name]?.length);
+  const present = ["saddle", "minimum", "unclassified", "global"].filter((name) => groups[name]?.length);
   const proven = points.filter((point) => isCertified(point) && point.kind !== "saddle" &&
     diameter(point.attraction?.probability) >= ROOM_FOR_TICK);
-  context.most = Math.max(10, ...points.map((p) => 100 * (p.attraction?.interval_95[1] ?? 0)));
+  context.most = Math.max(10, ...points.map(highest));
 
   const { most } = context;
   const lane = present.includes("saddle");
+  const isProvisional = points.some((point) => !point.stability);
 
   const picture = draw(
     element,
@@ -143,7 +159,7 @@ export function drawLadder(element, legend, points, context) {
       ],
       layout: {
         xaxis: axis(theme, {
-          title: "probability to end here (%)", range: [-(lane ? LANE + 0.06 : 0.05) * most, 1.25 * most],
+          title: isProvisional ? "share of the ends so far (%)" : "probability to end here (%)", range: [-(lane ? LANE + 0.06 : 0.05) * most, 1.25 * most],
           tickvals: lane ? [-LANE * most, ...ticks(most)] : ticks(most),
           ticktext: lane ? ["saddles", ...ticks(most)] : ticks(most), showgrid: false, ticks: "outside", tickcolor: theme.line, tickangle: 0,
         }),

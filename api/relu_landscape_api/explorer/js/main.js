@@ -7,7 +7,7 @@ import { downloads } from "./downloads.js";
 import { FamiliesView } from "./families.js";
 import { drawRecent, RequestForm } from "./form.js";
 import { drawHeadline, drawNotice } from "./headline.js";
-import { drawLadder } from "./ladder.js";
+import { drawLadder, ladderNote } from "./ladder.js";
 import { redraw } from "./plot.js";
 import { drawPoint } from "./point.js";
 import { ProgressPanel, provisional } from "./progress.js";
@@ -74,6 +74,7 @@ function drawLandscape() {
   const point = chosenPoint(points);
   const context = { request: landscape.request, chosen: point?.key, choose };
   drawHeadline($("headline"), landscape, { isExample: landscape === state.example && !state.onServer });
+  $("ladder-note").textContent = ladderNote(false);
   drawLadder($("ladder"), $("ladder-legend"), points, context).then(markFirstPicture);
   drawGraph($("graph"), $("graph-empty"), landscape, context);
   drawTable($("table"), points, context);
@@ -105,6 +106,7 @@ function drawFindings(request, findings) {
   show($("ladder-card"), points.length > 0);
   show($("table-card"), points.length > 0);
   if (!points.length) return;
+  $("ladder-note").textContent = ladderNote(true);
   drawLadder($("ladder"), $("ladder-legend"), points, context);
   drawTable($("table"), points, context);
   show($("searched"), false);
@@ -146,7 +148,7 @@ function followJob(status) {
   state.stop = api.follow(status.id, {
     status: (news) => {
       const { findings } = panel.update(news);
-      if (news.findings) drawFindings(request, findings);
+      if ("findings" in news) drawFindings(request, findings);
     },
     done: (landscape) => {
       present(landscape, true);

@@ -17,7 +17,7 @@ function library() {
 export function colours() {
   const style = getComputedStyle(document.documentElement);
   const get = (name) => style.getPropertyValue(`--${name}`).trim();
-  const names = ["ink", "soft", "faint", "line", "surface", "accent", "global", "minimum", "saddle", "negative"];
+  const names = ["ink", "soft", "faint", "line", "surface", "accent", "global", "minimum", "saddle", "unclassified", "negative"];
   const series = [0, 1, 2, 3, 4, 5].map((i) => get(`series-${i}`));
   return { ...Object.fromEntries(names.map((name) => [name, get(name)])), series };
 }
@@ -42,9 +42,10 @@ const drawn = new Map();
 let line = Promise.resolve();
 
 /**
- * Draw into `element`; resolves to whether a picture came of it. `make(theme)` returns {data, layout}, and is called again when the theme
- changes. No <b> or <sub> in texts: plotly would set style attributes, which the policy refuses.
- * changes; `label` says in words what the picture shows; `click(point)` gets a clicked mark.
+ * Draw into `element`; resolves to whether a picture came of it. `make(theme)` returns {data,
+ * layout}, and is called again when the theme changes; `label` says in words what the picture
+ * shows; `click(point)` gets a clicked mark. No <b> or <sub> in texts: plotly would set style
+ * attributes, which the policy refuses.
  */
 export function draw(element, make, { label, click } = {}) {
   drawn.set(element, { make, label, click });

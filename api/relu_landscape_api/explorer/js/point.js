@@ -1,8 +1,9 @@
 // One chosen fixed point in full: facts, overlaps, spectrum, certificate.
 
-import { $, h } from "./dom.js";
 import { certificateWords } from "./certificate.js";
-import { count, family, interval, kindWords, real, structureWords } from "./format.js";
+import { words } from "./contract.js";
+import { $, h } from "./dom.js";
+import { count, family, foundWords, interval, kindWords, real, structureWords } from "./format.js";
 import { overlaps } from "./overlaps.js";
 import { spectrum } from "./spectrum.js";
 
@@ -13,9 +14,9 @@ function stabilityWords(point) {
       "loss is zero; flow approaches it with a power law, not exponentially.";
   }
   if (stability.attractive) {
-    const time = stability.slowest_time;
+    const time = stability.relaxation_time;
     return "Attractive: no direction lowers the loss" +
-      (time ? `; the slowest mode of gradient flow has time constant ${real(time, 4)}.` : ".");
+      (time ? `; the slowest mode of gradient flow has relaxation time ${real(time, 4)}.` : ".");
   }
   return `Not attractive: ${count(stability.index)} ${Number(stability.index) === 1 ? "direction lowers" : "directions lower"} the loss.`;
 }
@@ -30,26 +31,26 @@ function norms(point) {
   return parts.length > 6 ? `${parts.slice(0, 6).join(", ")}, …` : parts.join(", ");
 }
 
-function copies(key, pass) {
-  if (pass.same_copy) return `${key} with itself`;
-  return pass.relation === "student order"
-    ? `two copies of ${key} that differ by the order of the students` : `two relabelled copies of ${key}`;
+/** "s1 joins m1 and m2, barriers 0.0234 and 0.0002", for each pathway that touches the point. */
+function pathwaysOf(point, landscape) {
+  return landscape.pathways
+    .filter(({ saddle, minima }) => saddle === point.key || minima.includes(point.key))
+    .map(({ saddle, minima: [a, b], relation, barriers }) => {
+      const what = words("relations", relation).replace("{a}", a).replace("{b}", b);
+      const heights = [...new Set(barriers.map((value) => real(value, 4)))];
+      return `${saddle} ${what}, ${heights.length > 1 ? "barriers" : "barrier"} ${heights.join(" and ")}`;
+    });
 }
 
-function transitionsOf(point, landscape) {
-  return landscape.transitions
-    .filter((pass) => pass.saddle === point.key || pass.minima.includes(point.key))
-    .map((pass) => {
-      const [a, b] = pass.minima;
-      const ends = a === b ? copies(a, pass) : `${a} and ${b}`;
-      const barriers = pass.barriers.map((value) => real(value, 4)).join(" and ");
-      return `${pass.saddle} joins ${ends}, barriers ${barriers}`;
-    });
+/** The index with its parts: a direction perpendicular to the span occurs once per dimension. */
+function indexWords({ index, index_span: span, index_perpendicular: perpendicular }) {
+  return Number(perpendicular) === 0 ? count(index)
+    : `${count(index)} (${count(span)} in the teacher's span, ${count(perpendicular)} per perpendicular dimension)`;
 }
 
 function facts(point, landscape) {
   const { stability, structure } = point;
-  const passes = transitionsOf(point, landscape);
+  const pathways = pathwaysOf(point, landscape);
   return [
     ["loss", real(point.loss, 13)],
     ["structure", `${structureWords(structure.name)}, isotropy ${structure.isotropy}`],
@@ -59,12 +60,13 @@ function facts(point, landscape) {
     ["probability", point.attraction
       ? `${interval(point.attraction)}, ${count(point.attraction.hits)} of ${count(landscape.starts.asked)} starts` : "never an end of gradient flow"],
     ["attributed by proof", point.attraction?.attributed != null ? `${count(point.attraction.attributed)} starts` : null],
-    ["index, nullity", `${count(stability.index)}, ${count(stability.nullity)}`],
-    ["smallest eigenvalue", real(stability.min_eigenvalue, 8) +
-      (stability.min_eigenvalue_perpendicular != null ? `; perpendicular ${real(stability.min_eigenvalue_perpendicular, 8)}` : "")],
+    ["found by", foundWords(point).join(", ")],
+    ["index, nullity", `${indexWords(stability)}, ${count(stability.nullity)}`],
+    ["smallest eigenvalue", `${real(stability.min_eigenvalue_span, 8)} in the teacher's span` +
+      (stability.min_eigenvalue_perpendicular != null ? `; ${real(stability.min_eigenvalue_perpendicular, 8)} perpendicular` : "")],
     ["gradient norm", real(stability.gradient_norm, 2)],
-    passes.length ? ["transitions", h("ul", {}, passes.slice(0, 8).map((text) => h("li", {}, text)),
-      passes.length > 8 && h("li", {}, `and ${passes.length - 8} more`))] : null,
+    pathways.length ? ["pathways", h("ul", {}, pathways.slice(0, 8).map((text) => h("li", {}, text)),
+      pathways.length > 8 && h("li", {}, `and ${pathways.length - 8} more`))] : null,
   ].filter((fact) => fact && fact[1] != null);
 }
 

@@ -1,26 +1,15 @@
 // A computation while it runs.
 
+import { words } from "./contract.js";
 import { announce, h, show } from "./dom.js";
 import { count, plural, seconds } from "./format.js";
 
-const PHASES = {
-  sample: "Following gradient flow from random starts",
-  "slow starts": "Following the slowest starts",
-  "second look": "Leaving saddles",
-  classify: "Classifying the ends",
-  structures: "Searching the symmetric families",
-  transitions: "Following the flow from saddles",
-  certify: "Proving",
-};
-
 /** A phase that this page does not know yet is shown by its own name. */
-const phaseWords = (name) =>
-  PHASES[name] ?? (name ? name[0].toUpperCase() + name.slice(1) : "Computing");
-
-const STATES = {
-  queued: "Waiting for a free place", cancelling: "Stopping", cancelled: "Stopped", failed: "Failed",
-  finished: "Finished",
-};
+function phaseWords(name) {
+  if (!name) return words("states", "running");
+  const text = words("phases", name);
+  return text[0].toUpperCase() + text.slice(1);
+}
 
 /** The progress panel; `cancel()` is called by its button. */
 export class ProgressPanel {
@@ -55,12 +44,13 @@ export class ProgressPanel {
   update(news) {
     this.status = { ...this.status, ...news };
     const { state, progress, findings } = this.status;
-    const phase = STATES[state] ?? phaseWords(progress.phase);
+    const runs = state === "running";
+    const phase = runs ? phaseWords(progress.phase) : words("states", state);
     if (phase !== this.phase) announce(phase);
     this.phase = phase;
     this.title.textContent = phase;
     this.button.disabled = state === "cancelling";
-    if (progress.tasks > 0 && !STATES[state]) this.bar.value = progress.fraction ?? 0;
+    if (progress.tasks > 0 && runs) this.bar.value = progress.fraction ?? 0;
     else this.bar.removeAttribute("value");
     const parts = [];
     if (progress.starts > 0) parts.push(`${count(progress.starts_done)} of ${plural(progress.starts, "start", "starts")}`);
@@ -72,26 +62,14 @@ export class ProgressPanel {
   }
 }
 
-/** Partial findings as points for ladder and table: probabilities from the hits so far. */
+/**
+ * Partial findings as points for ladder and table. A share of the ends so far comes without an
+ * interval: which ends are one point, and how sure the share is, the service says in the result.
+ */
 export function provisional(findings) {
-  const total = findings.reduce((sum, point) => sum + (point.hits ?? 0), 0);
+  const total = findings.reduce((sum, point) => sum + point.hits, 0);
   return findings.map((point) => ({
     ...point,
-    is_global: point.kind === "global_continuum" || (point.kind === "minimum" && point.loss < ZERO_LOSS),
-    attraction: point.hits && total ? { ...wilson(point.hits, total), hits: point.hits } : null,
+    attraction: total ? { probability: point.hits / total, interval_95: null, hits: point.hits } : null,
   })).sort((a, b) => a.loss - b.loss);
-}
-
-// Provisional points come before the engine has said which are global. Spurious minima known to
-// any width up to 512 lie above 1e-4, converged global ones below 1e-12.
-const ZERO_LOSS = 1e-9;
-
-/** Wilson's score interval at 95% for provisional hits; final ones come from the service. */
-function wilson(hits, total) {
-  const z = 1.959963984540054;
-  const p = hits / total;
-  const scale = 1 + (z * z) / total;
-  const middle = (p + (z * z) / (2 * total)) / scale;
-  const half = (z / scale) * Math.sqrt((p * (1 - p)) / total + (z * z) / (4 * total * total));
-  return { probability: p, interval_95: [Math.max(0, middle - half), Math.min(1, middle + half)] };
 }

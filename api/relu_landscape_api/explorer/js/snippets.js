@@ -30,7 +30,7 @@ export function python(request, base, point) {
   ];
   if (point) {
     lines.push(
-      `point = next(p for p in landscape.fixed_points if p.key == ${JSON.stringify(point.key)})`,
+      `point = landscape.fixed_points[${JSON.stringify(point.key)}]`,
       "print(point.loss, point.R, point.Q)",
     );
   }
@@ -93,7 +93,7 @@ export function familySnippets(names, { from, to, points }, opened) {
     `client = Client(${JSON.stringify(base.replace(/\/$/, ""))})`,
     `for name in ${literal(names)}:`,
     `    family = client.continuation(name, ${from}, ${to}, points=${points})`,
-    '    print(name, family.document["changes"])',
+    "    print(name, family.changes)",
   ];
   return [
     snippet("curl", lines.join("\n"), opened.has("curl")),

@@ -1,14 +1,12 @@
-// The Hessian's spectrum: every eigenvalue with its multiplicity, in the plane of the teacher and
+// The Hessian's spectrum: every eigenvalue with its multiplicity, in the teacher's span and
 // perpendicular to it.
 
+import { CONTRACT, words } from "./contract.js";
 import { h } from "./dom.js";
-import { count, real } from "./format.js";
+import { count, real, smallestEigenvalue } from "./format.js";
 import { axis, draw, padded } from "./plot.js";
 
-const SPACES = {
-  plane: { words: "in the teacher's span", symbol: "circle" },
-  perpendicular: { words: "perpendicular to it", symbol: "square" },
-};
+const SYMBOLS = { span: "circle", perpendicular: "square" };
 
 /** Stems from the bottom of the logarithmic axis to the multiplicity. */
 function stems(lines, space, colour, floor) {
@@ -25,8 +23,8 @@ function stems(lines, space, colour, floor) {
       mode: "markers",
       x: lines.map((line) => line.eigenvalue),
       y: lines.map((line) => Number(line.multiplicity)),
-      marker: { color: colour, size: 9, symbol: SPACES[space].symbol },
-      text: lines.map((line) => `${real(line.eigenvalue, 8)}<br>${count(line.multiplicity)} times, ${SPACES[space].words}`),
+      marker: { color: colour, size: 9, symbol: SYMBOLS[space] },
+      text: lines.map((line) => `${real(line.eigenvalue, 8)}<br>${count(line.multiplicity)} times, ${words("spaces", space)}`),
       hovertemplate: "%{text}<extra></extra>",
     },
   ];
@@ -51,19 +49,19 @@ function numbers(lines) {
 function describe(point) {
   const { stability } = point;
   const total = stability.spectrum.length;
-  return `Spectrum of ${total} distinct eigenvalues, smallest ${real(stability.min_eigenvalue)} in the ` +
-    `teacher's span, index ${count(stability.index)}, nullity ${count(stability.nullity)}.`;
+  return `Spectrum of ${total} distinct eigenvalues, smallest ${real(smallestEigenvalue(stability))}, ` +
+    `index ${count(stability.index)}, nullity ${count(stability.nullity)}.`;
 }
 
 /** Picture and table of the spectrum, as elements for the point's view. */
 export function spectrum(point) {
   const lines = point.stability.spectrum;
   const target = h("div", { class: "plot medium" });
-  const spaces = ["plane", "perpendicular"].filter((space) => lines.some((line) => line.space === space));
+  const spaces = Object.keys(CONTRACT.spaces).filter((space) => lines.some((line) => line.space === space));
   const element = h(
     "div", {},
     h("div", { class: "legend" }, spaces.map((space) =>
-      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), SPACES[space].words))),
+      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), words("spaces", space)))),
     target,
     numbers(lines),
   );
@@ -72,7 +70,7 @@ export function spectrum(point) {
     const [low, high] = padded(Math.min(0, ...values), Math.max(...values), 0.05);
     const most = Math.max(...lines.map((line) => Number(line.multiplicity)));
     const floor = 0.6;
-    const colour = { plane: theme.accent, perpendicular: theme.soft };
+    const colour = { span: theme.accent, perpendicular: theme.soft };
     return {
       data: spaces.flatMap((space) =>
         stems(lines.filter((line) => line.space === space), space, colour[space], floor)),
@@ -82,7 +80,7 @@ export function spectrum(point) {
           title: "multiplicity", type: "log", range: [Math.log10(floor), Math.log10(Math.max(most, 2)) + 0.25],
           tickformat: "~s", dtick: 1,
         }),
-        shapes: low < 0 && values.some((value) => value < 0)
+        shapes: values.some((value) => value < -point.stability.eigenvalue_tolerance)
           ? [{ type: "rect", xref: "x", yref: "paper", x0: low, x1: 0, y0: 0, y1: 1, layer: "below",
               fillcolor: theme.negative, opacity: 0.12, line: { width: 0 } }]
           : [],

@@ -1,20 +1,12 @@
 // The URL holds what is on the screen, so that a view can be shared and the back button works.
 
-export const DEFAULTS = Object.freeze({
-  student_width: 7,
-  teacher_width: 7,
-  starts: 1000,
-  seed: 0,
-  input_dimension: 1000,
-  init_scale: 1,
-  flow_tolerance: 0.001,
-  structured: true,
-  structures: null,
-  saddles: false,
-  certify: "none",
-});
+import { CONTRACT } from "./contract.js";
 
-const ALWAYS = ["student_width", "teacher_width"];
+/** A request with nothing chosen: the contract's defaults, and widths to begin with. */
+export const DEFAULTS = Object.freeze(Object.fromEntries(
+  Object.entries(CONTRACT.request).map(([name, field]) => [name, field.default])));
+
+const ALWAYS = CONTRACT.required;
 const VIEW_KEYS = ["view", "id", "point", "families", "from", "to"];
 
 function decode(name, text) {

@@ -2,9 +2,9 @@
 // readers. The button in the first column chooses a point.
 
 import { h } from "./dom.js";
-import { count, family, interval, isCertified, kindWords, loss, real, structureWords } from "./format.js";
-
-const FOUND = { sampled: "starts", structured: "symmetry" };
+import {
+  count, family, foundWords, interval, isCertified, kindWords, loss, real, smallestEigenvalue, structureWords,
+} from "./format.js";
 
 function row(point, context) {
   const { stability, structure } = point;
@@ -20,10 +20,10 @@ function row(point, context) {
         h("span", { class: "unseen" }, ", certified"))),
     h("td", { class: "number" }, loss(point, 10)),
     h("td", { class: structure?.name.startsWith("irregular") ? null : "nowrap" }, structure ? structureWords(structure.name) : "–"),
-    h("td", { class: "number nowrap" }, point.attraction ? interval(point.attraction) : point.hits != null ? `${point.hits} hits` : "–"),
-    h("td", { class: "number" }, stability ? real(stability.min_eigenvalue) : "–"),
+    h("td", { class: "number nowrap" }, interval(point.attraction)),
+    h("td", { class: "number" }, stability ? real(smallestEigenvalue(stability)) : "–"),
     h("td", { class: "number" }, stability ? count(stability.index) : "–"),
-    h("td", { class: "nowrap" }, (point.found_by ?? []).map((by) => FOUND[by] ?? by).join(" + ") || "–"),
+    h("td", { class: "nowrap" }, point.found_by ? foundWords(point).join(", ") : "–"),
   );
 }
 
@@ -46,9 +46,8 @@ export function drawTable(element, points, context) {
 
 /** What the structured search covered: "not found" and "not looked for" are told apart here. */
 export function drawSearched(element, landscape) {
-  const { explanation, structures = [] } = landscape.searched ?? {};
-  element.hidden = !explanation;
-  if (!explanation) return;
+  const { explanation, structures, pathways_without_end: endless } = landscape.searched;
+  element.hidden = false;
   const cell = (value) => h("td", { class: "number" }, count(value ?? 0));
   element.replaceChildren(
     h("summary", {}, "What was searched"),
@@ -59,5 +58,7 @@ export function drawSearched(element, landscape) {
       h("tbody", {}, structures.map((row) => h("tr", {}, h("th", { scope: "row" }, structureWords(row.structure)),
         cell(row.starts), cell(row.points), cell(row.minima),
         h("td", {}, row.complete ? "complete" : "stopped at its limit"))))))] : []),
+    ...(endless.length ? [h("p", { class: "note" }, "Saddles whose pathway could not be told:"),
+      h("ul", { class: "note" }, endless.map(({ saddle, reason }) => h("li", {}, `${saddle}: ${reason}`)))] : []),
   );
 }

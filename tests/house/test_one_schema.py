@@ -1,0 +1,198 @@
+"""What page, client and command line say of the service's JSON, against the schema that it
+publishes: nobody keeps a list of names that could grow old unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import typer
+
+import relu_landscape_client
+from relu_landscape.analyses import ANALYSES
+from relu_landscape.schema import published
+from relu_landscape_cli.main import app
+from relu_landscape_client import AsyncClient, Client
+from relu_landscape_client._decode import members
+from relu_landscape_client.client import Options
+from relu_landscape_client.status import FINAL, LANDSCAPE
+from tests.page.contract import CONTRACT
+
+SCHEMA: dict[str, Any] = dict(published(ANALYSES))
+SHAPES: dict[str, Any] = SCHEMA["$defs"]
+REQUEST = SHAPES["LandscapeRequest"]
+ANALYSIS = SCHEMA["analyses"][LANDSCAPE]
+
+
+def words(shape: str, member: str) -> list[str]:
+    """The words that a member of a shape, or each of its entries, can be."""
+    schema = SHAPES[shape]["properties"][member]
+    found: list[str] = schema.get("items", schema)["enum"]
+    return found
+
+
+def fields_of(shape: str) -> set[str]:
+    return set(SHAPES[shape]["properties"])
+
+
+# ---- the page: explorer/js/contract.js ----
+
+
+@pytest.mark.parametrize(
+    ("list_of_words", "wanted"),
+    [
+        ("phases", ANALYSIS["phases"]),
+        ("states", SCHEMA["jobs"]["states"]),
+        ("kinds", words("FixedPoint", "kind")),
+        ("findings", words("LandscapeFinding", "kind")),
+        ("found_by", words("FixedPoint", "found_by")),
+        ("relations", words("Pathway", "relation")),
+        ("spaces", words("Eigenvalue", "space")),
+        ("proofs", words("LandscapeRequest", "certify")),
+    ],
+)
+def test_page_has_words_for_every_name(list_of_words: str, wanted: list[str]) -> None:
+    assert list(CONTRACT[list_of_words]) == wanted
+    assert all(CONTRACT[list_of_words].values())
+
+
+def test_page_asks_for_every_field_of_a_request() -> None:
+    assert {*CONTRACT["request"], *CONTRACT["unasked"]} == fields_of("LandscapeRequest")
+    assert CONTRACT["required"] == REQUEST["required"]
+
+
+@pytest.mark.parametrize("name", CONTRACT["request"])
+def test_pages_form_has_the_defaults_and_bounds_of_a_request(name: str) -> None:
+    field, schema = CONTRACT["request"][name], REQUEST["properties"][name]
+    if name in CONTRACT["required"]:
+        # The service has no opinion; the page opens with some width that is allowed.
+        assert schema["minimum"] <= field["default"] <= schema["maximum"]
+    else:
+        assert field["default"] == ANALYSIS["defaults"][name]
+    assert field.get("minimum") == schema.get("minimum")
+    assert field.get("maximum") == schema.get("maximum")
+    if "minimum" in field:
+        assert field["whole"] is (schema["type"] == "integer")
+
+
+@pytest.mark.parametrize("name", CONTRACT["continuation"])
+def test_page_follows_families_within_the_bounds_of_a_query(name: str) -> None:
+    schema = SHAPES["ContinuationQuery"]["properties"][name]
+    assert CONTRACT["continuation"][name] == {
+        "minimum": schema["minimum"],
+        "maximum": schema["maximum"],
+    }
+
+
+# ---- the Python client ----
+
+#: Classes that have a shorter name than the shape they hold.
+SHORTER = {
+    "Change": "StabilityChange",
+    "Details": "FixedPointDetails",
+    "Finding": "LandscapeFinding",
+    "Status": "LandscapeStatus",
+}
+#: Bases of others, and what holds a list of the schema as columns.
+NO_SHAPE = {"SpectralSummary", "Spectrum"}
+
+
+def result_classes() -> list[type[Any]]:
+    """Every public dataclass of the client that holds something of an answer."""
+    found = []
+    for module in pkgutil.iter_modules(relu_landscape_client.__path__):
+        if module.name.startswith("_"):
+            continue
+        loaded = importlib.import_module(f"relu_landscape_client.{module.name}")
+        found += [
+            each
+            for each in vars(loaded).values()
+            if inspect.isclass(each)
+            and dataclasses.is_dataclass(each)
+            and each.__module__ == loaded.__name__
+            and each.__name__ not in NO_SHAPE
+        ]
+    return found
+
+
+@pytest.mark.parametrize("kind", result_classes(), ids=lambda kind: kind.__name__)
+def test_client_holds_every_member_of_an_answer(kind: type[Any]) -> None:
+    shape = SHORTER.get(kind.__name__, kind.__name__)
+    assert set(members(kind)) == fields_of(shape)
+
+
+def options_of(method: Any) -> set[str]:
+    """Fields of a request that a method of the client takes."""
+    parameters = set(inspect.signature(method).parameters)
+    return (parameters & set(REQUEST["required"])) | set(get_type_hints(Options))
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_client_asks_for_every_field_of_a_request(client: type[Any]) -> None:
+    for method in (client.landscape, client.submit):
+        assert options_of(method) == fields_of("LandscapeRequest")
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize("call", sorted(SCHEMA["calls"]))
+def test_client_asks_for_every_field_of_a_short_call(client: type[Any], call: str) -> None:
+    parameters = dict(inspect.signature(getattr(client, call)).parameters)
+    del parameters["self"]
+    query = SCHEMA["calls"][call]["query"]["$ref"].rpartition("/")[2]
+    assert set(parameters) == fields_of(query)
+    defaults = {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    assert defaults == SCHEMA["calls"][call]["defaults"]
+
+
+def test_client_knows_the_proofs_and_the_states() -> None:
+    proofs = get_type_hints(Options)["certify"]
+    assert list(get_args(proofs)) == words("LandscapeRequest", "certify")
+    assert set(SCHEMA["jobs"]["states"]) > FINAL
+
+
+# ---- the command line ----
+
+#: What is no field of a request: where to ask, how to compute here, what to do with the answer.
+OWN = {"server", "api_key", "workers", "backend", "timeout", "output", "quiet", "as_json"}
+#: Options that are repeated, or read better otherwise, and the field that each gives.
+RENAMED = {"structure": "structures"}
+#: A matrix is for scripts.
+NO_OPTION = {"teacher_gram"}
+
+
+def parameters_of(command: str) -> dict[str, Any]:
+    """The command's arguments and options for the service, by name."""
+    group: Any = typer.main.get_command(app)
+    return {each.name: each for each in group.commands[command].params if each.name not in OWN}
+
+
+def test_solve_has_an_option_for_every_field_of_a_request() -> None:
+    options = parameters_of("solve")
+    asked = {RENAMED.get(name, name) for name in options}
+    assert asked == fields_of("LandscapeRequest") - NO_OPTION
+    # What is left out takes the service's own default.
+    assert all(option.default is None for option in options.values())
+    arguments = [name for name, option in options.items() if option.param_type_name == "argument"]
+    assert arguments == REQUEST["required"]
+    assert list(options["certify"].type.choices) == words("LandscapeRequest", "certify")
+
+
+def test_families_has_an_option_for_every_field_of_both_queries() -> None:
+    options = parameters_of("families")
+    # The width of the teacher is also the one from which a family is followed.
+    follows = {"teacher_width": "from_width", "to": "to_width"}
+    continued = {follows.get(name, name) for name in options} - {"student_width", "certify"}
+    assert continued == fields_of("ContinuationQuery")
+    assert set(options) - {"to", "points"} == fields_of("FamilyQuery")
+    defaults = SCHEMA["calls"]["family"]["defaults"] | SCHEMA["calls"]["continuation"]["defaults"]
+    assert {name: options[name].default for name in defaults} == defaults
+    schema = SHAPES["ContinuationQuery"]["properties"]["points"]
+    assert options["points"].type.min == schema["minimum"]
