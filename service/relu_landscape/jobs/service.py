@@ -165,6 +165,8 @@ class AnalysisService:
             warnings = await self._asking.warnings()
         except StoreUnavailable as error:
             checks["store"] = (self._server.problem if self._server else None) or str(error)
+        if self._pool.warning is not None:
+            warnings = [*warnings, self._pool.warning]
         if not self._coordinator.is_alive:
             checks["coordinator"] = "no jobs are claimed"
         ready = all(check == "ok" for check in checks.values())

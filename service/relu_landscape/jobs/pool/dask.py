@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 import orjson
-from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker
 from distributed.utils import LoopRunner
 
 from relu_landscape import ALGORITHM
@@ -29,6 +29,7 @@ from relu_landscape.jobs.pool import worker
 from relu_landscape.jobs.pool.base import Returned, Work
 from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.jobs.pool.workers import LocalWorkers
 from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -44,16 +45,6 @@ REFRESH_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 #: An answer whose worker died before we had it is computed again by Dask meanwhile.
 GATHER_SECONDS = 60.0
-#: One thread per worker for every library that brings its own: the order of a parallel sum, and
-#: with it the rounding, would depend on their number.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "BLIS_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-}
 
 
 @dataclass(eq=False)
@@ -106,7 +97,7 @@ class DaskPool:
         self._settings = settings
         self._compositions = tuple(each.composition for each in registry.analyses)
         self._backend = backend
-        self._cluster: Any = None
+        self._local = LocalWorkers(settings.workers) if settings.dask_scheduler is None else None
         self._loop: Any = None
         self._client: Any = None
         self._changed = threading.Condition()
@@ -130,21 +121,19 @@ class DaskPool:
         """Worker threads that are there now."""
         return self._threads
 
+    @property
+    def warning(self) -> str | None:
+        """What an operator should know although work goes on."""
+        asked = self._threads if self._local is None else self._local.count
+        if 0 < self._threads < asked:
+            return f"Of {asked} worker processes {self._threads} are there; others are started."
+        return None
+
     def open(self) -> None:
         """Start the workers, or begin to connect. Raises ``PoolUnavailable``."""
-        if self._settings.dask_scheduler is None:
+        if self._local is not None:
             try:
-                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=self._settings.workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    # Without a dashboard Dask still opens its port 8787; this takes a free one.
-                    # A dead worker is reported at once: we judge ourselves whose fault it was.
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
-                    env=ONE_THREAD,
-                )
+                self._local.open()
                 self._refresh()
                 self._warm()
             except Exception as error:
@@ -166,13 +155,13 @@ class DaskPool:
             self._changed.notify_all()
         if self._dispatcher.is_alive():
             self._dispatcher.join()
-        for part in (self._client, self._cluster):
+        for part in (self._client, self._local):
             if part is not None:
                 try:
-                    part.close(timeout=CONNECT_SECONDS)
+                    part.close()
                 except Exception as error:  # closing must go on whatever Dask says
                     logger.warning("closing the pool: %s", error)
-        self._client = self._cluster = None
+        self._client = None
         if self._loop is not None:
             self._loop.stop()
             self._loop = None
@@ -245,7 +234,7 @@ class DaskPool:
         """Connect if need be, and count the workers."""
         if self._client is None or self._client.status in ("closed", "closing", "failed"):
             self._client = Client(  # type: ignore[no-untyped-call]
-                self._cluster or self._settings.dask_scheduler,
+                self._settings.dask_scheduler if self._local is None else self._local.cluster,
                 loop=None if self._loop is None else self._loop.loop,
                 timeout=CONNECT_SECONDS,
                 set_as_default=False,
@@ -254,6 +243,8 @@ class DaskPool:
         self._threads = sum(threads.values())
         self.problem = None if self._threads else "The Dask scheduler has no workers"
         self._next_refresh = time.monotonic() + REFRESH_SECONDS
+        if self._local is not None and self._threads < self._local.count:
+            self._local.mend(threads)
 
     def _warm(self) -> None:
         """Have every worker import the engine now: that takes seconds, and the first job waits."""

@@ -17,7 +17,7 @@ from relu_landscape import ALGORITHM
 from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs.pool import dask as module
-from relu_landscape.jobs.pool import worker
+from relu_landscape.jobs.pool import worker, workers
 from relu_landscape.jobs.pool.base import Returned, Work
 from relu_landscape.jobs.pool.codec import decode_answer, encode_task
 from relu_landscape.jobs.pool.dask import (
@@ -348,7 +348,7 @@ def test_workers_that_do_not_start_are_reported(monkeypatch: pytest.MonkeyPatch)
     def broken(**_: Any) -> None:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(module, "LocalCluster", broken)
+    monkeypatch.setattr(workers, "LocalCluster", broken)
     pool = DaskPool(Settings.load(workers=1), TOY, BACKEND)
     with pytest.raises(PoolUnavailable, match="worker processes do not start: no more processes"):
         pool.open()

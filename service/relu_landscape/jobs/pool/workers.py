@@ -1,0 +1,96 @@
+"""Worker processes on this machine: as many as were asked for, however often they die.
+
+Dask's nannies restart a worker that dies, but give up on one whose replacement dies while it starts
+(measured: one time in five where the replacement is killed within a second), and the cluster never
+asks for another. So what is there is compared with what was asked for, and made up for.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from typing import Any
+
+from distributed import LocalCluster, Status
+
+logger = logging.getLogger(__name__)
+
+#: A worker that has been missing for so long will not come by itself: it starts within 2 s on a
+#: quiet machine and 15 s on one with eight times its load. One whose nanny says that it gave up is
+#: not waited for.
+LOST_SECONDS = 30.0
+#: A worker that is killed while it starts, perhaps for want of memory, fails the start of all.
+STARTS = 3
+CLOSE_SECONDS = 5.0
+#: One thread per worker for every library that brings its own: the order of a parallel sum, and
+#: with it the rounding, would depend on their number.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
+
+
+class LocalWorkers:
+    """A Dask cluster of ``count`` processes, one thread each, bound to this machine alone."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.cluster: Any = None
+        self._missing: dict[Any, float] = {}
+
+    def open(self) -> None:
+        """Start the scheduler and the workers. Raises whatever Dask raises, after some tries."""
+        for attempt in range(1, STARTS + 1):
+            try:
+                self.cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=self.count,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    # Without a dashboard Dask still opens its port 8787; this takes a free one.
+                    # A dead worker is reported at once: we judge ourselves whose fault it was.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
+                    env=ONE_THREAD,
+                )
+            except Exception as error:
+                if attempt == STARTS:
+                    raise
+                logger.warning("the worker processes do not start, trying again: %s", error)
+            else:
+                return
+
+    def mend(self, alive: Collection[str]) -> None:
+        """Replace the workers that are gone for good; ``alive``: addresses the scheduler knows."""
+        self.cluster.sync(self._mend, frozenset(alive))
+
+    async def _mend(self, alive: frozenset[str]) -> None:
+        now = time.monotonic()
+        lost = []
+        for name, nanny in self.cluster.workers.items():
+            if nanny.worker_address in alive:
+                self._missing.pop(name, None)
+                continue
+            since = self._missing.setdefault(name, now)
+            gave_up = nanny.status in (Status.closed, Status.failed)
+            if gave_up or now - since > LOST_SECONDS:
+                lost.append(name)
+        for name in lost:
+            logger.warning("worker %s is gone for good; starting another", name)
+            del self._missing[name]
+            nanny = self.cluster.workers.pop(name)
+            if nanny.status is not Status.closed:
+                await nanny.close(timeout=CLOSE_SECONDS)
+        if len(self.cluster.workers) < self.count:
+            self.cluster.scale(self.count)  # opens whatever is wanted and not there
+
+    def close(self) -> None:
+        """Stop the workers and the scheduler."""
+        if self.cluster is not None:
+            self.cluster.close(timeout=CLOSE_SECONDS)
+            self.cluster = None

@@ -1,0 +1,122 @@
+"""Worker processes of this machine, killed faster than Dask replaces them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from distributed import Status
+
+from relu_landscape.errors import PoolUnavailable
+from relu_landscape.jobs.pool import dask, workers
+from relu_landscape.jobs.pool.base import Work
+from relu_landscape.jobs.pool.dask import DaskPool
+from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.settings import Settings
+from relu_landscape.wire.requests import LandscapeRequest
+from tests.service.jobs.helpers import PATIENCE_SECONDS, until
+from tests.service.jobs.toy_engine import TOY, Sample
+
+BACKEND = ChosenBackend("numpy", "a test", "the test wants it")
+WORK = Work(TOY.analyses[0].composition, LandscapeRequest(student_width=2, teacher_width=2))
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskPool]:
+    """Two workers; one that is missing for a second counts as lost."""
+    monkeypatch.setattr(dask, "REFRESH_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "LOST_SECONDS", 5.0)
+    # What Dask logs about the killings is its own business.
+    for name in ("distributed.nanny", "distributed.core", "distributed.scheduler"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
+    opened = DaskPool(Settings.load(workers=2), TOY, BACKEND)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def processes() -> list[psutil.Process]:
+    """Worker processes of this process, those that are only starting included."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def works(pool: DaskPool) -> bool:
+    """Whether a chunk comes back from the pool."""
+    lane = pool.lane(WORK)
+    lane.put([Sample(key="a", first=0, last=1)])
+    returned = lane.next(PATIENCE_SECONDS)
+    pool.close_lane(lane)
+    return returned is not None and returned.answer is not None
+
+
+@pytest.mark.parametrize("giving_up", ["closes", "waits for ever"])
+def test_workers_that_dask_gives_up_on_are_replaced(pool: DaskPool, giving_up: str) -> None:
+    """A worker was killed, and its replacement while it started: in one case of five Dask's nanny
+    gave up, and the pool stayed smaller for good; at zero workers every job waited for ever."""
+    assert pool._local is not None
+    cluster = pool._local.cluster
+    given_up = list(cluster.workers.values())
+    for nanny in given_up:
+        if giving_up == "closes":
+            cluster.sync(nanny.close)
+        else:
+            # What a nanny is left with whose worker died before it had registered.
+            nanny.status = Status.starting
+            nanny.process.process._process.kill()
+    until(lambda: pool.threads < 2, "the workers are missed")
+    until(lambda: pool.threads == 2, "as many are there as were asked for")
+    assert pool.problem is None
+    assert not set(given_up) & set(cluster.workers.values())
+    assert works(pool)
+
+
+def test_workers_may_be_killed_again_and_again(pool: DaskPool) -> None:
+    for _ in range(4):
+        for process in processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        until(lambda: bool(processes()), "a replacement starts")
+    until(lambda: pool.threads == 2, "both workers are there again")
+    assert works(pool)
+
+
+def test_a_missing_worker_is_said(pool: DaskPool) -> None:
+    pool._threads = 1
+    assert pool.warning == "Of 2 worker processes 1 are there; others are started."
+    pool._threads = 0
+    assert pool.warning is None, "that there is none at all is a problem, no warning"
+
+
+def test_a_start_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was killed while it started made ``serve`` leave at once."""
+    starts: list[int] = []
+
+    def broken(**options: Any) -> Any:
+        starts.append(options["n_workers"])
+        if len(starts) < workers.STARTS:
+            raise RuntimeError("Worker failed to start.")
+        return SimpleNamespace(close=lambda timeout: None)
+
+    monkeypatch.setattr(workers, "LocalCluster", broken)
+    local = workers.LocalWorkers(3)
+    local.open()
+    assert starts == [3] * workers.STARTS
+    monkeypatch.setattr(workers, "STARTS", 1)
+    starts.clear()
+    monkeypatch.setattr(workers, "LocalCluster", _never)
+    with pytest.raises(PoolUnavailable, match="do not start: never"):
+        DaskPool(Settings.load(workers=1), TOY, BACKEND).open()
+
+
+def _never(**_: Any) -> Any:
+    raise RuntimeError("never")
