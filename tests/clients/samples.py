@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from relu_landscape import ALGORITHM
 from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.jobs.about import provenance
@@ -216,6 +217,7 @@ def status(state: str, **changes: Any) -> dict[str, Any]:
             "id": ID, "kind": "landscape", "state": state, "request": REQUEST, "created_at": NOW,
             "started_at": None, "finished_at": None, "progress": progress(0), "findings": [],
             "error": None, "attempts": 1,
+            "needs": {"algorithm": ALGORITHM, "backend_class": "cpu"},
         }
         | changes
     )  # fmt: skip

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from relu_landscape.analyses import ANALYSES, Registry, composition
 from relu_landscape.errors import JobFailed, StoreUnavailable
-from relu_landscape.jobs.about import provenance, service_info
+from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.coordinator import Coordinator
@@ -81,7 +81,7 @@ class AnalysisService:
                 target = Target.embedded(server.socket_path)
             else:
                 target = Target.external(settings)
-            asking = AskingStore(target, settings, registry)
+            asking = AskingStore(target, settings, registry, backend.backend_class)
             stack.push_async_callback(asking.close)
             await asking.ping()
             for warning in await asking.warnings():
@@ -89,7 +89,7 @@ class AnalysisService:
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
-            coordinator = Coordinator(settings, target, pool, registry, provenance(backend))
+            coordinator = Coordinator(settings, target, pool, registry, backend)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
             calls = ShortCalls(registry)
@@ -162,7 +162,7 @@ class AnalysisService:
         warnings: list[str] = []
         try:
             await self._asking.ping()
-            warnings = await self._asking.warnings()
+            warnings = [*await self._asking.warnings(), *await self._asking.stranded()]
         except StoreUnavailable as error:
             checks["store"] = (self._server.problem if self._server else None) or str(error)
         if self._pool.warning is not None:

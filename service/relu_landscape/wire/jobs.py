@@ -56,6 +56,13 @@ class Progress(Wire):
     )
 
 
+class Needs(Wire):
+    """Who can compute a job: results of other algorithms and backends differ in their last bits."""
+
+    algorithm: str = Field(description="version of the algorithm, as in service-info")
+    backend_class: Literal["cpu", "gpu"]
+
+
 class JobStatus(Wire, Generic[RequestT, FindingT]):
     """One job as of now."""
 
@@ -70,6 +77,10 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
     findings: list[FindingT] = Field(description="provisional, until the result is in")
     error: str | None = Field(description="why it failed, one sentence")
     attempts: int = Field(description="how often a process began or resumed it")
+    needs: Needs = Field(
+        description="a service of this algorithm and backend class computes it; without one on "
+        "this store it waits"
+    )
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:

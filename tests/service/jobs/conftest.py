@@ -61,7 +61,7 @@ def settings() -> Settings:
 
 @pytest_asyncio.fixture
 async def asking(target: Target, settings: Settings) -> AsyncIterator[AskingStore]:
-    opened = AskingStore(target, settings, TOY)
+    opened = AskingStore(target, settings, TOY, "cpu")
     yield opened
     await opened.close()
 

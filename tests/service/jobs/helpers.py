@@ -24,6 +24,7 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Provenance
@@ -43,14 +44,14 @@ PROVENANCE = Provenance(
 
 #: What the toy computes.
 KIND = "landscape"
-KINDS = [KIND]
+QUEUES = [queue_name(KIND, "cpu")]
 #: A request as the store sees it.
 REQUEST: JsonObject = LandscapeRequest(student_width=2, teacher_width=2, starts=3).canonical()
 
 
 async def submitted(asking: AskingStore, claims: ClaimingStore, job: str = "a") -> Claim:
     assert await asking.submit(job, KIND, REQUEST) == "queued"
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
     return claim
 
@@ -113,8 +114,8 @@ async def attached(
     chosen = Settings.load(data_dir=server.paths.folder.parent, **settings)
     target = Target.embedded(server.socket_path)
     backend = ChosenBackend("numpy", "a test", "the test wants it")
-    asking = AskingStore(target, chosen, TOY)
-    coordinator = Coordinator(chosen, target, pool, TOY, PROVENANCE)
+    asking = AskingStore(target, chosen, TOY, "cpu")
+    coordinator = Coordinator(chosen, target, pool, TOY, backend)
     functions = ShortCalls(TOY)
     coordinator.start()
     try:

@@ -13,6 +13,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from relu_landscape import ALGORITHM
 from relu_landscape.errors import NotFound, RequestError
 from relu_landscape.jobs.interface import Service
 from relu_landscape.jobs.running.sealing import digest
@@ -80,6 +81,7 @@ async def test_a_request_becomes_a_result_of_its_kind(candidate: Candidate) -> N
         asked,
     )
     assert (status.attempts, status.error, status.is_over) == (1, None, True)
+    assert (status.needs.algorithm, status.needs.backend_class) == (ALGORITHM, "cpu")
     assert status.started_at is not None
     assert status.finished_at is not None
     body = await candidate.service.result(status.id)

@@ -172,7 +172,7 @@ async def check_all(driver: Driver, accepted: dict[str, LandscapeRequest]) -> No
     """Every acknowledged job finishes, with the bytes that an undisturbed run gives."""
     socket = prepare_folder(driver.settings.data_dir).socket
     settings = driver.settings.model_copy(update={"request_patience_seconds": 30.0})
-    asking = AskingStore(Target.embedded(str(socket)), settings, TOY)
+    asking = AskingStore(Target.embedded(str(socket)), settings, TOY, "cpu")
     for job, asked in accepted.items():
 
         async def over(job: str = job) -> bool:

@@ -81,8 +81,9 @@ class Status:
     """A submitted job: its id and kind, its state and what has been found so far.
 
     ``state`` is one of queued, running, cancelling, cancelled, failed, finished (or a word that a
-    newer server uses). Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of job
-    that this client does not know.
+    newer server uses). ``needs`` says which algorithm and backend class compute it: a job waits for
+    a service that has them. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
+    job that this client does not know.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Status:
     finished_at: str | None = None
     error: str | None = None
     attempts: int = 0
+    needs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_final(self) -> bool:
@@ -126,6 +128,7 @@ class Status:
             finished_at=required(document, "finished_at"),
             error=required(document, "error"),
             attempts=integer(required(document, "attempts")),
+            needs=dict(mapping(required(document, "needs"))),
         )
 
     def after(self, event: str, data: Any) -> Status:

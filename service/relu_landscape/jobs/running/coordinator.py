@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import LandscapeError, StoreUnavailable
+from relu_landscape.jobs.about import provenance
 from relu_landscape.jobs.pool.base import Pool
+from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.leases import LeaseKeeper
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
-from relu_landscape.wire.jobs import Provenance
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +41,13 @@ class Coordinator:
         target: Target,
         pool: Pool,
         registry: Registry,
-        provenance: Provenance,
+        backend: ChosenBackend,
     ) -> None:
         self._settings = settings
         self._pool = pool
         self._registry = registry
-        self._kinds = [each.kind for each in registry.analyses]
-        self._provenance = provenance
+        self._queues = [queue_name(each.kind, backend.backend_class) for each in registry.analyses]
+        self._provenance = provenance(backend)
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._claims = ClaimingStore(
@@ -126,7 +128,7 @@ class Coordinator:
             return not self._closing.is_set() and len(self._running) < self._settings.jobs_at_once
 
     def _claim_one(self) -> bool:
-        claim = self._claims.claim(self._kinds)
+        claim = self._claims.claim(self._queues)
         if claim is None:
             return False
         logger.info("attempt %d at %s", claim.attempts, claim.job)

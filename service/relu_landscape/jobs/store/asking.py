@@ -14,11 +14,11 @@ from redis.exceptions import RedisError
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, RequestError
 from relu_landscape.jobs.store.connection import Patience, Target
-from relu_landscape.jobs.store.scripts import Keys, Scripts
+from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.words import EVENT_ID, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
-from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Page, Progress
+from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Needs, Page, Progress
 
 #: States in the order a job goes through them; each is a set in the store.
 STATES = ("queued", "running", "cancelling", "cancelled", "failed", "finished")
@@ -39,7 +39,10 @@ _CURSOR = re.compile(r"[0-9]{1,16}")
 class AskingStore:
     """Asynchronous half of the store; every call waits out a short absence of the server."""
 
-    def __init__(self, target: Target, settings: Settings, registry: Registry) -> None:
+    def __init__(
+        self, target: Target, settings: Settings, registry: Registry, backend_class: str
+    ) -> None:
+        self._backend_class = backend_class
         self._registry = registry
         self._kinds = {each.kind for each in registry.analyses}
         patience = settings.request_patience_seconds
@@ -58,7 +61,9 @@ class AskingStore:
     async def submit(self, job: str, kind: str, request: JsonObject) -> str:
         """Queue the job unless it is known; its state. Raises ``Busy``, ``StoreUnavailable``."""
         body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
-        state = await self._run("submit", job, kind, body, self._waiting_limit)
+        state = await self._run(
+            "submit", job, kind, needs(self._backend_class), body, self._waiting_limit
+        )
         if state == "busy":
             raise Busy(
                 f"{self._waiting_limit} jobs are waiting already; try again later.",
@@ -198,6 +203,24 @@ class AskingStore:
             return await self._warnings_without_config()
         return _judge(cast("dict[str, str]", config))
 
+    async def stranded(self) -> list[str]:
+        """A sentence for each kind of jobs that wait here and that no such service can compute."""
+
+        async def read() -> list[tuple[str, int]]:
+            names = sorted(name.decode() for name in await self._client.smembers(self._keys.queues))
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.zcard(self._keys.of("queue", name))
+                return list(zip(names, await pipeline.execute(), strict=True))
+
+        ours = {queue_name(kind, self._backend_class) for kind in self._kinds}
+        return [
+            f"{count} jobs wait for a service that computes {name} (kind/algorithm/backend "
+            f"class); this one does not. Start one, or cancel them."
+            for name, count in await self._patience.call_async(read)
+            if count and name not in ours
+        ]
+
     async def _warnings_without_config(self) -> list[str]:
         # Hosted servers forbid CONFIG and take care of durability themselves, or do not.
         try:
@@ -235,6 +258,7 @@ class AskingStore:
                 findings=(json(b"findings") or {"findings": []})["findings"],
                 error=error or None,
                 attempts=int(fields.get(b"attempts", b"0")),
+                needs=_needs(fields.get(b"needs", b"").decode()),
             )
         except ValidationError:
             return None
@@ -242,6 +266,11 @@ class AskingStore:
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
         answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
         return None if answer is None else cast(bytes, answer).decode()
+
+
+def _needs(stored: str) -> Needs | None:
+    algorithm, _, backend_class = stored.partition("/")
+    return Needs.model_validate({"algorithm": algorithm, "backend_class": backend_class})
 
 
 def _judge(config: dict[str, str]) -> list[str]:

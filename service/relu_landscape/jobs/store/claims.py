@@ -54,9 +54,13 @@ class ClaimingStore:
     def close(self) -> None:
         self._client.close()
 
-    def claim(self, kinds: Sequence[str]) -> Claim | None:
-        """The job of these kinds that has waited longest, if any waits."""
-        answer = self._run("claim", self._lease_ms, *kinds)
+    def claim(self, queues: Sequence[str]) -> Claim | None:
+        """The job of these queues (``scripts.queue_name``) that has waited longest, if any waits.
+
+        A process claims what it can compute: chunks of one algorithm or backend class must not be
+        mixed with another's under the id of one of them.
+        """
+        answer = self._run("claim", self._lease_ms, *queues)
         if answer is None:
             return None
         job, kind, token, request, started, attempts = answer

@@ -2,14 +2,15 @@
 
 Keys, all under a prefix ``p``::
 
-    p:job:<id>       hash: state, kind, request, created, sequence, started, finished, error,
+    p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
                      attempts, barren, token, resubmitted, progress, findings
     p:lease:<id>     the token of the process that runs the job; expires
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream
     p:jobs           zset: every id by sequence  p:jobs:<kind>    the same, of one kind
-    p:queue          zset: waiting by sequence   p:queue:<kind>   the same, of one kind
+    p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind
+    p:queues         set: names <kind>/<needs>   needs: <algorithm>/<backend class>
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
     p:sequence, p:tokens                         counters
 
@@ -23,6 +24,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from relu_landscape import ALGORITHM
 
 #: Attempts in a row that died without finishing a single chunk, before a job counts as deadly.
 #: Ordinary crashes come at random moments and hardly ever ten times within one chunk.
@@ -69,6 +72,16 @@ class Scripts:
         return self._scripts[name](args=[*self._first, *arguments])
 
 
+def needs(backend_class: str) -> str:
+    """What a job submitted here takes to be computed: this algorithm, on this kind of backend."""
+    return f"{ALGORITHM}/{backend_class}"
+
+
+def queue_name(kind: str, backend_class: str) -> str:
+    """The queue of the jobs of one kind that this algorithm can compute on that backend."""
+    return f"{kind}/{needs(backend_class)}"
+
+
 class Keys:
     """Names of the keys that are read outside the scripts."""
 
@@ -76,6 +89,7 @@ class Keys:
         self.prefix = prefix
         self.jobs = f"{prefix}:jobs"
         self.queue = f"{prefix}:queue"
+        self.queues = f"{prefix}:queues"
 
     def of(self, kind: str, name: str) -> str:
         return f"{self.prefix}:{kind}:{name}"

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from relu_landscape import ALGORITHM
 from relu_landscape.analyses import ANALYSES, Analysis, Registry
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError
@@ -28,6 +29,7 @@ from relu_landscape.wire.jobs import (
     AnyStatus,
     Event,
     EventName,
+    Needs,
     Page,
     Progress,
     Readiness,
@@ -331,6 +333,7 @@ def _queued(analysis: Analysis, job: str, request: AnalysisRequest) -> AnyStatus
         findings=[],
         error=None,
         attempts=0,
+        needs=Needs(algorithm=ALGORITHM, backend_class=BACKEND.backend_class),
     )
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
+from relu_landscape import ALGORITHM
 from relu_landscape.errors import NotFound, RequestError
+from relu_landscape.jobs.store import scripts
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import KIND, KINDS, REQUEST, submitted
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
 from tests.service.jobs.toy_engine import TOY, finding
 
 
@@ -30,7 +33,7 @@ async def test_pages_show_every_job_once_newest_first(
             break
         cursor = page.next_cursor
         if cursor and len(seen) == 2:
-            claims.claim(KINDS)
+            claims.claim(QUEUES)
             await asking.submit(
                 "f", KIND, REQUEST
             )  # arrives while somebody pages: on no later page
@@ -42,7 +45,7 @@ async def test_pages_show_every_job_once_newest_first(
 async def test_counts_follow_the_states(asking: AskingStore, claims: ClaimingStore) -> None:
     for job in "abcd":
         await asking.submit(job, KIND, REQUEST)
-    first, second, _ = claims.claim(KINDS), claims.claim(KINDS), claims.claim(KINDS)
+    first, second, _ = claims.claim(QUEUES), claims.claim(QUEUES), claims.claim(QUEUES)
     assert first is not None
     assert second is not None
     claims.finish(first, b"{}", {})
@@ -88,7 +91,7 @@ async def test_the_event_stream_is_capped_and_keeps_its_end(
     target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
 ) -> None:
     small = settings.model_copy(update={"events_kept": 10})
-    asking, claims = AskingStore(target, small, TOY), make_claims(small)
+    asking, claims = AskingStore(target, small, TOY, "cpu"), make_claims(small)
     claim = await submitted(asking, claims)
     first = await anext(asking.follow("a", None))
     for number in range(500):
@@ -137,13 +140,47 @@ async def test_a_process_claims_only_the_kinds_it_can_compute(
     await asking.submit("a", "tally", REQUEST)
     await asking.submit("b", KIND, REQUEST)
     await asking.submit("c", "tally", REQUEST)
-    taken = [claims.claim(kinds) for kinds in ([KIND], [KIND], ["tally", KIND], ["tally"])]
+    mine, tallies = queue_name(KIND, "cpu"), queue_name("tally", "cpu")
+    taken = [claims.claim(queues) for queues in ([mine], [mine], [tallies, mine], [tallies])]
     assert [claim and (claim.job, claim.kind) for claim in taken] == [
         ("b", KIND),
         None,
         ("a", "tally"),
         ("c", "tally"),
     ]
+
+
+async def test_a_job_waits_for_the_algorithm_and_the_backend_of_its_id(
+    target: Target,
+    settings: Settings,
+    asking: AskingStore,
+    claims: ClaimingStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An upgraded service computed the jobs that an older one had queued, under their old ids and
+    with their old chunks; services with and without a GPU did the same to each other."""
+    on_gpu = AskingStore(target, settings, TOY, "gpu")
+    await on_gpu.submit("a", KIND, REQUEST)
+    with monkeypatch.context() as older:
+        older.setattr(scripts, "ALGORITHM", "1")
+        await asking.submit("b", KIND, REQUEST)
+    await asking.submit("c", KIND, REQUEST)
+    taken = [claims.claim(QUEUES) for _ in range(2)]
+    assert [claim and claim.job for claim in taken] == ["c", None]
+    needs = [(await asking.status(job)).needs for job in "abc"]
+    assert [(each.algorithm, each.backend_class) for each in needs] == [
+        (ALGORITHM, "gpu"),
+        ("1", "cpu"),
+        (ALGORITHM, "cpu"),
+    ]
+    warnings = await asking.stranded()
+    assert [warning.partition(" (")[0] for warning in warnings] == [
+        "1 jobs wait for a service that computes landscape/1/cpu",
+        f"1 jobs wait for a service that computes landscape/{ALGORITHM}/gpu",
+    ]
+    assert await asking.cancel("b") == "cancelled"
+    assert len(await asking.stranded()) == 1
+    await on_gpu.close()
 
 
 async def test_lists_are_of_one_kind_or_of_all(asking: AskingStore) -> None:

@@ -23,8 +23,8 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import (
     KIND,
-    KINDS,
     PATIENCE_SECONDS,
+    QUEUES,
     REQUEST,
     expected_digest,
     request,
@@ -162,7 +162,7 @@ def _elapsed(seconds: float) -> Callable[[], Awaitable[bool]]:
 async def test_a_store_that_may_lose_jobs_is_warned_about(
     external: Callable[..., External], options: tuple[str, ...], text: str | None
 ) -> None:
-    asking = AskingStore(Target(external(*options).url, None), Settings.load(), TOY)
+    asking = AskingStore(Target(external(*options).url, None), Settings.load(), TOY, "cpu")
     warnings = await asking.warnings()
     assert len(warnings) == (text is not None)
     if text is not None:
@@ -174,20 +174,20 @@ async def test_every_script_runs_on_this_version(external: Callable[..., Externa
     settings = Settings.load(result_ttl_seconds=1, lease_seconds=1.0)
     target = Target(external(*SAFE).url, None)
     asking, claims = (
-        AskingStore(target, settings, TOY),
+        AskingStore(target, settings, TOY, "cpu"),
         ClaimingStore(target, settings, patience=1.0, stop=threading.Event()),
     )
     await asking.submit("a", KIND, REQUEST)
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
     assert claims.renew(claim) == "held"
     assert claims.checkpoint(claim, "c", b"1") == "held"
     assert claims.report(claim, "progress", {}) == "held"
     claims.stop(claim, "returned")
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
     until(lambda: claims.reclaim() == ["a"], "the lease lapses")
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
     claims.finish(claim, b"{}", {"m1": b"{}"})
     assert [event.name async for event in asking.follow("a", None)][-1] == "state"
@@ -213,7 +213,7 @@ def test_the_password_of_the_store_is_not_in_the_message(folder: Path) -> None:
     target = Target(f"redis://:{secret}@127.0.0.1:1/0", None)
     claims = ClaimingStore(target, Settings.load(), patience=0.05, stop=threading.Event())
     with pytest.raises(StoreUnavailable) as error:
-        claims.claim(KINDS)
+        claims.claim(QUEUES)
     assert secret not in str(error.value)
     claims.close()
     assert os.environ.get("RELU_LANDSCAPE_REDIS_URL") is None

@@ -17,7 +17,7 @@ from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Event
 from tests.service.jobs.conftest import LEASE_SECONDS
-from tests.service.jobs.helpers import KIND, KINDS, REQUEST, submitted, until, until_async
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted, until, until_async
 from tests.service.jobs.toy_engine import TOY
 
 
@@ -47,7 +47,7 @@ async def test_a_job_goes_from_submission_to_its_result(
     assert await asking.details("a", "m2") == b"[2]"
     assert await asking.details("a", "m3") is None
     assert claims.finished_chunks("a") == set()  # nobody needs them any more
-    assert claims.claim(KINDS) is None
+    assert claims.claim(QUEUES) is None
 
 
 async def test_many_submissions_of_one_job_queue_it_once(
@@ -55,13 +55,13 @@ async def test_many_submissions_of_one_job_queue_it_once(
 ) -> None:
     states = await asyncio.gather(*(asking.submit("a", KIND, REQUEST) for _ in range(200)))
     assert states == ["queued"] * 200
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
-    assert claims.claim(KINDS) is None
+    assert claims.claim(QUEUES) is None
     assert await asking.submit("a", KIND, REQUEST) == "running"
     claims.finish(claim, b"{}", {})
     assert await asking.submit("a", KIND, REQUEST) == "finished"
-    assert claims.claim(KINDS) is None
+    assert claims.claim(QUEUES) is None
 
 
 async def test_jobs_are_claimed_in_the_order_of_their_submission(
@@ -69,7 +69,7 @@ async def test_jobs_are_claimed_in_the_order_of_their_submission(
 ) -> None:
     for job in ("c", "a", "b"):
         await asking.submit(job, KIND, REQUEST)
-    taken = [claims.claim(KINDS) for _ in range(4)]
+    taken = [claims.claim(QUEUES) for _ in range(4)]
     assert [claim and claim.job for claim in taken] == ["c", "a", "b", None]
 
 
@@ -84,7 +84,7 @@ async def test_too_many_waiting_jobs_are_refused_but_known_ones_are_not(
     with pytest.raises(NotFound):
         await asking.status("one more")
     assert await asking.submit("job3", KIND, REQUEST) == "queued"
-    claims.claim(KINDS)
+    claims.claim(QUEUES)
     assert await asking.submit("one more", KIND, REQUEST) == "queued"
 
 
@@ -95,7 +95,7 @@ async def test_a_holder_whose_lease_lapsed_writes_nothing(
     claims.checkpoint(stale, "c1", b"1")
     await lapse(claims, "a")
     assert (await asking.status("a")).state == "queued"
-    fresh = claims.claim(KINDS)
+    fresh = claims.claim(QUEUES)
     assert fresh is not None
     assert fresh.attempts == 2
     assert int(fresh.token) > int(stale.token)
@@ -145,7 +145,7 @@ async def test_a_job_whose_holders_die_without_a_single_chunk_fails_in_the_end(
     hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
     await asking.submit("a", KIND, REQUEST)
     for attempt in range(1, LARGEST_BARREN_ATTEMPTS + 1):
-        claim = hasty.claim(KINDS)
+        claim = hasty.claim(QUEUES)
         assert claim is not None
         assert claim.attempts == attempt
         await lapse(hasty, "a")
@@ -153,7 +153,7 @@ async def test_a_job_whose_holders_die_without_a_single_chunk_fails_in_the_end(
     assert status.state == "failed"
     assert status.error is not None
     assert f"{LARGEST_BARREN_ATTEMPTS} times" in status.error
-    assert hasty.claim(KINDS) is None
+    assert hasty.claim(QUEUES) is None
 
 
 async def test_a_finished_chunk_wipes_the_deaths_out(
@@ -162,7 +162,7 @@ async def test_a_finished_chunk_wipes_the_deaths_out(
     hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
     await asking.submit("a", KIND, REQUEST)
     for attempt in range(2 * LARGEST_BARREN_ATTEMPTS):
-        claim = hasty.claim(KINDS)
+        claim = hasty.claim(QUEUES)
         assert claim is not None
         if attempt == LARGEST_BARREN_ATTEMPTS - 2:
             hasty.checkpoint(claim, "c1", b"{}")
@@ -171,7 +171,7 @@ async def test_a_finished_chunk_wipes_the_deaths_out(
         await lapse(hasty, "a")
     for _ in range(LARGEST_BARREN_ATTEMPTS - 1):
         assert (await asking.status("a")).state == "queued"
-        assert hasty.claim(KINDS) is not None
+        assert hasty.claim(QUEUES) is not None
         await lapse(hasty, "a")
     assert (await asking.status("a")).state == "queued"
 
@@ -184,7 +184,7 @@ async def test_a_job_given_back_is_resumed_at_once_and_loses_nothing(
     await asking.submit("later", KIND, REQUEST)
     claims.stop(claim, "returned")
     assert (await asking.status("a")).state == "queued"
-    again = claims.claim(KINDS)
+    again = claims.claim(QUEUES)
     assert again is not None
     assert again.job == "a"  # in its old place, before the later one
     assert claims.finished_chunks("a") == {"c1"}
@@ -196,7 +196,7 @@ async def test_cancelling_a_waiting_job_is_done_at_once(
 ) -> None:
     await asking.submit("a", KIND, REQUEST)
     assert await asking.cancel("a") == "cancelled"
-    assert claims.claim(KINDS) is None
+    assert claims.claim(QUEUES) is None
     status = await asking.status("a")
     assert (status.state, status.finished_at is not None) == ("cancelled", True)
     assert await asking.cancel("a") == "cancelled"
@@ -247,7 +247,7 @@ async def test_a_job_that_was_stopped_begins_again_from_its_chunks(
     assert await asking.submit("a", KIND, REQUEST) == "queued"
     again = await asking.status("a")
     assert (again.state, again.error, again.finished_at) == ("queued", None, None)
-    resumed = claims.claim(KINDS)
+    resumed = claims.claim(QUEUES)
     assert resumed is not None
     assert resumed.attempts == 1
     assert list(claims.answers("a", ["c1"])) == [("c1", b"1")]
@@ -269,7 +269,7 @@ async def test_a_submission_while_cancelling_starts_the_job_again_afterwards(
     assert await asking.submit("a", KIND, REQUEST) == "cancelling"
     claims.stop(claim, "cancelled")
     assert (await asking.status("a")).state == "queued"
-    assert claims.claim(KINDS) is not None
+    assert claims.claim(QUEUES) is not None
 
 
 async def test_the_last_word_counts_when_a_job_is_cancelled_submitted_and_cancelled(
@@ -291,7 +291,7 @@ async def test_a_result_that_the_store_dropped_is_computed_again(
     with target.connect() as client:
         client.delete(f"{settings.redis_prefix}:result:a")
     assert await asking.submit("a", KIND, REQUEST) == "queued"
-    assert claims.claim(KINDS) is not None
+    assert claims.claim(QUEUES) is not None
 
 
 async def test_a_waiting_job_that_the_store_dropped_does_not_block_the_queue(
@@ -301,7 +301,7 @@ async def test_a_waiting_job_that_the_store_dropped_does_not_block_the_queue(
     await asking.submit("b", KIND, REQUEST)
     with target.connect() as client:
         client.delete(f"{settings.redis_prefix}:job:a")
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
     assert claim.job == "b"
 
@@ -310,7 +310,7 @@ async def test_jobs_are_forgotten_after_their_time(
     target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
 ) -> None:
     mortal = settings.model_copy(update={"result_ttl_seconds": 1})
-    asking, claims = AskingStore(target, mortal, TOY), make_claims(mortal)
+    asking, claims = AskingStore(target, mortal, TOY, "cpu"), make_claims(mortal)
     claim = await submitted(asking, claims)
     claims.finish(claim, b"{}", {"m1": b"{}"})
     assert claims.sweep() == 0
@@ -340,7 +340,7 @@ async def test_a_request_comes_back_as_it_was_sent(
 ) -> None:
     asked: JsonObject = {"name": "Grüße \u2028", "x": 0.1, "n": 2**53 - 1, "list": [1, [None]]}
     await asking.submit("a", KIND, asked)
-    claim = claims.claim(KINDS)
+    claim = claims.claim(QUEUES)
     assert claim is not None
     assert claim.request == asked
     assert orjson.dumps(claim.request, option=orjson.OPT_SORT_KEYS) == orjson.dumps(

@@ -1,21 +1,20 @@
--- lease in ms, then the kinds that the caller can compute
+-- lease in ms, then the queues of what the caller can compute
 -- -> {id, kind, token, request, started, attempts} of the job that has waited longest, or nil
 local function longest_waiting()
-  local found, kind, least
+  local found, queue, least
   for i = 5, #ARGV do
     local head = redis.call('ZRANGE', key('queue', ARGV[i]), 0, 0, 'WITHSCORES')
     if head[1] and (not least or tonumber(head[2]) < least) then
-      found, kind, least = head[1], ARGV[i], tonumber(head[2])
+      found, queue, least = head[1], ARGV[i], tonumber(head[2])
     end
   end
-  return found, kind
+  return found, queue
 end
 while true do
-  local id, kind = longest_waiting()
+  local id, queue = longest_waiting()
   if not id then return nil end
-  -- By the queue it stands in: the job itself may be gone, and its kind with it.
-  redis.call('ZREM', p .. ':queue', id)
-  redis.call('ZREM', key('queue', kind), id)
+  -- By the queue it stands in: the job itself may be gone, and what it needs with it.
+  unqueue(id, queue)
   local request = redis.call('HGET', job(id), 'request')
   if request then
     local token = tostring(redis.call('INCR', p .. ':tokens'))
@@ -25,6 +24,6 @@ while true do
     redis.call('HINCRBY', job(id), 'barren', 1)
     local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
     enter(id, 'running')
-    return { id, kind, token, request, redis.call('HGET', job(id), 'started'), attempts }
+    return { id, kind_of(id), token, request, redis.call('HGET', job(id), 'started'), attempts }
   end
 end

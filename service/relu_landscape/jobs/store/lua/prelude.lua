@@ -22,15 +22,23 @@ local function enter(id, state, error)
   emit(id, 'state', cjson.encode(data))
 end
 local function kind_of(id) return redis.call('HGET', job(id), 'kind') or '' end
+-- Kind, algorithm and backend class: whoever claims from a queue can compute what stands in it.
+local function queue_of(id)
+  return kind_of(id) .. '/' .. (redis.call('HGET', job(id), 'needs') or '')
+end
 local function queue(id)
   local sequence = redis.call('HGET', job(id), 'sequence')
   redis.call('ZADD', p .. ':queue', sequence, id)
-  redis.call('ZADD', key('queue', kind_of(id)), sequence, id)
+  redis.call('ZADD', key('queue', queue_of(id)), sequence, id)
+  redis.call('SADD', p .. ':queues', queue_of(id))
   enter(id, 'queued')
 end
-local function unqueue(id)
+local function unqueue(id, queue)
   redis.call('ZREM', p .. ':queue', id)
-  redis.call('ZREM', key('queue', kind_of(id)), id)
+  redis.call('ZREM', key('queue', queue), id)
+  if redis.call('EXISTS', key('queue', queue)) == 0 then
+    redis.call('SREM', p .. ':queues', queue)
+  end
 end
 local function release(id)
   redis.call('HDEL', job(id), 'token')
@@ -38,7 +46,7 @@ local function release(id)
 end
 local function over(id, state, ttl, error)
   release(id)
-  unqueue(id)
+  unqueue(id, queue_of(id))
   redis.call('HSET', job(id), 'finished', now(), 'error', error or '')
   redis.call('HDEL', job(id), 'barren')
   redis.call('EXPIRE', key('chunks', id), tonumber(ARGV[3]))

@@ -1,5 +1,5 @@
--- id, kind, request, limit -> state, or "busy"
-local id, kind, request, limit = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+-- id, kind, needs (algorithm/backend class), request, limit -> state, or "busy"
+local id, kind, needs, request, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 local state = redis.call('HGET', job(id), 'state')
 if state == 'queued' or state == 'running' then return state end
 if state == 'cancelling' then
@@ -10,7 +10,7 @@ if state == 'finished' and redis.call('EXISTS', key('result', id)) == 1 then ret
 if redis.call('ZCARD', p .. ':queue') >= limit then return 'busy' end
 if state then restart(id) return 'queued' end
 local sequence = redis.call('INCR', p .. ':sequence')
-redis.call('HSET', job(id), 'kind', kind, 'request', request, 'created', now(),
+redis.call('HSET', job(id), 'kind', kind, 'needs', needs, 'request', request, 'created', now(),
            'sequence', sequence, 'attempts', '0')
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)

@@ -3,7 +3,7 @@ local ids = redis.call('ZRANGEBYSCORE', p .. ':expiry', '-inf', now(), 'LIMIT', 
 for _, id in ipairs(ids) do
   local state = redis.call('HGET', job(id), 'state')
   if state then redis.call('SREM', key('state', state), id) end
-  unqueue(id)
+  unqueue(id, queue_of(id))
   redis.call('ZREM', p .. ':jobs', id)
   redis.call('ZREM', key('jobs', kind_of(id)), id)
   redis.call('DEL', job(id), key('lease', id), key('chunks', id), key('result', id),
