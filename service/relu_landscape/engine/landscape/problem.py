@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relu_landscape.engine.families.structures import parse
+from relu_landscape.engine.landscape.units import unit_of
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.errors import InputError
 from relu_landscape.wire.requests import LandscapeRequest
@@ -16,6 +17,7 @@ class Problem:
     """A landscape to compute; fields as in ``wire.requests.LandscapeRequest``.
 
     ``structures``: the ones to search in their canonical spelling, sorted; None: the default set.
+    Lengths, ``scale`` and the teacher's included, are in ``unit`` (``units``).
     """
 
     students: int
@@ -29,6 +31,7 @@ class Problem:
     structures: tuple[str, ...] | None
     saddles: bool
     certify: Literal["none", "fast", "strict"]
+    unit: float
 
     @property
     def teachers(self) -> int:
@@ -57,7 +60,8 @@ class Problem:
         Raises ``TeacherError`` for an impossible teacher, ``InputError`` for a structure to search
         that is none or does not fit the widths.
         """
-        teacher = make_teacher(request.teacher_width, request.teacher_gram)
+        unit = unit_of(request.teacher_gram)
+        teacher = make_teacher(request.teacher_width, _in_unit(request.teacher_gram, unit))
         structures = None
         if request.structures is not None and request.structured and teacher.is_orthonormal:
             structures = tuple(sorted({_fitting(name, request) for name in request.structures}))
@@ -67,13 +71,29 @@ class Problem:
             dimension=request.input_dimension,
             starts=request.starts,
             seed=request.seed,
-            scale=request.init_scale,
+            scale=request.init_scale / unit,
             flow_tolerance=request.flow_tolerance,
             structured=request.structured,
             structures=structures,
             saddles=request.saddles,
             certify=request.certify,
+            unit=unit,
         )
+
+
+def _in_unit(
+    gram: tuple[tuple[float, ...], ...] | None, unit: float
+) -> tuple[tuple[float, ...], ...] | None:
+    """The Gram matrix with lengths in ``unit``; equal diagonal entries of unit square are one."""
+    if gram is None or unit == 1.0:
+        return gram
+    if all(row[i] == gram[0][0] for i, row in enumerate(gram)) and _is_diagonal(gram):
+        return None
+    return tuple(tuple(entry / unit / unit for entry in row) for row in gram)
+
+
+def _is_diagonal(gram: tuple[tuple[float, ...], ...]) -> bool:
+    return all(entry == 0.0 for i, row in enumerate(gram) for j, entry in enumerate(row) if i != j)
 
 
 def _fitting(name: str, request: LandscapeRequest) -> str:

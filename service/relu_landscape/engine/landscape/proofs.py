@@ -40,25 +40,36 @@ class Certify(Task[Problem, Proof]):
 
     def run(self, problem: Problem, backend: Backend) -> Proof:  # noqa: ARG002
         mode: Literal["fast", "strict"] = "strict" if problem.certify == "strict" else "fast"
-        if self.on_continuum:
+        reason = self._impossible(problem)
+        if reason is None:
+            gram = None if problem.teacher.is_orthonormal else problem.teacher.gram
+            found = certify(
+                self.weights, mode=mode, teacher_width=problem.teachers, teacher_gram=gram
+            )
+        else:
             method = {
                 "method": "dense",
                 "mode": mode,
                 "student_width": problem.students,
                 "teacher_width": problem.teachers,
-                "weights": self.weights.tolist(),
+                "weights": (self.weights * problem.unit).tolist(),
             }
-            found = refused(
-                method,
-                "the global minima form a continuum: none of them is isolated, "
-                "and a certificate is about one isolated point.",
-            )
-        else:
-            gram = None if problem.teacher.is_orthonormal else problem.teacher.gram
-            found = certify(
-                self.weights, mode=mode, teacher_width=problem.teachers, teacher_gram=gram
-            )
+            found = refused(method, reason)
         return Proof(Certificate.model_validate(found).model_dump_json())
+
+    def _impossible(self, problem: Problem) -> str | None:
+        """Why there can be no certificate, as a sentence."""
+        if self.on_continuum:
+            return (
+                "the global minima form a continuum: none of them is isolated, "
+                "and a certificate is about one isolated point."
+            )
+        if problem.teacher.is_orthonormal and problem.unit != 1.0:
+            return (
+                f"a certificate is about teachers of unit norm, and these have {problem.unit:g}: "
+                "ask for the orthonormal teacher, whose landscape is the same in other units."
+            )
+        return None
 
 
 def certified(problem: Problem, phases: Phases, points: Sequence[Listed]) -> list[Listed]:

@@ -21,6 +21,7 @@ from relu_landscape.engine.landscape.report import Listed
 from relu_landscape.engine.landscape.sampling import follow_starts
 from relu_landscape.engine.landscape.settling import settle
 from relu_landscape.engine.landscape.structured import chosen, search_structures
+from relu_landscape.engine.landscape.units import ScaledMonitor, scaled
 from relu_landscape.engine.tasks import Composed, Monitor, Runner
 from relu_landscape.wire.landscape import LandscapeBody, Searched
 
@@ -35,6 +36,8 @@ def compose(
     Returns a ``wire.landscape.LandscapeBody``, and ``FixedPointDetails`` for each of its points.
     Raises ``Cancelled`` if the monitor says so.
     """
+    if problem.unit != 1.0:
+        monitor = ScaledMonitor(monitor, problem.unit)
     phases = Phases(run, monitor)
     catalogue = Catalogue(problem)
     findings = Findings(problem, monitor)
@@ -62,7 +65,8 @@ def compose(
             disconnectivity(*report.losses(points), joined) if problem.saddles else None
         ),
     )
-    return Composed(result=body, parts={item.point.key: item.details for item in listed})
+    composed = Composed(result=body, parts={item.point.key: item.details for item in listed})
+    return scaled(composed, problem.unit)
 
 
 def _keys(problem: Problem, catalogue: Catalogue) -> dict[Entry, str]:

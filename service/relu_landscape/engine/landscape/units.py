@@ -1,0 +1,140 @@
+"""The unit of length: a problem is computed with a teacher of about unit norm, and scaled back.
+
+The loss is homogeneous of degree 2 in students and teachers together, so a landscape at another
+scale is the same landscape in other units. Every threshold of the engine is meant for teachers of
+norm about one; instead of each of them knowing a scale, there is one door and one exit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from relu_landscape.engine.model.teacher import as_matrix
+from relu_landscape.engine.tasks import Composed, Monitor
+from relu_landscape.errors import TeacherError
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.landscape import (
+    Disconnectivity,
+    FixedPoint,
+    FixedPointDetails,
+    LandscapeBody,
+    LandscapeFinding,
+    Overlaps,
+)
+
+#: Mean norms of a teacher that are accepted: squares of lengths, and a loss summed over 512 units
+#: squared, stay far inside the range of doubles.
+SMALLEST_NORM, LARGEST_NORM = 1e-60, 1e60
+
+
+def unit_of(gram: Sequence[Sequence[float]] | None) -> float:
+    """The length in which a problem with this teacher is computed.
+
+    ``gram`` (M, M) or None, an orthonormal teacher. For orthogonal teachers of equal norm it is
+    that norm, so that they are orthonormal inside; otherwise the power of two next to the mean
+    norm: scaling by it changes no digit, so neither do results at scales that differ by one.
+    Raises ``TeacherError`` for norms beyond 1e-60 to 1e60; what else is wrong with the matrix, the
+    teacher itself says.
+
+    >>> unit_of(None), unit_of([[9.0, 0.0], [0.0, 9.0]]), unit_of([[9.0, 1.0], [1.0, 9.0]])
+    (1.0, 3.0, 4.0)
+    """
+    if gram is None:
+        return 1.0
+    T = as_matrix(gram)
+    if T.ndim != 2 or not np.all(np.isfinite(T)) or not np.all(np.diagonal(T) > 0.0):
+        return 1.0
+    mean = float(np.mean(np.sqrt(np.diagonal(T))))
+    if not SMALLEST_NORM <= mean <= LARGEST_NORM:
+        raise TeacherError(
+            f"The teacher units of teacher_gram have a mean norm of {mean:.3g}; "
+            f"{SMALLEST_NORM:g} to {LARGEST_NORM:g} is accepted."
+        )
+    if np.array_equal(T, T[0, 0] * np.eye(len(T))):
+        return math.sqrt(T[0, 0])
+    return 2.0 ** round(math.log2(mean))
+
+
+def scaled(composed: Composed, unit: float) -> Composed:
+    """A landscape computed in this unit, in the units of the request.
+
+    Spectra, times, frequencies and symmetries have no unit. Certificates are about the weights as
+    they were computed, and are only made where the unit is one.
+    """
+    if unit == 1.0:
+        return composed
+    body = composed.result
+    assert isinstance(body, LandscapeBody)  # noqa: S101 - for the type checker
+    area = unit * unit
+    pathways = [
+        pathway.model_copy(
+            update={"barriers": tuple(barrier * area for barrier in pathway.barriers)}
+        )
+        for pathway in body.pathways
+    ]
+    result = body.model_copy(
+        update={
+            "fixed_points": [_point(point, unit) for point in body.fixed_points],
+            "pathways": pathways,
+            "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, area),
+        }
+    )
+    return Composed(result, {key: _details(part, unit) for key, part in composed.parts.items()})
+
+
+def _point(point: FixedPoint, unit: float) -> FixedPoint:
+    area = unit * unit
+    stability = point.stability.model_copy(
+        update={"gradient_norm": point.stability.gradient_norm * unit}
+    )
+    overlaps = Overlaps(R=_times(point.overlaps.R, area), Q=_times(point.overlaps.Q, area))
+    return point.model_copy(
+        update={
+            "loss": point.loss * area,
+            "overlaps": overlaps,
+            "norms": [norm * unit for norm in point.norms],
+            "stability": stability,
+        }
+    )
+
+
+def _details(details: Wire, unit: float) -> Wire:
+    assert isinstance(details, FixedPointDetails)  # noqa: S101 - for the type checker
+    weights, teacher = _times(details.weights, unit), _times(details.teacher, unit)
+    return details.model_copy(update={"weights": weights, "teacher": teacher})
+
+
+def _graph(graph: Disconnectivity, area: float) -> Disconnectivity:
+    return graph.model_copy(
+        update={
+            "leaves": [leaf.model_copy(update={"loss": leaf.loss * area}) for leaf in graph.leaves],
+            "nodes": [node.model_copy(update={"level": node.level * area}) for node in graph.nodes],
+            "copies": [
+                each.model_copy(update={"level": each.level * area}) for each in graph.copies
+            ],
+        }
+    )
+
+
+def _times(matrix: list[list[float]], factor: float) -> list[list[float]]:
+    return [[entry * factor for entry in row] for row in matrix]
+
+
+class ScaledMonitor:
+    """A monitor whose findings are told in the units of the request."""
+
+    def __init__(self, monitor: Monitor, unit: float) -> None:
+        self._monitor = monitor
+        self._area = unit * unit
+        self.phase, self.advance, self.check = monitor.phase, monitor.advance, monitor.check
+
+    def findings(self, points: Sequence[Wire]) -> None:
+        """Provisional findings so far."""
+        told = []
+        for point in points:
+            assert isinstance(point, LandscapeFinding)  # noqa: S101 - for the type checker
+            told.append(point.model_copy(update={"loss": point.loss * self._area}))
+        self._monitor.findings(told)
