@@ -182,7 +182,11 @@ class Descent:
                     elif reason is Outcome.STEP_LIMIT and self._goes_on(path):
                         waiting.append(replace(path, step_limit=STEP_LIMIT))
                     elif reason is Outcome.STEP_LIMIT:
-                        ends.append(self._creep(path, strict=strict))
+                        crept = self._creep(path, strict=strict)
+                        if isinstance(crept, Path):
+                            waiting.append(crept)
+                        else:
+                            ends.append(crept)
                     else:
                         ends.append(self._end(path, reason, path.state.W))
             # Polishing wants company, but those left behind should not wait for the slowest.
@@ -252,8 +256,12 @@ class Descent:
             on_host(path.state.W)[0], self.teacher
         )
 
-    def _creep(self, path: Path, *, strict: bool) -> End:
-        """Follow a creeping path to its end with the whole Hessian implicit."""
+    def _creep(self, path: Path, *, strict: bool) -> End | Path:
+        """Follow a creeping path to its end with the whole Hessian implicit.
+
+        Where a student dies on the way the Hessian ends with it: the path itself comes back, to be
+        followed as before.
+        """
         point = on_host(path.state.W)[0]
         if not creeping.SlowFlow.suits(point, self.teacher):
             return self._end(path, Outcome.STEP_LIMIT, path.state.W)
@@ -264,6 +272,9 @@ class Descent:
             if not crawl.step():
                 continue
             W = self._xp.asarray(crawl.W[None])
+            if crawl.shortest < flows.DEAD:
+                state = replace(self.method.init(W), steps=path.state.steps + crawl.steps)
+                return replace(path, state=state, step_limit=STEP_LIMIT)
             if self._may_be_global and bool(self._reached_global(W)[0]):
                 return self._end(path, Outcome.GLOBAL_SET, W)
             if crawl.gradient_norm <= here.tolerance:

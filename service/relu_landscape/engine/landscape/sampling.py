@@ -24,6 +24,7 @@ from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.points import classify
 from relu_landscape.engine.tasks import Task
+from relu_landscape.errors import NumericalError
 
 Real = NDArray[np.float64]
 
@@ -126,7 +127,10 @@ class Escape(Task[Problem, Ends]):
             for attempt in range(self.rounds):
                 if current.outcome is not Outcome.FIXED_POINT:
                     break
-                sides = _sides(problem, current, attempt)
+                try:
+                    sides = _sides(problem, current, attempt)
+                except NumericalError:  # no fixed point beside it: classifying it says so
+                    break
                 if sides is None:
                     break
                 paths = descent.begin([end.start, end.start + problem.starts], sides)
