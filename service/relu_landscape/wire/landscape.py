@@ -49,10 +49,14 @@ class Starts(Wire):
 
 
 class MissingMass(Wire):
-    """Chance that the next start ends at a point not listed (Good-Turing)."""
+    """Chance that the next start ends at a point not listed, or fails."""
 
-    estimate: float = Field(ge=0, le=1)
-    upper_bound_95: float = Field(ge=0, le=1)
+    estimate: float = Field(ge=0, le=1, description="Good and Turing's; failed starts count")
+    upper_bound_95: float = Field(
+        ge=0,
+        le=1,
+        description="what the sample missed exceeds this in at most 5% of all samples",
+    )
 
 
 class Structure(Wire):

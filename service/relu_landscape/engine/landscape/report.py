@@ -247,7 +247,10 @@ def starts(problem: Problem, catalogue: Catalogue) -> wire.Starts:
 
 
 def missing_mass(problem: Problem, points: Iterable[wire.FixedPoint]) -> wire.MissingMass | None:
-    """Chance that the next start ends at a point not listed; None without starts."""
+    """Chance that the next start ends at a point not listed; None without starts.
+
+    Failed starts are trials that ended at no listed point.
+    """
     if problem.starts == 0:
         return None
     hits = [point.attraction.hits for point in points if point.attraction is not None]
