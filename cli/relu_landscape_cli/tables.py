@@ -126,7 +126,8 @@ def point_tables(point: FixedPoint) -> list[Table]:
 def _matrix(name: str, matrix: Any) -> Table:
     table = Table(title=name, show_header=False, title_justify="left")
     for row in matrix.tolist() if matrix.ndim == 2 else ():
-        table.add_row(*(f"{entry: .4f}" for entry in row))
+        # A zero added after rounding: an overlap of -1e-17 is not shown as -0.0000.
+        table.add_row(*(f"{round(entry, 4) + 0.0: .4f}" for entry in row))
     return table
 
 

@@ -160,9 +160,10 @@ def test_failed_starts_are_covered_as_well() -> None:
 def test_the_estimate_is_right_on_average_and_the_bound_is_of_its_size(skew: float) -> None:
     rng = np.random.default_rng(17)
     chances = _power(300, skew)
-    found = []
-    for hits in rng.multinomial(200, chances, 400):
-        found.append((*missing_mass(hits.tolist(), 200), _realised(hits, chances)))
+    found = [
+        (*missing_mass(hits.tolist(), 200), _realised(hits, chances))
+        for hits in rng.multinomial(200, chances, 400)
+    ]
     estimates, bounds, truths = (float(np.mean(column)) for column in zip(*found, strict=True))
     # Good's estimate is unbiased up to 1/N; its mean over 400 worlds is known to about 0.002.
     assert estimates == pytest.approx(truths, abs=0.01)
