@@ -188,11 +188,14 @@ def print_status_line(status: Status) -> None:
 
 
 def verdict_table(verdicts: list[dict[str, Any]]) -> Table:
-    """A row per certificate."""
+    """A row per certificate: what it vouches for of the numbers beside it, and what it does not."""
     words = {True: "yes", False: "NO", None: "claims nothing"}
-    table = Table("key", "holds", "reason")
+    table = Table("key", "holds", "reason", "covers", "not covered", show_lines=True)
     for each in verdicts:
-        table.add_row(str(each.get("key", "")), words[each["holds"]], each.get("reason") or "")
+        lists = [", ".join(each.get(name) or []) for name in ("covers", "not_covered")]
+        table.add_row(
+            str(each.get("key", "")), words[each["holds"]], each.get("reason") or "", *lists
+        )
     return table
 
 
