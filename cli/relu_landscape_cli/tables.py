@@ -126,7 +126,8 @@ def point_tables(point: FixedPoint) -> list[Table]:
 def _matrix(name: str, matrix: Any) -> Table:
     table = Table(title=name, show_header=False, title_justify="left")
     for row in matrix.tolist() if matrix.ndim == 2 else ():
-        table.add_row(*(f"{entry: .4f}" for entry in row))
+        # A zero added after rounding: an overlap of -1e-17 is not shown as -0.0000.
+        table.add_row(*(f"{round(entry, 4) + 0.0: .4f}" for entry in row))
     return table
 
 
@@ -187,11 +188,14 @@ def print_status_line(status: Status) -> None:
 
 
 def verdict_table(verdicts: list[dict[str, Any]]) -> Table:
-    """A row per certificate."""
+    """A row per certificate: what it vouches for of the numbers beside it, and what it does not."""
     words = {True: "yes", False: "NO", None: "claims nothing"}
-    table = Table("key", "holds", "reason")
+    table = Table("key", "holds", "reason", "covers", "not covered", show_lines=True)
     for each in verdicts:
-        table.add_row(str(each.get("key", "")), words[each["holds"]], each.get("reason") or "")
+        lists = [", ".join(each.get(name) or []) for name in ("covers", "not_covered")]
+        table.add_row(
+            str(each.get("key", "")), words[each["holds"]], each.get("reason") or "", *lists
+        )
     return table
 
 

@@ -24,6 +24,9 @@ def verify(
 ) -> None:
     """Re-check every certificate in a file and say which hold.
 
+    Each certificate comes with the numbers of its point that it covers, all of them compared with
+    it, and with those that it does not cover, such as hits and names.
+
     Exit code 0: there are certificates, and all that claim something hold. 1: one does not, or
     there is none. A point that was not certified carries a certificate that claims nothing.
     """

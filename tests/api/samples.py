@@ -41,6 +41,7 @@ def family(query: FamilyQuery) -> Family:
         teacher_width=query.teacher_width,
         kind="minimum",
         loss=0.25,
+        loss_accuracy=1e-15,
         is_global=False,
         anti_aligned=1,
         teacher_blocks=[TeacherBlock(size=query.teacher_width)],

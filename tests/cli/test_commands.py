@@ -175,7 +175,8 @@ def test_names_of_files_are_looked_at_before_anything_is_computed(
 
 
 def _verdicts(*holds: bool | None) -> list[dict[str, Any]]:
-    return [{"key": f"m{n}", "holds": each, "reason": None} for n, each in enumerate(holds)]
+    told = {"reason": None, "covers": ["loss"], "not_covered": ["attraction"]}
+    return [{"key": f"m{n}", "holds": each, **told} for n, each in enumerate(holds)]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +203,7 @@ def test_verifying(
     monkeypatch.setattr(local, "verify_locally", verify)
     assert json.loads(command("verify", saved, "--json", code=code).stdout) == verdicts
     text = command("verify", "-", "--strict", code=code, stdin=saved.read_text())
+    assert all(word in text.stdout for word in ("loss", "attraction")) is bool(verdicts)
     assert ("NO" in text.stdout) is any(each["holds"] is False for each in verdicts)
     assert ("no certificate" in text.stderr) is (not verdicts)
     assert seen == [(document(), False), (document(), True)]

@@ -77,6 +77,7 @@ def fixed_point(
         key=key,
         kind="saddle" if is_saddle else "minimum",
         loss=loss,
+        loss_accuracy=1e-15,
         is_global=loss == 0.0,
         found_by=["sampled", "structured"],
         structure=Structure(
@@ -248,6 +249,7 @@ def family(width: int = 10**9) -> Family:
         teacher_width=width,
         kind="minimum",
         loss=0.25,
+        loss_accuracy=1e-15,
         is_global=False,
         anti_aligned=1,
         teacher_blocks=[TeacherBlock(size=1), TeacherBlock(size=width - 1)],

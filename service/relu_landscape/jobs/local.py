@@ -88,10 +88,11 @@ def call_locally(name: str, query: Wire, *, registry: Registry = ANALYSES) -> Js
 
 
 def verify_locally(document: Mapping[str, Any], *, strict: bool = False) -> list[dict[str, Any]]:
-    """Re-check every certificate of a JSON document: ``{key, holds, reason}`` each.
+    """Re-check every certificate of a JSON document, and the numbers beside it.
 
-    ``holds`` is None for one that claims nothing; ``strict`` proves dense certificates in balls
-    throughout, even those made in the fast mode.
+    ``{key, holds, reason, covers, not_covered}`` each: ``holds`` is None for one that claims
+    nothing, ``covers`` names the members of its point that it implies; ``strict`` proves dense
+    certificates in balls throughout, even those made in the fast mode.
     """
     verify = load("relu_landscape.engine.certificates:verify")
     return cast("list[dict[str, Any]]", verify(document, strict=strict))

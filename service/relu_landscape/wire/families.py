@@ -121,7 +121,7 @@ class FamilyStability(SpectralSummary):
 class FamilyEigenvalue(Wire):
     """One line of the spectrum, with the component of the symmetry group it belongs to."""
 
-    eigenvalue: float
+    eigenvalue: float = Field(description="0 where it is within eigenvalue_tolerance of zero")
     multiplicity: Count
     space: Space
     component: str = Field(description="irreducible representations of the blocks' permutations")
@@ -154,7 +154,8 @@ class Family(Wire):
     student_width: Count
     teacher_width: Count
     kind: Literal["minimum", "saddle"]
-    loss: float
+    loss: float = Field(description="0 where its accuracy cannot tell it from zero")
+    loss_accuracy: float = Field(description="absolute error of the loss by rounding")
     is_global: bool
     anti_aligned: Count
     teacher_blocks: list[TeacherBlock]

@@ -49,10 +49,14 @@ class Starts(Wire):
 
 
 class MissingMass(Wire):
-    """Chance that the next start ends at a point not listed (Good-Turing)."""
+    """Chance that the next start ends at a point not listed, or fails."""
 
-    estimate: float = Field(ge=0, le=1)
-    upper_bound_95: float = Field(ge=0, le=1)
+    estimate: float = Field(ge=0, le=1, description="Good and Turing's; failed starts count")
+    upper_bound_95: float = Field(
+        ge=0,
+        le=1,
+        description="what the sample missed exceeds this in at most 5% of all samples",
+    )
 
 
 class Structure(Wire):
@@ -79,7 +83,7 @@ class Overlaps(Wire):
 class Eigenvalue(Wire):
     """One line of the Hessian's spectrum."""
 
-    eigenvalue: float
+    eigenvalue: float = Field(description="0 where it is within eigenvalue_tolerance of zero")
     multiplicity: Count = Field(description="exact, in input dimension d")
     space: Space = Field(description="in the teacher's span, or perpendicular to it")
 
@@ -96,7 +100,9 @@ class SpectralSummary(Wire):
     index_perpendicular: Count = Field(
         description="negative eigenvalues of the perpendicular block: per perpendicular dimension"
     )
-    min_eigenvalue_span: float = Field(description="smallest eigenvalue in the teacher's span")
+    min_eigenvalue_span: float = Field(
+        description="smallest eigenvalue in the teacher's span; 0 within eigenvalue_tolerance"
+    )
     min_eigenvalue_perpendicular: float | None = Field(
         description="smallest eigenvalue of the perpendicular block; null when d = M"
     )
@@ -132,7 +138,8 @@ class FixedPoint(Wire):
 
     key: str = Field(description="name within this landscape: m1, m2 (minima), s1 (saddles), g1")
     kind: Kind
-    loss: float
+    loss: float = Field(description="0 where its accuracy cannot tell it from zero")
+    loss_accuracy: float = Field(description="absolute error of the loss by rounding")
     is_global: bool
     found_by: list[FoundBy] = Field(
         description="random starts, the search in symmetric families, or the way down from a saddle"
@@ -157,7 +164,9 @@ class FixedPointDetails(Wire):
     teacher: list[list[float]] = Field(
         description="teacher units x span, in the same coordinates (lower triangular)"
     )
-    eigenvalues_span: list[float] = Field(description="every eigenvalue in the span, ascending")
+    eigenvalues_span: list[float] = Field(
+        description="every eigenvalue in the span as it was computed, ascending"
+    )
     eigenvalues_perpendicular: list[float] = Field(
         description="every eigenvalue of the perpendicular block, ascending"
     )

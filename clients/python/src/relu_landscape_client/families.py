@@ -47,7 +47,8 @@ class Family:
     is the number of this one; a well-known family is a single branch, and has neither. Overlaps
     come by blocks: ``overlaps["R"][student block][teacher block]`` is ``{same, other}``.
     ``unknowns`` and ``point`` are the point in reduced coordinates. ``certificate`` is there where
-    it was asked for. Everything the server told is in ``document``.
+    it was asked for. A ``loss`` within ``loss_accuracy``, its rounding error, of zero is 0.0.
+    Everything the server told is in ``document``.
     """
 
     family: str
@@ -56,6 +57,7 @@ class Family:
     teacher_width: int
     kind: str
     loss: float
+    loss_accuracy: float
     is_global: bool
     anti_aligned: int
     teacher_blocks: tuple[Mapping[str, Any], ...]
@@ -80,6 +82,7 @@ class Family:
             teacher_width=integer(required(document, "teacher_width")),
             kind=str(required(document, "kind")),
             loss=number(required(document, "loss")),
+            loss_accuracy=number(required(document, "loss_accuracy")),
             is_global=bool(required(document, "is_global")),
             anti_aligned=integer(required(document, "anti_aligned")),
             teacher_blocks=each(required(document, "teacher_blocks"), mapping),

@@ -46,12 +46,14 @@ class FixedPoint:
     overlaps in canonical order, ``norms`` (student_width,) the students' norms. ``kind`` is
     ``minimum``, ``saddle`` or ``global_continuum`` (then ``continuum_dimension`` is its
     dimension). ``attraction`` is None where no random starts were run or they cannot end there;
-    ``details`` is None unless the point was fetched by itself.
+    ``details`` is None unless the point was fetched by itself. A ``loss`` within ``loss_accuracy``,
+    its rounding error, of zero is 0.0.
     """
 
     key: str
     kind: str
     loss: float
+    loss_accuracy: float
     is_global: bool
     found_by: tuple[str, ...]
     structure: Structure
@@ -71,6 +73,7 @@ class FixedPoint:
             key=str(required(document, "key")),
             kind=str(required(document, "kind")),
             loss=number(required(document, "loss")),
+            loss_accuracy=number(required(document, "loss_accuracy")),
             is_global=bool(required(document, "is_global")),
             found_by=each(required(document, "found_by"), str),
             structure=Structure.from_document(required(document, "structure")),

@@ -44,6 +44,12 @@ SPURIOUS_RULE = (
 )
 
 
+NO_LOSS_INTERVAL = (
+    "the stated lowest eigenvalue does not exceed what the Hessian may change by inside the "
+    "radius, so no interval of the loss follows from it."
+)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What was enclosed at the stored point W.
@@ -139,9 +145,11 @@ def derive(evidence: Evidence, span: Spectrum, perpendicular: Spectrum) -> Claim
             "the point further by Newton's method, or it is degenerate."
         )
     strict = span.index == 0 and perpendicular.index == 0
-    low, high = _loss_interval(evidence, arb(span.lowest), shift, radius, span.index == 0)
+    ends = _loss_interval(evidence, arb(span.lowest), shift, radius, span.index == 0)
+    if ends is None:
+        return NO_LOSS_INTERVAL
     verdict: Literal["minimum", "saddle"] = "minimum" if strict else "saddle"
-    interval = decimals(low, high)
+    interval = decimals(*ends)
     return Claims(
         verdict=verdict,
         span=span,
@@ -159,10 +167,15 @@ def derive(evidence: Evidence, span: Spectrum, perpendicular: Spectrum) -> Claim
 
 def _loss_interval(
     evidence: Evidence, lowest: arb, shift: arb, radius: arb, convex: bool
-) -> tuple[arb, arb]:
-    """Ends of the interval of the exact loss; never below zero, since the loss is a square."""
+) -> tuple[arb, arb] | None:
+    """Ends of the interval of the exact loss; never below zero, since the loss is a square.
+
+    ``None`` where strong convexity is supposed but not proven: ``lowest`` must exceed ``shift``.
+    """
     value = evidence.loss
     if convex:
+        if not lowest > shift:
+            return None
         below_it = evidence.gradient * evidence.gradient / (2 * (lowest - shift))
         low, high = value - below_it, value
     else:
@@ -227,7 +240,10 @@ def _examine_loss(evidence: Evidence, claims: Claims, shift: arb, radius: arb) -
     bounds = (claims.smallest_eigenvalue_span, claims.smallest_eigenvalue_perpendicular)
     if strict and not min(bounds) > 0:
         return "the stated eigenvalue bounds of a strict minimum are not positive."
-    low, high = _loss_interval(evidence, arb(span.lowest), shift, radius, span.index == 0)
+    ends = _loss_interval(evidence, arb(span.lowest), shift, radius, span.index == 0)
+    if ends is None:
+        return NO_LOSS_INTERVAL
+    low, high = ends
     stated_low, stated_high = (Fraction(claims.loss[end]) for end in ("lower", "upper"))
     if not (stated_low <= fraction(low) and fraction(high) <= stated_high):
         return "the loss is not proven to lie in the stated interval."

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from flint import arb
 
-from relu_landscape.engine.certificates.balls import Doubles, norm, precision
+from relu_landscape.engine.certificates.balls import Doubles, above, norm, precision
 from relu_landscape.engine.certificates.claims import (
     Claims,
     Evidence,
@@ -41,6 +42,7 @@ from relu_landscape.engine.certificates.spectrum import (
     holds,
     prove,
 )
+from relu_landscape.engine.certificates.stored import Space, Stored
 from relu_landscape.errors import InputError
 
 Mode = Literal["fast", "strict"]
@@ -211,10 +213,11 @@ def _degenerate(point: Point, where: str) -> str:
     )
 
 
-def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> str | None:
-    """Prove the claims anew from the weights alone; the first that fails, or ``None``.
+def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> Stored | str:
+    """Prove the claims anew from the weights alone; the first that fails, in a sentence.
 
-    Raises ``InputError`` where the weights cannot be read.
+    Returns what the stored point says by itself where none fails. Raises ``InputError`` where the
+    weights cannot be read.
     """
     teacher_width = certificate.get("teacher_width")
     if isinstance(teacher_width, bool) or not isinstance(teacher_width, int):
@@ -238,4 +241,25 @@ def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> str |
             return (
                 "the index or an eigenvalue bound of the perpendicular block could not be proven."
             )
-        return examine(point.evidence, claims)
+        objection = examine(point.evidence, claims)
+    return _stored(point, weights) if objection is None else objection
+
+
+def _stored(point: Point, weights: Doubles) -> Stored:
+    """Eigenvalues in doubles are known to a few units of rounding of the largest, far below the
+    digits to which numbers beside a certificate are compared; both are computed when asked for."""
+
+    @cache
+    def eigenvalues(space: Space) -> Doubles:
+        matrix = point.span if space == "span" else point.perpendicular
+        return np.asarray(np.linalg.eigvalsh(matrix.doubles), dtype=np.float64)
+
+    K, M = weights.shape
+    return Stored(
+        students=K,
+        teachers=M,
+        below=lambda space, bound: int(np.searchsorted(eigenvalues(space), bound)),
+        sizes={"span": K * M, "perpendicular": K},
+        largest=above(point.evidence.hessian),
+        weights=weights,
+    )

@@ -17,7 +17,8 @@ The perpendicular block A holds trivial and standard components only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -49,56 +50,79 @@ def perpendicular_rows(point: Blocks) -> Rows:
     return perpendicular_block(point)[0]
 
 
-def _count(point: Blocks, restriction: Restriction, parts: dict[int, tuple[int, ...]]) -> int:
-    """Negative eigenvalues in the fixed space of a splitting; raises ``NumericalError``."""
-    found = negative_pivots(restriction(split(point, parts)), arb(0))
-    if found is None:
-        raise NumericalError("an eigenvalue is too close to zero to know its sign.")
-    return found
+class Restricted:
+    """A block of the Hessian of a structured point, restricted to fixed spaces of splittings.
+
+    Each restriction is computed once, however many bounds its eigenvalues are counted below.
+    """
+
+    def __init__(self, point: Blocks, restriction: Restriction) -> None:
+        self.teachers = point.structure.teachers
+        self._rows = cache(lambda parts: restriction(split(point, dict(parts))))
+
+    def count(self, bound: arb, parts: Mapping[int, tuple[int, ...]]) -> int:
+        """Eigenvalues below ``bound`` in the fixed space; raises ``NumericalError``."""
+        found = negative_pivots(self._rows(tuple(parts.items())), bound)
+        if found is None:
+            where = "zero" if bound == 0 else f"{float(bound):.2g}"
+            raise NumericalError(f"an eigenvalue is too close to {where} to know its side.")
+        return found
+
+    def standards(self, bound: arb, trivial: int) -> dict[int, int]:
+        """Those of the standard component of every block of at least two teachers."""
+        return {
+            t: self.count(bound, {t: (1, p - 1)}) - trivial
+            for t, p in enumerate(self.teachers)
+            if p >= 2
+        }
 
 
-def _standards(point: Blocks, restriction: Restriction, trivial: int) -> dict[int, int]:
-    """Negative eigenvalues of the standard component of every block of at least two teachers."""
-    return {
-        t: _count(point, restriction, {t: (1, p - 1)}) - trivial
-        for t, p in enumerate(point.structure.teachers)
-        if p >= 2
-    }
+def perpendicular_below(block: Restricted, bound: arb) -> int:
+    """Eigenvalues of A below ``bound`` with multiplicities.
+
+    Raises ``NumericalError`` if one is too near the bound.
+    """
+    trivial = block.count(bound, {})
+    standards = block.standards(bound, trivial)
+    return trivial + sum(found * (block.teachers[t] - 1) for t, found in standards.items())
+
+
+def span_below(block: Restricted, bound: arb) -> int:
+    """Eigenvalues of H below ``bound`` with multiplicities; raises as ``perpendicular_below``."""
+    trivial = block.count(bound, {})
+    standards = block.standards(bound, trivial)
+    return trivial + sum(_multiples(block, bound, trivial, standards))
 
 
 def perpendicular_index(point: Blocks) -> int:
     """Negative eigenvalues of A with multiplicities; ``NumericalError`` if one is near 0."""
-    trivial = _count(point, perpendicular_rows, {})
-    standards = _standards(point, perpendicular_rows, trivial)
-    return trivial + sum(
-        found * (point.structure.teachers[t] - 1) for t, found in standards.items()
-    )
+    return perpendicular_below(Restricted(point, perpendicular_rows), arb(0))
 
 
 def span_index(point: Blocks) -> int:
     """Negative eigenvalues of H with multiplicities; ``NumericalError`` if one is near 0."""
-    trivial = _count(point, span_rows, {})
-    standards = _standards(point, span_rows, trivial)
-    return trivial + sum(_multiples(point, trivial, standards))
+    return span_below(Restricted(point, span_rows), arb(0))
 
 
-def _multiples(point: Blocks, trivial: int, standards: dict[int, int]) -> Iterator[int]:
-    """What every component but the trivial one adds to the index."""
-    teachers = point.structure.teachers
+def _multiples(
+    block: Restricted, bound: arb, trivial: int, standards: dict[int, int]
+) -> Iterator[int]:
+    """What every component but the trivial one adds to the count."""
+    teachers = block.teachers
     for t, standard in standards.items():
         p = teachers[t]
         yield standard * (p - 1)
         symmetric = 0
         if p >= 4:
-            symmetric = _count(point, span_rows, {t: (2, p - 2)}) - trivial - standard
+            symmetric = block.count(bound, {t: (2, p - 2)}) - trivial - standard
             yield symmetric * (p * (p - 3) // 2)
         if p >= 3:
-            all_four = _count(point, span_rows, {t: (1, 1, p - 2)})
+            all_four = block.count(bound, {t: (1, 1, p - 2)})
             alternating = all_four - trivial - 2 * standard - symmetric
             yield alternating * ((p - 1) * (p - 2) // 2)
     for t, u in combinations(standards, 2):
         p, q = teachers[t], teachers[u]
-        both = _count(point, span_rows, {t: (1, p - 1), u: (1, q - 1)})
+        both = block.count(bound, {t: (1, p - 1), u: (1, q - 1)})
         yield (both - trivial - standards[t] - standards[u]) * ((p - 1) * (q - 1))
 
 

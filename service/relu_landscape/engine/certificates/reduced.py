@@ -15,6 +15,7 @@ from typing import Any
 from flint import arb, arb_mat
 
 from relu_landscape.engine.certificates.balls import (
+    above,
     digits,
     exact_number,
     norm,
@@ -54,6 +55,8 @@ from relu_landscape.engine.certificates.isotypic import (
     span_index,
 )
 from relu_landscape.engine.certificates.lipschitz import Students
+from relu_landscape.engine.certificates.stored import Stored
+from relu_landscape.engine.certificates.stored_blocks import stored_blocks
 from relu_landscape.engine.certificates.structure import Blocks, Structure, finest, normalised
 from relu_landscape.errors import InputError, NumericalError
 
@@ -356,10 +359,11 @@ def _read(certificate: Mapping[str, Any]) -> tuple[Structure, list[list[str]], l
     return _structure(teachers, pairs), rows, column
 
 
-def recheck(certificate: Mapping[str, Any], claims: Claims) -> str | None:
-    """Prove the claims anew from the stored unknowns alone; the first that fails, or ``None``.
+def recheck(certificate: Mapping[str, Any], claims: Claims) -> Stored | str:
+    """Prove the claims anew from the stored unknowns alone; the first that fails, in a sentence.
 
-    Raises ``InputError`` where the stored point cannot be read.
+    Returns what the stored point says by itself where none fails. Raises ``InputError`` where the
+    stored point cannot be read.
     """
     structure, x, y = _read(certificate)
     bits = read_count(certificate.get("bits"), "bits")
@@ -382,4 +386,7 @@ def recheck(certificate: Mapping[str, Any], claims: Claims) -> str | None:
             return (
                 "the index or an eigenvalue bound of the perpendicular block could not be proven."
             )
-        return examine(point.evidence, claims)
+        objection = examine(point.evidence, claims)
+        if objection is not None:
+            return objection
+        return stored_blocks(blocks, structure, above(point.evidence.hessian), bits)

@@ -15,7 +15,7 @@ from relu_landscape.engine.families.naming import (
     resolve,
 )
 from relu_landscape.engine.families.points import Point, stacked, values
-from relu_landscape.engine.families.reduced import Pairs, pair_table
+from relu_landscape.engine.families.reduced import Pairs, loss_accuracy, pair_table
 from relu_landscape.engine.families.search import (
     ZERO_LOSS,
     Verdict,
@@ -24,6 +24,7 @@ from relu_landscape.engine.families.search import (
 )
 from relu_landscape.engine.families.spectrum import components, lines
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.points.spectrum import shown
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import (
     LARGEST_FAMILY_WIDTH,
@@ -61,7 +62,8 @@ def family(
 
     Raises ``InputError`` for widths, names and branches that do not exist.
 
-    **Accuracy.** Loss to about 1e-14 relative; eigenvalues as in ``spectrum.components``.
+    **Accuracy.** Loss to ``loss_accuracy``, about 1e-14 relative; eigenvalues as in
+    ``spectrum.components``.
     """
     for what, width in (("student", student_width), ("teacher", teacher_width)):
         if not 1 <= width <= LARGEST_FAMILY_WIDTH:
@@ -135,7 +137,8 @@ def describe(
         student_width=integer(structure.student_width),
         teacher_width=integer(structure.teacher_width),
         kind="minimum" if verdict.attractive else "saddle",
-        loss=verdict.loss,
+        loss=shown(verdict.loss, loss_accuracy(verdict.loss)),
+        loss_accuracy=loss_accuracy(verdict.loss),
         is_global=bool(abs(verdict.loss) <= ZERO_LOSS * width),
         anti_aligned=integer(anti_aligned(point)),
         teacher_blocks=[TeacherBlock(size=integer(p)) for p in structure.sizes],
@@ -150,7 +153,7 @@ def describe(
         stability=_stability(verdict),
         spectrum=[
             FamilyEigenvalue(
-                eigenvalue=line.eigenvalue,
+                eigenvalue=shown(line.eigenvalue, verdict.summary.tolerance),
                 multiplicity=integer(line.multiplicity),
                 space=line.space,
                 component=line.component,
@@ -167,10 +170,10 @@ def describe(
 def _listed(number: int, point: Point, verdict: Verdict) -> FamilyBranch:
     return FamilyBranch(
         branch=number,
-        loss=verdict.loss,
+        loss=shown(verdict.loss, loss_accuracy(verdict.loss)),
         kind="minimum" if verdict.attractive else "saddle",
         index_span=integer(verdict.index_span),
-        min_eigenvalue_span=verdict.summary.min_eigenvalue_span,
+        min_eigenvalue_span=shown(verdict.summary.min_eigenvalue_span, verdict.summary.tolerance),
         anti_aligned=integer(anti_aligned(point)),
     )
 
@@ -187,8 +190,8 @@ def _stability(verdict: Verdict) -> FamilyStability:
         index_span=integer(found.index_span),
         index_perpendicular=integer(found.index_perpendicular),
         nullity_span=integer(found.nullity_span),
-        min_eigenvalue_span=found.min_eigenvalue_span,
-        min_eigenvalue_perpendicular=found.min_eigenvalue_perpendicular,
+        min_eigenvalue_span=shown(found.min_eigenvalue_span, found.tolerance),
+        min_eigenvalue_perpendicular=shown(found.min_eigenvalue_perpendicular, found.tolerance),
         eigenvalue_tolerance=found.tolerance,
         gradient_norm=verdict.gradient_norm,
         relaxation_time=found.relaxation_time(1),

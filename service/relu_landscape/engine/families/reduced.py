@@ -75,6 +75,16 @@ def evaluate(table: Layout, deviations: Array, signs: Array) -> Evaluation:
         return Evaluation(_loss(table, deviations, pairs), *_derivatives(table, deviations, pairs))
 
 
+#: Of the loss itself, and of the point: deviations are known to 1e-16, so a loss that vanishes
+#: with their squares is lost far below this.
+LOSS_RELATIVE, LOSS_FLOOR = 1e-14, 1e-16
+
+
+def loss_accuracy(loss: float) -> float:
+    """Absolute error of the loss of a polished point, at any width; see ``evaluate``."""
+    return LOSS_FLOOR + LOSS_RELATIVE * abs(loss)
+
+
 def loss(table: Layout, deviations: Array, signs: Array) -> Array:
     """The loss alone (S,); see ``evaluate``."""
     with np.errstate(all="ignore"):

@@ -15,6 +15,7 @@ from relu_landscape.engine.families import structures
 from relu_landscape.engine.landscape.catalogue import ZERO_LOSS, Catalogue, Entry
 from relu_landscape.engine.landscape.pathways import CONTINUUM
 from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.model import kernel
 from relu_landscape.engine.points import attraction, classify, spectrum, symmetry
 from relu_landscape.engine.points.classify import Point
 from relu_landscape.engine.points.symmetry import Symmetry
@@ -57,10 +58,12 @@ def fixed_point(entry: Entry, key: str, problem: Problem) -> Listed:
     point = entry.point
     described = _described(point, problem)
     is_minimum = described.stability.attractive
+    accuracy = _loss_accuracy(point.loss, problem)
     body = wire.FixedPoint(
         key=key,
         kind="minimum" if is_minimum else "saddle",
-        loss=point.loss if point.loss > ZERO_LOSS else max(point.loss, 0.0),
+        loss=spectrum.shown(point.loss, accuracy),
+        loss_accuracy=accuracy,
         is_global=problem.students >= problem.teachers and point.loss <= ZERO_LOSS,
         found_by=sorted(entry.found_by),
         structure=described.structure,
@@ -103,6 +106,7 @@ def global_continuum(problem: Problem, hits: int, *, below_saddle: bool) -> List
         key=CONTINUUM,
         kind="global_continuum",
         loss=0.0,
+        loss_accuracy=_loss_accuracy(0.0, problem),
         is_global=True,
         found_by=sorted(found_by),
         structure=described.structure.model_copy(update=renamed),
@@ -114,6 +118,12 @@ def global_continuum(problem: Problem, hits: int, *, below_saddle: bool) -> List
         certificate=None,
     )
     return Listed(body, described.details)
+
+
+def _loss_accuracy(loss: float, problem: Problem) -> float:
+    """Absolute error of a computed loss."""
+    mean_square = float(np.mean(problem.teacher.norms**2))
+    return kernel.loss_accuracy(loss, max(problem.students, problem.teachers), mean_square)
 
 
 def _described(point: Point, problem: Problem) -> _Description:
@@ -131,7 +141,8 @@ def _described(point: Point, problem: Problem) -> _Description:
     weights = canonical_R if teacher.is_orthonormal else np.linalg.solve(V, canonical_R.T).T
     return _Description(
         structure=_structure(found, problem, anti_aligned),
-        overlaps=wire.Overlaps(R=canonical_R.tolist(), Q=Q.tolist()),
+        # A zero added makes 0.0 of -0.0, and leaves every other number as it is.
+        overlaps=wire.Overlaps(R=(canonical_R + 0.0).tolist(), Q=(Q + 0.0).tolist()),
         norms=norms[order].tolist(),
         stability=_stability(point, problem),
         details=wire.FixedPointDetails(
@@ -190,29 +201,34 @@ def _teacher_permutations(problem: Problem) -> int:
 def _stability(point: Point, problem: Problem) -> wire.Stability:
     copies = problem.perpendicular_copies
     found = point.summary
+    tolerance = found.tolerance
     return wire.Stability(
         attractive=found.is_attractive(copies),
         index_span=integer(found.index_span),
         index_perpendicular=integer(found.index_perpendicular),
-        min_eigenvalue_span=found.min_eigenvalue_span,
-        min_eigenvalue_perpendicular=found.min_eigenvalue_perpendicular if copies else None,
-        eigenvalue_tolerance=found.tolerance,
+        min_eigenvalue_span=spectrum.shown(found.min_eigenvalue_span, tolerance),
+        min_eigenvalue_perpendicular=(
+            spectrum.shown(found.min_eigenvalue_perpendicular, tolerance) if copies else None
+        ),
+        eigenvalue_tolerance=tolerance,
         gradient_norm=point.gradient_norm,
         relaxation_time=found.relaxation_time(copies),
         index=integer(found.index(copies)),
         nullity=integer(found.nullity(copies)),
         spectrum=[
-            *_lines(point.span, 1, "span"),
-            *_lines(point.perpendicular, copies, "perpendicular"),
+            *_lines(point.span, 1, "span", tolerance),
+            *_lines(point.perpendicular, copies, "perpendicular", tolerance),
         ],
     )
 
 
-def _lines(values: Real, copies: int, space: wire.Space) -> list[wire.Eigenvalue]:
+def _lines(values: Real, copies: int, space: wire.Space, tolerance: float) -> list[wire.Eigenvalue]:
     """Lines of sorted eigenvalues, each of which occurs ``copies`` times."""
     return [
         wire.Eigenvalue(
-            eigenvalue=line.eigenvalue, multiplicity=integer(line.multiplicity), space=space
+            eigenvalue=spectrum.shown(line.eigenvalue, tolerance),
+            multiplicity=integer(line.multiplicity),
+            space=space,
         )
         for line in spectrum.grouped(values, copies)
     ]
@@ -247,7 +263,10 @@ def starts(problem: Problem, catalogue: Catalogue) -> wire.Starts:
 
 
 def missing_mass(problem: Problem, points: Iterable[wire.FixedPoint]) -> wire.MissingMass | None:
-    """Chance that the next start ends at a point not listed; None without starts."""
+    """Chance that the next start ends at a point not listed; None without starts.
+
+    Failed starts are trials that ended at no listed point.
+    """
     if problem.starts == 0:
         return None
     hits = [point.attraction.hits for point in points if point.attraction is not None]

@@ -17,8 +17,9 @@ with ``N = sum n_i - sum |v_m|`` and ``S = sum w_i - sum v_m``.
 **Accuracy.** Each member is computed from its own numbers alone, so the bits of a member do not
 depend on the batch it is in (NumPy). Gradient: about 1e-16 K in absolute terms, parallel vectors
 included: an angle t known to 1e-16/t enters through ``sin t u - t u'``, where the error meets a
-vector of length t. Loss: 1e-15 at K = 20, 2e-14 at K = 100; where every student nears a teacher of
-its own (orthonormal teacher), 1e-16 times the root of the loss.
+vector of length t. Loss: 2e-16 max(K, M) times the teacher's mean squared norm and 1e-15 of itself
+(``loss_accuracy``), 4e-15 at K = 20, 2e-14 at K = 100; where every student nears a teacher of its
+own (orthonormal teacher), 1e-16 times the root of the loss.
 """
 
 from __future__ import annotations
@@ -32,6 +33,21 @@ H_PARALLEL = (PI / 2.0 - 1.0) / TWO_PI
 #: Below this angle sin t - t cos t is taken from its series, t^3/3 - t^5/30 + t^7/840: the next
 #: term is 1e-20 there, while the difference would have lost 5 digits.
 SERIES_ANGLE = 2e-2
+
+#: Rounding of the loss: a unit in the last place for each of the max(K, M) terms of order one, and
+#: a few units of the loss itself; two to four times what random and critical points show.
+LOSS_ROUNDING, LOSS_RELATIVE = 2e-16, 1e-15
+
+
+def loss_accuracy(loss: float, width: int, mean_square: float = 1.0) -> float:
+    """Absolute error of ``loss``; ``width`` max(K, M), ``mean_square`` of the teacher's norms.
+
+    A loss that is smaller than this cannot be told from zero.
+
+    >>> loss_accuracy(0.0, 20) == 20 * LOSS_ROUNDING
+    True
+    """
+    return LOSS_ROUNDING * width * mean_square + LOSS_RELATIVE * abs(loss)
 
 
 def norms(W: Array, *, xp: ArrayNamespace) -> Array:

@@ -35,6 +35,18 @@ def zero_tolerance(largest: float) -> float:
     return max(ZERO, ROUNDING * abs(largest))
 
 
+def shown(value: float, accuracy: float) -> float:
+    """A number as it is answered: exactly 0.0 where its own accuracy cannot tell it from zero.
+
+    Never -0.0. ``accuracy`` is stated beside the number: a loss's ``loss_accuracy``, an
+    eigenvalue's ``eigenvalue_tolerance``.
+
+    >>> shown(2e-32, 1e-15), shown(-3e-16, 1e-9), shown(-0.02, 1e-9)
+    (0.0, 0.0, -0.02)
+    """
+    return 0.0 if abs(value) <= accuracy else value
+
+
 @dataclass(frozen=True)
 class Eigenvalue:
     """One line of a spectrum; the multiplicity is exact."""

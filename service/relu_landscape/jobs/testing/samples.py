@@ -32,6 +32,7 @@ def perfect_copy(request: AnalysisRequest) -> Composed:
         key="m1",
         kind="minimum",
         loss=0.0,
+        loss_accuracy=1e-15,
         is_global=True,
         found_by=["sampled"],
         structure=Structure(

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,12 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.certificates import certify, certify_reduced, verify
+from relu_landscape.engine.certificates.balls import precision
+from relu_landscape.engine.certificates.beside import counts_copies
+from relu_landscape.engine.certificates.claims import NO_LOSS_INTERVAL, examine
+from relu_landscape.engine.certificates.dense import evaluate
 from relu_landscape.engine.certificates.document import read_claims, statement
-from relu_landscape.engine.certificates.verify import counts_copies
+from relu_landscape.engine.certificates.spectrum import Spectrum
 from relu_landscape.errors import InputError
 from tests.service.engine.certificates.points import anti_aligned
 
@@ -189,6 +194,31 @@ def test_weaker_claims_still_hold() -> None:
     assert _holds(certificate) is True
 
 
+def test_an_interval_of_the_loss_needs_strong_convexity() -> None:
+    """A true bound of the eigenvalues that is too weak for the radius once turned the interval
+    inside out: ``lambda - B r`` was negative, so losses above the true one could be stated."""
+    certificate = _make("fast")
+    claims = read_claims(certificate)
+    gap = claims.span.gap
+    forged = replace(
+        claims,
+        verdict="saddle",  # the index beyond is taken for granted by ``examine``
+        span=Spectrum(0, gap, 1e-9),
+        perpendicular=Spectrum(1, gap, -1.0),
+        radius=1e-6,
+        attribution_radius=claims.attribution_radius / 2,
+        smallest_eigenvalue_span=-1.0,
+        smallest_eigenvalue_perpendicular=-2.0,
+        lipschitz=2 * claims.lipschitz,
+        spurious=None,
+    )
+    with precision(128):
+        evidence = evaluate(np.array(certificate["weights"]), "fast").evidence
+        assert examine(evidence, forged) == NO_LOSS_INTERVAL
+        strong = replace(forged, span=Spectrum(0, gap, gap))
+        assert examine(evidence, strong) is None  # nothing else is wrong with it
+
+
 def test_the_teacher_itself_cannot_be_made_spurious() -> None:
     certificate = _make("global")
     certificate["spurious"] = True
@@ -254,6 +284,10 @@ def test_a_refusal_claims_nothing() -> None:
     assert refused["reason"] in answer["reason"]
 
 
+#: Smallest eigenvalue of the perpendicular block of the minimum of width 6, by NumPy alone.
+PERPENDICULAR = 0.1998032068
+
+
 def _landscape() -> dict[str, Any]:
     certificate = _make("fast")
     point = {
@@ -265,7 +299,7 @@ def _landscape() -> dict[str, Any]:
             "index_span": 0,
             "index_perpendicular": 0,
             "min_eigenvalue_span": 0.0047003537,
-            "min_eigenvalue_perpendicular": 0.199803,
+            "min_eigenvalue_perpendicular": PERPENDICULAR,
         },
         "certificate": certificate,
     }
@@ -279,7 +313,11 @@ def _landscape() -> dict[str, Any]:
 
 
 def test_a_landscape_is_checked_around_its_certificates() -> None:
-    assert verify(_landscape()) == [{"key": "m1", "holds": True, "reason": None}]
+    (answer,) = verify(_landscape())
+    assert (answer["key"], answer["holds"], answer["reason"]) == ("m1", True, None)
+    assert answer["not_covered"] == []
+    assert answer["covers"][:3] == ["certificate", "kind", "loss"]
+    assert answer["covers"][-1] == "details.weights"
 
 
 def _point(document: dict[str, Any]) -> dict[str, Any]:
@@ -292,7 +330,7 @@ def _beside(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]
 
 
 TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "kind": (_beside(lambda p: p.update(kind="saddle")), "called"),
+    "kind": (_beside(lambda p: p.update(kind="saddle")), "kind"),
     "loss": (_beside(lambda p: p.update(loss=0.0250806)), "loss"),
     "loss text": (_beside(lambda p: p.update(loss="low")), "loss"),
     "index": (_beside(lambda p: p["stability"].update(index=1)), "index"),
@@ -302,10 +340,13 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         _beside(lambda p: p["stability"].update(index_perpendicular=1)),
         "index_perpendicular",
     ),
-    "eigenvalue": (_beside(lambda p: p["stability"].update(min_eigenvalue_span=0.0046)), "below"),
+    "eigenvalue": (
+        _beside(lambda p: p["stability"].update(min_eigenvalue_span=0.0046)),
+        "min_eigenvalue_span",
+    ),
     "eigenvalue beyond": (
         _beside(lambda p: p["stability"].update(min_eigenvalue_perpendicular=0.19)),
-        "below",
+        "min_eigenvalue_perpendicular",
     ),
     "dimension": (lambda d: d["landscape"]["request"].update(input_dimension=5), "below"),
     "weights": (lambda d: d["details"]["m1"]["weights"][0].__setitem__(0, 0.5), "weights"),

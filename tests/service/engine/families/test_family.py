@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from relu_landscape.engine.families.answers import family_answer
 from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import branches, compressed, family
 from relu_landscape.engine.families.follow import follow
@@ -13,7 +16,7 @@ from relu_landscape.engine.families.points import Point, embed
 from relu_landscape.engine.families.search import search
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.errors import InputError
-from relu_landscape.wire.families import Family
+from relu_landscape.wire.families import Family, FamilyQuery
 
 from . import oracle
 
@@ -94,7 +97,8 @@ def test_the_global_minimum_is_known_at_every_width() -> None:
     for width in (2, 50, 10**9):
         found = family(width, width, "global")
         assert found.is_global
-        assert found.loss == pytest.approx(0, abs=1e-30)
+        assert str(found.loss) == "0.0"
+        assert 0 < found.loss_accuracy <= 1e-16
         assert found.stability.attractive
 
 
@@ -236,3 +240,26 @@ def test_a_minimum_is_where_descent_on_the_dense_loss_ends() -> None:
         options={"gtol": 1e-8},
     )
     np.testing.assert_allclose(done.x.reshape(6, 6), W, atol=1e-5)  # gtol over 5e-3
+
+
+@pytest.mark.parametrize("width", [6, 20, 100, 10**9])
+@pytest.mark.parametrize("name", ["one-anti-aligned", "all-anti-aligned"])
+def test_the_stated_accuracy_of_the_loss_covers_its_error(name: str, width: int) -> None:
+    """Against the proven interval, which is narrower than any double."""
+    query = FamilyQuery(student_width=width, teacher_width=width, structure=name, certify=True)
+    found = family_answer(query)
+    assert found.certificate is not None
+    assert found.certificate.loss is not None
+    low, high = Fraction(found.certificate.loss.lower), Fraction(found.certificate.loss.upper)
+    error = Fraction(found.loss_accuracy)
+    assert low - error <= Fraction(found.loss) <= high + error
+    assert found.loss_accuracy < 1e-6 * found.loss
+
+
+def test_no_zero_of_a_family_has_a_sign_or_digits() -> None:
+    found = family(20, 20, "8+12")
+    for loss in (found.loss, *(row.loss for row in found.branches)):
+        assert loss == 0 or loss > 1e-16
+    tolerance = found.stability.eigenvalue_tolerance
+    values = [line.eigenvalue for line in found.spectrum]
+    assert all(value == 0 or abs(value) > tolerance for value in values)

@@ -200,3 +200,18 @@ def test_the_loss_of_a_teacher_is_bound_once(backend: Backend) -> None:
         moved = Loss.of(teacher, backend.xp)
         assert moved.width == here.width == 3
         assert np.array_equal(backend.to_numpy(moved.V), teacher.V)
+
+
+@pytest.mark.parametrize(("K", "M"), [(2, 2), (6, 6), (20, 20), (20, 5), (5, 20)])
+@pytest.mark.parametrize("orthonormal", [True, False], ids=["T=I", "T"])
+def test_the_stated_accuracy_of_the_loss_covers_its_rounding(
+    numpy_backend: Backend, K: int, M: int, orthonormal: bool
+) -> None:
+    teacher = _teacher(M, orthonormal)
+    mean_square = float(np.mean(teacher.norms**2))
+    rng = np.random.default_rng([K, M])
+    nearby = np.eye(K, M) @ teacher.V + 0.1 * rng.standard_normal((K, M))
+    for W in (nearby, *(scale * rng.standard_normal((K, M)) for scale in (0.3, 1.0, 3.0))):
+        found = float(_loss(W[None], teacher, numpy_backend)[0])
+        wanted = float(oracles.precise_loss(W, teacher.V))
+        assert abs(found - wanted) <= kernel.loss_accuracy(found, max(K, M), mean_square)

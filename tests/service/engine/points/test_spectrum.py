@@ -9,6 +9,7 @@ from relu_landscape.engine.points.spectrum import (
     Block,
     Eigenvalue,
     grouped,
+    shown,
     summarise,
     zero_tolerance,
 )
@@ -66,3 +67,14 @@ def test_equal_eigenvalues_make_one_line() -> None:
     assert lines[1] == Eigenvalue(0.5, 3)
     assert lines[0].eigenvalue == pytest.approx(-1.0, abs=1e-11)
     assert grouped(values, 0) == grouped(values[:0]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "accuracy", "wanted"),
+    [(2e-32, 1e-15, 0.0), (-3e-16, 1e-9, 0.0), (-0.0, 1e-9, 0.0), (1e-9, 1e-9, 0.0),
+     (-2e-9, 1e-9, -2e-9), (0.25, 1e-9, 0.25)],
+)  # fmt: skip
+def test_what_cannot_be_told_from_zero_is_shown_as_zero(
+    value: float, accuracy: float, wanted: float
+) -> None:
+    assert str(shown(value, accuracy)) == str(wanted)  # the sign of zero included
