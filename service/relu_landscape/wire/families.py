@@ -18,9 +18,7 @@ RealWidth = Annotated[FiniteFloat, Field(ge=1, le=LARGEST_FAMILY_WIDTH)]
 StructureName = Annotated[str, Field(min_length=1, max_length=200)]
 BranchNumber = Annotated[int, Field(ge=1, le=1000, strict=True)]
 #: The piece of a branch that a point lies on.
-Sheet = Annotated[
-    int, Field(ge=1, description="1 up to the first fold, one more after each fold")
-]
+Sheet = Annotated[int, Field(ge=1, description="1 up to the first fold, one more after each fold")]
 
 
 class _Query(Wire):

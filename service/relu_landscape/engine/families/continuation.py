@@ -121,10 +121,10 @@ def _check(family: str, from_width: float, to_width: float, points: int) -> None
     if named(family) is None and "*" not in family:
         raise InputError(f"{family!r} has a single width; write '*' for the sizes that grow.")
     well_known = named(family)
+    path = _Widths(well_known.pattern if well_known else family)
     for width in (from_width, to_width):
-        sizes = parse(well_known.pattern if well_known else family, teacher_width=width).sizes
-        wider = parse(well_known.pattern if well_known else family, teacher_width=width + 1).sizes
-        if any(a == 1 != b for a, b in zip(sizes, wider, strict=True)):
+        pairs = zip(path.at(width), path.at(width + 1), strict=True)
+        if any(here == 1 and wider > 1 for here, wider in pairs):
             raise InputError(f"{family!r} needs a wider teacher than {width}: each '*' is above 1.")
 
 
@@ -222,7 +222,7 @@ class _Record:
         if first is None or last is None:
             raise NumericalError(f"The branch was lost near width {piece.left.width!r}.")
         heading = math.copysign(1.0, last[-1] - first[-1])
-        reached = self._bound(piece, heading, float(last[-1]), end)
+        reached = self._bound(heading, float(last[-1]))
         for width in self._passed(float(first[-1]), float(last[-1])):
             point = piece.arc.reach(math.log(width), start, end)
             if point is None:
@@ -238,7 +238,7 @@ class _Record:
             if heading * (self.widths[-1] - self.widths[0]) < 0:
                 self._end(self.widths[0], RETURNS)
 
-    def _bound(self, piece: Piece, heading: float, parameter: float, end: float) -> bool:
+    def _bound(self, heading: float, parameter: float) -> bool:
         """Whether a bound of the widths is reached: at the end of a piece, or before its fold."""
         bound = math.log(max(self.widths) if heading > 0 else min(self.widths))
         return (parameter - bound) * heading >= 0

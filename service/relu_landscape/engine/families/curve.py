@@ -185,9 +185,7 @@ class Arc:
             node.tangent * (row @ chord) / (row @ node.tangent) for node in (self.left, self.right)
         )
         rise = s * s * (3 - 2 * s) * chord
-        return np.asarray(
-            self.left.position + rise + s * (1 - s) ** 2 * a - s * s * (1 - s) * b
-        )
+        return np.asarray(self.left.position + rise + s * (1 - s) ** 2 * a - s * s * (1 - s) * b)
 
     def position(self, share: float) -> Array | None:
         """The point of the curve on the plane across the chord at this share, to rounding."""
@@ -294,4 +292,4 @@ def solved(matrix: Array, right: Array) -> Array | None:
         found = np.linalg.solve(matrix, right)
     except np.linalg.LinAlgError:
         return None
-    return found if np.all(np.isfinite(found)) else None
+    return np.asarray(found) if np.all(np.isfinite(found)) else None

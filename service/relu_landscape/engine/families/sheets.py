@@ -7,7 +7,7 @@ arcs of ``trace``, which do not depend on what is asked: events are roots on an 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from relu_landscape.engine.families.curve import Arc, Node
-from relu_landscape.engine.families.layout import layout
+from relu_landscape.engine.families.layout import Array, layout
 from relu_landscape.engine.families.points import Point, stacked
 from relu_landscape.engine.families.reduced import loss
 from relu_landscape.engine.families.spectrum import Component, component, components
@@ -78,7 +78,7 @@ class Piece:
         point = self.arc.curve.point(position, self.arc.left.signs)
         return station(point, math.exp(float(position[-1])))
 
-    def _position(self, share: float) -> np.ndarray:
+    def _position(self, share: float) -> Array:
         position = self.arc.position(share)
         if position is None:
             raise NumericalError(f"The branch was lost near width {self.left.width!r}.")
@@ -98,12 +98,11 @@ class Piece:
             if len(a) != len(b):
                 continue  # the component changes its size here, at a block of two
             # ascending eigenvalues of one smooth family of matrices keep their position
-            found += [
-                self._crossing(key, int(at)) for at in np.flatnonzero((a < 0) != (b < 0))
-            ]
-        if self.turned is not None:
-            own = [c for c in found if c.key == OWN and abs(c.share - self.turned) < AT_FOLD]
-            nearest = min(own, key=lambda c: abs(c.share - self.turned), default=None)
+            found += [self._crossing(key, int(at)) for at in np.flatnonzero((a < 0) != (b < 0))]
+        turned = self.turned
+        if turned is not None:
+            own = [c for c in found if c.key == OWN and abs(c.share - turned) < AT_FOLD]
+            nearest = min(own, key=lambda c: abs(c.share - turned), default=None)
             found = [c for c in found if c is not nearest]
         return sorted(found, key=lambda crossing: (crossing.share, crossing.key))
 
@@ -159,6 +158,3 @@ def _parted(arc: Arc) -> list[Arc]:
     if middle is None or middle.heading == arc.left.heading:
         return [arc]
     return [Arc(arc.curve, *ends, arc.metric) for ends in pairwise((arc.left, middle, arc.right))]
-
-
-Reach = Callable[[float], bool]

@@ -155,7 +155,8 @@ def _corrected(
 
     ``None`` where it does not converge. The derivative in the parameter is that at the prediction.
     """
-    position, slope, lengths, worst = guess.copy(), None, [], 0.0
+    position, slope, worst = guess.copy(), None, 0.0
+    lengths: list[float] = []
     while True:
         gradient, hessian, tolerance = curve.equations(position, signs)
         if np.linalg.norm(gradient) <= tolerance:
@@ -180,7 +181,7 @@ def predicted(position: Array, tangent: Array, size: float) -> Array:
     with np.errstate(all="ignore"):
         rate = tangent / position
     moderate = np.isfinite(rate) & (np.abs(rate) <= LARGEST_POWER)
-    moderate[-1] = False
+    moderate[..., -1] = False
     power = position * np.exp(np.where(moderate, rate, 0) * size)
     return np.where(moderate, power, position + tangent * size)
 
