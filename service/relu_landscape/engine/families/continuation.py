@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from relu_landscape.engine.families.follow import walk
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.naming import anchor_point, named
 from relu_landscape.engine.families.points import Point, rebased, stacked
-from relu_landscape.engine.families.sheets import OWN, Crossing, Piece, Station, pieces, station
+from relu_landscape.engine.families.sheets import OWN, Crossing, Piece, pieces, station
 from relu_landscape.engine.families.solver import refine
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.families.trace import Bounds, trace
@@ -27,6 +28,7 @@ from relu_landscape.wire.families import (
     ContinuationPoint,
     StabilityChange,
 )
+from relu_landscape.wire.landscape import Space
 
 MOST_POINTS = 1000
 #: Sheets that are reported with ``around_folds``: a bound on the work, above what any family of
@@ -255,17 +257,15 @@ class _Record:
                 yield width
 
     def _turn(self, piece: Piece, turned: float) -> None:
-        kind = "branch_point" if piece.meets_another else "fold"
-        here = piece.station(turned)
-        self._event(kind, here, OWN, "span")
+        kind: Literal["fold", "branch_point"] = "branch_point" if piece.meets_another else "fold"
+        self._event(kind, piece, turned, OWN, "span")
 
     def _change(self, piece: Piece, crossing: Crossing) -> None:
         lower, upper = piece.around(crossing.share)
-        here = piece.station(crossing.share)
         found = piece.left.components[crossing.key]
         self.changes.append(
             StabilityChange(
-                width=here.width,
+                width=piece.width(crossing.share),
                 component=found.name,
                 space=found.space,
                 eigenvalue=crossing.eigenvalue,
@@ -274,19 +274,24 @@ class _Record:
                 sheet=self.sheet,
             )
         )
-        self._event("branch_point", here, found.name, found.space)
+        self._event("branch_point", piece, crossing.share, found.name, found.space)
 
-    def _event(self, kind: str, here: Station, component: str, space: str) -> None:
+    def _event(
+        self,
+        kind: Literal["fold", "branch_point"],
+        piece: Piece,
+        share: float,
+        component: str,
+        space: Space,
+    ) -> None:
         self.events.append(
-            BranchEvent.model_validate(
-                {
-                    "kind": kind,
-                    "width": here.width,
-                    "loss": here.loss,
-                    "component": component,
-                    "space": space,
-                    "sheet": self.sheet,
-                }
+            BranchEvent(
+                kind=kind,
+                width=piece.width(share),
+                loss=piece.loss(share),
+                component=component,
+                space=space,
+                sheet=self.sheet,
             )
         )
 

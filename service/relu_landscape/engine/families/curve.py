@@ -144,21 +144,20 @@ class Curve:
 
     def polished(self, guess: Array, signs: Array, row: Array) -> Array | None:
         """The point of the curve on the plane across ``row`` through ``guess``, to rounding."""
-        best, least, position, slope = guess, np.inf, guess, None
-        tolerance = np.inf
+        position, slope = guess, None
         for _ in range(MOST_STEPS):
             gradient, hessian, tolerance = self.equations(position, signs)
             norm = float(np.linalg.norm(gradient))
-            if not norm < least:
-                break
-            best, least = position, norm
             if slope is None:
                 slope = self.slope(position, signs, gradient, rough=True)
             step = solved(bordered(hessian, slope, row), np.append(-gradient, 0.0))
             if step is None:
-                break
+                return position if norm <= tolerance else None
+            if norm <= tolerance:
+                # one more step ends at rounding; next to a branch point it could be anything
+                return position + step if np.linalg.norm(step) <= ROUNDING else position
             position = position + step
-        return best if least <= tolerance else None
+        return None
 
 
 @dataclass(frozen=True)

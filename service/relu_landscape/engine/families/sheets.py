@@ -78,6 +78,11 @@ class Piece:
         point = self.arc.curve.point(position, self.arc.left.signs)
         return station(point, math.exp(float(position[-1])))
 
+    def loss(self, share: float) -> float:
+        """The loss there."""
+        point = self.arc.curve.point(self._position(share), self.arc.left.signs)
+        return float(loss(layout(point.structure), *stacked([point]))[0])
+
     def _position(self, share: float) -> Array:
         position = self.arc.position(share)
         if position is None:
@@ -122,9 +127,12 @@ class Piece:
         """Stations on either side of an event, before the next event; the narrower one first."""
         events = [crossing.share for crossing in self.crossings]
         events += [] if self.turned is None else [self.turned]
-        before = max((e for e in events if e < share - ONE_EVENT), default=0.0)
-        after = min((e for e in events if e > share + ONE_EVENT), default=1.0)
-        found = [self.station((share + other) / 2) for other in (before, after)]
+        before = [e for e in events if e < share - ONE_EVENT]
+        after = [e for e in events if e > share + ONE_EVENT]
+        found = [
+            self.station((share + max(before)) / 2) if before else self.left,
+            self.station((share + min(after)) / 2) if after else self.right,
+        ]
         lower, upper = sorted(found, key=lambda each: each.width)
         return lower, upper
 

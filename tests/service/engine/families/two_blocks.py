@@ -8,7 +8,6 @@ loss as a plain sum, and its gradient by complex steps, which are exact to round
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import fsolve
 
 
 def _kernel(n: complex, m: complex, inner: complex) -> complex:
@@ -46,20 +45,25 @@ def fold(z: np.ndarray, p: tuple[float, float]) -> tuple[np.ndarray, float]:
     """The entries and the width at the fold next to ``z``, where the second block may vary.
 
     Moore and Spence (1980): the gradient vanishes, and so does its derivative along some direction.
+    Newton's method with a difference quotient as Jacobian.
     """
-    first = p[0]
     h = 1e-5
     bent = [(gradient(z + h * e, p) - gradient(z - h * e, p)) / (2 * h) for e in np.eye(6)]
-    direction = np.linalg.svd(np.array(bent).T)[2][-1]
+    first = np.linalg.svd(np.array(bent).T)[2][-1]
 
     def equations(unknown: np.ndarray) -> np.ndarray:
-        here, second, along = unknown[:6], unknown[6], unknown[7:]
-        sizes = (first, second)
+        here, sizes, along = unknown[:6], (p[0], float(unknown[6])), unknown[7:]
         change = gradient(here + h * along, sizes) - gradient(here - h * along, sizes)
-        return np.concatenate([gradient(here, sizes), change / (2 * h), [along @ along - 1]])
+        return np.concatenate([gradient(here, sizes), change / (2 * h), [along @ first - 1]])
 
-    start = np.concatenate([z, [p[1]], direction])
-    found, _, _, _ = fsolve(equations, start, full_output=True, xtol=1e-14)
-    if np.max(np.abs(equations(found))) > 1e-9:
-        raise AssertionError("The fold was not found.")
-    return found[:6], first + float(found[6])
+    unknown = np.concatenate([z, [p[1]], first])
+    for _ in range(20):
+        columns = [
+            (equations(unknown + 1e-6 * e) - equations(unknown - 1e-6 * e)) / 2e-6
+            for e in np.eye(13)
+        ]
+        step = np.linalg.solve(np.array(columns).T, equations(unknown))
+        unknown = unknown - step
+        if np.max(np.abs(step)) < 1e-8:
+            return unknown[:6], p[0] + float(unknown[6])
+    raise AssertionError("The fold was not found.")
