@@ -21,6 +21,9 @@ def families(
     ] = None,
     points: Annotated[int, typer.Option(min=2, help="Widths to sample, with --to.")] = 50,
     branch: Annotated[int | None, typer.Option(min=1, help="Which of several, by loss.")] = None,
+    around_folds: Annotated[
+        bool, typer.Option(help="Go on where the family folds back, with --to.")
+    ] = False,
     certify: Annotated[bool, typer.Option(help="Prove it, without --to; see --json.")] = False,
     server: Annotated[
         str | None,
@@ -42,7 +45,12 @@ def families(
         }
     else:
         name = "continuation"
-        arguments |= {"from_width": teacher_width, "to_width": to, "points": points}
+        arguments |= {
+            "from_width": teacher_width,
+            "to_width": to,
+            "points": points,
+            "around_folds": around_folds,
+        }
     with reporting(as_json=as_json):
         document = _call(name, arguments, server, api_key)
         if as_json:

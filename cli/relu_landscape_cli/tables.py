@@ -236,8 +236,9 @@ def _rows(title: str, rows: list[Mapping[str, Any]]) -> Table:
 
 
 def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
-    """A family along width: its points, where its stability changes, and where it ends."""
-    tables = [_rows(name, document[name]) for name in ("points", "changes") if document.get(name)]
+    """A family along width: its points, changes of stability, folds, and where it ends."""
+    names = ("points", "changes", "events")
+    tables = [_rows(name, document[name]) for name in names if document.get(name)]
     if document.get("ends"):
         tables.append(_rows("ends", [document["ends"]]))
     return tables

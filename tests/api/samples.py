@@ -13,6 +13,7 @@ from relu_landscape.wire.base import Wire
 from relu_landscape.wire.families import (
     BlockEntry,
     BranchEnd,
+    BranchEvent,
     Continuation,
     ContinuationPoint,
     ContinuationQuery,
@@ -84,7 +85,9 @@ def continuation(query: ContinuationQuery) -> Continuation:
         family=query.structure,
         structure=query.structure,
         points=[
-            ContinuationPoint(width=width, loss=0.25, is_stable=True, smallest={"trivial": 0.125})
+            ContinuationPoint(
+                width=width, loss=0.25, is_stable=True, smallest={"trivial": 0.125}, sheet=1
+            )
             for width in widths
         ],
         changes=[
@@ -95,6 +98,17 @@ def continuation(query: ContinuationQuery) -> Continuation:
                 eigenvalue=1e-15,
                 stable_below=False,
                 stable_above=True,
+                sheet=1,
+            )
+        ],
+        events=[
+            BranchEvent(
+                kind="fold",
+                width=query.to_width,
+                loss=0.25,
+                component="trivial",
+                space="span",
+                sheet=1,
             )
         ],
         ends=BranchEnd(width=query.to_width, reason="Nothing was computed: this is a test's."),

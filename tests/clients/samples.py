@@ -21,6 +21,7 @@ from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.testing import NOW, Job
 from relu_landscape.wire.certificate import StudentBlock
 from relu_landscape.wire.families import (
+    BranchEvent,
     Continuation,
     ContinuationPoint,
     Family,
@@ -296,14 +297,22 @@ def continuation() -> Continuation:
         family="one-anti-aligned",
         structure="1+*",
         points=[
-            ContinuationPoint(width=5.0, loss=0.5, is_stable=False, smallest={"a": -0.1}),
-            ContinuationPoint(width=6.0, loss=0.4, is_stable=True, smallest={"a": 0.1, "b": 0.2}),
-            ContinuationPoint(width=7.0, loss=0.3, is_stable=True, smallest={"a": 0.2, "b": 0.3}),
+            ContinuationPoint(width=width, loss=loss, is_stable=stable, smallest=smallest, sheet=1)
+            for width, loss, stable, smallest in (
+                (5.0, 0.5, False, {"a": -0.1}),
+                (6.0, 0.4, True, {"a": 0.1, "b": 0.2}),
+                (7.0, 0.3, True, {"a": 0.2, "b": 0.3}),
+            )
         ],
         changes=[
             StabilityChange(
                 width=5.5, component="a", space="span", eigenvalue=1e-12,
-                stable_below=False, stable_above=True,
+                stable_below=False, stable_above=True, sheet=1,
+            )
+        ],
+        events=[
+            BranchEvent(
+                kind="branch_point", width=5.5, loss=0.45, component="a", space="span", sheet=1
             )
         ],
         ends=None,

@@ -10,6 +10,7 @@ from relu_landscape_client import disconnectivity, families, parts, points, resu
 
 CLASSES: dict[str, type] = {
     "Attraction": parts.Attraction,
+    "BranchEvent": families.Event,
     "Continuation": families.Continuation,
     "Disconnectivity": disconnectivity.Disconnectivity,
     "Family": families.Family,

@@ -278,7 +278,7 @@ def test_a_fixed_point_in_full(run: Run, server: Served) -> None:
 def test_families(run: Run, server: Served) -> None:
     found = run("family", 10**6, 10**6, "one-anti-aligned", 2, certify=True)
     assert (found.student_width, found.branch) == (10**6, 2)
-    along = run("continuation", "one-anti-aligned", 5, 7.5, points=3)
+    along = run("continuation", "one-anti-aligned", 5, 7.5, points=3, around_folds=True)
     assert along.widths.tolist() == [5.0, 6.0, 7.0]
     (_, asked), (_, followed) = server.service.called
     assert asked.model_dump() == {
@@ -287,7 +287,7 @@ def test_families(run: Run, server: Served) -> None:
     }  # fmt: skip
     assert followed.model_dump() == {
         "structure": "one-anti-aligned", "from_width": 5.0, "to_width": 7.5, "points": 3,
-        "branch": None,
+        "branch": None, "around_folds": True,
     }  # fmt: skip
 
 

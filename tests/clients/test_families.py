@@ -71,6 +71,10 @@ def test_columns_of_a_continuation_are_read_only_arrays() -> None:
     assert found.is_stable.tolist() == [False, True, True]
     assert found.smallest["a"].tolist() == [-0.1, 0.1, 0.2]
     assert math.isnan(found.smallest["b"][0])  # a component that is not there yet
+    assert found.sheets.tolist() == [1, 1, 1]
+    assert [(each.kind, each.width, each.component) for each in found.events] == [
+        ("branch_point", 5.5, "a")
+    ]
     with pytest.raises(ValueError, match="read-only"):
         found.is_stable[0] = True
 
@@ -96,7 +100,7 @@ def test_what_cannot_be_missing_is_named(reader: Any, document: dict[str, Any]) 
         broken = {key: value for key, value in document.items() if key != name}
         with pytest.raises(ProtocolError, match=f"'{name}'"):
             reader.from_document(broken)
-    for name in ("changes", "points"):
+    for name in ("changes", "events", "points"):
         if name in document:
             broken = document | {name: [{}]}
             with pytest.raises(ProtocolError, match="lacks the field"):

@@ -17,6 +17,8 @@ Width = Annotated[int, Field(ge=1, le=LARGEST_FAMILY_WIDTH, strict=True)]
 RealWidth = Annotated[FiniteFloat, Field(ge=1, le=LARGEST_FAMILY_WIDTH)]
 StructureName = Annotated[str, Field(min_length=1, max_length=200)]
 BranchNumber = Annotated[int, Field(ge=1, le=1000, strict=True)]
+#: The piece of a branch that a point lies on.
+Sheet = Annotated[int, Field(ge=1, description="1 up to the first fold, one more after each fold")]
 
 
 class _Query(Wire):
@@ -77,6 +79,11 @@ class ContinuationQuery(_Query):
     )
     branch: BranchNumber | None = Field(
         None, description="number of one of the structure's points at from_width, by loss"
+    )
+    around_folds: bool = Field(
+        False,
+        description="go on where the branch folds back: through those of the same widths that it "
+        "passes again, until it reaches to_width or is back at from_width; at most 8 sheets",
     )
 
 
@@ -177,6 +184,7 @@ class ContinuationPoint(Wire):
     loss: float
     is_stable: bool
     smallest: dict[str, float] = Field(description="smallest eigenvalue per component")
+    sheet: Sheet
 
 
 class StabilityChange(Wire):
@@ -188,6 +196,23 @@ class StabilityChange(Wire):
     eigenvalue: float = Field(description="what is left of it there: the error of the root")
     stable_below: bool
     stable_above: bool
+    sheet: Sheet
+
+
+class BranchEvent(Wire):
+    """A point of a branch at which it folds back, or another branch meets it."""
+
+    kind: Literal["fold", "branch_point"] = Field(
+        description="fold: two points of one branch merge, and none is left beyond; branch_point: "
+        "another branch, mostly of less symmetry, meets this one"
+    )
+    width: float
+    loss: float
+    component: str = Field(
+        description="component whose eigenvalue is zero there; trivial: branches of one symmetry"
+    )
+    space: Space
+    sheet: Sheet
 
 
 class BranchEnd(Wire):
@@ -202,6 +227,7 @@ class Continuation(Wire):
 
     family: str
     structure: str
-    points: list[ContinuationPoint]
-    changes: list[StabilityChange] = Field(description="by width")
+    points: list[ContinuationPoint] = Field(description="in the order of the branch")
+    changes: list[StabilityChange] = Field(description="by sheet, width, space and component")
+    events: list[BranchEvent] = Field(description="in the order of the branch")
     ends: BranchEnd | None = Field(description="null where the last width was reached")

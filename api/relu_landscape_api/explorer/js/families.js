@@ -151,7 +151,10 @@ export class FamiliesView {
     drawFamilies(this.lossPlot, this.eigenPlot, this.legend, ordered, wordsOf);
     const ends = [...ordered].filter(([, answer]) => answer.ends).map(([name, answer]) =>
       h("p", { class: "note" }, `${wordsOf(name)} ends at width ${real(answer.ends.width, 8)}. ${answer.ends.reason}`));
-    this.changes.replaceChildren(changesTable(ordered), ...ends);
+    const folds = [...ordered].flatMap(([name, answer]) => answer.events.filter((event) => event.kind === "fold")
+      .map((event) => h("p", { class: "note" },
+        `${wordsOf(name)} folds back at width ${event.width.toFixed(10)}, at loss ${real(event.loss, 8)}.`)));
+    this.changes.replaceChildren(changesTable(ordered), ...folds, ...ends);
     const stem = () => `families-${this.range.from}-${this.range.to}`;
     const opened = new Set([...this.reproduce.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
     this.reproduce.replaceChildren(

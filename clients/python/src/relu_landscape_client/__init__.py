@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.errors import TimedOut as TimedOut
     from relu_landscape_client.families import Change as Change
     from relu_landscape_client.families import Continuation as Continuation
+    from relu_landscape_client.families import Event as Event
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.families import FamilyStability as FamilyStability
     from relu_landscape_client.parts import Attraction as Attraction
@@ -62,7 +63,7 @@ _HOMES = {
         "ProtocolError", "RequestRefused", "ServerError", "TimedOut",
     ),
     "disconnectivity": ("Disconnectivity",),
-    "families": ("Change", "Continuation", "Family", "FamilyStability"),
+    "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
     "points": ("FixedPoint", "FixedPoints"),
     "results": ("Landscape", "Pathway"),

@@ -221,15 +221,17 @@ class Client(_Base):
 
     def continuation(
         self, structure: str, from_width: float, to_width: float, *, points: int = 50,
-        branch: int | None = None,
+        branch: int | None = None, around_folds: bool = False,
     ) -> Continuation:  # fmt: skip
         """A family along real teacher width, with the widths where its stability changes.
 
-        ``points`` widths are sampled between ``from_width`` and ``to_width``.
+        ``points`` widths are sampled between ``from_width`` and ``to_width``. A branch that folds
+        back ends there, or with ``around_folds`` goes on through the same widths, as sheet 2.
         """
         return _continuation(self._driver.run(_flows.document(
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
+            around_folds=around_folds or None,
         )))  # fmt: skip
 
     def service_info(self) -> dict[str, Any]:
@@ -334,12 +336,13 @@ class AsyncClient(_Base):
 
     async def continuation(
         self, structure: str, from_width: float, to_width: float, *, points: int = 50,
-        branch: int | None = None,
+        branch: int | None = None, around_folds: bool = False,
     ) -> Continuation:  # fmt: skip
         """See ``Client.continuation``."""
         return _continuation(await self._driver.run(_flows.document(
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
+            around_folds=around_folds or None,
         )))  # fmt: skip
 
     async def service_info(self) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Change:
     """A width at which an eigenvalue crosses zero.
 
     ``component`` and ``space`` say which eigenvalue, ``eigenvalue`` what is left of it there;
-    ``stable_below`` and ``stable_above`` speak of the family as a whole.
+    ``stable_below`` and ``stable_above`` speak of the family as a whole, on this ``sheet``.
     """
 
     width: float
@@ -113,6 +113,7 @@ class Change:
     eigenvalue: float
     stable_below: bool
     stable_above: bool
+    sheet: int
 
     @classmethod
     def from_document(cls, document: Document) -> Change:
@@ -124,6 +125,35 @@ class Change:
             eigenvalue=number(required(document, "eigenvalue")),
             stable_below=bool(required(document, "stable_below")),
             stable_above=bool(required(document, "stable_above")),
+            sheet=integer(required(document, "sheet")),
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """A point at which a branch folds back (``kind`` ``fold``) or meets another (``branch_point``).
+
+    ``component`` and ``space`` say whose eigenvalue is zero there; ``trivial`` in the span is that
+    of the family's own symmetry. ``sheet`` is the one on which the branch arrives.
+    """
+
+    kind: str
+    width: float
+    loss: float
+    component: str
+    space: str
+    sheet: int
+
+    @classmethod
+    def from_document(cls, document: Document) -> Event:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(
+            kind=str(required(document, "kind")),
+            width=number(required(document, "width")),
+            loss=number(required(document, "loss")),
+            component=str(required(document, "component")),
+            space=str(required(document, "space")),
+            sheet=integer(required(document, "sheet")),
         )
 
 
@@ -131,16 +161,19 @@ class Change:
 class Continuation:
     """A family along real teacher width; everything the server told is in ``document``.
 
-    ``points`` are ``{width, loss, is_stable, smallest}``; ``widths``, ``losses`` and ``is_stable``
-    are the same as arrays, and so is each array of ``smallest``, the smallest eigenvalue by
-    component (NaN where a component does not exist). ``ends`` is None, or says at which width the
-    branch folds back, and why it ends.
+    ``points`` are ``{width, loss, is_stable, smallest, sheet}``, in the order of the branch;
+    ``widths``, ``losses``, ``is_stable`` and ``sheets`` are the same as arrays, and so is each
+    array of ``smallest``, the smallest eigenvalue by component (NaN where a component does not
+    exist). The sheet is 1 up to the first fold and one more after each. ``events`` are the folds,
+    and the points where another branch meets this one. ``ends`` is None, or says at which width
+    the branch stops before the last one, and why.
     """
 
     family: str
     structure: str
     points: tuple[Mapping[str, Any], ...]
     changes: tuple[Change, ...]
+    events: tuple[Event, ...]
     ends: Mapping[str, Any] | None
     document: Document = field(repr=False, metadata=OURS)
 
@@ -152,10 +185,11 @@ class Continuation:
             structure=str(required(document, "structure")),
             points=each(required(document, "points"), mapping),
             changes=each(required(document, "changes"), Change.from_document),
+            events=each(required(document, "events"), Event.from_document),
             ends=nullable(document, "ends", mapping),
             document=document,
         )
-        _ = found.widths, found.losses, found.is_stable, found.smallest  # now, or never
+        _ = found.widths, found.losses, found.is_stable, found.smallest, found.sheets  # now
         return found
 
     @cached_property
@@ -174,6 +208,13 @@ class Continuation:
         stable = np.array([bool(required(one, "is_stable")) for one in self.points], np.bool_)
         stable.flags.writeable = False
         return stable
+
+    @cached_property
+    def sheets(self) -> NDArray[np.int64]:
+        """The sheet of each point."""
+        found = np.array([integer(required(one, "sheet")) for one in self.points], np.int64)
+        found.flags.writeable = False
+        return found
 
     @cached_property
     def smallest(self) -> Mapping[str, Floats]:

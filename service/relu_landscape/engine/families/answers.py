@@ -29,7 +29,12 @@ def continuation_answer(query: ContinuationQuery) -> Continuation:
     Raises ``InputError`` for patterns without ``*`` and widths that leave a block below 1.
     """
     return continuation(
-        query.structure, query.from_width, query.to_width, query.points, query.branch
+        query.structure,
+        query.from_width,
+        query.to_width,
+        query.points,
+        query.branch,
+        around_folds=query.around_folds,
     )
 
 

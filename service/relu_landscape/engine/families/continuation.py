@@ -1,36 +1,51 @@
-"""A family along real width: losses, smallest eigenvalues, and where its stability changes."""
+"""A family along real width: losses, smallest eigenvalues, folds, and changes of stability."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 
+from relu_landscape.engine.families.curve import Curve
 from relu_landscape.engine.families.family import branches
 from relu_landscape.engine.families.follow import walk
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.naming import anchor_point, named
-from relu_landscape.engine.families.points import Point, stacked
-from relu_landscape.engine.families.reduced import loss
+from relu_landscape.engine.families.points import Point, rebased, stacked
+from relu_landscape.engine.families.sheets import OWN, Crossing, Piece, pieces, station
 from relu_landscape.engine.families.solver import refine
-from relu_landscape.engine.families.spectrum import Component, component, components
 from relu_landscape.engine.families.structures import parse
+from relu_landscape.engine.families.trace import Bounds, trace
 from relu_landscape.errors import InputError, NumericalError
 from relu_landscape.wire.families import (
     LARGEST_FAMILY_WIDTH,
     BranchEnd,
+    BranchEvent,
     Continuation,
     ContinuationPoint,
     StabilityChange,
 )
+from relu_landscape.wire.landscape import Space
 
 MOST_POINTS = 1000
-#: Crossings are located to this share of the width: an eigenvalue known to 1e-14 that moves by
-#: 1e-2 per unit of width is zero at a width known to 1e-12.
-ROOT_TOLERANCE = 1e-13
+#: Sheets that are reported with ``around_folds``: a bound on the work, above what any family of
+#: the default structures was seen to have.
+MOST_SHEETS = 8
+#: Largest step, in logarithms of the width: spectra are looked at once a step, and a pair of
+#: crossings within one step is not seen. With half of it no more of them were found.
+LARGEST_STEP = 0.2
+
+FOLDS = "The branch folds back here: no point of it exists beyond this width."
+TURNS = "The branch meets another one here and turns back: no point of it exists beyond this width."
+RETURNS = "The branch has come back to the width that it was followed from."
+ENOUGH = f"The branch was followed around {MOST_SHEETS - 1} folds, up to this one."
+STOPS = (
+    "The branch cannot be followed beyond this width: the equations for blocks of real size are "
+    "not smooth there."
+)
 
 
 @dataclass(frozen=True)
@@ -40,19 +55,10 @@ class _Widths:
     pattern: str
 
     def sizes(self, parameter: float) -> tuple[float, ...]:
-        return parse(self.pattern, teacher_width=math.exp(parameter)).sizes
+        return self.at(math.exp(parameter))
 
-
-@dataclass(frozen=True)
-class _Station:
-    width: float
-    point: Point
-    loss: float
-    components: dict[str, Component]
-
-    @property
-    def is_stable(self) -> bool:
-        return all(c.eigenvalues[0, 0] > 0 for c in self.components.values())
+    def at(self, width: float) -> tuple[float, ...]:
+        return parse(self.pattern, teacher_width=width).sizes
 
 
 def continuation(
@@ -61,6 +67,8 @@ def continuation(
     to_width: float,
     points: int = 50,
     branch: int | None = None,
+    *,
+    around_folds: bool = False,
 ) -> Continuation:
     """Follow a family along real teacher width.
 
@@ -70,40 +78,40 @@ def continuation(
     width next to ``from_width`` (at least two teachers per ``*``), by loss, as ``family`` lists
     them; left out, the minimum of lowest loss, or the lowest point.
 
-    Returns ``points`` (width, loss, whether it is stable, smallest eigenvalue per component),
-    ``changes`` (width where an eigenvalue crosses zero, its component, the eigenvalue left there,
-    and whether the family as a whole is stable on either side) and ``ends`` (the width at which the
-    branch folds back, or ``None``).
+    The branch is followed as a curve (``trace``), in steps that do not depend on ``points``; what
+    is reported at a width is the curve's point there, and events are found on the curve itself.
+    Where it folds back before ``to_width``, it ends there, or with ``around_folds`` goes on: back
+    through those of the same widths that it passes again, as sheet 2, and so on, until it reaches
+    ``to_width`` or comes back to ``from_width``; at most ``MOST_SHEETS`` sheets.
+
+    Returns the points in the order in which the branch passes them (width, loss, whether it is
+    stable, smallest eigenvalue per component, sheet), ``changes`` (width where an eigenvalue
+    crosses zero, its component, the eigenvalue left there, and whether the family as a whole is
+    stable on either side), ``events`` (folds, and points where another branch meets this one) and
+    ``ends`` (the width at which it stops before ``to_width``, and why, or ``None``).
 
     Raises ``InputError`` for patterns without ``*`` and widths that leave a block below 1.
 
-    **Accuracy.** Crossings to 1e-10 of a unit of width up to width 100, beyond to 1e-12 of it; the
-    end of a branch to 1e-6 of the width. A pair of crossings between two neighbouring reported
-    widths cancels and is not seen: ask for more points.
+    **Accuracy.** Folds and crossings to 1e-10 of a unit of width up to width 100, beyond to 1e-12
+    of it. A pair of crossings within a fifth of a logarithm of the width may cancel unseen.
+    Where a branch stops without a fold, the width is right to 1e-2.
     """
     _check(family, from_width, to_width, points)
     start, path = _start(family, from_width, branch)
     widths = [float(width) for width in np.geomspace(from_width, to_width, points)]
     widths[0], widths[-1] = float(from_width), float(to_width)
-    stations = [_station(start, widths[0])]
-    ends = None
-    for before, after in pairwise(widths):
-        moved, reached = walk(stations[-1].point, path, math.log(before), math.log(after))
-        if moved is None:
-            ends = BranchEnd(
-                width=math.exp(reached),
-                reason="The branch folds back here: no point of it exists beyond this width.",
-            )
+    begin, end = math.log(widths[0]), math.log(widths[-1])
+    curve = Curve.along(start.structure, path, begin, end)
+    node = curve.begin(start, begin, math.copysign(1.0, end - begin))
+    if node is None:
+        raise NumericalError(f"The branch of {family!r} has no direction at {from_width!r}.")
+    bounds = Bounds(min(begin, end), max(begin, end))
+    record = _Record(path, widths, around_folds)
+    record.report(start, widths[0])
+    for piece in pieces(trace(curve, node, bounds, largest=LARGEST_STEP)):
+        if not record.add(piece):
             break
-        stations.append(_station(moved, after))
-    changes = [change for pair in pairwise(stations) for change in _changes(path, *pair)]
-    return Continuation(
-        family=family,
-        structure=start.structure.name,
-        points=[_report(station) for station in stations],
-        changes=sorted(changes, key=lambda change: change.width),
-        ends=ends,
-    )
+    return record.answer(family, start.structure.name)
 
 
 def _check(family: str, from_width: float, to_width: float, points: int) -> None:
@@ -114,6 +122,12 @@ def _check(family: str, from_width: float, to_width: float, points: int) -> None
         raise InputError(f"Two different widths and 2 to {MOST_POINTS} points are needed.")
     if named(family) is None and "*" not in family:
         raise InputError(f"{family!r} has a single width; write '*' for the sizes that grow.")
+    well_known = named(family)
+    path = _Widths(well_known.pattern if well_known else family)
+    for width in (from_width, to_width):
+        pairs = zip(path.at(width), path.at(width + 1), strict=True)
+        if any(here == 1 and wider > 1 for here, wider in pairs):
+            raise InputError(f"{family!r} needs a wider teacher than {width}: each '*' is above 1.")
 
 
 def _start(family: str, width: float, branch: int | None) -> tuple[Point, _Widths]:
@@ -127,8 +141,7 @@ def _start(family: str, width: float, branch: int | None) -> tuple[Point, _Width
     else:
         path, anchor = _Widths(family), _anchor(family, width)
         point = _branch(family, anchor, branch)
-    path.sizes(math.log(width))  # an InputError if the blocks do not fit
-    moved, _ = walk(point, path, math.log(anchor), math.log(width))
+    moved = walk(point, path, math.log(anchor), math.log(width))
     if moved is None:
         raise InputError(f"The branch of {family!r} does not reach the width {width!r}.")
     return moved, path
@@ -154,63 +167,146 @@ def _branch(pattern: str, anchor: int, branch: int | None) -> Point:
         raise InputError(f"The structure {structure.name!r} has branches 1 to {len(found)}.")
     if branch is not None:
         return found[branch - 1][0]
-    stable = [point for point, _ in found if _station(point, anchor).is_stable]
+    stable = [point for point, _ in found if station(point, anchor).is_stable]
     return stable[0] if stable else found[0][0]
 
 
-def _station(point: Point, width: float) -> _Station:
-    table, batch = layout(point.structure), stacked([point])
-    found = components(table, *batch)
-    value = float(loss(table, *batch)[0])
-    return _Station(width, point, value, {c.key: c for c in found})
+@dataclass
+class _Record:
+    """What is said of a branch, collected piece by piece along it."""
 
+    path: _Widths
+    widths: list[float]
+    around_folds: bool
+    sheet: int = 1
+    points: list[ContinuationPoint] = field(default_factory=list)
+    changes: list[StabilityChange] = field(default_factory=list)
+    events: list[BranchEvent] = field(default_factory=list)
+    ends: BranchEnd | None = None
+    last: float = math.nan
+    complete: bool = False
 
-def _report(station: _Station) -> ContinuationPoint:
-    return ContinuationPoint(
-        width=station.width,
-        loss=station.loss,
-        is_stable=station.is_stable,
-        smallest={key: float(c.eigenvalues[0, 0]) for key, c in station.components.items()},
-    )
+    def report(self, point: Point, width: float) -> None:
+        """The point at one of the widths, polished at exactly that width."""
+        structure = point.structure.resized(self.path.at(width))
+        table = layout(structure)
+        deviations, signs = stacked([Point(structure, point.signs, point.deviations)])
+        best, _ = refine(table, deviations, signs)
+        here = station(rebased(table, best[0], signs[0]), width)
+        self.points.append(
+            ContinuationPoint(
+                width=width,
+                loss=here.loss,
+                is_stable=here.is_stable,
+                smallest={k: float(c.eigenvalues[0, 0]) for k, c in here.components.items()},
+                sheet=self.sheet,
+            )
+        )
 
+    def add(self, piece: Piece) -> bool:
+        """Take in the next piece of the branch; ``False`` where it ends."""
+        turned = piece.turned
+        self._between(piece, 0.0, 1.0 if turned is None else turned)
+        if self.complete or turned is None:
+            return not self.complete
+        self._turn(piece, turned)
+        if not self.around_folds or self.sheet == MOST_SHEETS:
+            said = (TURNS if piece.meets_another else FOLDS) if not self.around_folds else ENOUGH
+            self._end(piece.width(turned), said)
+            return False
+        self.sheet += 1
+        self._between(piece, turned, 1.0)
+        return not self.complete
 
-def _changes(path: _Widths, left: _Station, right: _Station) -> list[StabilityChange]:
-    """Eigenvalues that cross zero between two stations."""
-    changes: list[StabilityChange] = []
-    for key in left.components.keys() & right.components.keys():
-        a, b = (station.components[key].eigenvalues[0] for station in (left, right))
-        if len(a) != len(b):
-            continue  # the component changes its size here, at a block of two
-        # ascending eigenvalues of one smooth family of matrices: crossings keep their position
-        crossed = np.flatnonzero((a < 0) != (b < 0))
-        changes += [_crossing(path, left, right, key, int(position)) for position in crossed]
-    return changes
+    def _between(self, piece: Piece, start: float, end: float) -> None:
+        """One sheet's part of a piece: its points and the changes in it."""
+        first, last = (piece.arc.position(share) for share in (start, end))
+        if first is None or last is None:
+            raise NumericalError(f"The branch was lost near width {piece.left.width!r}.")
+        heading = math.copysign(1.0, last[-1] - first[-1])
+        reached = self._bound(heading, float(last[-1]))
+        for width in self._passed(float(first[-1]), float(last[-1])):
+            point = piece.arc.reach(math.log(width), start, end)
+            if point is None:
+                raise NumericalError(f"The branch was lost at the width {width!r}.")
+            self.report(point, width)
+        for crossing in piece.crossings:
+            within = start < crossing.share < end or (end == 1 and crossing.share == end)
+            if within and not self._outside(piece.width(crossing.share)):
+                self._change(piece, crossing)
+        self.last = math.exp(float(last[-1]))
+        if reached:
+            self.complete = True
+            if heading * (self.widths[-1] - self.widths[0]) < 0:
+                self._end(self.widths[0], RETURNS)
 
+    def _bound(self, heading: float, parameter: float) -> bool:
+        """Whether a bound of the widths is reached: at the end of a piece, or before its fold."""
+        bound = math.log(max(self.widths) if heading > 0 else min(self.widths))
+        return (parameter - bound) * heading >= 0
 
-def _crossing(
-    path: _Widths, left: _Station, right: _Station, key: str, position: int
-) -> StabilityChange:
-    """Where one eigenvalue of one component crosses zero, by root finding in the width."""
+    def _outside(self, width: float) -> bool:
+        return not min(self.widths) <= width <= max(self.widths)
 
-    def eigenvalue(width: float) -> float:
-        if width == right.width:
-            return float(right.components[key].eigenvalues[0, position])
-        point, _ = walk(left.point, path, math.log(left.width), math.log(width))
-        if point is None:
-            raise NumericalError(f"The branch was lost at the width {width!r}.")
-        table = layout(point.structure)
-        polished, _ = refine(table, *stacked([point]))
-        values = component(table, polished, stacked([point])[1], key)
-        return float(values[0, position])
+    def _passed(self, before: float, after: float) -> Iterator[float]:
+        """The widths passed on the way from one parameter to another, in that order."""
+        rising = after > before
+        for width in sorted(self.widths, reverse=not rising):
+            at = math.log(width)
+            if (before < at <= after) if rising else (after <= at < before):
+                yield width
 
-    root = brentq(eigenvalue, left.width, right.width, xtol=ROOT_TOLERANCE * left.width)
-    value = eigenvalue(root)
-    lower, upper = sorted((left, right), key=lambda station: station.width)
-    return StabilityChange(
-        width=float(root),
-        component=left.components[key].name,
-        space=left.components[key].space,
-        eigenvalue=value,
-        stable_below=lower.is_stable,
-        stable_above=upper.is_stable,
-    )
+    def _turn(self, piece: Piece, turned: float) -> None:
+        kind: Literal["fold", "branch_point"] = "branch_point" if piece.meets_another else "fold"
+        self._event(kind, piece, turned, OWN, "span")
+
+    def _change(self, piece: Piece, crossing: Crossing) -> None:
+        lower, upper = piece.around(crossing.share)
+        found = piece.left.components[crossing.key]
+        self.changes.append(
+            StabilityChange(
+                width=piece.width(crossing.share),
+                component=found.name,
+                space=found.space,
+                eigenvalue=crossing.eigenvalue,
+                stable_below=lower.is_stable,
+                stable_above=upper.is_stable,
+                sheet=self.sheet,
+            )
+        )
+        self._event("branch_point", piece, crossing.share, found.name, found.space)
+
+    def _event(
+        self,
+        kind: Literal["fold", "branch_point"],
+        piece: Piece,
+        share: float,
+        component: str,
+        space: Space,
+    ) -> None:
+        self.events.append(
+            BranchEvent(
+                kind=kind,
+                width=piece.width(share),
+                loss=piece.loss(share),
+                component=component,
+                space=space,
+                sheet=self.sheet,
+            )
+        )
+
+    def _end(self, width: float, reason: str) -> None:
+        self.ends = BranchEnd(width=width, reason=reason)
+
+    def answer(self, family: str, structure: str) -> Continuation:
+        """Everything; a branch that neither reached a width nor folded stops where it was left."""
+        if self.ends is None and not self.complete:
+            self._end(self.last, STOPS)
+        return Continuation(
+            family=family,
+            structure=structure,
+            points=self.points,
+            changes=sorted(self.changes, key=lambda c: (c.sheet, c.width, c.space, c.component)),
+            events=self.events,
+            ends=self.ends,
+        )

@@ -15,13 +15,14 @@ from relu_landscape.engine.families.naming import (
     resolve,
 )
 from relu_landscape.engine.families.points import Point, stacked, values
-from relu_landscape.engine.families.reduced import Pairs, loss_accuracy, pair_table
-from relu_landscape.engine.families.search import (
-    ZERO_LOSS,
-    Verdict,
-    classify,
-    verdicts,
+from relu_landscape.engine.families.reduced import (
+    Pairs,
+    loss_accuracy,
+    loss_rounding,
+    pair_table,
 )
+from relu_landscape.engine.families.search import Verdict, classify, verdicts
+from relu_landscape.engine.families.solver import gradient_tolerance
 from relu_landscape.engine.families.spectrum import components, lines
 from relu_landscape.engine.families.structures import Structure
 from relu_landscape.engine.points.spectrum import shown
@@ -128,7 +129,6 @@ def describe(
     found = components(table, *stacked([point]))
     verdict = verdicts(table, *stacked([point]), found)[0]
     structure = point.structure
-    width = max(structure.teacher_width, structure.student_width)
     pairs = pair_table(table, *stacked([point]))
     norms = [float(norm) for norm in pairs.norm[0]]
     return Family(
@@ -139,7 +139,7 @@ def describe(
         kind="minimum" if verdict.attractive else "saddle",
         loss=shown(verdict.loss, loss_accuracy(verdict.loss)),
         loss_accuracy=loss_accuracy(verdict.loss),
-        is_global=bool(abs(verdict.loss) <= ZERO_LOSS * width),
+        is_global=_is_global(table, point, verdict.loss),
         anti_aligned=integer(anti_aligned(point)),
         teacher_blocks=[TeacherBlock(size=integer(p)) for p in structure.sizes],
         student_blocks=[
@@ -165,6 +165,19 @@ def describe(
         branches=branches,
         certificate=None,
     )
+
+
+def _is_global(table: Layout, point: Point, loss: float) -> bool:
+    """Whether the loss is zero: below its own rounding and that of the point, at this width.
+
+    A point whose gradient is ``g`` instead of zero has a loss of ``|g|^2 / (2 l)`` at the teacher
+    itself, where ``l``, the smallest eigenvalue, is 1/4 - 1/(2 pi): less than ``6 |g|^2``, which is
+    6e-14 at width 10^9. The smallest spurious loss known is about 0.3 / K.
+    """
+    if table.q.sum() < table.p.sum():
+        return False
+    rounding = float(loss_rounding(table, *stacked([point]))[0])
+    return abs(loss) <= rounding + 6 * gradient_tolerance(table) ** 2
 
 
 def _listed(number: int, point: Point, verdict: Verdict) -> FamilyBranch:

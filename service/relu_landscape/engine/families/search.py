@@ -56,8 +56,6 @@ FLAT = 1e-8
 #: With more students than teachers, a start below this loss ends at zero loss: the lowest spurious
 #: critical value known is about 0.3 / K, 6e-4 at width 512.
 NEAR_ZERO_LOSS = 1e-8
-#: Loss below this per teacher is zero: the rounding of a sum of M terms of order 1.
-ZERO_LOSS = 1e-13
 
 SET_ASIDE = ("global", "zero_student", "split", "degenerate", "failed")
 

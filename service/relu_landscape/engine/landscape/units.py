@@ -94,6 +94,7 @@ def _point(point: FixedPoint, unit: float) -> FixedPoint:
     return point.model_copy(
         update={
             "loss": point.loss * area,
+            "loss_accuracy": point.loss_accuracy * area,
             "overlaps": overlaps,
             "norms": [norm * unit for norm in point.norms],
             "stability": stability,

@@ -196,17 +196,6 @@ def test_one_anti_aligned_student_exists_down_to_2_2_without_a_fold() -> None:
     assert losses[8.0] == pytest.approx(0.0215080371715, abs=1e-12)  # published
 
 
-def test_a_branch_that_folds_back_says_where() -> None:
-    """The shallow minimum of 8+12 (published at width 20) has no partner far below it."""
-    found = continuation("*+*", 20, 4, points=30, branch=1)
-    assert found.points[0].loss > 0
-    if found.ends is not None:
-        assert 4 < found.ends.width < 20
-        assert len(found.points) < 30
-    else:
-        assert len(found.points) == 30
-
-
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
