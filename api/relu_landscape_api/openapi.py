@@ -34,6 +34,7 @@ _DESCRIPTIONS = {
     404: "no such job, or no such part of its result",
     405: "another method",
     406: "none of the media types in Accept can be made",
+    408: "the body did not arrive in time",
     409: "the job failed or was cancelled, so there is no result",
     413: "the body is too large",
     415: "the body is not declared as JSON in UTF-8",

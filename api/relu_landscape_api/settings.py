@@ -18,6 +18,12 @@ class ApiSettings(Settings):
     body_limit_bytes: int = Field(
         1_048_576, ge=1024, le=268_435_456, description="largest request body that is read"
     )
+    head_seconds: float = Field(
+        10.0, ge=0.1, le=600.0, description="how long the line and headers of a request may take"
+    )
+    body_seconds: float = Field(
+        60.0, ge=0.1, le=3600.0, description="how long the body of a request may take"
+    )
     rate_limit: str | None = Field(
         None,
         description="requests per client address, in the syntax of the package limits, for "
