@@ -18,6 +18,13 @@ class ApiSettings(Settings):
     body_limit_bytes: int = Field(
         1_048_576, ge=1024, le=268_435_456, description="largest request body that is read"
     )
+    connections_limit: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="open connections that one process accepts; left out: what the limit of open "
+        "files allows",
+    )
     head_seconds: float = Field(
         10.0, ge=0.1, le=600.0, description="how long the line and headers of a request may take"
     )
