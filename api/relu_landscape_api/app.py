@@ -8,7 +8,6 @@ from functools import cache, partial
 from typing import TypeAlias
 
 from fastapi import APIRouter, FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 
 import relu_landscape
 from relu_landscape.analyses import ANALYSES, Registry
@@ -17,6 +16,7 @@ from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.answering import problems
 from relu_landscape_api.drain import Drain
+from relu_landscape_api.layers.compress import Compress
 from relu_landscape_api.layers.gate import Gate
 from relu_landscape_api.layers.methods import Methods
 from relu_landscape_api.layers.observe import Observe
@@ -96,7 +96,7 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])
     app.add_middleware(Gate, settings=chosen)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(Compress, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Observe, metrics=metrics)
     return app
 

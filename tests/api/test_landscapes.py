@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from starlette.testclient import TestClient
 
 from relu_landscape.wire.jobs import Progress
@@ -52,6 +53,23 @@ def test_short_and_long_names_are_one_request(client: TestClient) -> None:
     assert query.status_code == 200
     assert ids == {query.json()["id"]}
     assert query.json()["request"]["teacher_width"] == 2
+
+
+def test_a_request_that_leaves_the_starts_out_is_within_the_limit(make_client: MakeClient) -> None:
+    """A limit below the default used to refuse every request that did not speak of starts."""
+    client = make_client(largest_starts=200)
+    query = client.get("/v1/landscape?K=2&width=2")
+    assert query.status_code == 200
+    assert query.json()["request"]["starts"] == 200
+    posted = client.post("/v1/landscapes", json={"K": 2, "width": 2})
+    assert posted.json()["id"] == query.json()["id"]
+    asked = client.post("/v1/landscapes", json={"K": 2, "width": 2, "starts": 201})
+    assert asked.json()["errors"][0]["message"].endswith("at most 200 here.")
+    # The default that holds is the one that is said.
+    shapes = client.get("/v1/schema.json").json()["analyses"]["landscape"]
+    assert shapes["defaults"]["starts"] == 200
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["LandscapeRequest"]
+    assert schema["properties"]["starts"]["default"] == 200
 
 
 def test_wait_is_limited_in_time(client: TestClient) -> None:
@@ -205,3 +223,32 @@ def test_large_answers_are_compressed(client: TestClient) -> None:
     plain = client.get("/v1/landscape?K=40&width=40", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.json() == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.5", True),
+        ("GZIP", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("*;q=0.1", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000", False),
+        ("*, gzip;q=0", False),
+        ("gzip, *;q=0", True),
+        ("*;q=0", False),
+        ("identity", False),
+        ("gzipped", False),
+        ("", False),
+    ],
+)
+def test_what_is_compressed_is_what_was_accepted(
+    client: TestClient, accepted: str, is_compressed: bool
+) -> None:
+    headers = {"Accept-Encoding": accepted}
+    answer = client.get("/v1/landscape?K=40&width=40", headers=headers)
+    assert ("content-encoding" in answer.headers) is is_compressed
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert answer.json()["request"]["teacher_width"] == 40

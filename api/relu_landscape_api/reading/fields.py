@@ -66,12 +66,21 @@ def maxima_of(model: type[AnalysisRequest], settings: Settings) -> Mapping[str, 
 
 
 def with_maxima(schema: Schema, maxima: Mapping[str, int]) -> Schema:
-    """The schema with the service's own bounds in place of the model's."""
+    """The schema with the service's own bounds in place of the model's.
+
+    A default above its bound would make a request that leaves the field out one that is refused:
+    the bound is the default then.
+    """
     properties = {
-        name: {**part, "maximum": maxima[name]} if name in maxima else part
+        name: _bounded(part, maxima[name]) if name in maxima else part
         for name, part in schema["properties"].items()
     }
     return {**schema, "properties": properties}
+
+
+def _bounded(part: Schema, largest: int) -> Schema:
+    default = {"default": min(part["default"], largest)} if "default" in part else {}
+    return {**part, "maximum": largest, **default}
 
 
 def validated(
@@ -79,11 +88,12 @@ def validated(
 ) -> Model:
     """The model of ``values`` (JSON types, long names), nothing converted between types.
 
-    ``18.0`` and ``1e6`` are integers, as JSON schema has it.
+    ``18.0`` and ``1e6`` are integers, as JSON schema has it. A field that is left out has the
+    default of ``schema``, which may be the service's own.
 
     Raises ``RequestValidationError`` that names every fault, its value and the bounds.
     """
-    whole, faults = _looked_over(values, schema, place)
+    whole, faults = _looked_over({**_own_defaults(model, schema), **values}, schema, place)
     try:
         # Through JSON, since only there does strict mode take an array for a tuple.
         found = model.model_validate_json(json.dumps(whole), strict=True)
@@ -97,6 +107,15 @@ def validated(
     if faults:
         raise RequestValidationError(faults)
     return found
+
+
+def _own_defaults(model: type[BaseModel], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults that the schema gives and the model does not."""
+    return {
+        name: schema["properties"][name]["default"]
+        for name, field in model.model_fields.items()
+        if schema["properties"].get(name, {}).get("default", field.default) != field.default
+    }
 
 
 def _looked_over(
