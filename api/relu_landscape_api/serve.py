@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 import socket
 import sys
@@ -23,6 +24,7 @@ from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app, open_service
 from relu_landscape_api.drain import Drain
+from relu_landscape_api.exposure import require_consent, warnings
 from relu_landscape_api.logs import Seldom, configure_logging
 from relu_landscape_api.settings import ApiSettings
 from relu_landscape_api.sockets import bounded_protocol, bounds
@@ -36,6 +38,7 @@ _BACKLOG = 256
 #: What the system says when it has no descriptor or no memory for another connection.
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
+_log = logging.getLogger("relu_landscape.api")
 _accepting = Seldom("relu_landscape.api")
 
 
@@ -55,6 +58,9 @@ def serve(
         chosen = ApiSettings.load() if settings is None else settings
         opening = service_factory or partial(open_service, registry=registry)
         configure_logging(chosen.log_level)
+        require_consent(chosen)
+        for warning in warnings(chosen):
+            _log.warning("%s", warning)
         with contextlib.closing(bind(chosen.host, chosen.port)) as listener:
             asyncio.run(_run(chosen, registry, opening, listener))
     except (ConfigurationError, Unavailable) as error:

@@ -39,6 +39,16 @@ class ApiSettings(Settings):
     api_key: SecretStr | None = Field(
         None, min_length=8, description="when set, every call under /v1 must present it"
     )
+    insecure: bool = Field(
+        False,
+        description="true: listen where others can connect although no key is set",
+    )
+    trusted_hosts: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9.:_*\[\], -]{1,2000}$",
+        description="names under which the service may be asked besides localhost, with commas; "
+        "*: any; left out: localhost alone where only this machine can connect, else any",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much is logged"
     )

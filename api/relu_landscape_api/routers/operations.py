@@ -65,6 +65,8 @@ async def readyz(request: Request, service: Service, drain: Draining) -> Respons
         readiness = await service.readiness()
     except Unavailable as error:
         return problem_response(request.scope, _NOT_READY, str(error))
+    warnings = [*request.app.state.warnings, *readiness.warnings]
+    readiness = readiness.model_copy(update={"warnings": warnings})
     if readiness.ready:
         return json_response(readiness)
     faults = {name: text for name, text in readiness.checks.items() if text != "ok"}
