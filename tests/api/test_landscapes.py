@@ -191,6 +191,35 @@ def test_the_list_is_read_page_by_page(client: TestClient) -> None:
     assert seen == ids[::-1]
 
 
+def gram(width: int) -> list[list[float]]:
+    """Far enough from the identity to be kept, and positive definite."""
+    return [[1.0 if i == j else 0.001 for j in range(width)] for i in range(width)]
+
+
+@pytest.mark.parametrize("path", ["/v1/landscapes", "/v1/jobs"])
+def test_a_list_leaves_out_what_is_long(client: TestClient, path: str) -> None:
+    for width in (8, 9):
+        body = {"K": width, "width": width, "teacher_gram": gram(width)}
+        client.post("/v1/landscapes", json=body)
+    long, short = client.get(path).json()["items"]
+    assert (long["left_out"], long["request"]["teacher_gram"]) == (["teacher_gram"], None)
+    assert (short["left_out"], short["request"]["teacher_gram"]) == ([], gram(8))
+    # Nothing is lost: the id is that of the whole request, under which it is found.
+    whole = client.get(f"/v1/landscapes/{long['id']}").json()
+    assert whole["request"]["teacher_gram"] == gram(9)
+
+
+def test_the_largest_page_is_small(client: TestClient) -> None:
+    """It had 10.7 MB, and each browser that shows the list asks for it."""
+    service_of(client).holds_jobs = True
+    for seed in range(200):
+        body = {"K": 48, "width": 48, "seed": seed, "teacher_gram": gram(48)}
+        client.post("/v1/landscapes", json=body)
+    answer = client.get("/v1/landscapes?limit=200", headers={"Accept-Encoding": "identity"})
+    assert len(answer.json()["items"]) == 200
+    assert len(answer.content) < 250_000
+
+
 def test_a_wrong_page_is_refused(client: TestClient) -> None:
     for query, field in (
         ("limit=0", "limit"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
@@ -70,6 +70,20 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
     findings: list[FindingT] = Field(description="provisional, until the result is in")
     error: str | None = Field(description="why it failed, one sentence")
     attempts: int = Field(description="how often a process began or resumed it")
+    left_out: list[str] = Field(
+        default_factory=list,
+        description="fields of the request that are null because they are too long for a list; "
+        "asked for by its id, the job has them",
+    )
+
+    @property
+    def listed(self) -> Self:
+        """The job as a list shows it."""
+        names = self.request.too_long_for_lists
+        if not names:
+            return self
+        request = self.request.model_copy(update=dict.fromkeys(names))
+        return self.model_copy(update={"request": request, "left_out": list(names)})
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:

@@ -28,6 +28,9 @@ LARGEST_GRAM_ENTRY = 1e12
 #: Smallest square of a teacher unit's length, by the same measure.
 SMALLEST_GRAM_DIAGONAL = 1e-12
 
+#: Rows of a Gram matrix that a list of jobs still shows; 200 of them have about 250 kB.
+LONGEST_LISTED_ROWS = 8
+
 GramEntry = Annotated[FiniteFloat, Field(ge=-LARGEST_GRAM_ENTRY, le=LARGEST_GRAM_ENTRY)]
 GramRow = Annotated[tuple[GramEntry, ...], Field(max_length=LARGEST_WIDTH)]
 Gram = Annotated[tuple[GramRow, ...], Field(max_length=LARGEST_WIDTH)]
@@ -68,6 +71,11 @@ class AnalysisRequest(Wire):
         for field, largest in maxima.items():
             if getattr(self, field) > largest:
                 raise RequestError(field, getattr(self, field), f"at most {largest:,} here")
+
+    @property
+    def too_long_for_lists(self) -> tuple[str, ...]:
+        """Fields that a list of jobs leaves out; they must be allowed to be null."""
+        return ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in, long names, JSON types only."""
@@ -201,6 +209,11 @@ class LandscapeRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return self.teacher_gram is not None or self.structures is not None
+
+    @property
+    def too_long_for_lists(self) -> tuple[str, ...]:
+        rows = 0 if self.teacher_gram is None else len(self.teacher_gram)
+        return ("teacher_gram",) if rows > LONGEST_LISTED_ROWS else ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""

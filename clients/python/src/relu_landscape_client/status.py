@@ -82,7 +82,8 @@ class Status:
 
     ``state`` is one of queued, running, cancelling, cancelled, failed, finished (or a word that a
     newer server uses). Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of job
-    that this client does not know.
+    that this client does not know. ``left_out`` names the fields of ``request`` that are None
+    because a list leaves them out for their length; asked for by its id, the job has them.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Status:
     finished_at: str | None = None
     error: str | None = None
     attempts: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -126,6 +128,7 @@ class Status:
             finished_at=required(document, "finished_at"),
             error=required(document, "error"),
             attempts=integer(required(document, "attempts")),
+            left_out=tuple(map(str, required(document, "left_out"))),
         )
 
     def after(self, event: str, data: Any) -> Status:
