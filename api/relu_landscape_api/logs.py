@@ -42,6 +42,15 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+def quieten(logger: str) -> None:
+    """From now on let a library complain of errors alone."""
+    for name in [logger, *logging.Logger.manager.loggerDict]:
+        # Some of its loggers have levels of their own, which the root's would not change.
+        if name == logger or name.startswith(f"{logger}."):
+            found = logging.getLogger(name)
+            found.setLevel(max(found.level, logging.ERROR))
+
+
 #: How often one complaint is repeated while its cause lasts.
 SELDOM_SECONDS = 60.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -25,7 +26,7 @@ from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app, open_service
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.exposure import require_consent, warnings
-from relu_landscape_api.logs import Seldom, configure_logging
+from relu_landscape_api.logs import Seldom, configure_logging, quieten
 from relu_landscape_api.settings import ApiSettings
 from relu_landscape_api.sockets import bounded_protocol, bounds
 
@@ -68,6 +69,8 @@ def serve(
         return EXIT_CONFIGURATION
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass  # stopped while still starting
+    # The process ends now: collecting the libraries' objects one by one would take a second.
+    gc.freeze()
     return 0
 
 
@@ -156,6 +159,8 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Without this, open event streams would hold the process for its whole grace period.
         self._drain.begin()
+        # That its workers are killed and its connections lost is what an end consists of.
+        quieten("distributed")
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
