@@ -1,3 +1,6 @@
+# The service listens to every interface of its container, so it starts only with a key
+# (-e RELU_LANDSCAPE_API_KEY=...) or with the consent to have none (-e RELU_LANDSCAPE_INSECURE=true).
+#
 # One image for every service of docker-compose.yml: the API, Dask's scheduler and its workers must
 # have the same packages. For workers with a GPU: docker build --build-arg LOCK=gpu.
 

@@ -8,7 +8,6 @@ from functools import cache, partial
 from typing import TypeAlias
 
 from fastapi import APIRouter, FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 
 import relu_landscape
 from relu_landscape.analyses import ANALYSES, Registry
@@ -17,9 +16,12 @@ from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.answering import problems
 from relu_landscape_api.drain import Drain
+from relu_landscape_api.exposure import warnings
+from relu_landscape_api.layers.compress import Compress
 from relu_landscape_api.layers.gate import Gate
 from relu_landscape_api.layers.methods import Methods
 from relu_landscape_api.layers.observe import Observe
+from relu_landscape_api.layers.origins import Origins
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.openapi import build_openapi
 from relu_landscape_api.routers import operations, pages
@@ -86,6 +88,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.settings, app.state.registry = chosen, registry
+    app.state.warnings = warnings(chosen)
     app.state.drain, app.state.metrics = drain, metrics
     routers = _routers(registry, chosen)
     for router in routers:
@@ -95,8 +98,9 @@ def create_app(
     app.openapi = cache(partial(build_openapi, app, chosen, registry))  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])
+    app.add_middleware(Origins, settings=chosen, registry=registry)
     app.add_middleware(Gate, settings=chosen)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(Compress, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Observe, metrics=metrics)
     return app
 

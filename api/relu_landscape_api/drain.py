@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
+#: Cancelling takes a turn or two of the event loop; whoever needs longer is told again.
+_CANCEL_AGAIN_SECONDS = 0.05
+
 
 class Drain:
     """Set once, when the process begins to stop: open streams and long waits end by it.
@@ -38,7 +41,21 @@ class Drain:
             await asyncio.wait({task, begun}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            for leftover in (task, begun):
-                leftover.cancel()
             # Both must have ended before the caller closes what they were using.
-            await asyncio.gather(task, begun, return_exceptions=True)
+            await _ended({task, begun})
+
+
+async def _ended(tasks: set[asyncio.Future[Any]]) -> None:
+    """Cancel these until they have ended.
+
+    Once is not always enough: a library that is just ending a wait of its own may take the request
+    to stop for the end of that wait, and go on.
+    """
+    left = tasks
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains that it was not

@@ -31,9 +31,11 @@ _TEMPLATE = "#/components/schemas/{model}"
 _DESCRIPTIONS = {
     400: "not JSON",
     401: "the service has a key and the request does not present it",
+    403: "a page of another origin, or a name that is not this service's",
     404: "no such job, or no such part of its result",
     405: "another method",
     406: "none of the media types in Accept can be made",
+    408: "the body did not arrive in time",
     409: "the job failed or was cancelled, so there is no result",
     413: "the body is too large",
     415: "the body is not declared as JSON in UTF-8",
@@ -76,7 +78,7 @@ def answer_docs(
 
 def problem_docs(*statuses: int) -> Responses:
     """These errors and those that every call under /v1 has."""
-    return plain_docs(*statuses, 401, 429, 500, 503)
+    return plain_docs(*statuses, 401, 403, 429, 500, 503)
 
 
 def plain_docs(*statuses: int) -> Responses:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
+import logging
 import signal
 import socket
 import sys
@@ -11,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -21,13 +25,22 @@ from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app, open_service
 from relu_landscape_api.drain import Drain
-from relu_landscape_api.logs import configure_logging
+from relu_landscape_api.exposure import require_consent, warnings
+from relu_landscape_api.logs import Seldom, configure_logging, quieten
 from relu_landscape_api.settings import ApiSettings
+from relu_landscape_api.sockets import bounded_protocol, bounds
 
 #: The convention of Unix tools for a wrong invocation.
 EXIT_CONFIGURATION = 2
-#: Connections that may wait to be accepted; uvicorn's own default.
-_BACKLOG = 2048
+#: Connections that may wait to be accepted. Also how often asyncio tries in vain, once a second,
+#: when the process has no descriptor left.
+_BACKLOG = 256
+
+#: What the system says when it has no descriptor or no memory for another connection.
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = logging.getLogger("relu_landscape.api")
+_accepting = Seldom("relu_landscape.api")
 
 
 def serve(
@@ -46,6 +59,9 @@ def serve(
         chosen = ApiSettings.load() if settings is None else settings
         opening = service_factory or partial(open_service, registry=registry)
         configure_logging(chosen.log_level)
+        require_consent(chosen)
+        for warning in warnings(chosen):
+            _log.warning("%s", warning)
         with contextlib.closing(bind(chosen.host, chosen.port)) as listener:
             asyncio.run(_run(chosen, registry, opening, listener))
     except (ConfigurationError, Unavailable) as error:
@@ -53,6 +69,8 @@ def serve(
         return EXIT_CONFIGURATION
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass  # stopped while still starting
+    # The process ends now: collecting the libraries' objects one by one would take a second.
+    gc.freeze()
     return 0
 
 
@@ -85,6 +103,7 @@ async def _run(
     listener: socket.socket,
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_on_loop_error)
     starting = asyncio.current_task()
     assert starting is not None  # noqa: S101 - inside asyncio.run there is one
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,6 +118,8 @@ async def _run(
         app = create_app(settings, registry=registry, service_factory=already_open)
         config = uvicorn.Config(
             app,
+            http=bounded_protocol(bounds(settings)),
+            backlog=_BACKLOG,
             log_config=None,  # the root logger's JSON lines
             access_log=False,  # the application writes its own
             server_header=False,
@@ -108,6 +129,15 @@ async def _run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve(sockets=[listener])
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """asyncio's own report, but for connections that cannot be accepted: they come in thousands."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        _accepting.warning("connections cannot be accepted: %s", error.strerror)
+    else:
+        loop.default_exception_handler(context)
 
 
 class _Server(uvicorn.Server):
@@ -129,6 +159,8 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Without this, open event streams would hold the process for its whole grace period.
         self._drain.begin()
+        # That its workers are killed and its connections lost is what an end consists of.
+        quieten("distributed")
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -18,6 +18,19 @@ class ApiSettings(Settings):
     body_limit_bytes: int = Field(
         1_048_576, ge=1024, le=268_435_456, description="largest request body that is read"
     )
+    connections_limit: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="open connections that one process accepts; left out: what the limit of open "
+        "files allows",
+    )
+    head_seconds: float = Field(
+        10.0, ge=0.1, le=600.0, description="how long the line and headers of a request may take"
+    )
+    body_seconds: float = Field(
+        60.0, ge=0.1, le=3600.0, description="how long the body of a request may take"
+    )
     rate_limit: str | None = Field(
         None,
         description="requests per client address, in the syntax of the package limits, for "
@@ -25,6 +38,16 @@ class ApiSettings(Settings):
     )
     api_key: SecretStr | None = Field(
         None, min_length=8, description="when set, every call under /v1 must present it"
+    )
+    insecure: bool = Field(
+        False,
+        description="true: listen where others can connect although no key is set",
+    )
+    trusted_hosts: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9.:_*\[\], -]{1,2000}$",
+        description="names under which the service may be asked besides localhost, with commas; "
+        "*: any; left out: localhost alone where only this machine can connect, else any",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much is logged"

@@ -52,6 +52,9 @@ def serve(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the embedded store and its log.")
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let others connect although no key is set.")
+    ] = False,
 ) -> None:
     """Run the service until SIGTERM or Ctrl+C.
 
@@ -65,6 +68,7 @@ def serve(
     from relu_landscape_api.settings import ApiSettings
 
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
+    given["insecure"] = insecure or None
     try:
         chosen = {name: item for name, item in given.items() if item is not None}
         settings = ApiSettings.load(**chosen)

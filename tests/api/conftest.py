@@ -37,7 +37,7 @@ def make_client(make_settings: Callable[..., ApiSettings]) -> Iterator[MakeClien
 
     def make(**changes: Any) -> TestClient:
         app = create_app(make_settings(**changes), service_factory=open_in_memory)
-        client = TestClient(app, raise_server_exceptions=False)
+        client = TestClient(app, "http://localhost", raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
         return client

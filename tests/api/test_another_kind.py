@@ -134,7 +134,7 @@ async def both_kinds(settings: Settings) -> AsyncIterator[InMemoryService]:
 def client(make_settings: Callable[..., ApiSettings]) -> Iterator[TestClient]:
     """An application that knows landscapes and descents."""
     app = create_app(make_settings(), registry=REGISTRY, service_factory=both_kinds)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -96,7 +96,9 @@ def test_a_reader_resumes_after_what_it_has(running: Running, held: str) -> None
         assert response.status_code == 204
 
 
-@pytest.mark.parametrize("given", ["x", "1", "1-", "-1", "1-0-0", "9" * 30 + "-0", "*"])
+@pytest.mark.parametrize(
+    "given", ["x", "1", "1-", "-1", "1-0-0", "9" * 30 + "-0", "*", f"{2**64}-0"]
+)
 def test_an_id_that_no_event_had_is_refused(client: TestClient, given: str) -> None:
     content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
     answer = client.get(f"/v1/landscapes/{content_id}/events", headers={"Last-Event-ID": given})
@@ -104,6 +106,12 @@ def test_an_id_that_no_event_had_is_refused(client: TestClient, given: str) -> N
     [fault] = answer.json()["errors"]
     assert fault["field"].lower() == "last-event-id"
     assert service_of(client).open_streams == 0
+
+
+def test_an_id_that_no_event_had_is_refused_while_the_job_runs(running: Running, held: str) -> None:
+    """Before the answer begins: the stream itself could only break."""
+    with stream(running, held, after=f"0-{2**64}") as response:
+        assert response.status_code == 422
 
 
 def test_a_reader_who_leaves_is_forgotten(running: Running, held: str) -> None:

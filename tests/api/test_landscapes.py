@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from starlette.testclient import TestClient
 
 from relu_landscape.wire.jobs import Progress
@@ -52,6 +53,23 @@ def test_short_and_long_names_are_one_request(client: TestClient) -> None:
     assert query.status_code == 200
     assert ids == {query.json()["id"]}
     assert query.json()["request"]["teacher_width"] == 2
+
+
+def test_a_request_that_leaves_the_starts_out_is_within_the_limit(make_client: MakeClient) -> None:
+    """A limit below the default used to refuse every request that did not speak of starts."""
+    client = make_client(largest_starts=200)
+    query = client.get("/v1/landscape?K=2&width=2")
+    assert query.status_code == 200
+    assert query.json()["request"]["starts"] == 200
+    posted = client.post("/v1/landscapes", json={"K": 2, "width": 2})
+    assert posted.json()["id"] == query.json()["id"]
+    asked = client.post("/v1/landscapes", json={"K": 2, "width": 2, "starts": 201})
+    assert asked.json()["errors"][0]["message"].endswith("at most 200 here.")
+    # The default that holds is the one that is said.
+    shapes = client.get("/v1/schema.json").json()["analyses"]["landscape"]
+    assert shapes["defaults"]["starts"] == 200
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["LandscapeRequest"]
+    assert schema["properties"]["starts"]["default"] == 200
 
 
 def test_wait_is_limited_in_time(client: TestClient) -> None:
@@ -173,6 +191,35 @@ def test_the_list_is_read_page_by_page(client: TestClient) -> None:
     assert seen == ids[::-1]
 
 
+def gram(width: int) -> list[list[float]]:
+    """Far enough from the identity to be kept, and positive definite."""
+    return [[1.0 if i == j else 0.001 for j in range(width)] for i in range(width)]
+
+
+@pytest.mark.parametrize("path", ["/v1/landscapes", "/v1/jobs"])
+def test_a_list_leaves_out_what_is_long(client: TestClient, path: str) -> None:
+    for width in (8, 9):
+        body = {"K": width, "width": width, "teacher_gram": gram(width)}
+        client.post("/v1/landscapes", json=body)
+    long, short = client.get(path).json()["items"]
+    assert (long["left_out"], long["request"]["teacher_gram"]) == (["teacher_gram"], None)
+    assert (short["left_out"], short["request"]["teacher_gram"]) == ([], gram(8))
+    # Nothing is lost: the id is that of the whole request, under which it is found.
+    whole = client.get(f"/v1/landscapes/{long['id']}").json()
+    assert whole["request"]["teacher_gram"] == gram(9)
+
+
+def test_the_largest_page_is_small(client: TestClient) -> None:
+    """It had 10.7 MB, and each browser that shows the list asks for it."""
+    service_of(client).holds_jobs = True
+    for seed in range(200):
+        body = {"K": 48, "width": 48, "seed": seed, "teacher_gram": gram(48)}
+        client.post("/v1/landscapes", json=body)
+    answer = client.get("/v1/landscapes?limit=200", headers={"Accept-Encoding": "identity"})
+    assert len(answer.json()["items"]) == 200
+    assert len(answer.content) < 250_000
+
+
 def test_a_wrong_page_is_refused(client: TestClient) -> None:
     for query, field in (
         ("limit=0", "limit"),
@@ -205,3 +252,32 @@ def test_large_answers_are_compressed(client: TestClient) -> None:
     plain = client.get("/v1/landscape?K=40&width=40", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.json() == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.5", True),
+        ("GZIP", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("*;q=0.1", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000", False),
+        ("*, gzip;q=0", False),
+        ("gzip, *;q=0", True),
+        ("*;q=0", False),
+        ("identity", False),
+        ("gzipped", False),
+        ("", False),
+    ],
+)
+def test_what_is_compressed_is_what_was_accepted(
+    client: TestClient, accepted: str, is_compressed: bool
+) -> None:
+    headers = {"Accept-Encoding": accepted}
+    answer = client.get("/v1/landscape?K=40&width=40", headers=headers)
+    assert ("content-encoding" in answer.headers) is is_compressed
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert answer.json()["request"]["teacher_width"] == 40

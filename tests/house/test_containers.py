@@ -89,6 +89,18 @@ def test_redis_keeps_every_acknowledged_job() -> None:
     assert "redis-data:/data" in services()["redis"]["volumes"]
 
 
+def test_nobody_is_let_in_without_somebody_saying_so() -> None:
+    """The image listens to everybody; key and consent come from the operator, neither from here."""
+    for name in ("api", "gpu-api"):
+        environment = services()[name]["environment"]
+        assert environment["RELU_LANDSCAPE_API_KEY"] is None
+        assert environment["RELU_LANDSCAPE_INSECURE"] is None
+        assert environment["RELU_LANDSCAPE_TRUSTED_HOSTS"].endswith(":-localhost}")
+    assert "RELU_LANDSCAPE_INSECURE=" not in " ".join(
+        rest for word, rest in instructions() if word == "ENV"
+    )
+
+
 def image_command() -> list[str]:
     (command,) = [rest for word, rest in instructions() if word == "CMD"]
     parsed: list[str] = json.loads(command)

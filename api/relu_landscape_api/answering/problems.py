@@ -7,6 +7,7 @@ import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from starlette.types import Scope
 
 from relu_landscape import errors
 from relu_landscape.wire.problem import FieldProblem
+from relu_landscape_api.reading.sizes import MOST_FAULTS
 
 MEDIA_TYPE = "application/problem+json"
 #: What an unforeseen error says to the outside; the traceback goes to the log.
@@ -29,8 +31,6 @@ UNKNOWN_TEXT = (
 )
 #: Characters of a field's name that an answer repeats; an unknown one may have any number.
 _LONGEST_FIELD = 100
-#: Faults that one answer lists; a body of a megabyte may hold a hundred thousand.
-_MOST_FAULTS = 20
 #: Seconds after which a store or pool that did not answer is worth asking again: both are
 #: restarted or reconnected within a few.
 RETRY_UNAVAILABLE_SECONDS = 5
@@ -38,6 +38,22 @@ RETRY_UNAVAILABLE_SECONDS = 5
 CLIENT_CLOSED_REQUEST = 499
 
 _log = logging.getLogger("relu_landscape.api")
+
+
+class _Short(reprlib.Repr):
+    """The beginning of a value; the library's own sorts all names of an object to show four."""
+
+    def repr_dict(self, value: dict[Any, Any], level: int) -> str:
+        if level <= 0:
+            return "{...}"
+        shown = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}"
+            for key, item in islice(value.items(), self.maxdict)
+        ]
+        return "{" + ", ".join(shown + ["..."] * (len(value) > len(shown))) + "}"
+
+
+_SHORT = _Short()
 
 
 class Row(NamedTuple):
@@ -79,7 +95,7 @@ def shown(value: object) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    short = value if isinstance(value, str) and len(value) <= 200 else reprlib.repr(value)
+    short = value if isinstance(value, str) and len(value) <= 200 else _SHORT.repr(value)
     return plain(str(short))
 
 
@@ -189,12 +205,11 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - how it is registered
     faults = [
         fault(field_path(item["loc"][1:]), item.get("input"), item["msg"])
-        for item in error.errors()[:_MOST_FAULTS]
+        for item in error.errors()[:MOST_FAULTS]
     ]
     detail = " ".join(item.message for item in faults)
-    more = len(error.errors()) - len(faults)
-    if more:
-        detail += f" There are {more} more faults of this kind."
+    if len(error.errors()) > len(faults):
+        detail += " There are more faults of this kind."
     return problem_response(request.scope, STATUSES[errors.RequestError], detail, faults=faults)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import re
+from collections.abc import Callable
 from email.message import Message
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -13,6 +16,14 @@ from starlette.exceptions import HTTPException
 #: Longest number taken from a request. Doubles need 17 significant digits and the largest integer
 #: field 16; Python refuses integers beyond 4,300 digits with an error of its own.
 LONGEST_NUMBER = 400
+#: Bodies up to this size are read in the event loop: a millisecond at the most, whatever they hold,
+#: and a thread's round trip would cost more. Larger ones are read in a thread.
+SMALL_BODY_BYTES = 4096
+
+#: What could be half of a surrogate pair; a text without it, decoded from UTF-8, holds no half.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+Read = TypeVar("Read")
 
 
 class _NotJsonError(ValueError):
@@ -63,7 +74,8 @@ def parse_json(text: str) -> Any:
             parse_float=_number,
             object_pairs_hook=_unique,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -73,15 +85,37 @@ def parse_json(text: str) -> Any:
     return value
 
 
-async def read_json(request: Request, *, limit_bytes: int) -> Any:
-    """The JSON value of the request's body.
+async def read_body(
+    request: Request,
+    read: Callable[[Any], Read],
+    *,
+    limit_bytes: int,
+    timeout_seconds: float,
+) -> Read:
+    """What ``read`` makes of the JSON value in the request's body.
 
-    Raises ``HTTPException``: 415 for a content type that is not JSON or a coding other than
-    identity, 413 beyond ``limit_bytes`` (counted as it arrives, so a body without a declared
-    length cannot fill the memory), 400 for what is not JSON.
+    A large body is parsed and read in a thread, since nobody else is answered while the event loop
+    is busy. Raises ``HTTPException``: 415 for a content type that is not JSON or a coding other
+    than identity, 413 beyond ``limit_bytes`` (counted as it arrives, so a body without a declared
+    length cannot fill the memory), 408 if it has not come within ``timeout_seconds``, 400 for what
+    is not JSON; and what ``read`` raises.
     """
     _require_json_type(request)
-    body = await _read_body(request, limit_bytes)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            body = await _received(request, limit_bytes)
+    except TimeoutError:
+        raise HTTPException(
+            408,
+            f"The body did not arrive within {timeout_seconds:g} s.",
+            headers={"Connection": "close"},
+        ) from None
+    if len(body) <= SMALL_BODY_BYTES:
+        return read(_value(body))
+    return await asyncio.to_thread(lambda: read(_value(body)))
+
+
+def _value(body: bytes) -> Any:
     if not body.strip():
         raise HTTPException(400, "The body is empty; it must be a JSON object.")
     try:
@@ -108,8 +142,11 @@ def _require_json_type(request: Request) -> None:
         )
 
 
-async def _read_body(request: Request, limit_bytes: int) -> bytes:
-    too_large = HTTPException(413, f"The body is larger than {limit_bytes} bytes.")
+async def _received(request: Request, limit_bytes: int) -> bytes:
+    # The rest of the body would have to be read before another request on this connection.
+    too_large = HTTPException(
+        413, f"The body is larger than {limit_bytes} bytes.", headers={"Connection": "close"}
+    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:
         raise too_large

@@ -8,6 +8,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +17,10 @@ from relu_landscape.settings import Settings
 from relu_landscape.wire.base import field_names
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape_api.reading.bodies import parse_json
+from relu_landscape_api.reading.sizes import MOST_FAULTS, first_faults
+
+#: Several times the fields that any request has; a query string may hold thousands.
+MOST_PARAMETERS = 100
 
 Model = TypeVar("Model", bound=BaseModel)
 #: A JSON schema.
@@ -61,12 +66,21 @@ def maxima_of(model: type[AnalysisRequest], settings: Settings) -> Mapping[str, 
 
 
 def with_maxima(schema: Schema, maxima: Mapping[str, int]) -> Schema:
-    """The schema with the service's own bounds in place of the model's."""
+    """The schema with the service's own bounds in place of the model's.
+
+    A default above its bound would make a request that leaves the field out one that is refused:
+    the bound is the default then.
+    """
     properties = {
-        name: {**part, "maximum": maxima[name]} if name in maxima else part
+        name: _bounded(part, maxima[name]) if name in maxima else part
         for name, part in schema["properties"].items()
     }
     return {**schema, "properties": properties}
+
+
+def _bounded(part: Schema, largest: int) -> Schema:
+    default = {"default": min(part["default"], largest)} if "default" in part else {}
+    return {**part, "maximum": largest, **default}
 
 
 def validated(
@@ -74,20 +88,60 @@ def validated(
 ) -> Model:
     """The model of ``values`` (JSON types, long names), nothing converted between types.
 
-    ``18.0`` and ``1e6`` are integers, as JSON schema has it.
+    ``18.0`` and ``1e6`` are integers, as JSON schema has it. A field that is left out has the
+    default of ``schema``, which may be the service's own.
 
     Raises ``RequestValidationError`` that names every fault, its value and the bounds.
     """
-    whole = {
-        name: _whole(value, schema["properties"].get(name, {})) for name, value in values.items()
-    }
+    whole, faults = _looked_over({**_own_defaults(model, schema), **values}, schema, place)
     try:
         # Through JSON, since only there does strict mode take an array for a tuple.
-        return model.model_validate_json(json.dumps(whole), strict=True)
+        found = model.model_validate_json(json.dumps(whole), strict=True)
     except ValidationError as error:
-        raise RequestValidationError(
-            [_fault(item, schema, place) for item in error.errors(include_url=False)]
-        ) from None
+        refused = {fault["loc"][1] for fault in faults}
+        faults += [
+            fault
+            for item in error.errors(include_url=False)
+            if (fault := _fault(item, schema, place))["loc"][1] not in refused
+        ]
+    if faults:
+        raise RequestValidationError(faults)
+    return found
+
+
+def _own_defaults(model: type[BaseModel], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults that the schema gives and the model does not."""
+    return {
+        name: schema["properties"][name]["default"]
+        for name, field in model.model_fields.items()
+        if schema["properties"].get(name, {}).get("default", field.default) != field.default
+    }
+
+
+def _looked_over(
+    values: Mapping[str, Any], schema: Mapping[str, Any], place: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a model may see of the values, and the faults of the others.
+
+    Raises ``RequestValidationError`` once there are more faults than an answer lists.
+    """
+    known = schema["properties"]
+    left: dict[str, Any] = {}
+    faults: list[dict[str, Any]] = []
+    for name, value in values.items():
+        if name not in known:
+            message = "there is no such field; the fields are " + ", ".join(known)
+            faults.append({"loc": (place, name), "input": value, "msg": message})
+        elif found := first_faults(value, known[name], MOST_FAULTS + 1 - len(faults)):
+            for each in found:
+                message = f"{bounds_of(known[name])} ({each.reason})"
+                location = (place, name, *each.path)
+                faults.append({"loc": location, "input": each.value, "msg": message})
+        else:
+            left[name] = _whole(value, known[name])
+        if len(faults) > MOST_FAULTS:
+            raise RequestValidationError(faults)
+    return left, faults
 
 
 def _whole(value: object, schema: Mapping[str, Any]) -> object:
@@ -107,8 +161,6 @@ def _fault(item: Mapping[str, Any], schema: Mapping[str, Any], place: str) -> di
     value = item["input"]
     if item["type"] == "missing":
         value, message = None, f"it is required: {bounds_of(known[field])}"
-    elif item["type"] == "extra_forbidden":
-        message = "there is no such field; the fields are " + ", ".join(known)
     elif field in known:
         message = bounds_of(known[field])
         if len(location) > 1:
@@ -151,6 +203,15 @@ def _items(part: Mapping[str, Any]) -> str:
     item = part.get("items", {})
     kind = item.get("type", "object")
     return f"arrays of {_items(item)}" if kind == "array" else f"{kind}s"
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """The parameters of the query string. Raises ``RequestValidationError`` for too many."""
+    count = request.scope["query_string"].count(b"&") + 1
+    if count > MOST_PARAMETERS:
+        bounds = f"at most {MOST_PARAMETERS} parameters"
+        raise invalid("query", f"{count} parameters", bounds, place="query")
+    return request.query_params.multi_items()
 
 
 def query_model(

@@ -48,6 +48,18 @@ def _media_range(part: str) -> tuple[str, float]:
     return media, 1.0
 
 
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether the header ``Accept-Encoding`` allows it (RFC 9110, 12.5.3); without one, it may not.
+
+    ``gzip;q=0`` names it to refuse it.
+    """
+    qualities = dict(_media_range(part) for part in accept_encoding.split(",") if part.strip())
+    for name in ("gzip", "x-gzip", "*"):
+        if name in qualities:
+            return qualities[name] > 0.0
+    return False
+
+
 def preferred_wait(headers: Headers) -> float | None:
     """Seconds that ``Prefer: wait=N`` asks for, at most ``LONGEST_WAIT_SECONDS`` (RFC 7240).
 

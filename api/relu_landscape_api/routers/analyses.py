@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -20,11 +21,12 @@ from relu_landscape_api.openapi import (
     problem_docs,
     query_docs,
 )
-from relu_landscape_api.reading.bodies import read_json
+from relu_landscape_api.reading.bodies import read_body
 from relu_landscape_api.reading.fields import (
     invalid,
     maxima_of,
     query_model,
+    query_pairs,
     schema_of,
     validated,
     with_long_names,
@@ -70,7 +72,7 @@ def _add_asking(router: APIRouter, analysis: Analysis, calls: _Calls, name: str)
         methods=["POST"],
         operation_id=f"submit_{name}",
         summary=f"Ask: {analysis.summary[:1].lower()}{analysis.summary[1:]}",
-        responses=answers | problem_docs(400, 409, 413, 415, 422),
+        responses=answers | problem_docs(400, 408, 409, 413, 415, 422),
         openapi_extra={**body_docs(analysis.request), "parameters": [PREFER]},
     )
     if analysis.has_short_form:
@@ -132,6 +134,7 @@ class _Calls:
     def __init__(self, analysis: Analysis, settings: ApiSettings) -> None:
         self._analysis = analysis
         self._body_limit_bytes = settings.body_limit_bytes
+        self._body_seconds = settings.body_seconds
         self._answers = Answers(analysis, settings)
         maxima = maxima_of(analysis.request, settings)
         self._schema = with_maxima(schema_of(analysis.request), maxima)
@@ -157,9 +160,9 @@ class _Calls:
         Matrices are written as JSON; lists of names as JSON or with commas. Remember that a plus
         sign in a query string is written `%2B`.
         """
-        pairs = request.query_params.multi_items()
+        pairs = query_pairs(request)
         own = [pair for pair in pairs if pair[0] in WaitQuery.model_fields]
-        others = [pair for pair in pairs if pair not in own]
+        others = [pair for pair in pairs if pair[0] not in WaitQuery.model_fields]
         seconds = query_model(own, WaitQuery, schema_of(WaitQuery)).wait
         asked = query_model(others, self._analysis.request, self._schema)
         status = await service.submit(asked)
@@ -168,7 +171,7 @@ class _Calls:
 
     async def listing(self, request: Request, service: Service) -> Response:
         """Jobs in every state, newest first; the header Link names the next page."""
-        query = query_model(request.query_params.multi_items(), ListQuery, schema_of(ListQuery))
+        query = query_model(query_pairs(request), ListQuery, schema_of(ListQuery))
         kind = self._analysis.kind
         return await page_response(service, query, kind=kind, path=f"/v1/{self._analysis.plural}")
 
@@ -201,9 +204,16 @@ class _Calls:
         return self._answers.status(status, status_code=200 if status.is_over else 202)
 
     async def _posted(self, request: Request) -> AnalysisRequest:
-        """The request in a body. Raises what ``read_json`` and ``validated`` raise."""
+        """The request in a body. Raises what ``read_body`` and ``validated`` raise."""
+        return await read_body(
+            request,
+            self._from_body,
+            limit_bytes=self._body_limit_bytes,
+            timeout_seconds=self._body_seconds,
+        )
+
+    def _from_body(self, body: Any) -> AnalysisRequest:
         model = self._analysis.request
-        body = await read_json(request, limit_bytes=self._body_limit_bytes)
         if not isinstance(body, dict):
             raise invalid("body", body, "it must be a JSON object", place="body")
         values = with_long_names(body.items(), model, place="body")

@@ -9,7 +9,7 @@ from relu_landscape.analyses import Registry, ShortCall
 from relu_landscape_api.answering.answers import json_response
 from relu_landscape_api.dependencies import Service
 from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
-from relu_landscape_api.reading.fields import query_model, schema_of
+from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of
 
 #: A call takes well below a second; ten mean that something is wrong or too much was asked.
 _TIMEOUT_SECONDS = 10.0
@@ -25,7 +25,7 @@ def calls_router(registry: Registry) -> APIRouter:
 
 def _add(router: APIRouter, call: ShortCall) -> None:
     async def answer(request: Request, service: Service) -> Response:
-        pairs = request.query_params.multi_items()
+        pairs = query_pairs(request)
         query = query_model(pairs, call.query, schema_of(call.query))
         return json_response(
             await service.call(call.name, query, _TIMEOUT_SECONDS), cache="no-cache"

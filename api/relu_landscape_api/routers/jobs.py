@@ -9,7 +9,7 @@ from relu_landscape.analyses import Registry
 from relu_landscape_api.answering.answers import page_response
 from relu_landscape_api.dependencies import Service
 from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
-from relu_landscape_api.reading.fields import query_model, schema_of
+from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of
 from relu_landscape_api.reading.queries import ListQuery
 
 PATH = "/v1/jobs"
@@ -35,5 +35,5 @@ async def _listing(request: Request, service: Service) -> Response:
 
     The member `kind` says of which kind a job is.
     """
-    query = query_model(request.query_params.multi_items(), ListQuery, schema_of(ListQuery))
+    query = query_model(query_pairs(request), ListQuery, schema_of(ListQuery))
     return await page_response(service, query, kind=None, path=PATH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
@@ -64,6 +65,8 @@ async def readyz(request: Request, service: Service, drain: Draining) -> Respons
         readiness = await service.readiness()
     except Unavailable as error:
         return problem_response(request.scope, _NOT_READY, str(error))
+    warnings = [*request.app.state.warnings, *readiness.warnings]
+    readiness = readiness.model_copy(update={"warnings": warnings})
     if readiness.ready:
         return json_response(readiness)
     faults = {name: text for name, text in readiness.checks.items() if text != "ok"}
@@ -114,11 +117,13 @@ def _with_http(info: ServiceInfo, settings: ApiSettings) -> ApiInfo:
     operation_id="schema",
     responses=_SCHEMA | problem_docs(),
 )
-async def schema(request: Request, registry: Known) -> Response:
-    """Requests, results, states and events of every kind as JSON schema, with phases and
-    defaults.
+async def schema(request: Request, registry: Known, settings: ServiceSettings) -> Response:
+    """Requests, results, states and events of every kind as JSON schema, with phases and the
+    defaults that hold here.
     """
-    return static_response(request, _published(registry))
+    return static_response(
+        request, _published(registry, settings.largest_width, settings.largest_starts)
+    )
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -128,5 +133,11 @@ async def openapi(request: Request) -> Response:
 
 
 @cache
-def _published(registry: Registry) -> bytes:
-    return orjson.dumps(published(registry))
+def _published(registry: Registry, largest_width: int, largest_starts: int) -> bytes:
+    document: Any = published(registry)
+    for analysis in registry.analyses:
+        defaults = document["analyses"][analysis.kind]["defaults"]
+        maxima = analysis.request.maxima(largest_width=largest_width, largest_starts=largest_starts)
+        for name in defaults.keys() & maxima.keys():
+            defaults[name] = min(defaults[name], maxima[name])
+    return orjson.dumps(document)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 
 from relu_landscape.analyses import Analysis
-from relu_landscape.errors import NotFound
+from relu_landscape.errors import NotFound, RequestError
 from relu_landscape.wire.jobs import AnyStatus
 
-#: An event's id, as the store's streams number them.
-EVENT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_EVENT_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+#: The store's streams number their entries by two words of 64 bits, and refuse larger ones.
+_LARGEST_WORD = 2**64 - 1
+
+
+def is_event_id(text: str) -> bool:
+    """Whether an event can have had this id."""
+    found = _EVENT_ID.fullmatch(text)
+    return found is not None and all(int(word) <= _LARGEST_WORD for word in found.groups())
+
+
+def no_event(text: str) -> RequestError:
+    """No event can have had this id."""
+    return RequestError("Last-Event-ID", text, "the id of an earlier event")
 
 
 def unknown(job: str) -> NotFound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
@@ -81,6 +81,20 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
         description="a service of this algorithm and backend class computes it; without one on "
         "this store it waits"
     )
+    left_out: list[str] = Field(
+        default_factory=list,
+        description="fields of the request that are null because they are too long for a list; "
+        "asked for by its id, the job has them",
+    )
+
+    @property
+    def listed(self) -> Self:
+        """The job as a list shows it."""
+        names = self.request.too_long_for_lists
+        if not names:
+            return self
+        request = self.request.model_copy(update=dict.fromkeys(names))
+        return self.model_copy(update={"request": request, "left_out": list(names)})
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:

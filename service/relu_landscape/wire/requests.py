@@ -20,6 +20,22 @@ LARGEST_DIMENSION = 1_000_000
 #: Philox keys are 64-bit words; JSON numbers are exact up to 2^53.
 LARGEST_SEED = 2**53 - 1
 
+#: Characters of a structure's name; the longest that makes sense has two numbers per block.
+LONGEST_STRUCTURE = 200
+#: Entries of a Gram matrix: its square roots are lengths, and init_scale allows 1000. Beyond it
+#: sums of squares overflow before anything is wrong with the request.
+LARGEST_GRAM_ENTRY = 1e12
+#: Smallest square of a teacher unit's length, by the same measure.
+SMALLEST_GRAM_DIAGONAL = 1e-12
+
+#: Rows of a Gram matrix that a list of jobs still shows; 200 of them have about 250 kB.
+LONGEST_LISTED_ROWS = 8
+
+GramEntry = Annotated[FiniteFloat, Field(ge=-LARGEST_GRAM_ENTRY, le=LARGEST_GRAM_ENTRY)]
+GramRow = Annotated[tuple[GramEntry, ...], Field(max_length=LARGEST_WIDTH)]
+Gram = Annotated[tuple[GramRow, ...], Field(max_length=LARGEST_WIDTH)]
+StructureName = Annotated[str, Field(max_length=LONGEST_STRUCTURE)]
+
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH, strict=True)]
 
 
@@ -55,6 +71,11 @@ class AnalysisRequest(Wire):
         for field, largest in maxima.items():
             if getattr(self, field) > largest:
                 raise RequestError(field, getattr(self, field), f"at most {largest:,} here")
+
+    @property
+    def too_long_for_lists(self) -> tuple[str, ...]:
+        """Fields that a list of jobs leaves out; they must be allowed to be null."""
+        return ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in, long names, JSON types only."""
@@ -117,7 +138,7 @@ class LandscapeRequest(AnalysisRequest):
         le=1e3,
         description="weights start as N(0, init_scale^2 / d): a student's norm is about init_scale",
     )
-    teacher_gram: tuple[tuple[FiniteFloat, ...], ...] | None = Field(
+    teacher_gram: Gram | None = Field(
         None,
         description="Gram matrix T = V V^T of the teacher, symmetric positive definite; "
         "left out: orthonormal",
@@ -134,7 +155,7 @@ class LandscapeRequest(AnalysisRequest):
         description="also search the symmetric families (orthonormal teacher only), "
         "which finds minima that random starts do not reach",
     )
-    structures: tuple[str, ...] | None = Field(
+    structures: tuple[StructureName, ...] | None = Field(
         None,
         max_length=64,
         description="symmetric structures to search instead of the default set, "
@@ -164,6 +185,13 @@ class LandscapeRequest(AnalysisRequest):
                     f"{len(self.teacher_gram)} rows",
                     f"a square matrix with {self.teacher_width} rows, one per teacher unit",
                 )
+            shortest = min(row[i] for i, row in enumerate(self.teacher_gram))
+            if 0.0 < shortest < SMALLEST_GRAM_DIAGONAL:  # others are the engine's to judge
+                raise RequestError(
+                    "teacher_gram",
+                    shortest,
+                    f"{SMALLEST_GRAM_DIAGONAL:g} or more on the diagonal: squares of lengths",
+                )
         return self
 
     @classmethod
@@ -181,6 +209,11 @@ class LandscapeRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return self.teacher_gram is not None or self.structures is not None
+
+    @property
+    def too_long_for_lists(self) -> tuple[str, ...]:
+        rows = 0 if self.teacher_gram is None else len(self.teacher_gram)
+        return ("teacher_gram",) if rows > LONGEST_LISTED_ROWS else ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""

@@ -158,6 +158,9 @@ async def test_a_running_job_is_cancelled_when_its_cores_are_free(candidate: Can
     assert (await service.wait(status.id, PATIENCE_SECONDS)).state == "cancelled"
     events = [event async for event in service.events(status.id, None)]
     assert events[-1].data["state"] == "cancelled"
+    for wrong in ("x", "-1", "1", f"{2**64}-0", f"0-{2**64}", "٣-0"):
+        with pytest.raises(RequestError, match="Last-Event-ID"):
+            await anext(aiter(service.events(status.id, wrong)))
 
 
 async def test_lists_are_newest_first_by_pages_and_by_kind(candidate: Candidate) -> None:

@@ -83,7 +83,8 @@ class Status:
     ``state`` is one of queued, running, cancelling, cancelled, failed, finished (or a word that a
     newer server uses). ``needs`` says which algorithm and backend class compute it: a job waits for
     a service that has them. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
-    job that this client does not know.
+    job that this client does not know. ``left_out`` names the fields of ``request`` that are None
+    because a list leaves them out for their length; asked for by its id, the job has them.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Status:
     error: str | None = None
     attempts: int = 0
     needs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -129,6 +131,7 @@ class Status:
             error=required(document, "error"),
             attempts=integer(required(document, "attempts")),
             needs=dict(mapping(required(document, "needs"))),
+            left_out=tuple(map(str, required(document, "left_out"))),
         )
 
     def after(self, event: str, data: Any) -> Status:

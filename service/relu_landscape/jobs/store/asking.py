@@ -15,7 +15,7 @@ from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, RequestError
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
-from relu_landscape.jobs.words import EVENT_ID, unknown
+from relu_landscape.jobs.words import is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Needs, Page, Progress
@@ -161,8 +161,8 @@ class AskingStore:
 
         Raises ``NotFound``, ``RequestError`` for an id that no event had, ``StoreUnavailable``.
         """
-        if after is not None and not EVENT_ID.fullmatch(after):
-            raise RequestError("Last-Event-ID", after, "the id of an earlier event")
+        if after is not None and not is_event_id(after):
+            raise no_event(after)
         position = after or "0-0"
         stream = self._keys.of("events", job)
         while True:

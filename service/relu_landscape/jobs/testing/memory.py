@@ -22,7 +22,7 @@ from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
 from relu_landscape.jobs.testing.samples import perfect_copy
-from relu_landscape.jobs.words import EVENT_ID, no_part, no_result, unknown
+from relu_landscape.jobs.words import is_event_id, no_event, no_part, no_result, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import (
@@ -259,8 +259,8 @@ class InMemoryService:
         last_event_id: str | None,
     ) -> AsyncIterator[Event]:
         job = self._job(id)
-        if last_event_id is not None and not EVENT_ID.fullmatch(last_event_id):
-            raise RequestError("Last-Event-ID", last_event_id, "the id of an earlier event")
+        if last_event_id is not None and not is_event_id(last_event_id):
+            raise no_event(last_event_id)
         seen = int((last_event_id or "0").partition("-")[0])
         self.open_streams += 1
         try:
