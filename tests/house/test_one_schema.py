@@ -93,6 +93,7 @@ def test_page_follows_families_within_the_bounds_of_a_query(name: str) -> None:
 #: Classes that have a shorter name than the shape they hold.
 SHORTER = {
     "Change": "StabilityChange",
+    "Event": "BranchEvent",
     "Details": "FixedPointDetails",
     "Finding": "LandscapeFinding",
     "Status": "LandscapeStatus",
@@ -191,7 +192,7 @@ def test_families_has_an_option_for_every_field_of_both_queries() -> None:
     follows = {"teacher_width": "from_width", "to": "to_width"}
     continued = {follows.get(name, name) for name in options} - {"student_width", "certify"}
     assert continued == fields_of("ContinuationQuery")
-    assert set(options) - {"to", "points"} == fields_of("FamilyQuery")
+    assert set(options) - {"to", "points", "around_folds"} == fields_of("FamilyQuery")
     defaults = SCHEMA["calls"]["family"]["defaults"] | SCHEMA["calls"]["continuation"]["defaults"]
     assert {name: options[name].default for name in defaults} == defaults
     schema = SHAPES["ContinuationQuery"]["properties"]["points"]
