@@ -140,7 +140,8 @@ async def _store(settings: Settings) -> Finding:
             target, says = Target.embedded(embedded.socket_path), "an embedded server starts"
         else:
             target, says = Target.external(settings), "the external server answers"
-        front = AskingStore(target, settings, ANALYSES)
+        # Nothing is submitted here, so it does not matter for which backend.
+        front = AskingStore(target, settings, ANALYSES, "cpu")
         stack.push_async_callback(front.close)
         await front.ping()
         warnings = await front.warnings()

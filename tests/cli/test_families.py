@@ -60,8 +60,7 @@ def test_every_field_of_a_question_reaches_the_server(command: Command, server: 
     words = ("--branch", 2, "--server", server.url)
     found = command.json("families", "one-anti-aligned", 10**9, "--certify", *words)
     assert found == family().model_dump(mode="json")
-    words = (*words, "--around-folds")
-    along = command.json("families", "1+*", 5.5, "--to", 7, "--points", 3, *words)
+    along = command.json("families", "1+*", 5.5, "--to", 7, "--points", 3, *words, "--around-folds")
     assert [point["width"] for point in along["points"]] == [5.0, 6.0, 7.0]
     (_, one), (_, other) = server.service.called
     assert one == FamilyQuery(
