@@ -31,11 +31,11 @@ from relu_landscape.wire.families import (
 from relu_landscape.wire.landscape import Space
 
 MOST_POINTS = 1000
-#: Sheets that are reported with ``around_folds``: a bound on the work, above what any family of
-#: the default structures was seen to have.
+#: Sheets that are reported with ``around_folds``: a bound on the work; ``ends`` says so where it
+#: is reached.
 MOST_SHEETS = 8
 #: Largest step, in logarithms of the width: spectra are looked at once a step, and a pair of
-#: crossings within one step is not seen. With half of it no more of them were found.
+#: crossings within one step is not seen.
 LARGEST_STEP = 0.2
 
 FOLDS = "The branch folds back here: no point of it exists beyond this width."
