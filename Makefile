@@ -68,7 +68,7 @@ validation: .venv/.dev
 		&& exit $$outcome
 
 benchmark: .venv/.dev
-	@set -e; for script in certificates families fidelity; do \
+	@set -e; for script in certificates families fidelity serving; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
 benchmark-compare: .venv/.dev

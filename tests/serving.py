@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from relu_landscape.jobs.testing import InMemoryService
+from relu_landscape_api.sockets import bounded_protocol, bounds
 
 T = TypeVar("T")
 
@@ -72,7 +73,12 @@ class Running:
 def serving(app: FastAPI) -> Iterator[Running]:
     """``app`` under uvicorn on a free port, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        protocol = bounded_protocol(bounds(app.state.settings))
+        server = _Server(
+            uvicorn.Config(
+                app, http=protocol, ws="none", log_config=None, access_log=False, lifespan="on"
+            )
+        )
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="serving", daemon=True
         )

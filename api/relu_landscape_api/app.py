@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache, partial
 from typing import TypeAlias
@@ -15,6 +15,8 @@ from relu_landscape.errors import ConfigurationError
 from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.answering import problems
+from relu_landscape_api.answering.answers import Answers
+from relu_landscape_api.answering.at_hand import GZIP_FROM_BYTES, GZIP_LEVEL, ResultsAtHand
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.exposure import warnings
 from relu_landscape_api.layers.compress import Compress
@@ -22,6 +24,7 @@ from relu_landscape_api.layers.gate import Gate
 from relu_landscape_api.layers.methods import Methods
 from relu_landscape_api.layers.observe import Observe
 from relu_landscape_api.layers.origins import Origins
+from relu_landscape_api.layers.shortcut import Shortcut
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.openapi import build_openapi
 from relu_landscape_api.routers import operations, pages
@@ -32,11 +35,6 @@ from relu_landscape_api.settings import ApiSettings
 
 #: Makes the service as an asynchronous context manager.
 ServiceFactory: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Service]]
-
-#: Answers of a few hundred bytes fit one packet as they are.
-_GZIP_FROM_BYTES = 1024
-#: zlib's own default: level 9 costs several times the time for about one per cent of the size.
-_GZIP_LEVEL = 6
 
 
 def open_service(settings: Settings, registry: Registry) -> AbstractAsyncContextManager[Service]:
@@ -90,26 +88,31 @@ def create_app(
     app.state.settings, app.state.registry = chosen, registry
     app.state.warnings = warnings(chosen)
     app.state.drain, app.state.metrics = drain, metrics
-    routers = _routers(registry, chosen)
+    at_hand = ResultsAtHand(chosen.results_at_hand_bytes, chosen.result_ttl_seconds)
+    answers = {each.kind: Answers(each, chosen, at_hand) for each in registry.analyses}
+    routers = _routers(registry, chosen, answers)
     for router in routers:
         app.include_router(router)
     problems.install(app)
     # FastAPI's own cache forgets a document that it has not made itself.
     app.openapi = cache(partial(build_openapi, app, chosen, registry))  # type: ignore[method-assign]
-    # The last one added is the outermost.
+    # The last one added is the outermost. What the layers answer themselves is short or compressed.
+    app.add_middleware(Compress, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
+    app.add_middleware(Shortcut, registry=registry, answers=answers)
     app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])
     app.add_middleware(Origins, settings=chosen, registry=registry)
     app.add_middleware(Gate, settings=chosen)
-    app.add_middleware(Compress, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Observe, metrics=metrics)
     return app
 
 
-def _routers(registry: Registry, settings: ApiSettings) -> list[APIRouter]:
+def _routers(
+    registry: Registry, settings: ApiSettings, answers: Mapping[str, Answers]
+) -> list[APIRouter]:
     """Short calls before analyses, whose paths have placeholders."""
     return [
         calls_router(registry),
-        *(analysis_router(each, settings) for each in registry.analyses),
+        *(analysis_router(each, settings, answers[each.kind]) for each in registry.analyses),
         jobs_router(registry),
         operations.router,
         pages.router,

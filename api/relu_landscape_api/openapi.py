@@ -41,6 +41,7 @@ _DESCRIPTIONS = {
     415: "the body is not declared as JSON in UTF-8",
     422: "a field is missing, unknown or out of its bounds; `errors` names each",
     429: "too many requests from this address",
+    431: "the line and headers of the request are too long",
     500: "unexpected error; the log has the details under the request id",
     503: "too much work is waiting, or the store or pool does not answer",
 }
@@ -78,7 +79,7 @@ def answer_docs(
 
 def problem_docs(*statuses: int) -> Responses:
     """These errors and those that every call under /v1 has."""
-    return plain_docs(*statuses, 401, 403, 429, 500, 503)
+    return plain_docs(*statuses, 401, 403, 429, 431, 500, 503)
 
 
 def plain_docs(*statuses: int) -> Responses:

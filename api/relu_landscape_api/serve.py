@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import signal
@@ -14,9 +13,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from types import FrameType
-from typing import Any
 
 import uvicorn
+import uvloop
 
 import relu_landscape
 from relu_landscape.analyses import ANALYSES, Registry
@@ -26,21 +25,16 @@ from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app, open_service
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.exposure import require_consent, warnings
-from relu_landscape_api.logs import Seldom, configure_logging, quieten
+from relu_landscape_api.logs import configure_logging, quieten
 from relu_landscape_api.settings import ApiSettings
 from relu_landscape_api.sockets import bounded_protocol, bounds
 
 #: The convention of Unix tools for a wrong invocation.
 EXIT_CONFIGURATION = 2
-#: Connections that may wait to be accepted. Also how often asyncio tries in vain, once a second,
-#: when the process has no descriptor left.
+#: Connections that may wait to be accepted.
 _BACKLOG = 256
 
-#: What the system says when it has no descriptor or no memory for another connection.
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
 _log = logging.getLogger("relu_landscape.api")
-_accepting = Seldom("relu_landscape.api")
 
 
 def serve(
@@ -62,8 +56,11 @@ def serve(
         require_consent(chosen)
         for warning in warnings(chosen):
             _log.warning("%s", warning)
-        with contextlib.closing(bind(chosen.host, chosen.port)) as listener:
-            asyncio.run(_run(chosen, registry, opening, listener))
+        with (
+            contextlib.closing(bind(chosen.host, chosen.port)) as listener,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_run(chosen, registry, opening, listener))
     except (ConfigurationError, Unavailable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return EXIT_CONFIGURATION
@@ -103,7 +100,6 @@ async def _run(
     listener: socket.socket,
 ) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_on_loop_error)
     starting = asyncio.current_task()
     assert starting is not None  # noqa: S101 - inside asyncio.run there is one
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -119,6 +115,7 @@ async def _run(
         config = uvicorn.Config(
             app,
             http=bounded_protocol(bounds(settings)),
+            ws="none",
             backlog=_BACKLOG,
             log_config=None,  # the root logger's JSON lines
             access_log=False,  # the application writes its own
@@ -129,15 +126,6 @@ async def _run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve(sockets=[listener])
-
-
-def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """asyncio's own report, but for connections that cannot be accepted: they come in thousands."""
-    error = context.get("exception")
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        _accepting.warning("connections cannot be accepted: %s", error.strerror)
-    else:
-        loop.default_exception_handler(context)
 
 
 class _Server(uvicorn.Server):

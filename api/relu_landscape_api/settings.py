@@ -31,6 +31,11 @@ class ApiSettings(Settings):
     body_seconds: float = Field(
         60.0, ge=0.1, le=3600.0, description="how long the body of a request may take"
     )
+    results_at_hand_bytes: int = Field(
+        67_108_864,
+        ge=0,
+        description="memory for finished results that are sent again without asking the store",
+    )
     rate_limit: str | None = Field(
         None,
         description="requests per client address, in the syntax of the package limits, for "

@@ -12,11 +12,10 @@ import contextlib
 import resource
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
-import h11
 import orjson
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relu_landscape_api.answering.problems import MEDIA_TYPE
 from relu_landscape_api.logs import Seldom
@@ -32,6 +31,8 @@ _MOST_REFUSALS = 32
 #: what is accepted. A reset would be shown in place of the answer.
 _LINGER_BYTES = 64 * 1024 * 1024
 _LINGER_SECONDS = 10.0
+#: The line and the headers of a request; the parser itself would take any number.
+_HEAD_BYTES = 64 * 1024
 #: A connection that is refused has hardly anything on its way.
 _REFUSAL_SECONDS = 1.0
 
@@ -58,7 +59,7 @@ def bounds(settings: ApiSettings) -> Bounds:
     return Bounds(connections, settings.head_seconds, settings.body_seconds)
 
 
-def bounded_protocol(bounds: Bounds) -> type[H11Protocol]:
+def bounded_protocol(bounds: Bounds) -> type[HttpToolsProtocol]:
     """A protocol for uvicorn within these bounds."""
     return type("BoundedProtocol", (_Protocol,), {"bounds": bounds})
 
@@ -80,7 +81,7 @@ class _Lingering:
         return self._protocol.is_lingering or self.real.is_closing()
 
 
-class _Protocol(H11Protocol):
+class _Protocol(HttpToolsProtocol):
     """HTTP/1.1 with deadlines, a limit of connections, and an end that lets answers arrive."""
 
     bounds: ClassVar[Bounds]
@@ -89,6 +90,10 @@ class _Protocol(H11Protocol):
         super().__init__(*arguments, **options)
         self.is_lingering = False
         self._unwanted_bytes = 0
+        #: What is to come of a request that is not whole; None between two requests.
+        self._part: Literal["head", "body"] | None = "head"
+        self._head_bytes = 0
+        self._heads = 0
         self._awaited: str | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -114,17 +119,46 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        is_unwanted = self.is_lingering or (
-            self.conn.their_state is h11.SEND_BODY
-            and self.cycle is not None
-            and self.cycle.response_complete
-        )
-        self._unwanted_bytes = self._unwanted_bytes + len(data) if is_unwanted else 0
-        if self._unwanted_bytes > _LINGER_BYTES:
-            self._real.abort()
-        elif not self.is_lingering:
-            super().data_received(data)
-            self._watch()
+        if self.is_lingering or self._is_answered:
+            self._unwanted_bytes += len(data)
+            if self._unwanted_bytes > _LINGER_BYTES:
+                self._real.abort()
+                return
+        if self.is_lingering:
+            return
+        before, self._heads = self._part, 0
+        super().data_received(data)
+        if self._part == "head":
+            # Where this head began within the data, after the end of a request, it began a moment
+            # ago; otherwise all of them belong to it.
+            is_all = not self._heads or (self._heads == 1 and before != "body")
+            self._head_bytes += len(data) if is_all else 1
+        if self._part == "head" and self._head_bytes > _HEAD_BYTES and not self.is_lingering:
+            self._refuse(431, f"The line and headers are longer than {_HEAD_BYTES} bytes.")
+        self._watch()
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether a body goes on coming to which the answer has gone out already."""
+        return self._part == "body" and self.cycle is not None and self.cycle.response_complete
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._part = "head"
+        self._heads += 1
+        self._head_bytes, self._unwanted_bytes = 0, 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._part = "body"
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._part = None
+
+    def send_400_response(self, msg: str) -> None:
+        self._part = "head"  # the parser gave up, so nothing that follows has an end
+        super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -143,7 +177,7 @@ class _Protocol(H11Protocol):
         """
         if self.is_lingering or self._real.is_closing():
             self._real.close()
-        elif self.conn.their_state in (h11.SEND_BODY, h11.ERROR):
+        elif self._part is not None:
             self._linger(_LINGER_SECONDS)
         else:
             self._real.close()
@@ -160,18 +194,14 @@ class _Protocol(H11Protocol):
         """Have the deadline of what is awaited now, if anything is."""
         if self.is_lingering or self._real.is_closing():
             return
-        if self.conn.their_state is h11.SEND_BODY:
+        if self._part == "body":
             # The application answers by itself when its time is over; this is for when it does not
             # read the body at all.
             self._set_deadline("body", self.bounds.body_seconds + _LINGER_SECONDS)
-        elif self.conn.their_state is h11.IDLE and (self.cycle is None or self._has_begun()):
+        elif self._part == "head":
             self._set_deadline("head", self.bounds.head_seconds)
         else:
             self._set_deadline(None, 0.0)  # between requests, uvicorn's own limit holds
-
-    def _has_begun(self) -> bool:
-        """Whether something of the next request has come."""
-        return bool(self.conn.trailing_data[0])
 
     def _set_deadline(self, awaited: str | None, seconds: float) -> None:
         if awaited == self._awaited:
@@ -182,7 +212,7 @@ class _Protocol(H11Protocol):
         self._deadline = None if awaited is None else self.loop.call_later(seconds, self._is_late)
 
     def _is_late(self) -> None:
-        if self._awaited == "head" and self._has_begun():
+        if self._awaited == "head" and self._head_bytes:
             self._refuse(408, f"The request did not arrive within {self.bounds.head_seconds:g} s.")
         else:
             self._real.abort()

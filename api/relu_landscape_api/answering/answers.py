@@ -8,14 +8,22 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.types import Scope
 
 from relu_landscape.analyses import Analysis
 from relu_landscape.errors import Cancelled, JobFailed
 from relu_landscape.jobs.interface import Service
 from relu_landscape.wire.jobs import AnyStatus
+from relu_landscape_api.answering.at_hand import Encoded, ResultsAtHand, encoded
 from relu_landscape_api.drain import Drain
-from relu_landscape_api.reading.negotiation import JSON_TYPE, matches_etag, retry_after
+from relu_landscape_api.reading.negotiation import (
+    JSON_TYPE,
+    accepts_gzip,
+    matches_etag,
+    retry_after,
+)
 from relu_landscape_api.reading.queries import ListQuery
 from relu_landscape_api.settings import ApiSettings
 
@@ -73,23 +81,44 @@ async def wait_for(
 class Answers:
     """What is answered about the jobs of one kind."""
 
-    def __init__(self, analysis: Analysis, settings: ApiSettings) -> None:
+    def __init__(self, analysis: Analysis, settings: ApiSettings, at_hand: ResultsAtHand) -> None:
         self._analysis = analysis
         self._scope = "public" if settings.api_key is None else "private"
+        self._at_hand = at_hand
 
-    async def finished(self, request: Request, service: Service, status: AnyStatus) -> Response:
+    def known(self, scope: Scope, id: str) -> Response | None:  # noqa: A002 - as in the contract
+        """The result, or 304, if this process has it at hand."""
+        result = self._at_hand.find(self._analysis.kind, id)
+        return None if result is None else self._result(scope, id, result)
+
+    async def finished(self, scope: Scope, service: Service, id: str) -> Response:  # noqa: A002
         """The result, or 304 if the caller has it already."""
-        etag = f'W/"{status.id}"'  # weak: seconds and versions in the provenance may differ
-        path = job_path(self._analysis, status.id)
+        known = self.known(scope, id)
+        if known is not None:
+            return known
+        result = await encoded(self._analysis.kind, await service.result(id))
+        self._at_hand.keep(id, result)
+        return self._result(scope, id, result)
+
+    def _result(self, scope: Scope, id: str, result: Encoded) -> Response:  # noqa: A002
+        given = Headers(scope=scope)
+        etag = f'W/"{id}"'  # weak: seconds and versions in the provenance may differ
+        path = job_path(self._analysis, id)
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if request.url.path == path:
+        if scope["path"] == path:
             headers["Cache-Control"] = f"{self._scope}, {_IMMUTABLE}"
         else:
             headers["Content-Location"] = path
-        is_read = request.method == "GET"
-        if is_read and matches_etag(request.headers.get("if-none-match"), etag):
+        if scope["method"] == "GET" and matches_etag(given.get("if-none-match"), etag):
             return Response(status_code=304, headers=headers)
-        return Response(await service.result(status.id), media_type=JSON_TYPE, headers=headers)
+        if result.zipped is None:
+            return Response(result.plain, media_type=JSON_TYPE, headers=headers)
+        if not accepts_gzip(",".join(given.getlist("accept-encoding"))):
+            if "is_compressed_later" not in scope["state"]:  # that layer would say it again
+                headers["Vary"] = "Accept-Encoding"
+            return Response(result.plain, media_type=JSON_TYPE, headers=headers)
+        headers |= {"Vary": "Accept-Encoding", "Content-Encoding": "gzip"}
+        return Response(result.zipped, media_type=JSON_TYPE, headers=headers)
 
     def status(self, status: AnyStatus, *, status_code: int) -> Response:
         """The state of a job, with the time to ask again while it runs."""
@@ -108,7 +137,7 @@ class Answers:
         """
         job = f"The {self._analysis.noun} {status.id}"
         if status.state == "finished":
-            return await self.finished(request, service, status)
+            return await self.finished(request.scope, service, status.id)
         if status.state == "failed":
             raise JobFailed(f"{job} failed: {status.error}")
         if status.state == "cancelled":

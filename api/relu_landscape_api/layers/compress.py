@@ -18,4 +18,5 @@ class Compress(GZipMiddleware):
             scope = {**scope, "headers": list(scope["headers"])}
             headers = MutableHeaders(scope=scope)
             headers["Accept-Encoding"] = "gzip" if accepts_gzip(accepted) else "identity"
+            scope["state"]["is_compressed_later"] = True
         await super().__call__(scope, receive, send)

@@ -7,7 +7,7 @@ import re
 import uuid
 from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relu_landscape_api.answering.problems import CLIENT_CLOSED_REQUEST, unknown_error_response
@@ -18,11 +18,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: JSON has no business loading anything; pages bring their own, wider policy.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
 }
 
 _access = logging.getLogger("relu_landscape.access")
@@ -87,14 +87,17 @@ class _Exchange:
     def _begin(self, message: Message) -> None:
         seconds = perf_counter() - self._started
         self.status = message["status"]
-        headers = MutableHeaders(scope=message)
-        headers["X-Request-Id"] = self._state["request_id"]
         timings = {**self._state["timings"], "total": seconds}
-        headers["Server-Timing"] = ", ".join(
-            f"{name};dur={1000 * duration:.1f}" for name, duration in timings.items()
-        )
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
+        shown = ", ".join(f"{name};dur={1000 * duration:.1f}" for name, duration in timings.items())
+        # The list itself: Starlette's mapping searches it once for every header that is set.
+        given = list(message.get("headers", ()))
+        names = {name for name, _ in given}
+        message["headers"] = [
+            *given,
+            (b"x-request-id", self._state["request_id"].encode()),
+            (b"server-timing", shown.encode()),
+            *((name, value) for name, value in _HEADERS.items() if name not in names),
+        ]
         method = self._method if self._method in _METHODS else "OTHER"
         self._metrics.requests.labels(method, self._route, str(self.status)).inc()
         self._metrics.latency.labels(method, self._route).observe(seconds)

@@ -44,10 +44,10 @@ _NOT_MODIFIED: Responses = {
 _WHERE_AND_WHEN = ("Location", "Retry-After")
 
 
-def analysis_router(analysis: Analysis, settings: ApiSettings) -> APIRouter:
+def analysis_router(analysis: Analysis, settings: ApiSettings, answers: Answers) -> APIRouter:
     """Every call of this kind, from what its declaration says."""
     router = APIRouter(tags=[analysis.plural])
-    calls = _Calls(analysis, settings)
+    calls = _Calls(analysis, settings, answers)
     name = re.sub(r"\W", "_", analysis.kind)
     _add_asking(router, analysis, calls, name)
     _add_listing(router, analysis, calls)
@@ -131,11 +131,11 @@ def _add_one(router: APIRouter, analysis: Analysis, calls: _Calls, name: str) ->
 class _Calls:
     """What the routes of one kind do."""
 
-    def __init__(self, analysis: Analysis, settings: ApiSettings) -> None:
+    def __init__(self, analysis: Analysis, settings: ApiSettings, answers: Answers) -> None:
         self._analysis = analysis
         self._body_limit_bytes = settings.body_limit_bytes
         self._body_seconds = settings.body_seconds
-        self._answers = Answers(analysis, settings)
+        self._answers = answers
         maxima = maxima_of(analysis.request, settings)
         self._schema = with_maxima(schema_of(analysis.request), maxima)
 
@@ -149,8 +149,12 @@ class _Calls:
         The same request always has the same id, and however many ask for it at once, it is
         computed once. `Prefer: wait=N` waits up to N seconds (60 at the most) for the result.
         """
-        status = await service.submit(await self._posted(request))
+        asked = await self._posted(request)
         seconds = preferred_wait(request.headers)
+        known = self._answers.known(request.scope, service.identify(asked))
+        if known is not None:
+            return _applied(known, seconds)
+        status = await service.submit(asked)
         status = await wait_for(request, service, status, seconds, drain)
         return _applied(await self._answers.submitted(request, service, status), seconds)
 
@@ -165,6 +169,9 @@ class _Calls:
         others = [pair for pair in pairs if pair[0] not in WaitQuery.model_fields]
         seconds = query_model(own, WaitQuery, schema_of(WaitQuery)).wait
         asked = query_model(others, self._analysis.request, self._schema)
+        known = self._answers.known(request.scope, service.identify(asked))
+        if known is not None:
+            return known
         status = await service.submit(asked)
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)
@@ -186,11 +193,14 @@ class _Calls:
 
         Only a job has `state`, only a result `digest`. `Prefer: wait=N` waits for the job to end.
         """
-        status = await job_of(self._analysis, service, id)
         seconds = preferred_wait(request.headers)
+        known = self._answers.known(request.scope, id)
+        if known is not None:
+            return _applied(known, seconds)
+        status = await job_of(self._analysis, service, id)
         status = await wait_for(request, service, status, seconds, drain)
         if status.state == "finished":
-            return _applied(await self._answers.finished(request, service, status), seconds)
+            return _applied(await self._answers.finished(request.scope, service, id), seconds)
         return _applied(self._answers.status(status, status_code=200), seconds)
 
     async def cancel(self, id: JobId, service: Service) -> Response:  # noqa: A002

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from relu_landscape.analyses import Analysis
 from relu_landscape.errors import LandscapeError
-from relu_landscape.jobs.words import is_event_id, no_event
+from relu_landscape.jobs.words import EVENT_ID
 from relu_landscape.wire.jobs import Event, Progress, StateEvent
 from relu_landscape.wire.problem import StreamProblem
 from relu_landscape_api.answering.problems import row_for
@@ -26,7 +26,7 @@ _RECONNECT_MILLISECONDS = 2000
 LastEventId = Annotated[
     str | None,
     Header(
-        pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$",
+        pattern=f"^({EVENT_ID})?$",
         description="id of the last event that arrived; the stream resumes after it",
     ),
 ]
@@ -45,8 +45,6 @@ def add_events(router: APIRouter, analysis: Analysis, *, operation_id: str) -> N
         204 where the job is over and the reader has seen all: a browser's EventSource connects
         again after every end, and stops only at 204.
         """
-        if last_event_id and not is_event_id(last_event_id):
-            raise no_event(last_event_id)
         status = await job_of(analysis, service, id)
         events = service.events(id, last_event_id or None)
         if not status.is_over:

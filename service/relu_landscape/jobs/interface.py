@@ -26,6 +26,12 @@ class Service(Protocol):
     def registry(self) -> Registry:
         """The kinds of analysis and the short calls that it answers."""
 
+    def identify(self, request: AnalysisRequest) -> str:
+        """The content id that this service gives to the request. Asks and keeps nothing.
+
+        Raises ``RequestError`` where the settings allow less than the request asks for.
+        """
+
     async def submit(self, request: AnalysisRequest) -> AnyStatus:
         """Queue an analysis unless it is known already; safe in the store when this returns.
 

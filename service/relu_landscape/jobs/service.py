@@ -96,15 +96,18 @@ class AnalysisService:
             stack.callback(calls.close)
             yield cls(settings, backend, asking, pool, coordinator, server, calls, registry)
 
-    async def submit(self, request: AnalysisRequest) -> AnyStatus:
-        analysis = self.registry.analysis(request.kind)
+    def identify(self, request: AnalysisRequest) -> str:
         request.check_limits(
             largest_width=self._settings.largest_width,
             largest_starts=self._settings.largest_starts,
         )
+        return request.content_id(self._backend.backend_class)
+
+    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+        analysis = self.registry.analysis(request.kind)
+        job = self.identify(request)
         if request.needs_the_engine:
             await asyncio.to_thread(_check, analysis.composition, request)
-        job = request.content_id(self._backend.backend_class)
         await self._asking.submit(job, analysis.kind, request.canonical())
         self._coordinator.wake()
         return await self._asking.status(job)

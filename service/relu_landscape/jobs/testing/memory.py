@@ -168,14 +168,17 @@ class InMemoryService:
             if not job.status.is_over:
                 self._end(job)
 
-    async def submit(self, request: AnalysisRequest) -> AnyStatus:
-        self._check()
+    def identify(self, request: AnalysisRequest) -> str:
         request.check_limits(
             largest_width=self.settings.largest_width,
             largest_starts=self.settings.largest_starts,
         )
+        return request.content_id(BACKEND.backend_class)
+
+    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+        self._check()
+        job_id = self.identify(request)
         self.submitted.append(request)
-        job_id = request.content_id(BACKEND.backend_class)
         known = self.jobs.get(job_id)
         if known is not None and known.status.state not in ("failed", "cancelled"):
             return known.status

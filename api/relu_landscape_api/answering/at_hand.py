@@ -1,0 +1,81 @@
+"""Finished results at hand: as they are sent, for those that are asked for again.
+
+A finished result never changes, so a process that has sent one can send it again without asking the
+store, and without compressing it again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import time
+from asyncio import to_thread
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+
+#: zlib's own default: level 9 costs several times the time for about one per cent of the size.
+GZIP_LEVEL = 6
+#: Answers of a few hundred bytes fit one packet as they are.
+GZIP_FROM_BYTES = 1024
+#: Compressing less than this takes less time than handing it to a thread.
+_INLINE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A result's bytes; ``zipped`` are the same by gzip, ``None`` where that gains nothing."""
+
+    kind: str
+    plain: bytes
+    zipped: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, near enough."""
+        return len(self.plain) + len(self.zipped or b"")
+
+
+async def encoded(kind: str, plain: bytes) -> Encoded:
+    """Compressed away from the event loop where that takes a while."""
+    if len(plain) < GZIP_FROM_BYTES:
+        return Encoded(kind, plain, None)
+    if len(plain) < _INLINE_BYTES:
+        return Encoded(kind, plain, _zipped(plain))
+    return Encoded(kind, plain, await to_thread(_zipped, plain))
+
+
+def _zipped(plain: bytes) -> bytes:
+    return gzip.compress(plain, GZIP_LEVEL, mtime=0)
+
+
+class ResultsAtHand:
+    """Those asked for last, by content id, up to ``limit_bytes``; for one event loop.
+
+    ``seconds``: how long each is kept; where the store forgets results, so must this.
+    """
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        seconds: int | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kept: TTLCache[str, Encoded] = TTLCache(
+            limit_bytes,
+            math.inf if seconds is None else seconds,
+            timer=clock,
+            getsizeof=lambda each: each.size,
+        )
+
+    def find(self, kind: str, id: str) -> Encoded | None:  # noqa: A002 - the name in the contract
+        """The result of this id if it is here, and of this kind."""
+        found = self._kept.get(id)
+        return found if found is not None and found.kind == kind else None
+
+    def keep(self, id: str, result: Encoded) -> None:  # noqa: A002 - the name in the contract
+        """Have it for the next who asks, unless it alone is larger than everything may be."""
+        if result.size <= self._kept.maxsize:
+            self._kept[id] = result
