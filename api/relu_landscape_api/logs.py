@@ -39,6 +39,7 @@ def configure_logging(level: str) -> None:
     """Send everything to standard error as JSON lines; replaces earlier handlers of the root."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.setLevel(level.upper())  # libraries give loggers of their own a lower level
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
