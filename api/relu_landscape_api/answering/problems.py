@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -21,6 +18,7 @@ from starlette.types import Scope
 
 from relu_landscape import errors
 from relu_landscape.wire.problem import FieldProblem
+from relu_landscape_api.reading.echo import plain, shown
 from relu_landscape_api.reading.sizes import MOST_FAULTS
 
 MEDIA_TYPE = "application/problem+json"
@@ -38,22 +36,6 @@ RETRY_UNAVAILABLE_SECONDS = 5
 CLIENT_CLOSED_REQUEST = 499
 
 _log = logging.getLogger("relu_landscape.api")
-
-
-class _Short(reprlib.Repr):
-    """The beginning of a value; the library's own sorts all names of an object to show four."""
-
-    def repr_dict(self, value: dict[Any, Any], level: int) -> str:
-        if level <= 0:
-            return "{...}"
-        shown = [
-            f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}"
-            for key, item in islice(value.items(), self.maxdict)
-        ]
-        return "{" + ", ".join(shown + ["..."] * (len(value) > len(shown))) + "}"
-
-
-_SHORT = _Short()
 
 
 class Row(NamedTuple):
@@ -81,27 +63,6 @@ STATUSES: dict[type[Exception], Row] = {
     errors.LeaseLost: Row(503, "unavailable", "Service unavailable"),
     errors.ConfigurationError: Row(500, "internal", "Internal error"),
 }
-
-
-def shown(value: object) -> Any:
-    """``value`` as JSON that is short and always encodable, for an error to echo.
-
-    A lone surrogate, an integer of thousands of digits or a deep nest in the request must not
-    break the answer that refuses it.
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int) and abs(value) < 2**53:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    short = value if isinstance(value, str) and len(value) <= 200 else _SHORT.repr(value)
-    return plain(str(short))
-
-
-def plain(text: str) -> str:
-    """``text`` with lone surrogates replaced, so that it can be written as UTF-8."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def fault(field: str, value: object, bounds: str) -> FieldProblem:

@@ -13,8 +13,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relu_landscape.analyses import Registry
-from relu_landscape_api.answering.problems import Row, problem_response, shown
+from relu_landscape_api.answering.problems import Row, problem_response
 from relu_landscape_api.exposure import LOOPBACK_NAMES, trusted_hosts
+from relu_landscape_api.reading.echo import shown
 from relu_landscape_api.settings import ApiSettings
 
 _FORBIDDEN = Row(403, "forbidden", "Not from there")

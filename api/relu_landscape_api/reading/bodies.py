@@ -11,7 +11,10 @@ from email.message import Message
 from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+
+from relu_landscape_api.reading.echo import shown
 
 #: Longest number taken from a request. Doubles need 17 significant digits and the largest integer
 #: field 16; Python refuses integers beyond 4,300 digits with an error of its own.
@@ -112,7 +115,20 @@ async def read_body(
         ) from None
     if len(body) <= SMALL_BODY_BYTES:
         return read(_value(body))
-    return await asyncio.to_thread(lambda: read(_value(body)))
+    return await asyncio.to_thread(_read_apart, read, body)
+
+
+def _read_apart(read: Callable[[Any], Read], body: bytes) -> Read:
+    """``read`` of the body's value, of which no refusal keeps anything long.
+
+    To free hundreds of thousands of objects takes as long as to make them, and falls to the thread
+    that holds the last of them: this one, not the event loop's.
+    """
+    try:
+        return read(_value(body))
+    except RequestValidationError as error:
+        faults = [{**each, "input": shown(each.get("input"))} for each in error.errors()]
+    raise RequestValidationError(faults)  # without the frames that hold the value
 
 
 def _value(body: bytes) -> Any:

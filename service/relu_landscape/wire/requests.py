@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -22,8 +23,9 @@ LARGEST_SEED = 2**53 - 1
 
 #: Characters of a structure's name; the longest that makes sense has two numbers per block.
 LONGEST_STRUCTURE = 200
-#: Entries of a Gram matrix: its square roots are lengths, and init_scale allows 1000. Beyond it
-#: sums of squares overflow before anything is wrong with the request.
+#: Norms of students at the start, in mean norms of the teacher: what gradient flow was tested at.
+SMALLEST_START, LARGEST_START = 1e-3, 1e3
+#: Entries of a Gram matrix: its square roots are lengths.
 LARGEST_GRAM_ENTRY = 1e12
 #: Smallest square of a teacher unit's length, by the same measure.
 SMALLEST_GRAM_DIAGONAL = 1e-12
@@ -134,9 +136,10 @@ class LandscapeRequest(AnalysisRequest):
     )
     init_scale: FiniteFloat = Field(
         1.0,
-        ge=1e-3,
-        le=1e3,
-        description="weights start as N(0, init_scale^2 / d): a student's norm is about init_scale",
+        ge=1e-9,
+        le=1e9,
+        description="weights start as N(0, init_scale^2 / d): a student's norm is about "
+        "init_scale, 0.001 to 1000 mean norms of the teacher",
     )
     teacher_gram: Gram | None = Field(
         None,
@@ -192,7 +195,22 @@ class LandscapeRequest(AnalysisRequest):
                     shortest,
                     f"{SMALLEST_GRAM_DIAGONAL:g} or more on the diagonal: squares of lengths",
                 )
+        norm = self._mean_norm()
+        if not SMALLEST_START * norm <= self.init_scale <= LARGEST_START * norm:
+            raise RequestError(
+                "init_scale",
+                self.init_scale,
+                f"{SMALLEST_START:g} to {LARGEST_START:g} mean norms of the teacher, "
+                f"{SMALLEST_START * norm:g} to {LARGEST_START * norm:g} here",
+            )
         return self
+
+    def _mean_norm(self) -> float:
+        """Mean norm of a teacher unit; 1 where the matrix is none, which the engine says."""
+        squares = [row[i] for i, row in enumerate(self.teacher_gram or ())]
+        if not squares or min(squares) <= 0.0:
+            return 1.0
+        return math.fsum(map(math.sqrt, squares)) / len(squares)
 
     @classmethod
     def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:

@@ -10,8 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from relu_landscape import errors
-from relu_landscape_api.answering.problems import STATUSES, UNKNOWN_TEXT, shown
+from relu_landscape_api.answering.problems import STATUSES, UNKNOWN_TEXT
 from relu_landscape_api.logs import JsonLines
+from relu_landscape_api.reading.echo import shown
 from tests.api.conftest import service_of
 
 EXCEPTIONS = [

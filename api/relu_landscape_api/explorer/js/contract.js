@@ -11,7 +11,7 @@ export const CONTRACT = {
     "starts": { "default": 1000, "minimum": 0, "maximum": 1000000, "whole": true },
     "seed": { "default": 0, "minimum": 0, "maximum": 9007199254740991, "whole": true },
     "input_dimension": { "default": 1000, "minimum": 1, "maximum": 1000000, "whole": true },
-    "init_scale": { "default": 1.0, "minimum": 0.001, "maximum": 1000, "whole": false },
+    "init_scale": { "default": 1.0, "minimum": 1e-9, "maximum": 1e9, "whole": false },
     "flow_tolerance": { "default": 0.001, "minimum": 0.000001, "maximum": 0.01, "whole": false },
     "structured": { "default": true },
     "structures": { "default": null },

@@ -58,7 +58,7 @@ def landscape(
     return composed.result, parts, monitor.losses
 
 
-@pytest.mark.parametrize("power", [-3, 3])
+@pytest.mark.parametrize("power", [-6, -3, 3, 6])
 def test_equal_orthogonal_teachers_are_orthonormal_in_their_own_unit(power: int) -> None:
     """A teacher of 1e-6 I had 'a group of order 25401600' and one copy of each point, and no
     structured search; at 1e6 I every start was said to fail."""
