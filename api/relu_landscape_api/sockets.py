@@ -33,6 +33,7 @@ _LINGER_BYTES = 64 * 1024 * 1024
 _LINGER_SECONDS = 10.0
 #: The line and the headers of a request; the parser itself would take any number.
 _HEAD_BYTES = 64 * 1024
+_TOO_LONG = f"The line and headers are longer than {_HEAD_BYTES} bytes."
 #: A connection that is refused has hardly anything on its way.
 _REFUSAL_SECONDS = 1.0
 
@@ -94,6 +95,7 @@ class _Protocol(HttpToolsProtocol):
         self._part: Literal["head", "body"] | None = "head"
         self._head_bytes = 0
         self._heads = 0
+        self.url = b""
         self._awaited: str | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -134,7 +136,7 @@ class _Protocol(HttpToolsProtocol):
             is_all = not self._heads or (self._heads == 1 and before != "body")
             self._head_bytes += len(data) if is_all else 1
         if self._part == "head" and self._head_bytes > _HEAD_BYTES and not self.is_lingering:
-            self._refuse(431, f"The line and headers are longer than {_HEAD_BYTES} bytes.")
+            self._refuse(431, _TOO_LONG)
         self._watch()
 
     @property
@@ -156,9 +158,11 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_complete()
         self._part = None
 
-    def send_400_response(self, msg: str) -> None:
-        self._part = "head"  # the parser gave up, so nothing that follows has an end
-        super().send_400_response(msg)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - in our words
+        if len(self.url) >= _HEAD_BYTES - 1:  # the parser's own limit
+            self._refuse(431, _TOO_LONG)
+        else:
+            self._refuse(400, "This is not an HTTP request that can be read.")
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -146,10 +146,13 @@ def test_without_descriptors_the_log_stays_short(start: Callable[..., Server]) -
     assert len(log) < 10_000
 
 
-def test_a_head_without_end_is_cut_off(start: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    "rest", [b"", b" HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["endless", "whole"]
+)
+def test_a_head_that_is_too_long_is_refused(start: Callable[..., Server], rest: bytes) -> None:
     url = start(HEAD_SECONDS="60").ready_url()
     with connect(url) as line:
-        line.sendall(b"GET /v1/landscape?structures=" + b"x" * 70_000)
+        line.sendall(b"GET /v1/landscape?structures=" + b"x" * 70_000 + rest)
         answer = everything(line)
     assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
     assert b"longer than 65536 bytes" in answer
@@ -159,7 +162,9 @@ def test_what_is_no_http_is_answered_too(start: Callable[..., Server]) -> None:
     url = start(HEAD_SECONDS="60").ready_url()
     with connect(url) as line:
         line.sendall(b"\x16\x03\x01\x02\x00" * 50)  # a browser that was told https
-        assert everything(line).startswith(b"HTTP/1.1 400 ")
+        answer = everything(line)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
 
 
 def test_the_limit_follows_from_the_open_files(
