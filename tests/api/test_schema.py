@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2 as httpx
+import jsonschema
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from tests.serving import Running
 
@@ -56,6 +60,29 @@ def consistent(values: Any) -> None:
         values.pop("cursor", None)
         if "input_dimension" in values:
             values["input_dimension"] = max(values["input_dimension"], 64)
+        if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
+            values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
+
+
+def fits(answer: schemathesis.Response, parameters: Mapping[str, Any]) -> bool:
+    """Whether the query string that was sent is one that the schema allows, read as text."""
+    query = urlsplit(str(answer.request.url)).query
+    sent: list[tuple[str, str]] = parse_qsl(query, keep_blank_values=True)
+    names = [name for name, _ in sent]
+    return len(set(names)) == len(names) and all(
+        name in parameters
+        and any(jsonschema.Draft202012Validator(parameters[name]).is_valid(each) for each in read)
+        for name, text in sent
+        for read in [readings(text)]
+    )
+
+
+def readings(text: str) -> list[Any]:
+    """What a text in a query string can stand for."""
+    try:
+        return [text, text.split(","), json.loads(text)]
+    except ValueError:
+        return [text, text.split(",")]
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda part: part)
@@ -77,6 +104,11 @@ def test_answers_are_as_documented(
     ):
         return  # nothing to get wrong
     tried = 0
+    parameters = {
+        each["name"]: each.get("schema") or each["content"]["application/json"]["schema"]
+        for each in schema.raw_schema["paths"][path][method.lower()].get("parameters", ())
+        if each["in"] == "query"
+    }
 
     @settings(
         max_examples=EXAMPLES,
@@ -93,7 +125,12 @@ def test_answers_are_as_documented(
             consistent(case.query)
             if is_known and "id" in case.path_parameters:
                 case.path_parameters["id"] = known
-        case.call_and_validate()
+        answer = case.call()
+        # The tool does not know 431 among the ways to refuse, nor that text has no types: a list of
+        # one number is written like the number. Everything else is checked for these too.
+        not_wrong = answer.status_code == 431 or (method == "GET" and fits(answer, parameters))
+        excluded: list[Any] = [negative_data_rejection] if not_wrong else []
+        case.validate_response(answer, excluded_checks=excluded)
         nonlocal tried
         tried += 1
 
