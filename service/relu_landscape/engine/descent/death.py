@@ -15,8 +15,9 @@ the loss is zero.
 
 Two decisions beside the definition (docs/decisions/09-zero-students.md):
 
-* a student leaves when the slope has fallen to ``-LEAVES sqrt(L)``, with the length that it has by
-  then if it left at slope zero: a newborn student would have to be followed in steps of its length;
+* a student leaves when the slope has fallen to ``-LEAVES max(1, sqrt(L))``, with the length that it
+  has by then if it left at slope zero: a newborn student would have to be followed in steps of its
+  length. Where the others have almost come to rest any negative slope will do;
 * students that leave together leave along one direction and would stay parallel for ever, on a
   set that no noise leaves alone. When they have grown to ``TURN_LENGTH`` they are turned by the
   angle ``TURN``, each along a fixed random direction of its start's number.
@@ -52,7 +53,8 @@ DEAD = 1e-6
 #: straight for zero past a maximum of D turns on the way, or dies at ``SURELY_DEAD``.
 SETTLED = 0.1
 SURELY_DEAD = 1e-12
-#: Slope at which the dead leave, in units of sqrt(L), the largest slope there can be.
+#: Slope at which the dead leave, in units of sqrt(L), the largest slope there can be, or of one, the
+#: slope of a student that is as long as a teacher. Nobody grows longer than twice the slope.
 LEAVES = 1e-3
 #: Angle by which students that left together are turned, and the length at which they are. (Turned
 #: earlier they would be parallel again: the direction of a short student relaxes at rate 1/length.)
@@ -97,10 +99,15 @@ def dying(here: Polar, after: Rates) -> Truth:
     return np.asarray(~here.dead & (lengths < DEAD) & (shrinking > 0.0) & settled)
 
 
+def leaving_slope(scale: Real) -> Real:
+    """Slope (B,) at which students leave whatever the others do; ``scale`` is sqrt(L)."""
+    return np.asarray(-LEAVES * np.maximum(scale, 1.0))
+
+
 def leaves(slope: Real, scale: Real, speed: Real) -> Truth:
-    """Whether students leave zero (B,): the loss falls there, by a slope worth following (``scale``
-    is sqrt(L)), or one that is larger than what moves the others (``speed``, their |grad L|)."""
-    return np.asarray((slope < 0.0) & ((slope < -LEAVES * scale) | (speed <= -slope)))
+    """Whether students leave zero (B,): the loss falls there, by a slope worth following, or one
+    that is larger than what moves the others (``speed``, their |grad L|)."""
+    return np.asarray((slope < leaving_slope(scale)) | ((slope < 0.0) & (speed <= -slope)))
 
 
 def length_by_now(slope: Real, rate: Real, since: Real) -> Real:

@@ -26,10 +26,10 @@ Whole = NDArray[np.int64]
 #: Steps after which a path goes back to the common flow, with its dead if there are any, which
 #: asks now and then; counted anew from every event. A step with dead students often costs a search
 #: for the slope, as much as several others.
-BUDGET = 2_000
+BUDGET = 1_000
 DEAD_STEP = 5
 FIRST_STEP = 0.1
-#: A departure is placed at a slope between ``LEAVES`` and this many times it.
+#: A departure is placed at a slope between ``leaving_slope`` and this many times it.
 LATEST = 2.0
 #: Gradient norm of the living below which a path waits for its dead in the common flow. With as
 #: many students as teachers or fewer it is only met where they leave: their slope is larger.
@@ -252,7 +252,7 @@ class Passage:
             return leaving
         found, scale, W = self._slope(some, step.to, rows)
         self._refresh(some, rows[(found.slope < 0.0) & ~dies[rows]])
-        least = -death.LEAVES * scale
+        least = death.leaving_slope(scale)
         late = ~dies[rows] & (found.slope < LATEST * least) & (some.slope[rows] > least)
         fall = np.where(late, some.slope[rows] - found.slope, 1.0)
         share = (some.slope[rows] - 0.5 * (1.0 + LATEST) * least) / fall
