@@ -109,10 +109,10 @@ class Path:
 
 
 class _Next(Enum):
-    """What a path that leaves the batch without an end needs."""
+    """What a path needs that leaves the batch without an end."""
 
     POLISH = "its gradient is small"
-    DEATH = "a student of it falls to zero, or is there and may leave"
+    DEATH = "a student falls to zero, or is there and may leave"
 
 
 class Descent:
@@ -204,10 +204,8 @@ class Descent:
                     else:
                         ends.append(self._end(path, reason, path.state.W))
             if falling and (len(falling) >= self._lanes or not running):
-                over, carried = self._past_death(falling)
-                ends += over
-                waiting += carried
-                falling = []
+                over, waiting_again = self._past_death(falling)
+                ends, waiting, falling = [*ends, *over], [*waiting, *waiting_again], []
             # Polishing wants company, but those left behind should not wait for the slowest.
             enough = self._lanes if waiting else len(running) // 2
             if ready and len(ready) >= enough:
@@ -275,11 +273,8 @@ class Descent:
         return leave, outcomes
 
     def _past_death(self, falling: list[Path]) -> tuple[list[End], list[Path]]:
-        """Carry paths past the deaths of their students.
-
-        A path at rest whose dead students have nowhere to go flows on to a smaller gradient, and
-        has come to its end where that is nothing but rounding.
-        """
+        """Carry paths past the deaths of their students; those whose dead have nowhere to go flow
+        on to a smaller gradient, and end where that is nothing but rounding."""
         ends, again, moving = [], [], []
         state = flows.join([path.state for path in falling], xp=self._xp)
         W, norms = on_host(state.W), on_host(state.gradient_norm)
@@ -303,8 +298,7 @@ class Descent:
         for row, path in enumerate(paths):
             steps = path.state.steps + int(carried.steps[row])
             own = replace(self._take(state, [row]), steps=steps)
-            # Nobody creeps who has just left zero.
-            limit = min(path.step_limit + int(on_host(steps)[0]), STEP_LIMIT)
+            limit = min(path.step_limit + int(on_host(steps)[0]), STEP_LIMIT)  # not creeping yet
             died = path.died or bool(carried.died[row])
             found.append(replace(path, state=own, step_limit=limit, died=died))
         return found
@@ -312,9 +306,8 @@ class Descent:
     def _creep(self, path: Path, *, strict: bool) -> End | Path:
         """Follow a creeping path to its end with the whole Hessian implicit.
 
-        A path with a short student has no use for its Hessian, and is often about to lose it while
-        the others settle: it comes back to be followed as before, as does one whose student falls
-        to zero on the way.
+        A path with a short student has no use for its Hessian: it comes back to be followed as
+        before, as does one whose student falls to zero on the way.
         """
         point = on_host(path.state.W)[0]
         if not creeping.SlowFlow.suits(point, self.teacher):

@@ -53,8 +53,8 @@ DEAD = 1e-6
 #: straight for zero past a maximum of D turns on the way, or dies at ``SURELY_DEAD``.
 SETTLED = 0.1
 SURELY_DEAD = 1e-12
-#: Slope at which the dead leave, in units of sqrt(L), the largest slope there can be, or of one, the
-#: slope of a student that is as long as a teacher. Nobody grows longer than twice the slope.
+#: Slope at which the dead leave, in units of sqrt(L), the largest slope there can be, or of a
+#: teacher's norm where that is longer. Nobody grows longer than twice the slope.
 LEAVES = 1e-3
 #: Angle by which students that left together are turned, and the length at which they are. (Turned
 #: earlier they would be parallel again: the direction of a short student relaxes at rate 1/length.)

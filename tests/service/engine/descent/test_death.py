@@ -141,8 +141,8 @@ def test_deaths_and_departures_are_those_of_scipy(monkeypatch: pytest.MonkeyPatc
     ("scale", "d", "deaths"), [(5.0, 7, 4), (10.0, 7, 9), (1000.0, 7, 9), (10.0, 1000, 0)]
 )
 def test_ends_do_not_depend_on_the_tolerance(scale: float, d: int, deaths: int) -> None:
-    """At K = M = 7 and scale 10 students die in nearly every start. Of a hundred starts twelve were called
-    'creeping', after 20,000 steps each, and the ends changed with ``flow_tolerance``."""
+    """At K = M = 7 and scale 10 students die in nearly every start. Of a hundred starts twelve were
+    called 'creeping', after 20,000 steps each, and the ends changed with ``flow_tolerance``."""
     numbers = list(range(12))
     W = _starts(7, 7, numbers, d, scale)
     coarse, fine = (_ends(7, 7, W, numbers, tolerance) for tolerance in (1e-3, 1e-4))
