@@ -43,6 +43,11 @@ class Starts(Wire):
     left_saddles: int = Field(
         description="of the converged, how many first came to rest at a saddle and were pushed off"
     )
+    through_zero: int = Field(
+        default=0,
+        description="of all, in how many a student's norm reached zero on the way, from where it "
+        "left along the steepest descent",
+    )
     outcomes: dict[str, int] = Field(
         description="for the failed starts: how many ended with which sentence"
     )

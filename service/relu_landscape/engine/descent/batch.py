@@ -21,13 +21,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.descent import creeping, global_set, quasi_newton
+from relu_landscape.engine.descent import creeping, death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.descent.passage import Passage
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace, on_host
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import frobenius
@@ -68,7 +70,8 @@ class End:
     """End of one start.
 
     ``W`` (K, M) in the teacher's span; ``moved`` the distance of the last polish; ``aligned``
-    whether the second test (module) held; ``path_end`` (K, M) where the path itself was then.
+    whether the second test (module) held; ``path_end`` (K, M) where the path itself was then;
+    ``died`` whether a student was zero on the way.
     """
 
     start: int
@@ -78,6 +81,7 @@ class End:
     moved: float
     aligned: bool
     steps: int
+    died: bool = False
 
 
 def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
@@ -94,13 +98,21 @@ def safe_distance(curvature: float) -> float:
 
 @dataclass(frozen=True)
 class Path:
-    """A path on its way: its number, gradient tolerance, state (a batch of one), and the step after
-    which it counts as creeping."""
+    """A path on its way: its number, gradient tolerance, state (a batch of one), the step after
+    which it counts as creeping, and whether a student of it has ``died``."""
 
     start: int
     tolerance: float
     state: flows.FlowState
     step_limit: int
+    died: bool = False
+
+
+class _Next(Enum):
+    """What a path needs that leaves the batch without an end."""
+
+    POLISH = "its gradient is small"
+    DEATH = "a student falls to zero, or is there and may leave"
 
 
 class Descent:
@@ -122,6 +134,7 @@ class Descent:
         self._xp = xp
         self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
         self._check = check
+        self._passage = Passage(teacher, check)
         self._may_be_global = students > teacher.width
         affordable = students * teacher.width <= creeping.MOST_WEIGHTS
         self._step_limit = CREEPING_STEPS if affordable else STEP_LIMIT
@@ -163,7 +176,8 @@ class Descent:
         running: list[Path] = []  # number and tolerance; the states are in `batch`
         batch: flows.FlowState | None = None
         ready: list[Path] = []
-        while waiting or running or ready:
+        falling: list[Path] = []
+        while waiting or running or ready or falling:
             self._check()
             free = self._lanes - len(running)
             # Refilling copies the batch; a quarter of free places is worth that.
@@ -177,10 +191,10 @@ class Descent:
             if running and batch is not None:
                 batch, running, leaving = self._advance(batch, running)
                 for path, reason in leaving:
-                    if reason is None:
+                    if reason is _Next.POLISH:
                         ready.append(path)
-                    elif reason is Outcome.STEP_LIMIT and self._goes_on(path):
-                        waiting.append(replace(path, step_limit=STEP_LIMIT))
+                    elif reason is _Next.DEATH:
+                        falling.append(path)
                     elif reason is Outcome.STEP_LIMIT:
                         crept = self._creep(path, strict=strict)
                         if isinstance(crept, Path):
@@ -189,6 +203,9 @@ class Descent:
                             ends.append(crept)
                     else:
                         ends.append(self._end(path, reason, path.state.W))
+            if falling and (len(falling) >= self._lanes or not running):
+                over, waiting_again = self._past_death(falling)
+                ends, waiting, falling = [*ends, *over], [*waiting, *waiting_again], []
             # Polishing wants company, but those left behind should not wait for the slowest.
             enough = self._lanes if waiting else len(running) // 2
             if ready and len(ready) >= enough:
@@ -196,13 +213,13 @@ class Descent:
                 ends += polished
                 waiting += failed
                 ready = []
-            if hand_back and not ready and len(waiting) + len(running) < few:
+            if hand_back and not ready and not falling and len(waiting) + len(running) < few:
                 return ends, sorted(path.start for path in [*waiting, *running])
         return ends, []
 
     def _advance(
         self, batch: flows.FlowState, running: list[Path]
-    ) -> tuple[flows.FlowState, list[Path], list[tuple[Path, Outcome | None]]]:
+    ) -> tuple[flows.FlowState, list[Path], list[tuple[Path, Outcome | _Next]]]:
         """One step of the batch; who stays, and who leaves with what."""
         batch = self.method.step(batch)
         leave, reasons = self._leaving(batch, running)
@@ -222,26 +239,32 @@ class Descent:
 
     def _leaving(
         self, batch: flows.FlowState, running: Sequence[Path]
-    ) -> tuple[NDArray[np.bool_], list[Outcome | None]]:
-        """Who leaves the batch, and with which outcome (None: small gradient, to be polished)."""
+    ) -> tuple[NDArray[np.bool_], list[Outcome | _Next]]:
+        """Who leaves the batch, and with which outcome or for what."""
         xp = self._xp
         gradient_norm = on_host(batch.gradient_norm)
         steps = on_host(batch.steps)
-        outcomes: list[Outcome | None] = [None] * len(steps)
+        outcomes: list[Outcome | _Next] = [_Next.POLISH] * len(steps)
         leave = gradient_norm <= np.asarray([path.tolerance for path in running])
         limits = np.asarray([path.step_limit for path in running])
+        arrived = np.zeros(len(steps), dtype=bool)
         if self._may_be_global:
             due = (steps % GLOBAL_CHECK_STEPS == 0) & (gradient_norm < GLOBAL_CHECK_GRADIENT)
             if due.any():
                 positions = np.nonzero(due)[0]
-                reached = self._reached_global(xp.take(batch.W, xp.asarray(positions), axis=0))
-                for position in positions[reached]:
-                    leave[position] = True
-                    outcomes[position] = Outcome.GLOBAL_SET
+                W = xp.take(batch.W, xp.asarray(positions), axis=0)
+                arrived[positions] = self._reached_global(W)
         shortest = on_host(xp.min(self.loss.norms(batch.W), axis=-1))
+        zero = (shortest < death.SHORT) & (steps < limits)
+        if zero.any():
+            zero[zero] = self._passage.needed(
+                on_host(batch.W)[zero], on_host(batch.force)[zero], gradient_norm[zero],
+                steps[zero], leave[zero],
+            )  # fmt: skip
         for reason, hit in (
+            (_Next.DEATH, zero),
             (Outcome.STEP_LIMIT, (steps >= limits) & ~leave),
-            (Outcome.VANISHED, (shortest < flows.DEAD) & ~leave & (not self._may_be_global)),
+            (Outcome.GLOBAL_SET, arrived),
             (Outcome.NOT_FINITE, ~np.isfinite(gradient_norm)),
         ):
             for position in np.nonzero(hit)[0]:
@@ -249,21 +272,47 @@ class Descent:
                 outcomes[position] = reason
         return leave, outcomes
 
-    def _goes_on(self, path: Path) -> bool:
-        """Whether a path that creeps has to go on as before: a short student has no use for its
-        Hessian, and is often about to die while the others settle."""
-        return path.step_limit < STEP_LIMIT and not creeping.SlowFlow.suits(
-            on_host(path.state.W)[0], self.teacher
-        )
+    def _past_death(self, falling: list[Path]) -> tuple[list[End], list[Path]]:
+        """Carry paths past the deaths of their students; those whose dead have nowhere to go flow
+        on to a smaller gradient, and end where that is nothing but rounding."""
+        ends, again, moving = [], [], []
+        state = flows.join([path.state for path in falling], xp=self._xp)
+        W, norms = on_host(state.W), on_host(state.gradient_norm)
+        stays = self._passage.stays(W, on_host(state.force), norms)
+        for row, path in enumerate(falling):
+            if not stays[row]:
+                moving.append(path)
+            elif norms[row] <= RESTING_GRADIENT:
+                ends.append(self._end(path, Outcome.VANISHED, path.state.W))
+            else:
+                again.append(replace(path, tolerance=path.tolerance / GRADIENT_FACTOR))
+        if moving:
+            again += self._carried(moving, W[~stays])
+        return ends, again
+
+    def _carried(self, paths: list[Path], W: NDArray[np.float64]) -> list[Path]:
+        """Paths at ``W`` (B, K, p) where nobody dies any more, at time zero of their new life."""
+        carried = self._passage.carry([path.start for path in paths], W)
+        state = self.method.init(self._xp.asarray(carried.W))
+        found = []
+        for row, path in enumerate(paths):
+            steps = path.state.steps + int(carried.steps[row])
+            own = replace(self._take(state, [row]), steps=steps)
+            limit = min(path.step_limit + int(on_host(steps)[0]), STEP_LIMIT)  # not creeping yet
+            died = path.died or bool(carried.died[row])
+            found.append(replace(path, state=own, step_limit=limit, died=died))
+        return found
 
     def _creep(self, path: Path, *, strict: bool) -> End | Path:
         """Follow a creeping path to its end with the whole Hessian implicit.
 
-        Where a student dies on the way the Hessian ends with it: the path itself comes back, to be
-        followed as before.
+        A path with a short student has no use for its Hessian: it comes back to be followed as
+        before, as does one whose student falls to zero on the way.
         """
         point = on_host(path.state.W)[0]
         if not creeping.SlowFlow.suits(point, self.teacher):
+            if path.step_limit < STEP_LIMIT:
+                return replace(path, step_limit=STEP_LIMIT)
             return self._end(path, Outcome.STEP_LIMIT, path.state.W)
         crawl = creeping.SlowFlow(self.teacher, point, float(on_host(path.state.step_size)[0]))
         here = path
@@ -272,7 +321,8 @@ class Descent:
             if not crawl.step():
                 continue
             W = self._xp.asarray(crawl.W[None])
-            if crawl.shortest < flows.DEAD:
+            rests = np.asarray([crawl.gradient_norm <= here.tolerance])
+            if death.falling(crawl.W[None], crawl.force[None], rests)[0]:
                 state = replace(self.method.init(W), steps=path.state.steps + crawl.steps)
                 return replace(path, state=state, step_limit=STEP_LIMIT)
             if self._may_be_global and bool(self._reached_global(W)[0]):
@@ -346,4 +396,5 @@ class Descent:
             moved=math.hypot(moved, beside),
             aligned=aligned,
             steps=int(on_host(path.state.steps)[0]),
+            died=path.died,
         )

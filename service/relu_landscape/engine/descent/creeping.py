@@ -87,11 +87,6 @@ class SlowFlow:
         return W.shape[0] * teacher.width <= MOST_WEIGHTS and not short
 
     @property
-    def shortest(self) -> float:
-        """Norm of the shortest student."""
-        return float(np.linalg.norm(self.W, axis=1).min())
-
-    @property
     def gradient_norm(self) -> float:
         """|grad L| where the path is."""
         return float(np.linalg.norm(self.force))

@@ -25,6 +25,8 @@ from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import ImplicitPart, frobenius
 
 GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
+#: Students shorter than this have norm zero; ``fast_time.ZERO`` is the length they are given.
+DEAD = 1e-50
 #: First step; the controller finds the right one within a few steps.
 FIRST_STEP = 0.05
 #: The explicit part is stable up to h lambda = 2; 1.95 leaves a margin of 2.5%.
@@ -34,9 +36,6 @@ STABILITY = 1.95
 EARLY_EIGENVALUE = 0.9
 LATE_EIGENVALUE = 0.43
 EARLY_TIME = 10.0
-#: Students shorter than this have died out and stay where they are: at 1e-6 they change loss and
-#: gradient of the others by 1e-6, a thousandth of what the rules for ends look at.
-DEAD = 1e-6
 #: Paths decide for a basin early: until this time the tolerance is CAREFUL times smaller, which
 #: removes more than half of the misassigned ends for about 15% more evaluations.
 CAREFUL_TIME = 20.0
@@ -79,10 +78,9 @@ class Flow:
         )
 
     def _alive(self, W: Array) -> Array:
-        """One for students longer than ``DEAD``, zero for those that have died; (B, K, 1).
+        """One for students that live, zero for those that rest at norm zero (``death``); (B, K, 1).
 
-        A student that the flow shrinks to zero ends there: its output and its pull on the others
-        vanish, and only the direction of its own gradient, which turns ever faster, does not.
+        Theirs is a length that changes nothing, so that all but their own force exists.
         """
         return self.loss.xp.astype(self.loss.norms(W) > DEAD, W.dtype)[..., None]
 

@@ -21,8 +21,8 @@ class Outcome(Enum):
     )
     NOT_FINITE = "left the range of floating-point numbers; use a smaller init_scale"
     VANISHED = (
-        "a student shrank to zero, where the gradient does not exist; "
-        "the flow has no fixed point to report there"
+        "came to rest with a student of norm zero that nothing pulls away from there: "
+        "a set of fixed points on which that student's direction is free"
     )
     OUTSIDE_SPAN = (
         "came to rest with a part outside the teacher's span, "

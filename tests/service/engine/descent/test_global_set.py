@@ -55,3 +55,16 @@ def test_a_general_teacher(backend: Backend) -> None:
     off[1] *= 1.02  # its loss is below LOSS already, its sum is not close enough
     found = global_set.reached(backend.asarray(np.stack([exact, off])), loss)
     assert [bool(found[0]), bool(found[1])] == [True, False]
+
+
+def test_a_small_loss_is_not_enough(backend: Backend) -> None:
+    """Beside a teacher of length 0.05 students may be off by 2% of it, at a loss of 2e-7, and every
+    one of them near a teacher: only the sums tell."""
+    teacher = make_teacher(2, np.array([[1.0, 0.0], [0.0, 0.0025]]))
+    loss = Loss.of(teacher, backend.xp)
+    W = np.stack([0.3 * teacher.V[0], 0.7 * teacher.V[0], 1.02 * teacher.V[1]])
+    within = np.stack([0.3 * teacher.V[0], 0.7 * teacher.V[0], 1.005 * teacher.V[1]])
+    both = backend.asarray(np.stack([W, within]))
+    assert float(loss.value(both)[0]) < global_set.LOSS
+    found = global_set.reached(both, loss)
+    assert [bool(found[0]), bool(found[1])] == [False, True]

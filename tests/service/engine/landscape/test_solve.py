@@ -372,10 +372,10 @@ def test_structures_are_searched_in_canonical_spelling_once() -> None:
     assert COMPOSITION.problem(ignored).structures is None
 
 
-def test_a_student_that_dies_while_its_path_creeps_is_one_start_that_failed() -> None:
-    """It ended the whole job: 'A student has norm zero'."""
+def test_a_student_that_dies_while_its_path_creeps_is_followed_on() -> None:
+    """It ended the whole job: 'A student has norm zero'. Then three starts of six failed."""
     scales = {"init_scale": 5.0, "flow_tolerance": 1e-5}
     request = _request(7, 7, input_dimension=7, seed=7, starts=6, **scales)
     found = _landscape(request, solve(request))
-    assert found.starts.failed > 0
-    assert set(found.starts.outcomes) == {Outcome.VANISHED.value}
+    assert found.starts.failed == 0
+    assert found.starts.through_zero > 0
