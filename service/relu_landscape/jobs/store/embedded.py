@@ -46,7 +46,7 @@ LOG_TAIL_BYTES = 2000
 LONGEST_PAUSE_SECONDS = 10.0
 #: What the log says then: with ``appendfsync always`` the server ends rather than acknowledge what
 #: it did not write.
-NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
+NO_ROOM = ("Short write while writing to the AOF", "AOF write error", "writing to the AOF file")
 #: With less than this a disk is full: the server needs a little to start.
 LEAST_FREE_BYTES = 1 << 20
 
@@ -166,9 +166,9 @@ class EmbeddedServer:
 
     def _no_room(self) -> str:
         return (
-            f"The disk of {self.paths.folder} is full, so the embedded store cannot write what it "
-            "acknowledges. Free space there; the store is started again and jobs go on by "
-            "themselves."
+            f"The disk of {self.paths.folder} is full or refuses writes, so the embedded store "
+            "cannot keep what it acknowledges. Free space there; the store is started again and "
+            "jobs go on by themselves."
         )
 
     def open(self) -> None:
@@ -260,6 +260,9 @@ class EmbeddedServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             umask=0o077,
+            # SIGXFSZ stays ignored, as it is here: a file that may not grow is an error which the
+            # log names, not a silent end.
+            restore_signals=False,
             timeout=START_SECONDS,
             check=False,
         )
