@@ -10,12 +10,15 @@ taken for dead that lived.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from tests.campaign.run import run_all
 
 
 def main() -> int:
+    # An end from outside still stops what was started here.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     kills = int(os.environ.get("KILLS", "40"))
     seed = int(os.environ.get("SEED", "1"))
     setups = os.environ.get("SETUPS", "embedded,external").split(",")

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2 as httpx
 import psutil
 import redis
 
@@ -25,6 +26,9 @@ from relu_landscape.jobs.store.embedded import prepare_folder
 ROOT = Path(__file__).parents[2]
 #: How often ended processes are looked for.
 WATCH_SECONDS = 0.1
+#: Most API processes are killed once they serve: killed while they start, they would never serve.
+KILLED_STARTING_SHARE = 0.15
+ANSWER_SECONDS = 0.5
 #: A supervisor (systemd, Docker) waits a moment too; sometimes longer than a lease.
 LONGEST_RESTART_SECONDS = 2.0
 LEASE_SECONDS = 3.0
@@ -199,7 +203,11 @@ class Laboratory:
         return [pid for each in self.kept if each.name.startswith(prefix) for pid in each.pids()]
 
     def _apis(self) -> list[int]:
-        return self._of("api-")
+        if self.chance.random() < KILLED_STARTING_SHARE:
+            return self._of("api-")
+        apis = [each for each in self.kept if each.name.startswith("api-")]
+        pairs = zip(apis, self.urls, strict=True)
+        return [pid for each, url in pairs if _serves(url) for pid in each.pids()]
 
     def _schedulers(self) -> list[int]:
         return self._of("scheduler")
@@ -217,7 +225,14 @@ class Laboratory:
     def _workers(self) -> list[int]:
         if self.setup == "external":
             return self._of("worker-")
-        return [pid for api in self._apis() for pid in _spawned(api)]
+        return [pid for api in self._of("api-") for pid in _spawned(api)]
+
+
+def _serves(url: str) -> bool:
+    try:
+        return bool(httpx.get(f"{url}/livez", timeout=ANSWER_SECONDS).status_code == 200)
+    except httpx.HTTPError:
+        return False
 
 
 def _spawned(parent: int) -> list[int]:
@@ -226,6 +241,3 @@ def _spawned(parent: int) -> list[int]:
         return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
     except psutil.Error:
         return []
-
-
-Kill = Callable[[str], bool]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -83,10 +84,19 @@ class Campaign:
             is_long = self.chance.random() < LONG_SHARE
             # The moments are the point, so this is a sleep and not a wait for anything.
             time.sleep(self.chance.uniform(*(LONG_SECONDS if is_long else SHORT_SECONDS)))
-            for _ in range(min(left, self.chance.choice(VICTIMS))):
-                kind = self.chance.choice(self.laboratory.kinds)
+            for kind in self._next_kinds(min(left, self.chance.choice(VICTIMS))):
                 if self.laboratory.kill(kind):
                     self.killed[kind] += 1
+            if sum(self.killed.values()) // 20 > (self.kills - left) // 20:
+                told = f"{dict(self.killed)}, {len(self.accepted)} jobs accepted"
+                print(f"{self.laboratory.setup}: {told}", file=sys.stderr, flush=True)
+
+    def _next_kinds(self, number: int) -> list[str]:
+        """At random, those first of which fewer were killed: each kind has its share."""
+        kinds = list(self.laboratory.kinds)
+        self.chance.shuffle(kinds)
+        kinds.sort(key=lambda kind: self.killed[kind] // 3)
+        return kinds[:number]
 
     def _submit(self) -> None:
         """Keep some jobs under way; what got no answer is asked again, as a client does."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from redis.exceptions import ResponseError
 
 from relu_landscape.analyses import Registry
-from relu_landscape.errors import Busy, NotFound, RequestError
+from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.words import is_event_id, no_event, unknown
@@ -49,6 +49,7 @@ class AskingStore:
         patience = settings.request_patience_seconds
         self._client: Any = target.connect_async(COMMAND_CONNECTIONS, patience)
         self._followers: Any = target.connect_async(FOLLOWER_CONNECTIONS, patience)
+        self._why = target.why
         self._patience = Patience(patience, why=target.why)
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
@@ -217,6 +218,9 @@ class AskingStore:
         async def look() -> list[str]:
             # A write that changes nothing which anybody counts on: tokens need only grow.
             await self._client.incr(self._keys.tokens)
+            # So small a write may still find room on a disk that has none for a job.
+            if self._why is not None and (known := self._why()) is not None:
+                raise StoreUnavailable(known)
             return [*await self._warnings(), *await self._stranded()]
 
         return await self._patience.call_async(look)

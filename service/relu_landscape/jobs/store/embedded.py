@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -145,6 +146,7 @@ class EmbeddedServer:
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="store-keeper", daemon=True)
         self._log_begins = 0
+        self._launched = -math.inf
         self.problem: str | None = None
 
     @property
@@ -158,11 +160,13 @@ class EmbeddedServer:
 
     def why(self) -> str | None:
         """A sentence, if it is known why the server does not answer."""
+        return self._no_room() if self._is_full() else self.problem
+
+    def _is_full(self) -> bool:
         try:
-            is_full = shutil.disk_usage(self.paths.folder).free < LEAST_FREE_BYTES
+            return shutil.disk_usage(self.paths.folder).free < LEAST_FREE_BYTES
         except OSError:
-            is_full = False
-        return self._no_room() if is_full else self.problem
+            return False
 
     def _no_room(self) -> str:
         return (
@@ -253,7 +257,7 @@ class EmbeddedServer:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         logger.info("starting the embedded store %s at %s", self._binary, self.paths.socket)
-        self._log_begins = self._log_size()
+        self._log_begins, self._launched = self._log_size(), time.monotonic()
         done = subprocess.run(  # noqa: S603 - our own binary, no shell
             [str(self._binary), *arguments],
             pass_fds=(lock,),  # the lock lives as long as the server does
@@ -318,8 +322,11 @@ class EmbeddedServer:
                         return
                     if self._start_if_dead():
                         self._await_answer()
-                else:
+                elif time.monotonic() - self._launched > LONGEST_PAUSE_SECONDS:
+                    # Alive a moment after its start says little: it dies at its next write.
                     self.problem, pause = None, WATCH_SECONDS
+                elif self.problem is None:
+                    pause = WATCH_SECONDS
             except Exception as error:
                 if self._stop.is_set():
                     return
@@ -333,7 +340,9 @@ class EmbeddedServer:
 
     def _judge_death(self, pause: float) -> tuple[str | None, float]:
         """The problem, if the server died for want of room, and the pause before it is started."""
-        if not any(words in self._log_tail() for words in NO_ROOM):
+        # The log may be on the disk that is full.
+        said = any(words in self._log_tail() for words in NO_ROOM)
+        if not said and not self._is_full():
             return None, WATCH_SECONDS
         return self._no_room(), min(LONGEST_PAUSE_SECONDS, pause * 2)
 

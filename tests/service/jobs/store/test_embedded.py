@@ -19,10 +19,12 @@ import pytest
 
 from relu_landscape.errors import ConfigurationError, StoreUnavailable
 from relu_landscape.jobs.store import embedded as module
+from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer, find_binary
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import until
+from tests.service.jobs.toy_engine import TOY
 
 
 @contextmanager
@@ -120,13 +122,21 @@ def test_a_full_disk_is_named_and_the_store_comes_back_when_there_is_room(folder
         until(lambda: server.why() is None, "nothing is the matter any more")
 
 
-def test_a_disk_without_room_is_named_before_the_server_dies_of_it(
+async def test_a_disk_without_room_is_named_before_the_server_dies_of_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = EmbeddedServer(Settings.load(data_dir=folder))
-    full = shutil.disk_usage(folder)._replace(free=0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    assert f"The disk of {server.paths.folder} is full" in str(server.why())
+    """The last kilobytes of a disk take a small write, and readiness said that all was well."""
+    with opened(folder) as server:
+        settings = Settings.load(data_dir=folder)
+        asking = AskingStore(server.target, settings, TOY, "cpu")
+        assert await asking.health() == []
+        full = shutil.disk_usage(folder)._replace(free=0)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda path: full)
+            with pytest.raises(StoreUnavailable, match=f"The disk of {server.paths.folder} is"):
+                await asking.health()
+        assert await asking.health() == []
+        await asking.close()
 
 
 def test_a_server_whose_parent_was_killed_is_adopted(folder: Path) -> None:
