@@ -28,15 +28,21 @@ def libraries() -> dict[str, str]:
 
 
 def provenance(backend: ChosenBackend, seconds: float = 0.0) -> Provenance:
-    """Who computes here, with what."""
-    return Provenance(
+    """Who computes here, with what, in how many seconds."""
+    made_by = Provenance(
         version=__version__,
         algorithm=ALGORITHM,
         backend=backend.name,
         device=backend.device,
         libraries=libraries(),
-        seconds=round(max(0.0, seconds), 3),
+        seconds=0.0,
     )
+    return after(made_by, seconds)
+
+
+def after(made_by: Provenance, seconds: float) -> Provenance:
+    """The same, who took so many ``seconds``: to a millisecond, and none if a clock went back."""
+    return made_by.model_copy(update={"seconds": round(max(0.0, seconds), 3)})
 
 
 def service_info(

@@ -78,7 +78,7 @@ class AnalysisService:
                 server = EmbeddedServer(settings)
                 stack.push_async_callback(asyncio.to_thread, server.close)
                 await asyncio.to_thread(server.open)
-                target = Target.embedded(server.socket_path)
+                target = server.target
             else:
                 target = Target.external(settings)
             asking = AskingStore(target, settings, registry, backend.backend_class)
@@ -164,10 +164,9 @@ class AnalysisService:
         checks = {"store": "ok", "pool": self._pool.problem or "ok", "coordinator": "ok"}
         warnings: list[str] = []
         try:
-            await self._asking.ping()
-            warnings = [*await self._asking.warnings(), *await self._asking.stranded()]
+            warnings = await self._asking.health()
         except StoreUnavailable as error:
-            checks["store"] = (self._server.problem if self._server else None) or str(error)
+            checks["store"] = str(error)
         if self._pool.warning is not None:
             warnings = [*warnings, self._pool.warning]
         if not self._coordinator.is_alive:

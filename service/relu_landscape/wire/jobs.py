@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
@@ -164,7 +164,3 @@ class Readiness(Wire):
     ready: bool
     checks: dict[str, str] = Field(description="ok, or a sentence, per thing that is needed")
     warnings: list[str]
-
-
-#: A job's id in a path.
-ContentId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

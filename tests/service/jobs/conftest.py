@@ -19,6 +19,7 @@ from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.settings import Settings
+from tests.service.jobs.external import External
 from tests.service.jobs.helpers import attached
 from tests.service.jobs.toy_engine import TOY
 
@@ -82,6 +83,24 @@ def make_claims(target: Target) -> Iterator[Callable[[Settings], ClaimingStore]]
 @pytest.fixture
 def claims(make_claims: Callable[[Settings], ClaimingStore], settings: Settings) -> ClaimingStore:
     return make_claims(settings)
+
+
+@pytest.fixture
+def external() -> Iterator[Callable[..., External]]:
+    """``external(*options)``: a redis-server that is running."""
+    started: list[External] = []
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+
+        def start(*options: str) -> External:
+            server = External(Path(name), *options)
+            server.start()
+            started.append(server)
+            return server
+
+        yield start
+        for server in started:
+            if server.process is not None:
+                server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,15 @@ async def attached(
 ) -> AsyncIterator[AnalysisService]:
     """A service as another API process would be, on a store and workers that run already."""
     chosen = Settings.load(data_dir=server.paths.folder.parent, **settings)
-    target = Target.embedded(server.socket_path)
+    async with on_store(server.target, chosen, pool, server) as service:
+        yield service
+
+
+@asynccontextmanager
+async def on_store(
+    target: Target, chosen: Settings, pool: DaskPool, server: EmbeddedServer | None = None
+) -> AsyncIterator[AnalysisService]:
+    """The same on any store."""
     backend = ChosenBackend("numpy", "a test", "the test wants it")
     asking = AskingStore(target, chosen, TOY, "cpu")
     coordinator = Coordinator(chosen, target, pool, TOY, backend)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from pydantic import ValidationError
+
 from relu_landscape.analyses import Analysis, composition
 from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import (
@@ -17,6 +19,7 @@ from relu_landscape.errors import (
     LeaseLost,
     Unavailable,
 )
+from relu_landscape.jobs.about import after
 from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name
 from relu_landscape.jobs.pool.codec import decode_answer
 from relu_landscape.jobs.pool.worker import one_thread
@@ -130,10 +133,16 @@ class Attempt:
     chunk_starts: int | None
     provenance: Provenance
     stop: StopSign = field(default_factory=StopSign)
+    _began: float = field(default_factory=time.monotonic, init=False)
 
     def run(self) -> None:
         """Everything from the claim to the release of the lease."""
-        request = self.analysis.request.model_validate(self.claim.request)
+        try:
+            request = self.analysis.request.model_validate(self.claim.request)
+        except ValidationError as error:
+            logger.warning("%s cannot be read: %s", self.claim.job, error)
+            self._tell("failed", f"The stored request cannot be read: {error}")
+            return
         monitor = ProgressMonitor(request.starts_asked, self.stop, self._publish)
         work = Work(self.analysis.composition, request)
         runner = ChunkRunner(self.claim, self.claims, self.pool, work, self.stop, monitor)
@@ -142,7 +151,6 @@ class Attempt:
         except LeaseLost as error:
             logger.warning("%s", error)
         except Unavailable as error:
-            # The lease lapses by itself if the store cannot even be told.
             logger.warning("%s stops for now: %s", self.claim.job, error)
             self._tell("returned")
         except Exception as error:
@@ -158,8 +166,7 @@ class Attempt:
             answer = chosen.compose(
                 chosen.problem(request), run=runner, monitor=monitor, chunk_starts=self.chunk_starts
             )
-            seconds = round(max(0.0, time.time() - self.claim.started), 3)
-            made_by = self.provenance.model_copy(update={"seconds": seconds})
+            made_by = after(self.provenance, self._seconds())
             result = seal(self.analysis, self.claim.job, request, answer.result, made_by)
             parts = seal_parts(answer.parts)
         except Cancelled:
@@ -170,8 +177,12 @@ class Attempt:
             logger.warning("%s failed: %s", self.claim.job, error)
             self._tell("failed", str(error))
         else:
-            if self.stop.reason != "lost":
-                self.claims.finish(self.claim, result, parts)
+            # Whether this job is still ours only the store can say, and it refuses if not.
+            self.claims.finish(self.claim, result, parts)
+
+    def _seconds(self) -> float:
+        """Since the first start: the store's clock up to this attempt, then a steady one."""
+        return self.claim.seconds + time.monotonic() - self._began
 
     def _stopped(self, runner: ChunkRunner) -> None:
         if self.stop.reason in ("cancel", "close"):
@@ -190,5 +201,8 @@ class Attempt:
     def _tell(self, outcome: Any, error: str = "") -> None:
         try:
             self.claims.stop(self.claim, outcome, error)
-        except (LeaseLost, Unavailable) as problem:
+        except LeaseLost as problem:
             logger.warning("%s: %s", self.claim.job, problem)
+        except Unavailable as problem:
+            logger.warning("%s: %s", self.claim.job, problem)
+            self.claims.owe(self.claim, outcome, error)

@@ -14,7 +14,7 @@ from relu_landscape.jobs.pool.base import Pool
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.leases import LeaseKeeper
-from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.claims import ClaimingStore, new_name
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
@@ -50,12 +50,21 @@ class Coordinator:
         self._provenance = provenance(backend)
         self._closing = threading.Event()
         self._wake = threading.Event()
+        name = new_name()
         self._claims = ClaimingStore(
-            target, settings, patience=settings.store_patience_seconds, stop=self._closing
+            target,
+            settings,
+            patience=settings.store_patience_seconds,
+            stop=self._closing,
+            holder=name,
         )
         # Renewals are useless later than this, and the next one must have its turn.
         self._lease_claims = ClaimingStore(
-            target, settings, patience=settings.lease_seconds / 3, stop=self._closing
+            target,
+            settings,
+            patience=settings.lease_seconds / 3,
+            stop=self._closing,
+            holder=name,
         )
         self._leases = LeaseKeeper(self._lease_claims, settings.lease_seconds)
         self._running: dict[str, _Running] = {}
@@ -108,7 +117,7 @@ class Coordinator:
             self._wake.clear()
             try:
                 if time.monotonic() >= next_housekeeping:
-                    self._keep_house()
+                    self._claims.sweep()
                     next_housekeeping = time.monotonic() + self._settings.lease_seconds / 3
                 while self._has_room() and self._claim_one():
                     pass
@@ -117,11 +126,6 @@ class Coordinator:
             except Exception:
                 logger.exception("claiming jobs")
             self._wake.wait(POLL_SECONDS)
-
-    def _keep_house(self) -> None:
-        for job in self._claims.reclaim():
-            logger.warning("took %s from a process that died", job)
-        self._claims.sweep()
 
     def _has_room(self) -> bool:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -9,10 +10,10 @@ from typing import Any, cast
 
 import orjson
 from pydantic import ValidationError
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
 from relu_landscape.analyses import Registry
-from relu_landscape.errors import Busy, NotFound, RequestError
+from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.words import is_event_id, no_event, unknown
@@ -48,7 +49,8 @@ class AskingStore:
         patience = settings.request_patience_seconds
         self._client: Any = target.connect_async(COMMAND_CONNECTIONS, patience)
         self._followers: Any = target.connect_async(FOLLOWER_CONNECTIONS, patience)
-        self._patience = Patience(patience)
+        self._why = target.why
+        self._patience = Patience(patience, why=target.why)
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
         self._waiting_limit = settings.waiting_jobs_limit
@@ -95,8 +97,11 @@ class AskingStore:
 
     async def state(self, job: str) -> str:
         """The state alone. Raises ``NotFound``, ``StoreUnavailable``."""
+        return await self._state(self._client, job)
+
+    async def _state(self, client: Any, job: str) -> str:
         value = await self._patience.call_async(
-            lambda: self._client.hget(self._keys.of("job", job), "state")
+            lambda: client.hget(self._keys.of("job", job), "state")
         )
         if value is None:
             raise unknown(job)
@@ -138,9 +143,14 @@ class AskingStore:
                 return entries, await pipeline.execute()
 
         entries, jobs = await self._patience.call_async(read)
-        pairs = zip(entries, jobs, strict=False)
-        read_ones = [self._read_job(name.decode(), fields) for (name, _), fields in pairs]
-        items = [status for status in read_ones if status is not None]
+        items: list[AnyStatus] = []
+        for (name, _), fields in zip(entries, jobs, strict=False):
+            status = self._read_job(name.decode(), fields)
+            if status is not None:
+                items.append(status)
+            # A request may hold matrices: validating a page of them is work for tens of
+            # milliseconds, between which others have their turn.
+            await asyncio.sleep(0)
         more = len(entries) > limit
         cursor = str(int(entries[limit - 1][1])) if more else None
         return Page[AnyStatus](items=items, next_cursor=cursor)
@@ -166,8 +176,9 @@ class AskingStore:
         position = after or "0-0"
         stream = self._keys.of("events", job)
         while True:
+            # By the followers' own connections: many readers must not keep requests waiting.
             # The state is read first: a job that is over has its last event in the stream by then.
-            state = await self.state(job)
+            state = await self._state(self._followers, job)
             block = None if state in TERMINAL else FOLLOW_MILLISECONDS
             entries = await self._read(stream, position, block)
             for name, fields in entries:
@@ -180,14 +191,17 @@ class AskingStore:
                 position = event.id
                 if event.is_last:
                     return
-            if not entries and state in TERMINAL and await self.state(job) in TERMINAL:
+            if entries or state not in TERMINAL:
+                continue
+            if await self._state(self._followers, job) in TERMINAL:
                 return  # the reader had seen the last event already
 
     async def _read(
         self, stream: str, position: str, block: int | None
     ) -> list[tuple[bytes, dict[bytes, bytes]]]:
         answer = await self._patience.call_async(
-            lambda: self._followers.xread({stream: position}, count=100, block=block)
+            lambda: self._followers.xread({stream: position}, count=100, block=block),
+            waits=(block or 0) / 1000,
         )
         return cast("list[tuple[bytes, dict[bytes, bytes]]]", answer[0][1] if answer else [])
 
@@ -195,29 +209,48 @@ class AskingStore:
         """Raises ``StoreUnavailable`` when the store does not answer."""
         await self._patience.call_async(lambda: self._client.ping())
 
+    async def health(self) -> list[str]:
+        """That the store takes new work, and what an operator should know, one sentence each.
+
+        Raises ``StoreUnavailable`` when it does not answer or has no room, within one patience.
+        """
+
+        async def look() -> list[str]:
+            # A write that changes nothing which anybody counts on: tokens need only grow.
+            await self._client.incr(self._keys.tokens)
+            # So small a write may still find room on a disk that has none for a job.
+            if self._why is not None and (known := self._why()) is not None:
+                raise StoreUnavailable(known)
+            return [*await self._warnings(), *await self._stranded()]
+
+        return await self._patience.call_async(look)
+
     async def warnings(self) -> list[str]:
         """What makes this server unsafe for jobs, one sentence each."""
-        try:
-            config = await self._client.config_get("appendonly", "appendfsync", "maxmemory*")
-        except RedisError:
-            return await self._warnings_without_config()
-        return _judge(cast("dict[str, str]", config))
+        return await self._patience.call_async(self._warnings)
 
     async def stranded(self) -> list[str]:
         """A sentence for each kind of jobs that wait here and that no such service can compute."""
+        return await self._patience.call_async(self._stranded)
 
-        async def read() -> list[tuple[str, int]]:
-            names = sorted(name.decode() for name in await self._client.smembers(self._keys.queues))
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for name in names:
-                    pipeline.zcard(self._keys.of("queue", name))
-                return list(zip(names, await pipeline.execute(), strict=True))
+    async def _warnings(self) -> list[str]:
+        try:
+            config = await self._client.config_get("appendonly", "appendfsync", "maxmemory*")
+        except ResponseError:
+            return await self._warnings_without_config()
+        return _judge(cast("dict[str, str]", config))
 
+    async def _stranded(self) -> list[str]:
+        names = sorted(name.decode() for name in await self._client.smembers(self._keys.queues))
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.zcard(self._keys.of("queue", name))
+            waiting = list(zip(names, await pipeline.execute(), strict=True))
         ours = {queue_name(kind, self._backend_class) for kind in self._kinds}
         return [
             f"{count} jobs wait for a service that computes {name} (kind/algorithm/backend "
             f"class); this one does not. Start one, or cancel them."
-            for name, count in await self._patience.call_async(read)
+            for name, count in waiting
             if count and name not in ours
         ]
 
@@ -225,7 +258,7 @@ class AskingStore:
         # Hosted servers forbid CONFIG and take care of durability themselves, or do not.
         try:
             durable = (await self._client.info("persistence")).get("aof_enabled") == 1
-        except RedisError:
+        except ResponseError:
             durable = False
         if durable:
             return []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import orjson
@@ -15,6 +17,8 @@ from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS, SWEEP_BAT
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 
+logger = logging.getLogger(__name__)
+
 #: Checkpoints read at once: answers are up to megabytes each, and few are needed at a time.
 READ_BATCH = 16
 
@@ -24,14 +28,26 @@ Outcome = Literal["failed", "cancelled", "returned"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that this process may run, and the token that fences its writes."""
+    """A job that this process may run, and the token that fences its writes.
+
+    ``seconds`` have passed since its first start, by the store's clock.
+    """
 
     job: str
     kind: str
     token: str
     request: JsonObject
-    started: float
+    seconds: float
     attempts: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """A job that some process holds: the token says which, and ``renewals`` that it lived on."""
+
+    job: str
+    token: str
+    renewals: str
 
 
 class ClaimingStore:
@@ -39,16 +55,27 @@ class ClaimingStore:
 
     Every write carries the claim's token; ``LeaseLost`` says that another process runs the job
     now, or that it is over. ``StoreUnavailable`` says that patience with the server ended.
+    ``holder`` names the process; one that reclaims jobs of its own name counts no death.
     """
 
     def __init__(
-        self, target: Target, settings: Settings, *, patience: float, stop: threading.Event
+        self,
+        target: Target,
+        settings: Settings,
+        *,
+        patience: float,
+        stop: threading.Event,
+        holder: str | None = None,
     ) -> None:
-        self._client = target.connect()
-        self._patience = Patience(patience, stop)
+        self._client = target.connect(patience)
+        self._patience = Patience(patience, stop, awaits_room=True, why=target.why)
+        self._at_once = Patience(0.0, stop, why=target.why)
+        self._holder = holder or new_name()
+        self._call, self._again = new_name(), False
+        self._owed: list[tuple[Claim, Outcome, str]] = []
+        self._lock = threading.Lock()
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
-        self._lease_ms = int(settings.lease_seconds * 1000)
         self._ttl = settings.result_ttl_seconds or 0
 
     def close(self) -> None:
@@ -58,24 +85,42 @@ class ClaimingStore:
         """The job of these queues (``scripts.queue_name``) that has waited longest, if any waits.
 
         A process claims what it can compute: chunks of one algorithm or backend class must not be
-        mixed with another's under the id of one of them.
+        mixed with another's under the id of one of them. A claim whose answer was lost on its way
+        is asked for again, by its name, until it arrives; what is owed is given back first.
         """
-        answer = self._run("claim", self._lease_ms, *queues)
-        if answer is None:
-            return None
-        job, kind, token, request, started, attempts = answer
-        return Claim(
+        self._settle()
+        while True:
+            answer = self._patience.call(lambda: self._ask(queues))
+            self._call, self._again = new_name(), False
+            if answer is None:
+                return None
+            claim = self._readable(answer)
+            if claim is not None:
+                return claim
+
+    def _ask(self, queues: Sequence[str]) -> Any:
+        again, self._again = self._again, True
+        return self._scripts.run("claim", self._holder, self._call, "1" if again else "", *queues)
+
+    def _readable(self, answer: Sequence[Any]) -> Claim | None:
+        job, kind, token, request, seconds, attempts = answer
+        claim = Claim(
             job=job.decode(),
             kind=kind.decode(),
             token=token.decode(),
-            request=orjson.loads(request),
-            started=float(started),
+            request={},
+            seconds=float(seconds),
             attempts=int(attempts),
         )
+        try:
+            return replace(claim, request=orjson.loads(request))
+        except orjson.JSONDecodeError as error:
+            self.stop(claim, "failed", f"The stored request is no JSON: {error}.")
+            return None
 
     def renew(self, claim: Claim) -> Standing:
         """Hold the lease for another term, and learn whether somebody asked for a stop."""
-        return self._fenced("renew", claim, self._lease_ms)
+        return self._fenced("renew", claim)
 
     def checkpoint(self, claim: Claim, chunk: str, answer: bytes) -> Standing:
         """Store a finished chunk's answer."""
@@ -96,6 +141,24 @@ class ClaimingStore:
         """End the job without a result, or give it back for anybody to resume."""
         self._fenced("stop", claim, self._ttl, outcome, error)
 
+    def owe(self, claim: Claim, outcome: Outcome, error: str = "") -> None:
+        """Remember what ``stop`` could not tell the store; ``claim`` and ``sweep`` tell it first.
+
+        Otherwise the job would seem to be held by a process that lives and does not renew it.
+        """
+        with self._lock:
+            self._owed.append((claim, outcome, error))
+
+    def _settle(self) -> None:
+        while self._owed:
+            claim, outcome, error = self._owed[0]
+            try:
+                self.stop(claim, outcome, error)
+            except LeaseLost as lost:
+                logger.warning("%s", lost)
+            with self._lock:
+                self._owed.pop(0)
+
     def finished_chunks(self, job: str) -> set[str]:
         """Names of the chunks whose answers are stored."""
         names = self._patience.call(lambda: self._client.hkeys(self._keys.of("chunks", job)))
@@ -109,18 +172,36 @@ class ClaimingStore:
             values = self._patience.call(lambda batch=batch: self._client.hmget(name, batch))  # type: ignore[misc]
             yield from zip(batch, cast("list[bytes | None]", values), strict=True)
 
-    def reclaim(self) -> list[str]:
-        """Queue again (or end) the jobs whose processes died; their ids."""
+    def look(self) -> list[Held]:
+        """Every job that a process holds now.
+
+        Asked once, without patience: that it is answered says that renewals would have been.
+        """
+        found = self._at_once.call(lambda: self._scripts.run("look"))
+        words = [word.decode() for word in found]
+        return [Held(*words[first : first + 3]) for first in range(0, len(words), 3)]
+
+    def reclaim(self, lapsed: Sequence[Held]) -> list[str]:
+        """Queue again (or end) the jobs whose processes died; the ids of those that were taken.
+
+        A job whose lease was renewed since that look, or that another process took, stays.
+        """
         sentence = (
             f"The computation ended the process that ran it {LARGEST_BARREN_ATTEMPTS} times in a "
             "row without finishing a single chunk, perhaps for want of memory; ask for a smaller "
             "one or give the service more."
         )
-        taken = self._run("reclaim", self._ttl, LARGEST_BARREN_ATTEMPTS, sentence, SWEEP_BATCH)
-        return [job.decode() for job in taken]
+        first = (self._ttl, LARGEST_BARREN_ATTEMPTS, sentence, self._holder)
+        taken: list[str] = []
+        for start in range(0, len(lapsed), SWEEP_BATCH):
+            batch = lapsed[start : start + SWEEP_BATCH]
+            words = [word for each in batch for word in (each.job, each.token, each.renewals)]
+            taken += [job.decode() for job in self._run("reclaim", *first, *words)]
+        return taken
 
     def sweep(self) -> int:
         """Forget jobs past their time; how many."""
+        self._settle()
         return cast(int, self._run("sweep", SWEEP_BATCH))
 
     def _fenced(self, script: str, claim: Claim, *arguments: bytes | str | float) -> Standing:
@@ -131,3 +212,8 @@ class ClaimingStore:
 
     def _run(self, script: str, *arguments: bytes | str | float) -> Any:
         return self._patience.call(lambda: self._scripts.run(script, *arguments))
+
+
+def new_name() -> str:
+    """A name that nobody else has: of a process, or of one call."""
+    return uuid.uuid4().hex

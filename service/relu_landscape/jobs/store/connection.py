@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import redis
@@ -22,8 +23,13 @@ Answer = TypeVar("Answer")
 
 #: Longer than any script takes; a store silent for so long is treated as gone.
 SOCKET_SECONDS = 10.0
+#: Whoever has less patience than that waits no longer for one answer than for all, but for so long:
+#: a slow disk takes its time over one write.
+SHORTEST_SOCKET_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
+#: A full disk or memory is not emptied within moments, and every try costs the store something.
+LONGEST_FULL_PAUSE_SECONDS = 5.0
 
 #: What says "not now" rather than "never": a server that died, restarts, loads or fails over.
 PASSING = (
@@ -40,30 +46,46 @@ LASTING = (
     redis.exceptions.AuthorizationError,
     redis.exceptions.MaxConnectionsError,
 )
+#: What a store says that answers and has no room, and what to do then.
+FULL = {
+    "OOM command not allowed": (
+        "The store's memory is full (maxmemory), so it takes nothing new. Raise its maxmemory, or "
+        "set RELU_LANDSCAPE_RESULT_TTL_SECONDS so that old results are forgotten."
+    ),
+    "MISCONF": (
+        "The store cannot write to its disk, so it takes nothing new; the disk may be full. Free "
+        "space on the disk, and look into the store's log."
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the store is: a URL, or the Unix socket of the embedded one."""
+    """Where the store is: a URL, or the Unix socket of the embedded one.
+
+    ``why`` tells, where that is known, why a store that does not answer is silent.
+    """
 
     url: str | None
     socket_path: str | None
+    why: Callable[[], str | None] | None = field(default=None, compare=False)
 
     @classmethod
     def external(cls, settings: Settings) -> Target:
         return cls(url=settings.redis_url, socket_path=None)
 
     @classmethod
-    def embedded(cls, socket_path: str) -> Target:
-        return cls(url=None, socket_path=socket_path)
+    def embedded(cls, socket_path: str, why: Callable[[], str | None] | None = None) -> Target:
+        return cls(url=None, socket_path=socket_path, why=why)
 
     @property
     def kind(self) -> str:
         return "embedded" if self.url is None else "external"
 
-    def connect(self) -> redis.Redis:
-        """A client for threads. Never retries by itself: ``Patience`` does."""
-        options: dict[str, Any] = {**_options(), "retry": Retry(NoBackoff(), 0)}
+    def connect(self, patience: float = SOCKET_SECONDS) -> redis.Redis:
+        """A client for threads that wait so long. Never retries by itself: ``Patience`` does."""
+        silence = min(SOCKET_SECONDS, max(SHORTEST_SOCKET_SECONDS, patience))
+        options: dict[str, Any] = {**_options(silence), "retry": Retry(NoBackoff(), 0)}
         try:
             if self.url is None:
                 return redis.Redis(unix_socket_path=self.socket_path, **options)
@@ -77,7 +99,7 @@ class Target:
         It opens at most so many connections; a call beyond them waits for one to come free.
         """
         options: dict[str, Any] = {
-            **_options(),
+            **_options(SOCKET_SECONDS),  # a request's ``Patience`` ends earlier
             "retry": AsyncRetry(NoBackoff(), 0),
             "max_connections": connections,
             "timeout": wait_seconds,
@@ -96,11 +118,11 @@ class Target:
         return redis.asyncio.Redis.from_pool(pool)
 
 
-def _options() -> dict[str, Any]:
+def _options(silence: float) -> dict[str, Any]:
     # RESP2 everywhere: answers have one shape on every server from Redis 5 to Valkey 9.
     return {
-        "socket_timeout": SOCKET_SECONDS,
-        "socket_connect_timeout": SOCKET_SECONDS,
+        "socket_timeout": silence,
+        "socket_connect_timeout": silence,
         "protocol": 2,
     }
 
@@ -112,16 +134,29 @@ def _bad_url(error: ValueError) -> ConfigurationError:
     )
 
 
+def full(error: Exception) -> str | None:
+    """A sentence if the store refused a write because its memory or its disk is full."""
+    said = str(error)
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return FULL["OOM command not allowed"]
+    if not isinstance(error, redis.ResponseError):
+        return None
+    return next((sentence for words, sentence in FULL.items() if words in said), None)
+
+
 @dataclass(frozen=True)
 class Patience:
     """Repeats a store call that met a passing failure, until ``seconds`` are over.
 
     Every script of ours may run twice: a repeated one finds its work done, or adds an event that
-    says the same again.
+    says the same again. Whoever ``awaits_room`` also waits for a full disk or memory to be emptied,
+    ever more seldom; others are told at once.
     """
 
     seconds: float
     stop: threading.Event | None = None
+    awaits_room: bool = False
+    why: Callable[[], str | None] | None = None
 
     def call(self, do: Callable[[], Answer]) -> Answer:
         """``do()``, repeated. Raises ``StoreUnavailable`` when patience ends."""
@@ -129,33 +164,54 @@ class Patience:
             try:
                 return do()
             except (redis.RedisError, OSError) as error:
-                self._judge(error, is_last)
+                pause = self._judge(error, pause, is_last)
             if self.stop is None:
                 time.sleep(pause)
             else:
                 self.stop.wait(pause)
         raise AssertionError("unreachable: the last round returns or raises")
 
-    async def call_async(self, do: Callable[[], Awaitable[Answer]]) -> Answer:
-        """``await do()``, repeated. Raises ``StoreUnavailable`` when patience ends."""
-        for pause, is_last in self._pauses():
-            try:
-                return await do()
-            except (redis.RedisError, OSError) as error:
-                self._judge(error, is_last)
-            await asyncio.sleep(pause)
+    async def call_async(self, do: Callable[[], Awaitable[Answer]], waits: float = 0.0) -> Answer:
+        """``await do()``, repeated, of which a call may wait ``waits`` seconds in the store.
+
+        Raises ``StoreUnavailable`` when patience ends, be the store away or silent.
+        """
+        last: Exception = TimeoutError("it is silent")
+        try:
+            async with asyncio.timeout(self.seconds + waits):
+                for pause, is_last in self._pauses():
+                    try:
+                        return await do()
+                    except (redis.RedisError, OSError) as error:
+                        last = error
+                        pause = self._judge(error, pause, is_last)
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            raise self._unavailable(last) from last
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _pauses(self) -> Iterator[tuple[float, bool]]:
+        """Pauses that double, and whether the patience is over: a call has its last chance."""
         deadline = time.monotonic() + self.seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
             stopped = self.stop is not None and self.stop.is_set()
             yield pause, stopped or time.monotonic() >= deadline
-            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+            left = max(FIRST_PAUSE_SECONDS, deadline - time.monotonic())
+            pause = min(LONGEST_FULL_PAUSE_SECONDS, pause * 2, left)
 
-    def _judge(self, error: Exception, is_last: bool) -> None:
-        if isinstance(error, LASTING) or not isinstance(error, PASSING):
+    def _judge(self, error: Exception, pause: float, is_last: bool) -> float:
+        """How long to wait before the next try, which clients of one store make at odd times."""
+        sentence = full(error)
+        if sentence is not None and (is_last or not self.awaits_room):
+            raise StoreUnavailable(sentence) from error
+        if sentence is None and (isinstance(error, LASTING) or not isinstance(error, PASSING)):
             raise StoreUnavailable(f"The store refused a command: {error}.") from error
         if is_last:
-            raise StoreUnavailable(f"The store does not answer: {error}.") from error
+            raise self._unavailable(error) from error
+        longest = LONGEST_PAUSE_SECONDS if sentence is None else LONGEST_FULL_PAUSE_SECONDS
+        return min(pause, longest) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        known = self.why() if self.why is not None else None
+        return StoreUnavailable(known or f"The store does not answer: {error}.")

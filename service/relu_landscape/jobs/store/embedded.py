@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -42,6 +43,13 @@ START_SECONDS = 30.0
 #: How often the keeper looks whether the server lives: the delay a crash costs at least.
 WATCH_SECONDS = 0.2
 LOG_TAIL_BYTES = 2000
+#: A server that dies because it cannot write is started again ever more seldom, up to this.
+LONGEST_PAUSE_SECONDS = 10.0
+#: What the log says then: with ``appendfsync always`` the server ends rather than acknowledge what
+#: it did not write.
+NO_ROOM = ("Short write while writing to the AOF", "AOF write error", "writing to the AOF file")
+#: With less than this a disk is full: the server needs a little to start.
+LEAST_FREE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -137,11 +145,35 @@ class EmbeddedServer:
         self._users: IO[bytes] | None = None
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="store-keeper", daemon=True)
+        self._log_begins = 0
+        self._launched = -math.inf
         self.problem: str | None = None
 
     @property
     def socket_path(self) -> str:
         return str(self.paths.socket)
+
+    @property
+    def target(self) -> Target:
+        """Where to connect, and why it is silent when it is."""
+        return Target.embedded(self.socket_path, self.why)
+
+    def why(self) -> str | None:
+        """A sentence, if it is known why the server does not answer."""
+        return self._no_room() if self._is_full() else self.problem
+
+    def _is_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self.paths.folder).free < LEAST_FREE_BYTES
+        except OSError:
+            return False
+
+    def _no_room(self) -> str:
+        return (
+            f"The disk of {self.paths.folder} is full or refuses writes, so the embedded store "
+            "cannot keep what it acknowledges. Free space there; the store is started again and "
+            "jobs go on by themselves."
+        )
 
     def open(self) -> None:
         """Adopt the living server or start one; return when it answers.
@@ -225,12 +257,16 @@ class EmbeddedServer:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         logger.info("starting the embedded store %s at %s", self._binary, self.paths.socket)
+        self._log_begins, self._launched = self._log_size(), time.monotonic()
         done = subprocess.run(  # noqa: S603 - our own binary, no shell
             [str(self._binary), *arguments],
             pass_fds=(lock,),  # the lock lives as long as the server does
             stdin=subprocess.DEVNULL,
             capture_output=True,
             umask=0o077,
+            # SIGXFSZ stays ignored, as it is here: a file that may not grow is an error which the
+            # log names, not a silent end.
+            restore_signals=False,
             timeout=START_SECONDS,
             check=False,
         )
@@ -260,29 +296,55 @@ class EmbeddedServer:
         )
 
     def _log_tail(self) -> str:
+        """The end of what the server said since it was started last."""
         try:
             with self.paths.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+                log.seek(max(self._log_begins, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
                 return log.read().decode(errors="replace").strip()
         except OSError as error:
             return f"(no log: {error.strerror})"
+
+    def _log_size(self) -> int:
+        try:
+            return self.paths.log.stat().st_size
+        except OSError:
+            return 0
 
     def _keep(self) -> None:
         """Watch, and start the server again when it died."""
         pause = WATCH_SECONDS
         while not self._stop.wait(pause):
             try:
-                if self._start_if_dead():
+                if self._is_dead():
+                    self.problem, pause = self._judge_death(pause)
                     logger.warning("the embedded store had died; starting it again")
-                    self._await_answer()
-                self.problem = None
-                pause = WATCH_SECONDS
+                    if self.problem is not None and self._stop.wait(pause):
+                        return
+                    if self._start_if_dead():
+                        self._await_answer()
+                elif time.monotonic() - self._launched > LONGEST_PAUSE_SECONDS:
+                    # Alive a moment after its start says little: it dies at its next write.
+                    self.problem, pause = None, WATCH_SECONDS
+                elif self.problem is None:
+                    pause = WATCH_SECONDS
             except Exception as error:
                 if self._stop.is_set():
                     return
                 self.problem = str(error)
                 logger.exception("the embedded store cannot be started again")
-                pause = min(10.0, pause * 2)
+                pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+
+    def _is_dead(self) -> bool:
+        with self._dead_lock() as lock:
+            return lock is not None
+
+    def _judge_death(self, pause: float) -> tuple[str | None, float]:
+        """The problem, if the server died for want of room, and the pause before it is started."""
+        # The log may be on the disk that is full.
+        said = any(words in self._log_tail() for words in NO_ROOM)
+        if not said and not self._is_full():
+            return None, WATCH_SECONDS
+        return self._no_room(), min(LONGEST_PAUSE_SECONDS, pause * 2)
 
     def _shut_down(self) -> None:
         try:

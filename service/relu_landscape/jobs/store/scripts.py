@@ -3,8 +3,8 @@
 Keys, all under a prefix ``p``::
 
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
-                     attempts, barren, token, resubmitted, progress, findings
-    p:lease:<id>     the token of the process that runs the job; expires
+                     attempts, barren, resubmitted, progress, findings; while a process holds the
+                     job also token, holder, claim, renewals
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream
@@ -12,11 +12,14 @@ Keys, all under a prefix ``p``::
     p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind
     p:queues         set: names <kind>/<needs>   needs: <algorithm>/<backend class>
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
-    p:sequence, p:tokens                         counters
+    p:sequence, p:tokens, p:looks                counters
 
 ``token`` in the job's hash is the fence: only the process that got it from ``claim`` may write,
-and taking a job away from a process means changing it. Commands and their options exist in
-Redis 5 to 7.0. Keys are built inside the scripts, so a Redis Cluster is not supported.
+and taking a job away from a process means changing it. ``renewals`` grows while that process lives.
+The store knows no time at which a lease ends: whoever watches others' renewals does so by its own
+steady clock (``jobs.running.leases``), so no step of a clock shortens or lengthens a lease.
+Commands and their options exist in Redis 5 to 7.0. Keys are built inside the scripts, so a Redis
+Cluster is not supported.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from typing import Any
 
 from relu_landscape import ALGORITHM
 
-#: Attempts in a row that died without finishing a single chunk, before a job counts as deadly.
+#: Processes in a row that vanished without finishing a single chunk, before a job counts as deadly.
 #: Ordinary crashes come at random moments and hardly ever ten times within one chunk.
 LARGEST_BARREN_ATTEMPTS = 10
 
@@ -35,7 +38,7 @@ LARGEST_BARREN_ATTEMPTS = 10
 #: dropped (and would be computed again), because they are the bulkiest thing in the store.
 LEFT_CHUNKS_SECONDS = 86_400
 
-#: Ids handled per call of the scripts that sweep, so that none blocks the store for long.
+#: Ids handled per call of a script, so that none blocks the store for long.
 SWEEP_BATCH = 200
 
 NAMES = (
@@ -43,6 +46,7 @@ NAMES = (
     "cancel",
     "claim",
     "renew",
+    "look",
     "checkpoint",
     "report",
     "finish",
@@ -90,6 +94,7 @@ class Keys:
         self.jobs = f"{prefix}:jobs"
         self.queue = f"{prefix}:queue"
         self.queues = f"{prefix}:queues"
+        self.tokens = f"{prefix}:tokens"
 
     def of(self, kind: str, name: str) -> str:
         return f"{self.prefix}:{kind}:{name}"

@@ -1,10 +1,10 @@
-"""Names of checkpoints, digests, progress, and the order of reasons to stop."""
+"""Names of checkpoints, digests, progress, reasons to stop, and an attempt's last words."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -13,17 +13,20 @@ from pydantic import ValidationError
 
 from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.engine.tasks import Task
-from relu_landscape.errors import Cancelled
-from relu_landscape.jobs.pool.base import chunk_name
+from relu_landscape.errors import Cancelled, StoreUnavailable
+from relu_landscape.jobs.about import after
+from relu_landscape.jobs.pool.base import Pool, chunk_name
+from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
 from relu_landscape.jobs.running.sealing import digest, seal
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.testing import perfect_copy
-from relu_landscape.wire.base import Wire
+from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import Provenance
 from relu_landscape.wire.landscape import LandscapeBody
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import PROVENANCE
-from tests.service.jobs.toy_engine import Judge, Sample, finding
+from tests.service.jobs.toy_engine import TOY, Judge, Sample, finding
 
 ASKED = LandscapeRequest(student_width=2, teacher_width=2, starts=3)
 
@@ -141,3 +144,70 @@ def test_a_monitor_passes_the_stop_sign_on() -> None:
     ):
         with pytest.raises(Cancelled):
             call()
+
+
+class LastWords:
+    """A pool and a store's claims that know only how an attempt ends."""
+
+    def __init__(self, is_away: bool = False) -> None:
+        self.is_away = is_away
+        self.said: list[tuple[str, str]] = []
+        self.owed: list[tuple[str, str]] = []
+
+    def stop(self, claim: Claim, outcome: str, error: str = "") -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.said.append((outcome, error))
+
+    def owe(self, claim: Claim, outcome: str, error: str = "") -> None:
+        self.owed.append((outcome, error))
+
+    def report(self, claim: Claim, kind: str, data: object) -> str:
+        raise StoreUnavailable("away")
+
+
+def attempt(claims: LastWords, request: JsonObject) -> Attempt:
+    claim = Claim("an-id", "landscape", "1", request, seconds=0.0, attempts=1)
+    return Attempt(
+        claim=claim,
+        claims=cast(ClaimingStore, claims),
+        pool=cast(Pool, claims),
+        analysis=TOY.analysis("landscape"),
+        chunk_starts=None,
+        provenance=PROVENANCE,
+    )
+
+
+def test_a_stored_request_that_cannot_be_read_fails_with_a_sentence() -> None:
+    """It was read outside of all care: the attempt died, the lease lapsed, and the job was claimed
+    again, for ever."""
+    claims = LastWords()
+    attempt(claims, {"widths": [2, 2]}).run()
+    [(outcome, error)] = claims.said
+    assert outcome == "failed"
+    assert error.startswith("The stored request cannot be read: ")
+    assert "student_width" in error
+
+
+def test_what_the_store_cannot_be_told_is_owed() -> None:
+    """A job that its process had given up while the store was away seemed to be held by a process
+    that had died."""
+    claims = LastWords(is_away=True)
+    attempt(claims, ASKED.canonical()).run()
+    assert claims.said == []
+    assert claims.owed == [("returned", "")]
+
+
+def test_seconds_go_on_from_the_first_start_whatever_the_clock_of_this_machine_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    steady = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: steady[0])
+    running = attempt(LastWords(), ASKED.canonical())
+    running.claim = replace(running.claim, seconds=20.5)
+    running._began = 100.0
+    steady[0] += 1.25
+    assert running._seconds() == 21.75
+    assert after(PROVENANCE, running._seconds() + 1e-5).seconds == 21.75
+    assert after(PROVENANCE, -3.0).seconds == 0.0

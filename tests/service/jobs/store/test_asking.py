@@ -15,6 +15,7 @@ from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
+from relu_landscape.wire.jobs import AnyStatus
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
 from tests.service.jobs.toy_engine import TOY, finding
 
@@ -188,3 +189,24 @@ async def test_lists_are_of_one_kind_or_of_all(asking: AskingStore) -> None:
     await asking.submit("b", "tally", REQUEST)
     assert [item.id for item in (await asking.page(KIND, None, 10)).items] == ["a"]
     assert (await asking.page("nothing", None, 10)).items == []
+
+
+async def test_a_page_of_large_requests_leaves_others_their_turn(asking: AskingStore) -> None:
+    """Two hundred requests with matrices were validated in one go, and nobody else had a turn."""
+    jobs = [f"job{number}" for number in range(5)]
+    for job in jobs:
+        await asking.submit(job, KIND, REQUEST)
+    turns = 0
+    reading = asyncio.ensure_future(asking.page(None, None, 10))
+    read, between = asking._read_job, list[int]()
+
+    def counted(job: str, fields: dict[bytes, bytes]) -> AnyStatus | None:
+        between.append(turns)
+        return read(job, fields)
+
+    asking._read_job = counted  # type: ignore[method-assign]
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len((await reading).items) == len(jobs)
+    assert len(set(between)) == len(jobs)

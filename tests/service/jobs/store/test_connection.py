@@ -1,7 +1,8 @@
-"""Patience with a store that vanishes, and none with one that refuses."""
+"""Patience with a store that vanishes or is silent, and little with one that refuses."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
@@ -42,7 +43,13 @@ PASSING = [
 ]
 LASTING = [
     redis.AuthenticationError("wrong password"),
-    redis.ResponseError("OOM command not allowed"),
+    redis.ResponseError("wrong kind of value"),
+]
+#: As redis-py shows them, and as scripts on servers before Redis 7 word them.
+FULL = [
+    (redis.exceptions.OutOfMemoryError("command not allowed when used memory"), "memory is full"),
+    (redis.ResponseError("@user_script:1: -OOM command not allowed when used"), "memory is full"),
+    (redis.ResponseError("MISCONF Errors writing to the AOF file: No space"), "to its disk"),
 ]
 
 
@@ -66,6 +73,67 @@ async def test_a_refusal_is_not_repeated(error: Exception) -> None:
     with pytest.raises(StoreUnavailable, match=str(error)):
         await Patience(10).call_async(flaky.call_async)
     assert flaky.calls == 1
+
+
+@pytest.mark.parametrize(("error", "words"), FULL, ids=repr)
+async def test_a_full_store_is_told_to_requests_and_awaited_by_jobs(
+    error: Exception, words: str
+) -> None:
+    flaky = Flaky(1, error)
+    with pytest.raises(StoreUnavailable, match=words) as told:
+        await Patience(10).call_async(flaky.call_async)
+    assert flaky.calls == 1
+    assert "Raise its maxmemory" in str(told.value) or "Free space" in str(told.value)
+    flaky = Flaky(3, error)
+    assert Patience(10, awaits_room=True).call(flaky) == "answer"
+    assert flaky.calls == 4
+    with pytest.raises(StoreUnavailable, match=words):
+        Patience(0.1, awaits_room=True).call(Flaky(10**6, error))
+
+
+def test_a_full_store_is_asked_ever_more_seldom_and_at_odd_times() -> None:
+    """Jobs were claimed and given up 965 times in 20 s."""
+    pauses: list[float] = []
+    clock = [0.0]
+
+    class Waiter(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            pauses.append(timeout)
+            clock[0] += timeout
+            return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("relu_landscape.jobs.store.connection.time.monotonic", lambda: clock[0])
+        with pytest.raises(StoreUnavailable, match="memory is full"):
+            Patience(60, Waiter(), awaits_room=True).call(Flaky(10**6, FULL[0][0]))
+    assert len(pauses) < 40
+    assert max(pauses) <= 5
+    assert sum(pauses[:8]) < max(pauses) * 2, "at first it asks soon"
+    assert len({round(pause, 6) for pause in pauses}) > len(pauses) / 2, "never in step"
+
+
+async def test_a_silent_store_costs_a_request_its_patience_and_no_more() -> None:
+    """A store that is stopped accepts connections and answers nothing: requests took 20 s, two
+    time-outs of the socket, where 5 s were promised."""
+
+    async def silence() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(StoreUnavailable, match="does not answer: it is silent"):
+        async with asyncio.timeout(60):
+            await Patience(0.05).call_async(silence)
+
+
+async def test_what_is_known_of_a_silent_store_is_said() -> None:
+    known = Patience(0.05, why=lambda: "The disk is full.")
+    gone = Flaky(10**6, redis.ConnectionError("gone"))
+    with pytest.raises(StoreUnavailable, match=r"^The disk is full\.$"):
+        await known.call_async(gone.call_async)
+    with pytest.raises(StoreUnavailable, match=r"^The disk is full\.$"):
+        known.call(gone)
+    with pytest.raises(StoreUnavailable, match="does not answer: gone"):
+        Patience(0.05, why=lambda: None).call(gone)
 
 
 async def test_patience_ends(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import signal
 import socket
 import stat
@@ -17,10 +19,12 @@ import pytest
 
 from relu_landscape.errors import ConfigurationError, StoreUnavailable
 from relu_landscape.jobs.store import embedded as module
-from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer, find_binary
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import until
+from tests.service.jobs.toy_engine import TOY
 
 
 @contextmanager
@@ -78,6 +82,61 @@ def test_a_killed_server_is_started_again_with_all_it_had_acknowledged(folder: P
             assert client.exists(*(f"key{n}" for n in range(number + 1))) == number + 1
         # Killed while it was coming up, it is reported until the next look finds it answering.
         until(lambda: server.problem is None, "no problem is left")
+
+
+def test_a_full_disk_is_named_and_the_store_comes_back_when_there_is_room(folder: Path) -> None:
+    """It died at every write and was started again five times a second, and all that anybody was
+    told was that it did not answer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = (1 << 16, hard)
+    with opened(folder) as server, server.target.connect() as client:
+        assert server.why() is None
+        started: list[int] = []
+        launch = server._launch
+
+        def launched(lock: int) -> None:
+            started.append(lock)
+            launch(lock)
+
+        server._launch = launched  # type: ignore[method-assign]
+        client.set("kept", b"1")
+        resource.prlimit(process_id(server), resource.RLIMIT_FSIZE, limit)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)  # the next one inherits it
+            patience = Patience(1.0, why=server.target.why)
+
+            def is_named() -> bool:
+                try:
+                    patience.call(lambda: client.set("large", b"x" * limit[0]))
+                except StoreUnavailable as error:
+                    return "The disk of" in str(error) and "Free space there" in str(error)
+                return False
+
+            until(is_named, "the disk is named")
+            until(is_named, "and still is after another start")
+            assert len(started) < 10, "it is started ever more seldom"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        Patience(60).call(lambda: client.set("large", b"x" * limit[0]))
+        assert client.get("kept") == b"1"
+        until(lambda: server.why() is None, "nothing is the matter any more")
+
+
+async def test_a_disk_without_room_is_named_before_the_server_dies_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last kilobytes of a disk take a small write, and readiness said that all was well."""
+    with opened(folder) as server:
+        settings = Settings.load(data_dir=folder)
+        asking = AskingStore(server.target, settings, TOY, "cpu")
+        assert await asking.health() == []
+        full = shutil.disk_usage(folder)._replace(free=0)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda path: full)
+            with pytest.raises(StoreUnavailable, match=f"The disk of {server.paths.folder} is"):
+                await asking.health()
+        assert await asking.health() == []
+        await asking.close()
 
 
 def test_a_server_whose_parent_was_killed_is_adopted(folder: Path) -> None:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import orjson
 import pytest
-import redis
 
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.service import AnalysisService
@@ -21,6 +16,7 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
+from tests.service.jobs.external import SAFE, External, needs_redis
 from tests.service.jobs.helpers import (
     KIND,
     PATIENCE_SECONDS,
@@ -33,61 +29,7 @@ from tests.service.jobs.helpers import (
 )
 from tests.service.jobs.toy_engine import TOY
 
-BINARY = shutil.which("redis-server")
-pytestmark = [
-    pytest.mark.external_redis,
-    pytest.mark.skipif(BINARY is None, reason="there is no redis-server on the PATH"),
-]
-
-
-class External:
-    """A redis-server of our own on a Unix socket, with the options given."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self._command = [
-            str(BINARY), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(folder),
-            "--save", "", *options,
-        ]  # fmt: skip
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        until(self._answers, "redis-server answers")
-
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        assert self.process is not None
-        self.process.send_signal(how)
-        self.process.wait(PATIENCE_SECONDS)
-        self.process = None
-
-    def _answers(self) -> bool:
-        try:
-            with Target(self.url, None).connect() as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-
-@pytest.fixture
-def external() -> Iterator[Callable[..., External]]:
-    started: list[External] = []
-    with tempfile.TemporaryDirectory(prefix="rl-") as name:
-
-        def start(*options: str) -> External:
-            server = External(Path(name), *options)
-            server.start()
-            started.append(server)
-            return server
-
-        yield start
-        for server in started:
-            if server.process is not None:
-                server.kill()
-
-
-SAFE = ("--appendonly", "yes", "--appendfsync", "always")
+pytestmark = needs_redis
 
 
 async def test_a_landscape_goes_the_whole_way(external: Callable[..., External]) -> None:
@@ -186,7 +128,7 @@ async def test_every_script_runs_on_this_version(external: Callable[..., Externa
     claims.stop(claim, "returned")
     claim = claims.claim(QUEUES)
     assert claim is not None
-    until(lambda: claims.reclaim() == ["a"], "the lease lapses")
+    assert claims.reclaim(claims.look()) == ["a"]
     claim = claims.claim(QUEUES)
     assert claim is not None
     claims.finish(claim, b"{}", {"m1": b"{}"})

@@ -12,22 +12,11 @@ from relu_landscape.errors import Busy, LeaseLost, NotFound
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Event
-from tests.service.jobs.conftest import LEASE_SECONDS
-from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted, until, until_async
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted, until
 from tests.service.jobs.toy_engine import TOY
-
-
-async def lapse(claims: ClaimingStore, job: str) -> None:
-    """Wait until ``job`` was taken from its holder because the lease lapsed."""
-
-    async def taken() -> bool:
-        return job in claims.reclaim()
-
-    await until_async(taken, f"{job} is reclaimed")
 
 
 async def test_a_job_goes_from_submission_to_its_result(
@@ -88,94 +77,6 @@ async def test_too_many_waiting_jobs_are_refused_but_known_ones_are_not(
     assert await asking.submit("one more", KIND, REQUEST) == "queued"
 
 
-async def test_a_holder_whose_lease_lapsed_writes_nothing(
-    asking: AskingStore, claims: ClaimingStore
-) -> None:
-    stale = await submitted(asking, claims)
-    claims.checkpoint(stale, "c1", b"1")
-    await lapse(claims, "a")
-    assert (await asking.status("a")).state == "queued"
-    fresh = claims.claim(QUEUES)
-    assert fresh is not None
-    assert fresh.attempts == 2
-    assert int(fresh.token) > int(stale.token)
-    for write in (
-        lambda: claims.renew(stale),
-        lambda: claims.checkpoint(stale, "c2", b"stale"),
-        lambda: claims.report(stale, "progress", {"phase": "stale"}),
-        lambda: claims.finish(stale, b"stale", {"m1": b"stale"}),
-        lambda: claims.stop(stale, "failed", "stale"),
-        lambda: claims.stop(stale, "returned"),
-    ):
-        with pytest.raises(LeaseLost, match="Another process"):
-            write()
-    status = await asking.status("a")
-    assert (status.state, status.error, status.progress.phase) == ("running", None, None)
-    assert await asking.result("a") is None
-    assert list(claims.answers("a", ["c1", "c2"])) == [("c1", b"1"), ("c2", None)]
-    assert claims.renew(fresh) == "held"
-
-
-async def test_a_lease_that_is_renewed_does_not_lapse(
-    asking: AskingStore, claims: ClaimingStore
-) -> None:
-    claim = await submitted(asking, claims)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + 2 * LEASE_SECONDS
-    while loop.time() < end:
-        assert claims.renew(claim) == "held"
-        assert claims.reclaim() == []
-        await asyncio.sleep(LEASE_SECONDS / 10)
-
-
-async def test_a_lease_that_lapsed_unnoticed_is_taken_up_again_by_its_holder(
-    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
-) -> None:
-    """After an absence of the store every lease has lapsed; who comes first goes on."""
-    claim = await submitted(asking, claims)
-    with target.connect() as client:
-        client.delete(f"{settings.redis_prefix}:lease:a")
-    assert claims.renew(claim) == "held"
-    assert claims.reclaim() == []
-
-
-async def test_a_job_whose_holders_die_without_a_single_chunk_fails_in_the_end(
-    asking: AskingStore, make_claims: Callable[[Settings], ClaimingStore], settings: Settings
-) -> None:
-    hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
-    await asking.submit("a", KIND, REQUEST)
-    for attempt in range(1, LARGEST_BARREN_ATTEMPTS + 1):
-        claim = hasty.claim(QUEUES)
-        assert claim is not None
-        assert claim.attempts == attempt
-        await lapse(hasty, "a")
-    status = await asking.status("a")
-    assert status.state == "failed"
-    assert status.error is not None
-    assert f"{LARGEST_BARREN_ATTEMPTS} times" in status.error
-    assert hasty.claim(QUEUES) is None
-
-
-async def test_a_finished_chunk_wipes_the_deaths_out(
-    asking: AskingStore, make_claims: Callable[[Settings], ClaimingStore], settings: Settings
-) -> None:
-    hasty = make_claims(settings.model_copy(update={"lease_seconds": 0.001}))
-    await asking.submit("a", KIND, REQUEST)
-    for attempt in range(2 * LARGEST_BARREN_ATTEMPTS):
-        claim = hasty.claim(QUEUES)
-        assert claim is not None
-        if attempt == LARGEST_BARREN_ATTEMPTS - 2:
-            hasty.checkpoint(claim, "c1", b"{}")
-            await lapse(hasty, "a")
-            break
-        await lapse(hasty, "a")
-    for _ in range(LARGEST_BARREN_ATTEMPTS - 1):
-        assert (await asking.status("a")).state == "queued"
-        assert hasty.claim(QUEUES) is not None
-        await lapse(hasty, "a")
-    assert (await asking.status("a")).state == "queued"
-
-
 async def test_a_job_given_back_is_resumed_at_once_and_loses_nothing(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
@@ -188,7 +89,7 @@ async def test_a_job_given_back_is_resumed_at_once_and_loses_nothing(
     assert again is not None
     assert again.job == "a"  # in its old place, before the later one
     assert claims.finished_chunks("a") == {"c1"}
-    assert again.started == claim.started
+    assert again.seconds > claim.seconds == 0, "time goes on from the first start"
 
 
 async def test_cancelling_a_waiting_job_is_done_at_once(
@@ -215,15 +116,6 @@ async def test_cancelling_a_running_job_waits_for_its_holder(
     assert (await asking.status("a")).state == "cancelled"
     with pytest.raises(LeaseLost):
         claims.renew(claim)
-
-
-async def test_a_cancelled_job_whose_holder_died_does_not_stay_cancelling(
-    asking: AskingStore, claims: ClaimingStore
-) -> None:
-    await submitted(asking, claims)
-    await asking.cancel("a")
-    await lapse(claims, "a")
-    assert (await asking.status("a")).state == "cancelled"
 
 
 async def test_a_process_that_ends_while_it_cancels_leaves_the_job_cancelled(
@@ -321,8 +213,8 @@ async def test_jobs_are_forgotten_after_their_time(
     assert set((await asking.counts()).values()) == {0}
     with target.connect() as client:
         left = {key.decode() for key in client.keys(f"{settings.redis_prefix}:*")}
-    counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens")}
-    assert left == counters
+    counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens", "looks")}
+    assert left <= counters
     await asking.close()
 
 

@@ -1,8 +1,10 @@
--- lease in ms, then the queues of what the caller can compute
--- -> {id, kind, token, request, started, attempts} of the job that has waited longest, or nil
+-- holder, name of this call, "1" if it is made again, then the queues of what the caller can compute
+-- -> {id, kind, token, request, seconds since the first start, attempts} of the job that has waited
+-- longest, or nil
+local holder, call, again = ARGV[4], ARGV[5], ARGV[6] == '1'
 local function longest_waiting()
   local found, queue, least
-  for i = 5, #ARGV do
+  for i = 7, #ARGV do
     local head = redis.call('ZRANGE', key('queue', ARGV[i]), 0, 0, 'WITHSCORES')
     if head[1] and (not least or tonumber(head[2]) < least) then
       found, queue, least = head[1], ARGV[i], tonumber(head[2])
@@ -10,20 +12,32 @@ local function longest_waiting()
   end
   return found, queue
 end
+local function answer(id)
+  local get = function(name) return redis.call('HGET', job(id), name) end
+  local seconds = tostring(tonumber(now()) - tonumber(get('started')))
+  return { id, kind_of(id), get('token'), get('request'), seconds, tonumber(get('attempts')) }
+end
+-- The answer of the first call may have been lost on its way: then its job is running already.
+if again then
+  for _, state in ipairs({ 'running', 'cancelling' }) do
+    for _, id in ipairs(redis.call('SMEMBERS', key('state', state))) do
+      if redis.call('HGET', job(id), 'claim') == call then return answer(id) end
+    end
+  end
+end
+local token
 while true do
   local id, queue = longest_waiting()
   if not id then return nil end
+  -- The first write is one that a full memory refuses, so that nothing is half done then.
+  token = token or tostring(redis.call('INCR', p .. ':tokens'))
   -- By the queue it stands in: the job itself may be gone, and what it needs with it.
   unqueue(id, queue)
-  local request = redis.call('HGET', job(id), 'request')
-  if request then
-    local token = tostring(redis.call('INCR', p .. ':tokens'))
-    redis.call('SET', key('lease', id), token, 'PX', tonumber(ARGV[4]))
-    redis.call('HSET', job(id), 'token', token)
+  if redis.call('HEXISTS', job(id), 'request') == 1 then
+    redis.call('HSET', job(id), 'token', token, 'holder', holder, 'claim', call, 'renewals', '0')
     redis.call('HSETNX', job(id), 'started', now())
-    redis.call('HINCRBY', job(id), 'barren', 1)
-    local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
+    redis.call('HINCRBY', job(id), 'attempts', 1)
     enter(id, 'running')
-    return { id, kind_of(id), token, request, redis.call('HGET', job(id), 'started'), attempts }
+    return answer(id)
   end
 end

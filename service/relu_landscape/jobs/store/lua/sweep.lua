@@ -6,7 +6,7 @@ for _, id in ipairs(ids) do
   unqueue(id, queue_of(id))
   redis.call('ZREM', p .. ':jobs', id)
   redis.call('ZREM', key('jobs', kind_of(id)), id)
-  redis.call('DEL', job(id), key('lease', id), key('chunks', id), key('result', id),
+  redis.call('DEL', job(id), key('chunks', id), key('result', id),
              key('details', id), key('events', id))
   redis.call('ZREM', p .. ':expiry', id)
 end
