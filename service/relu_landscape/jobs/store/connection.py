@@ -176,18 +176,27 @@ class Patience:
 
         Raises ``StoreUnavailable`` when patience ends, be the store away or silent.
         """
-        last: Exception = TimeoutError("it is silent")
+        last: list[Exception] = [TimeoutError("it is silent")]
+        # A task of its own that is left behind: a call that is cancelled may take its time to give
+        # its connection back to a silent server, and nobody is to wait for that.
+        task = asyncio.ensure_future(self._repeat(do, last))
+        task.add_done_callback(_retrieve)
         try:
-            async with asyncio.timeout(self.seconds + waits):
-                for pause, is_last in self._pauses():
-                    try:
-                        return await do()
-                    except (redis.RedisError, OSError) as error:
-                        last = error
-                        pause = self._judge(error, pause, is_last)
-                    await asyncio.sleep(pause)
-        except TimeoutError:
-            raise self._unavailable(last) from last
+            done, _ = await asyncio.wait({task}, timeout=self.seconds + waits)
+        finally:
+            task.cancel()
+        if done:
+            return task.result()
+        raise self._unavailable(last[0]) from last[0]
+
+    async def _repeat(self, do: Callable[[], Awaitable[Answer]], last: list[Exception]) -> Answer:
+        for pause, is_last in self._pauses():
+            try:
+                return await do()
+            except (redis.RedisError, OSError) as error:
+                last[0] = error
+                pause = self._judge(error, pause, is_last)
+            await asyncio.sleep(pause)
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _pauses(self) -> Iterator[tuple[float, bool]]:
@@ -215,3 +224,9 @@ class Patience:
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         known = self.why() if self.why is not None else None
         return StoreUnavailable(known or f"The store does not answer: {error}.")
+
+
+def _retrieve(task: asyncio.Future[Any]) -> None:
+    """Look at the end of a task that nobody awaits, so that asyncio does not report it."""
+    if not task.cancelled():
+        task.exception()
