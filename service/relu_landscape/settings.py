@@ -93,6 +93,20 @@ class Settings(BaseSettings):
     waiting_jobs_limit: int = Field(
         1000, ge=1, le=1_000_000, description="jobs that may wait; more are refused as busy"
     )
+    calls_at_once: int = Field(
+        4,
+        ge=2,
+        le=64,
+        description="processes for what is answered at once (families); long calculations leave "
+        "one of them to the others",
+    )
+    call_seconds: float = Field(
+        20.0,
+        ge=1.0,
+        le=600.0,
+        description="how long such a calculation may take before it is ended; one that is "
+        "estimated to take more than half of it is refused",
+    )
     lease_seconds: float = Field(
         10.0,
         ge=0.5,

@@ -14,6 +14,8 @@ from typing import Any
 
 from distributed import LocalCluster, Status
 
+from relu_landscape.jobs.pool.threads import ONE_THREAD
+
 logger = logging.getLogger(__name__)
 
 #: A worker that has been missing for so long will not come by itself: it starts within 2 s on a
@@ -23,16 +25,6 @@ LOST_SECONDS = 30.0
 #: A worker that is killed while it starts, perhaps for want of memory, fails the start of all.
 STARTS = 3
 CLOSE_SECONDS = 5.0
-#: One thread per worker for every library that brings its own: the order of a parallel sum, and
-#: with it the rounding, would depend on their number.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "BLIS_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-}
 
 
 class LocalWorkers:
