@@ -120,6 +120,13 @@ class Settings(BaseSettings):
         description="chunks handed to the pool per worker; more hide a slow network, fewer make "
         "cancelling and sharing quicker",
     )
+    chunk_seconds: float = Field(
+        600.0,
+        ge=1.0,
+        le=86_400.0,
+        description="how long one chunk, about a second of work, may take before its worker is "
+        "ended and it is tried again; the second time, its job fails",
+    )
     events_kept: int = Field(
         1000, ge=10, le=100_000, description="latest events kept per job for readers that resume"
     )

@@ -1,12 +1,15 @@
-"""What a question about a family costs, judged from its words before anything is computed."""
+"""What a question about a family costs, judged from its words before anything is computed.
+
+The process that judges computes nothing, so what is imported here is light.
+"""
 
 from __future__ import annotations
 
 import math
 
 from relu_landscape.engine.families.effort import effort
-from relu_landscape.engine.families.naming import named
 from relu_landscape.engine.families.structures import Structure, parse
+from relu_landscape.engine.families.wellknown import named
 from relu_landscape.engine.tasks import Cost
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery

@@ -43,14 +43,10 @@ class ShortCalls:
         self._waiting = 0
 
     def open(self) -> None:
-        """Begin the processes and import what judges, without waiting for either."""
-        if not self._registry.calls:
-            return
-        for process in self._processes:
-            self._threads.submit(process.begin)
-        for call in self._registry.calls:
-            if call.cost is not None:
-                self._threads.submit(cost, call.cost)
+        """Begin the processes, without waiting for them."""
+        if self._registry.calls:
+            for process in self._processes:
+                self._threads.submit(process.begin)
 
     def close(self) -> None:
         """End every call now, those that compute included."""
@@ -64,7 +60,7 @@ class ShortCalls:
         ``timeout_seconds``: of computing, where the setting does not say less.
         """
         chosen = self._registry.call(name)
-        estimate = await self._judged(chosen, query)
+        estimate = self._judged(chosen, query)
         loop = asyncio.get_running_loop()
         async with self._process(is_long=estimate > LONG_SECONDS) as process:
             seconds = min(timeout_seconds, self._seconds)
@@ -76,12 +72,11 @@ class ShortCalls:
                 process.kill()  # nobody waits for the answer
                 raise
 
-    async def _judged(self, call: ShortCall, query: Wire) -> float:
+    def _judged(self, call: ShortCall, query: Wire) -> float:
         """Seconds that it will take, about. Raises ``RequestError`` where that is too long."""
         if call.cost is None:
             return 0.0
-        # In a thread: the first time, it imports a part of the engine.
-        expected = await asyncio.to_thread(cost(call.cost), query)
+        expected = cost(call.cost)(query)
         most = ACCEPTED_SHARE * self._seconds
         if expected.seconds > most:
             raise RequestError(

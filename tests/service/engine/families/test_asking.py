@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from relu_landscape import analyses
@@ -102,3 +105,13 @@ def test_what_is_no_structure_costs_nothing_and_is_refused_by_what_computes() ->
 def test_the_registry_knows_the_costs() -> None:
     costs = [call.cost and analyses.cost(call.cost) for call in analyses.ANALYSES.calls]
     assert costs == [family_cost, continuation_cost]
+
+
+def test_who_judges_imports_nothing_heavy() -> None:
+    """The first question waited for the engine's imports, in the process that serves everybody."""
+    script = (
+        "import sys, relu_landscape.engine.families.asking\n"
+        "print(sorted({'numpy', 'scipy', 'flint'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"
