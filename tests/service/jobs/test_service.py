@@ -22,7 +22,7 @@ from relu_landscape.errors import (
     NotFound,
     RequestError,
 )
-from relu_landscape.jobs.pool import dask as pool_module
+from relu_landscape.jobs.pool import lanes
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.service import AnalysisService
@@ -228,7 +228,7 @@ async def test_a_chunk_that_kills_its_workers_ends_only_its_own_job(
     service: AnalysisService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A worker takes a second or more to start again, so fewer die here than in earnest.
-    monkeypatch.setattr(pool_module, "LARGEST_DEATHS_ALONE", 2)
+    monkeypatch.setattr(lanes, "LARGEST_DEATHS_ALONE", 2)
     deadly = await service.submit(request(starts=50, seconds=0.01, misbehave="poison"))
     innocent = request(starts=50, seconds=0.05)
     await service.submit(innocent)

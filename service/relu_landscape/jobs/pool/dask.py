@@ -293,7 +293,8 @@ class DaskPool:
         self._watch.forget(name)
         if future is not None:
             future.cancel()  # before the worker is gone: Dask would have another one try it
-        logger.warning("ending the worker %s: its chunk is not wanted or overdue", here.worker)
+        if chunk is not None and chunk.lane.withdrawn_at is None:
+            logger.warning("%s takes too long; ending its worker", chunk.task.key)
         if self._local is not None:
             self._local.kill(here.worker)
         else:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import signal
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,6 +44,7 @@ class CallProcess:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._has_greeted = False
+        self._is_starting = False
 
     @property
     def pid(self) -> int | None:
@@ -54,14 +57,16 @@ class CallProcess:
         with self._asking, self._ended_as_error():
             self._ready()
 
-    def ask(self, name: str, query: Wire, seconds: float) -> Wire:
+    def ask(self, name: str, query: Wire, seconds: float, given_up: threading.Event) -> Wire:
         """The answer of the function with this dotted name.
 
-        Raises what it raises, if that is an error of ours; ``PoolUnavailable`` when the time is
+        ``given_up``, to be set before ``kill``: nobody waits for the answer. Raises what it raises, if that is an error of ours; ``PoolUnavailable`` when the time is
         over, when ``kill`` was called meanwhile, or when the process died.
         """
         with self._asking, self._ended_as_error():
             pipe = self._ready()  # its time begins when the process is there
+            if given_up.is_set():
+                raise PoolUnavailable("Nobody waits for the calculation.")
             pipe.send((name, query, seconds + ORPHAN_SECONDS))
             if not pipe.poll(seconds):
                 self.kill()
@@ -74,7 +79,7 @@ class CallProcess:
         raise _rebuilt(*payload) if kind == "refusal" else RuntimeError(payload)
 
     def kill(self) -> None:
-        """End the process now, whatever it does; the next call has another one."""
+        """End the process now, whatever it does; the next call has another one. Never waits."""
         with self._changing:
             if self._process is not None:
                 self._process.kill()
@@ -84,6 +89,8 @@ class CallProcess:
         """End the process, for good."""
         self._closed = True
         self.kill()
+        if self._is_starting:  # which waits for the server's imports
+            _end_server()
 
     @contextmanager
     def _ended_as_error(self) -> Iterator[None]:
@@ -97,10 +104,10 @@ class CallProcess:
 
     def _ready(self) -> Connection:
         """The pipe to a process that waits for a call."""
-        with self._changing:
-            if self._process is None or not self._process.is_alive():
-                self._start()
-            pipe = self._pipe
+        process = self._process
+        if process is None or not process.is_alive():
+            self._start()
+        pipe = self._pipe
         assert pipe is not None  # noqa: S101 - for the type checker
         if not self._has_greeted:
             if not pipe.poll(START_SECONDS):
@@ -119,14 +126,29 @@ class CallProcess:
         context.set_forkserver_preload(
             ["__main__", "relu_landscape.jobs.running.forking", __name__, *self._modules]
         )
-        self._pipe, theirs = context.Pipe()
-        process = context.Process(
-            target=_serve, args=(theirs, self._modules), name="call", daemon=True
-        )
-        process.start()
-        theirs.close()
-        self._process = process
-        self._has_greeted = False
+        ours, theirs = context.Pipe()
+        arguments = (theirs, self._modules)
+        process = context.Process(target=_serve, args=arguments, name="call", daemon=True)
+        # Without the lock: it may take seconds, and ``kill`` is called from the event loop.
+        self._is_starting = True
+        try:
+            process.start()
+        finally:
+            self._is_starting = False
+            theirs.close()
+        with self._changing:
+            if self._closed:
+                process.kill()
+                raise OSError("the service is stopping")
+            self._process, self._pipe, self._has_greeted = process, ours, False
+
+
+def _end_server() -> None:
+    """End the server that processes are forked from; another one starts when it is needed."""
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _serve(pipe: Connection, modules: list[str]) -> None:

@@ -7,6 +7,7 @@ leaves the event loop its interpreter.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -64,12 +65,14 @@ class ShortCalls:
         loop = asyncio.get_running_loop()
         async with self._process(is_long=estimate > LONG_SECONDS) as process:
             seconds = min(timeout_seconds, self._seconds)
+            given_up = threading.Event()
             try:
                 return await loop.run_in_executor(
-                    self._threads, process.ask, chosen.function, query, seconds
+                    self._threads, process.ask, chosen.function, query, seconds, given_up
                 )
             except asyncio.CancelledError:
-                process.kill()  # nobody waits for the answer
+                given_up.set()
+                process.kill()
                 raise
 
     def _judged(self, call: ShortCall, query: Wire) -> float:

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psutil
@@ -219,15 +221,43 @@ async def test_a_call_does_not_wait_for_ever(
         await asyncio.gather(*pending, return_exceptions=True)
 
 
+async def test_giving_up_does_not_wait_for_a_process_that_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The event loop stood still until the engine was imported, and with it the service's end."""
+    started, release = threading.Event(), threading.Event()
+    start = ForkServerProcess.start
+
+    def slow_start(process: ForkServerProcess) -> None:
+        started.set()
+        release.wait(PATIENCE_SECONDS)
+        start(process)
+
+    monkeypatch.setattr(ForkServerProcess, "start", slow_start)
+    running = short.ShortCalls(CALLS, Settings.load(calls_at_once=2))
+    call = begun(running, tmp_path / "pid")
+    await asyncio.to_thread(started.wait, PATIENCE_SECONDS)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not release.is_set()
+    release.set()
+    answer = await running.call("who", Place(path=""), PATIENCE_SECONDS)
+    assert isinstance(answer, Pid)
+    assert not (tmp_path / "pid").exists()
+    await asyncio.to_thread(running.close)
+
+
 ORPHAN = """
 import sys
+import threading
 from relu_landscape.jobs.running import calling
 from tests.service.jobs.toy_engine import TOY, Place
 if __name__ == "__main__":
     calling.ORPHAN_SECONDS = 0.5
     process = calling.CallProcess(TOY)
     function = "tests.service.jobs.toy_engine:stuck"
-    process.ask(function, Place(path=sys.argv[1]), 2.0)
+    process.ask(function, Place(path=sys.argv[1]), 2.0, threading.Event())
 """
 
 
