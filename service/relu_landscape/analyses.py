@@ -36,7 +36,7 @@ from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from relu_landscape.engine.tasks import Composition
+    from relu_landscape.engine.tasks import Composition, Cost
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ class Analysis:
 class ShortCall:
     """One question that is answered at once; ``function`` is a dotted name.
 
-    The function takes the query model and returns the result model.
+    The function takes the query model and returns the result model. ``cost`` is the dotted name of
+    a function that takes the query as well and says by plain arithmetic what answering it will
+    take (``engine.tasks.Cost``), so that what is too long is refused; None: never too long.
     """
 
     name: str
@@ -111,6 +113,7 @@ class ShortCall:
     query: type[Wire]
     result: type[Wire]
     function: str
+    cost: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class Registry:
     def _dotted_names(self) -> Iterator[str]:
         yield from (each.composition for each in self.analyses)
         yield from (each.function for each in self.calls)
+        yield from (each.cost for each in self.calls if each.cost is not None)
 
 
 @cache
@@ -180,6 +184,11 @@ def composition(name: str) -> Composition[Any]:
 def function(name: str) -> Callable[[Any], Wire]:
     """What a short call computes."""
     return cast("Callable[[Any], Wire]", load(name))
+
+
+def cost(name: str) -> Callable[[Any], Cost]:
+    """What a short call is said to take."""
+    return cast("Callable[[Any], Cost]", load(name))
 
 
 LANDSCAPE = Analysis(
@@ -211,7 +220,8 @@ ANALYSES = Registry(
             "10^9.",
             query=FamilyQuery,
             result=Family,
-            function="relu_landscape.engine.families:family_answer",
+            function="relu_landscape.engine.families.answers:family_answer",
+            cost="relu_landscape.engine.families.asking:family_cost",
         ),
         ShortCall(
             name="continuation",
@@ -221,7 +231,8 @@ ANALYSES = Registry(
             "changes.",
             query=ContinuationQuery,
             result=Continuation,
-            function="relu_landscape.engine.families:continuation_answer",
+            function="relu_landscape.engine.families.answers:continuation_answer",
+            cost="relu_landscape.engine.families.asking:continuation_cost",
         ),
     ),
 )

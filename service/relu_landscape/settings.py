@@ -93,6 +93,20 @@ class Settings(BaseSettings):
     waiting_jobs_limit: int = Field(
         1000, ge=1, le=1_000_000, description="jobs that may wait; more are refused as busy"
     )
+    calls_at_once: int = Field(
+        4,
+        ge=2,
+        le=64,
+        description="processes for what is answered at once (families); long calculations leave "
+        "one of them to the others",
+    )
+    call_seconds: float = Field(
+        20.0,
+        ge=1.0,
+        le=600.0,
+        description="how long such a calculation may take before it is ended; one that is "
+        "estimated to take more than half of it is refused",
+    )
     lease_seconds: float = Field(
         10.0,
         ge=0.5,
@@ -105,6 +119,13 @@ class Settings(BaseSettings):
         le=64,
         description="chunks handed to the pool per worker; more hide a slow network, fewer make "
         "cancelling and sharing quicker",
+    )
+    chunk_seconds: float = Field(
+        600.0,
+        ge=1.0,
+        le=86_400.0,
+        description="how long one chunk, about a second of work, may take before its worker is "
+        "ended and it is tried again; the second time, its job fails",
     )
     events_kept: int = Field(
         1000, ge=10, le=100_000, description="latest events kept per job for readers that resume"

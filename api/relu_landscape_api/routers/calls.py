@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from relu_landscape.analyses import Registry, ShortCall
+from relu_landscape.errors import PoolUnavailable
 from relu_landscape_api.answering.answers import json_response
-from relu_landscape_api.dependencies import Service
+from relu_landscape_api.dependencies import Draining, Service
 from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
 from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of
 
-#: A call takes well below a second; ten mean that something is wrong or too much was asked.
-_TIMEOUT_SECONDS = 10.0
+#: Most seconds of computing that an answer waits for; the setting ``call_seconds`` may say less.
+_TIMEOUT_SECONDS = 60.0
 
 
 def calls_router(registry: Registry) -> APIRouter:
@@ -24,12 +25,13 @@ def calls_router(registry: Registry) -> APIRouter:
 
 
 def _add(router: APIRouter, call: ShortCall) -> None:
-    async def answer(request: Request, service: Service) -> Response:
+    async def answer(request: Request, service: Service, drain: Draining) -> Response:
         pairs = query_pairs(request)
         query = query_model(pairs, call.query, schema_of(call.query))
-        return json_response(
-            await service.call(call.name, query, _TIMEOUT_SECONDS), cache="no-cache"
-        )
+        found = await drain.race(service.call(call.name, query, _TIMEOUT_SECONDS))
+        if found is None:
+            raise PoolUnavailable("The service is stopping; ask again when it has started.")
+        return json_response(found, cache="no-cache")
 
     router.add_api_route(
         call.path,

@@ -127,6 +127,18 @@ class Composition(Generic[ProblemT]):
         raise ValueError(f"There is no task of kind {kind!r}.")
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a short call will take, about: ``seconds`` on one core.
+
+    ``field`` of the query is what makes it long, ``instead`` says what to ask for instead.
+    """
+
+    seconds: float
+    field: str
+    instead: str
+
+
 def run_here(problem: ProblemT, backend: Backend) -> Runner:
     """A runner that executes every task in this process, in order."""
 

@@ -92,8 +92,9 @@ class AnalysisService:
             coordinator = Coordinator(settings, target, pool, registry, backend)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
-            calls = ShortCalls(registry)
-            stack.callback(calls.close)
+            calls = ShortCalls(registry, settings)
+            stack.push_async_callback(asyncio.to_thread, calls.close)
+            calls.open()
             yield cls(settings, backend, asking, pool, coordinator, server, calls, registry)
 
     def identify(self, request: AnalysisRequest) -> str:

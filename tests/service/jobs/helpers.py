@@ -124,11 +124,11 @@ async def on_store(
     backend = ChosenBackend("numpy", "a test", "the test wants it")
     asking = AskingStore(target, chosen, TOY, "cpu")
     coordinator = Coordinator(chosen, target, pool, TOY, backend)
-    functions = ShortCalls(TOY)
+    functions = ShortCalls(TOY, chosen)
     coordinator.start()
     try:
         yield AnalysisService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
     finally:
         await asyncio.to_thread(coordinator.close)
-        functions.close()
+        await asyncio.to_thread(functions.close)
         await asking.close()

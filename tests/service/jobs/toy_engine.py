@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from relu_landscape.analyses import LANDSCAPE, Registry, ShortCall
 from relu_landscape.engine.model.arrays import Backend
-from relu_landscape.engine.tasks import Composed, Composition, Monitor, Runner, Task
-from relu_landscape.errors import InputError, NumericalError
+from relu_landscape.engine.tasks import Composed, Composition, Cost, Monitor, Runner, Task
+from relu_landscape.errors import InputError, NumericalError, RequestError
 from relu_landscape.jobs.testing import perfect_copy
 from relu_landscape.wire.base import Wire
 from relu_landscape.wire.landscape import FixedPointDetails, LandscapeBody, LandscapeFinding
@@ -208,12 +208,6 @@ class Nothing(Wire):
     """No question, or no answer."""
 
 
-class Seconds(Wire):
-    """How long to take."""
-
-    seconds: float
-
-
 def add(query: Pair) -> Total:
     return Total(sum=query.a + query.b)
 
@@ -222,9 +216,40 @@ def refuse(query: Nothing) -> Nothing:
     raise NumericalError("the toy refuses.")
 
 
-def slow(query: Seconds) -> Nothing:
-    time.sleep(query.seconds)
-    return Nothing()
+class Place(Wire):
+    """A file to which the computing process writes its id; ``seconds``: what is said it takes."""
+
+    path: str
+    seconds: float = 0.0
+
+
+class Pid(Wire):
+    """Who computed."""
+
+    pid: int
+
+
+def who(query: Place) -> Pid:
+    return Pid(pid=os.getpid())
+
+
+def stuck(query: Place) -> Pid:
+    """Never ends, and looks at nothing meanwhile."""
+    Path(query.path).write_text(str(os.getpid()))
+    while True:
+        pass
+
+
+def bounds(query: Place) -> Pid:
+    raise RequestError("path", query.path, "a better one")
+
+
+def broken(query: Place) -> Pid:
+    raise ZeroDivisionError("the toy divides by zero")
+
+
+def cost(query: Place) -> Cost:
+    return Cost(query.seconds, "path", "ask for a shorter one")
 
 
 def _call(name: str, query: type[Wire], result: type[Wire]) -> ShortCall:
@@ -245,6 +270,5 @@ TOY = Registry(
     calls=(
         _call("add", Pair, Total),
         _call("refuse", Nothing, Nothing),
-        _call("slow", Seconds, Nothing),
     ),
 )

@@ -13,12 +13,13 @@ from relu_landscape.engine.families.curve import Curve
 from relu_landscape.engine.families.family import branches
 from relu_landscape.engine.families.follow import walk
 from relu_landscape.engine.families.layout import layout
-from relu_landscape.engine.families.naming import anchor_point, named
+from relu_landscape.engine.families.naming import anchor_point
 from relu_landscape.engine.families.points import Point, rebased, stacked
 from relu_landscape.engine.families.sheets import OWN, Crossing, Piece, pieces, station
 from relu_landscape.engine.families.solver import refine
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.families.trace import Bounds, trace
+from relu_landscape.engine.families.wellknown import named
 from relu_landscape.errors import InputError, NumericalError
 from relu_landscape.wire.families import (
     LARGEST_FAMILY_WIDTH,

@@ -1,12 +1,11 @@
-"""Families by name: what to look for, and at which width it is unmistakable.
+"""Families by name: the critical points that a name means.
 
 A family is a structure whose block sizes depend on the width: a pattern such as ``1+*``, or one of
-the well-known names below, which also say which of the critical points is meant.
+the ``wellknown`` names, which also say which of the critical points is meant.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,44 +15,13 @@ from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, values
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import Structure, parse
+from relu_landscape.engine.families.wellknown import Named, named
 from relu_landscape.errors import InputError, NumericalError
-
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
 #: Seed of the searches behind families: part of their definition, so that branch numbers are fixed.
 SEED = 0
 #: All points of a structure, whatever their index.
 ANY_INDEX = 2**62
-
-
-@dataclass(frozen=True)
-class Named:
-    """A well-known family: its pattern, how many students are anti-aligned, where it is defined.
-
-    At the teacher width ``anchor`` the family is the minimum of this structure with lowest loss
-    among those with so many anti-aligned students; everywhere else it is what that point becomes.
-    """
-
-    pattern: str
-    anti_aligned: int | None  # None: all of them
-    anchor: int
-
-
-def named(name: str) -> Named | None:
-    """The well-known family of this name, or ``None``.
-
-    ``global``, ``all-anti-aligned``, and ``one-anti-aligned`` to ``eight-anti-aligned``.
-    """
-    if name == "global":
-        return Named("*", 0, 20)
-    if name == "all-anti-aligned":
-        return Named("*", None, 20)
-    for count, word in enumerate(NUMBERS, 1):
-        if name == f"{word}-anti-aligned":
-            # wide enough for the minimum to exist (from 5.6 for one, 7.6 for two), and with n far
-            # from half of the width, where several minima share the structure
-            return Named(f"{count}+*", count, 20 + 4 * (count - 1))
-    return None
 
 
 def anti_aligned(point: Point) -> int:

@@ -6,7 +6,7 @@ from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import Certify
 from relu_landscape.engine.landscape.sampling import Escape, Follow, Sample
 from relu_landscape.engine.landscape.solve import compose
-from relu_landscape.engine.landscape.structured import SearchStructure
+from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
 from relu_landscape.engine.tasks import Composition
 from relu_landscape.wire.requests import LandscapeRequest
 
@@ -15,6 +15,15 @@ __all__ = ["COMPOSITION", "Problem", "compose"]
 COMPOSITION = Composition(
     request=LandscapeRequest,
     problem=Problem.from_request,
-    tasks=(Sample, Follow, Escape, Classify, SearchStructure, FollowPathway, Certify),
+    tasks=(
+        Sample,
+        Follow,
+        Escape,
+        Classify,
+        SearchRounds,
+        JudgePoints,
+        FollowPathway,
+        Certify,
+    ),
     compose=compose,
 )

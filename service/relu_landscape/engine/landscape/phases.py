@@ -18,6 +18,10 @@ class Phases:
         self._run = run
         self._monitor = monitor
 
+    def check(self) -> None:
+        """Raise ``Cancelled`` where the monitor does."""
+        self._monitor.check()
+
     def map(
         self,
         phase: str,

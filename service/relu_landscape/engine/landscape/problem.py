@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from relu_landscape.engine.families.effort import check_searchable
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.landscape.units import unit_of
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
-from relu_landscape.errors import InputError
 from relu_landscape.wire.requests import LandscapeRequest
 
 
@@ -58,7 +58,7 @@ class Problem:
         """The problem of a request.
 
         Raises ``TeacherError`` for an impossible teacher, ``InputError`` for a structure to search
-        that is none or does not fit the widths.
+        that is none, does not fit the widths, or has too many unknowns.
         """
         unit = unit_of(request.teacher_gram)
         teacher = make_teacher(request.teacher_width, _in_unit(request.teacher_gram, unit))
@@ -97,10 +97,9 @@ def _is_diagonal(gram: tuple[tuple[float, ...], ...]) -> bool:
 
 
 def _fitting(name: str, request: LandscapeRequest) -> str:
-    """Canonical spelling of a structure's name; ``InputError`` where it does not fit the widths."""
+    """Canonical spelling of a structure's name; ``InputError`` where it cannot be searched."""
     structure = parse(
         name, student_width=request.student_width, teacher_width=request.teacher_width
     )
-    if not structure.is_integral:
-        raise InputError(f"The structure {name!r} has blocks of fractional size.")
+    check_searchable(structure)
     return structure.name

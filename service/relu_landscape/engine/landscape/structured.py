@@ -1,15 +1,18 @@
-"""The structured side of a landscape: symmetric families, as tasks."""
+"""The structured side of a landscape: symmetric families, searched in tasks by rounds of starts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.families.effort import effort
 from relu_landscape.engine.families.points import embed
-from relu_landscape.engine.families.search import Summary, search
+from relu_landscape.engine.families.rounds import Round, run_round
+from relu_landscape.engine.families.search import Fresh, Judged, Search, judged
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.landscape.catalogue import Catalogue
 from relu_landscape.engine.landscape.classified import classified
@@ -21,43 +24,57 @@ from relu_landscape.wire.landscape import SearchSummary
 
 Real = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class StructuredPoint:
-    """A critical point that the search of ``structure`` found, embedded: ``W`` (K, M)."""
-
-    structure: str
-    loss: float
-    W: Real
+#: Rounds of a task take about as many seconds together, by the estimate of ``effort``.
+TASK_SECONDS = 1.0
+#: Judging a point costs about as much as two of the starts that look for it (measured for 11 to 30
+#: unknowns), so a task judges about as many points as this share of the starts of a task of rounds.
+JUDGED_PER_START = 0.5
 
 
 @dataclass(frozen=True)
-class Searched:
-    """The points that one structure adds to the landscape, and how its search went."""
+class Rounds:
+    """What some rounds found, in order."""
 
-    summary: Summary
-    points: tuple[StructuredPoint, ...]
+    rounds: tuple[Round, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchStructure(Task[Problem, Searched]):
-    """Minima of the structure called ``name``, and with ``saddles`` its points of index 1 and 2."""
+class SearchRounds(Task[Problem, Rounds]):
+    """Rounds ``first`` to ``first + count`` of the search of the structure called ``name``."""
 
     kind: ClassVar[str] = "structure"
-    answer: ClassVar[type[Searched]] = Searched
+    answer: ClassVar[type[Rounds]] = Rounds
 
     name: str
+    first: int
+    count: int
 
-    def run(self, problem: Problem, backend: Backend) -> Searched:  # noqa: ARG002
+    def run(self, problem: Problem, backend: Backend) -> Rounds:  # noqa: ARG002
         structure = parse(self.name)
-        found = search(structure)
-        copies = problem.perpendicular_copies
-        points = tuple(
-            StructuredPoint(structure.name, item.loss, embed(item.point))
-            for item in found.points
-            if item.is_minimum or (problem.saddles and item.summary.index(copies) in (1, 2))
-        )
-        return Searched(found.summary(), points)
+        numbers = range(self.first, self.first + self.count)
+        return Rounds(tuple(run_round(structure, 0, number) for number in numbers))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What is known of the points of some rounds, in order."""
+
+    rounds: tuple[Judged, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgePoints(Task[Problem, Verdicts]):
+    """Polish and classify the points that some rounds of one search brought."""
+
+    kind: ClassVar[str] = "judge"
+    answer: ClassVar[type[Verdicts]] = Verdicts
+
+    name: str
+    rounds: tuple[Fresh, ...]
+
+    def run(self, problem: Problem, backend: Backend) -> Verdicts:  # noqa: ARG002
+        structure = parse(self.name)
+        return Verdicts(tuple(judged(structure, fresh) for fresh in self.rounds))
 
 
 def chosen(problem: Problem) -> tuple[list[str], str]:
@@ -83,16 +100,79 @@ def chosen(problem: Problem) -> tuple[list[str], str]:
 def search_structures(
     problem: Problem, phases: Phases, catalogue: Catalogue, names: list[str]
 ) -> list[SearchSummary]:
-    """Enter the points of symmetric structures into the catalogue; how each search went."""
-    tasks = [SearchStructure(key=f"structure/{name}", name=name) for name in names]
-    answers = phases.map("structures", tasks)
-    # A canonical order, so that the first finder does not depend on the order of the answers.
-    found = sorted(
-        (point for answer in answers for point in answer.points),
-        key=lambda point: (point.loss, point.structure),
-    )
-    points = classified(problem, phases, "classify/structured", [item.W for item in found])
-    for item, point in zip(found, points, strict=True):
+    """Enter the points of symmetric structures into the catalogue; how each search went.
+
+    Minima, and with ``saddles`` points of index 1 and 2.
+    """
+    searches = _searched(phases, names)
+    copies = problem.perpendicular_copies
+    wanted = [
+        (item.loss, found.structure.name, item.point)
+        for found in (each.result() for each in searches)
+        for item in found.points
+        if item.is_minimum or (problem.saddles and item.summary.index(copies) in (1, 2))
+    ]
+    # A canonical order, so that the first finder does not depend on the order of the searches.
+    wanted.sort(key=lambda item: item[:2])
+    weights = [embed(point) for _, _, point in wanted]
+    points = classified(problem, phases, "classify/structured", weights)
+    for (_, name, _), point in zip(wanted, points, strict=True):
         if point is not None:
-            catalogue.add(f"structured {item.structure}", point, "structured")
-    return [SearchSummary.model_validate(asdict(answer.summary)) for answer in answers]
+            catalogue.add(f"structured {name}", point, "structured")
+    return [SearchSummary.model_validate(asdict(each.result().summary())) for each in searches]
+
+
+def _searched(phases: Phases, names: list[str]) -> list[Search]:
+    """The searches of these structures, all of them side by side, to their ends.
+
+    In turns: the rounds that each is sure to need, then the points that they brought. So no round
+    is run in vain, and a long search does not keep its workers from helping another.
+    """
+    searches = [Search(parse(name)) for name in names]
+    while tasks := [task for search in searches for task in _rounds(search)]:
+        found: dict[str, list[Round]] = {}
+        for task, answer in zip(tasks, phases.map("structures", tasks), strict=True):
+            found.setdefault(task.name, []).extend(answer.rounds)
+        judging = [
+            (search, task)
+            for search in searches
+            for task in _judging(search, phases, found.get(search.structure.name, []))
+        ]
+        answers = phases.map("structures", [task for _, task in judging])
+        for (search, points), verdicts in zip(judging, answers, strict=True):
+            for fresh, judgement in zip(points.rounds, verdicts.rounds, strict=True):
+                search.judge(fresh, judgement)
+    return searches
+
+
+def _rounds(search: Search) -> Iterator[SearchRounds]:
+    """Tasks for the rounds that the search is sure to need."""
+    name = search.structure.name
+    wanted = search.wanted()
+    size = max(1, int(TASK_SECONDS / effort(search.structure).round_seconds))
+    for first in wanted[::size]:
+        count = min(size, wanted.stop - first)
+        yield SearchRounds(key=f"structure/{name}/{first}", name=name, first=first, count=count)
+
+
+def _judging(search: Search, phases: Phases, found: list[Round]) -> Iterator[JudgePoints]:
+    """Join the rounds to the search; tasks for the points that are new."""
+    name = search.structure.name
+    needs = effort(search.structure)
+    most = JUDGED_PER_START * needs.round_starts * TASK_SECONDS / needs.round_seconds
+    waiting: list[Fresh] = []
+    for item in found:
+        phases.check()  # comparing with thousands of points takes its time
+        fresh = search.add(item)
+        if fresh is not None:
+            waiting.append(fresh)
+        if sum(len(each.signs) for each in waiting) >= most:
+            yield _judge(name, waiting)
+            waiting = []
+    if waiting:
+        yield _judge(name, waiting)
+
+
+def _judge(name: str, rounds: list[Fresh]) -> JudgePoints:
+    key = f"judge/{name}/{rounds[0].place}"
+    return JudgePoints(key=key, name=name, rounds=tuple(rounds))

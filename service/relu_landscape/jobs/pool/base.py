@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
+
+import orjson
 
 from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.codec import encode_task
@@ -18,6 +21,11 @@ class Work:
 
     composition: str
     request: AnalysisRequest
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The request as every chunk carries it: made once."""
+        return orjson.dumps(self.request.canonical())
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Lane(Protocol):
         """The next chunk that is done, or ``None`` when the time is over."""
 
     def withdraw(self) -> None:
-        """Take back what has not been sent, and send nothing again."""
+        """Take back what has not begun, send nothing again, and let what computes end soon."""
 
     @property
     def is_idle(self) -> bool:

@@ -10,11 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 import orjson
@@ -23,71 +19,26 @@ from distributed.utils import LoopRunner
 
 from relu_landscape import ALGORITHM
 from relu_landscape.analyses import Registry
-from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape.jobs.pool import worker
+from relu_landscape.jobs.pool import lanes, worker
 from relu_landscape.jobs.pool.base import Returned, Work
 from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
-from relu_landscape.jobs.pool.workers import LocalWorkers
+from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
+from relu_landscape.jobs.pool.watch import TOPIC, Computing, Watch
+from relu_landscape.jobs.pool.workers import LocalWorkers, restart_external
 from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: A chunk whose worker died may only have waited behind the guilty one, so it runs again with
-#: nothing beside it; this many deaths there are its own doing. Ordinary crashes, which come at
-#: random moments, hardly ever meet one chunk so often in a row.
-LARGEST_DEATHS_ALONE = 5
-#: An exception that is not one of ours may pass (memory, a driver); the third time it is a defect.
-LARGEST_RAISES = 3
+#: Chunks of a job that was cancelled may end by themselves for so long, then their workers are
+#: ended. How often that is looked at.
+CANCEL_SECONDS, LOOK_SECONDS = 1.0, 0.2
 #: How often the number of workers is looked up, and a lost scheduler is tried again.
 REFRESH_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 #: An answer whose worker died before we had it is computed again by Dask meanwhile.
 GATHER_SECONDS = 60.0
-
-
-@dataclass(eq=False)
-class _Chunk:
-    lane: DaskLane
-    task: Task[Any, Any]
-    is_alone: bool = False
-    deaths_alone: int = 0
-    raises: int = 0
-
-
-@dataclass(eq=False)
-class DaskLane:
-    """One job's chunks: those that wait, those in flight, and the answers that came back."""
-
-    pool: DaskPool
-    work: Work
-    waiting: deque[_Chunk] = field(default_factory=deque)
-    in_flight: int = 0
-    is_withdrawn: bool = False
-    inbox: SimpleQueue[Returned] = field(default_factory=SimpleQueue)
-
-    def put(self, tasks: Iterable[Task[Any, Any]]) -> None:
-        """Have these done; each comes back from ``next`` exactly once."""
-        self.pool._add(self, [_Chunk(self, task) for task in tasks])
-
-    def next(self, timeout_seconds: float) -> Returned | None:
-        """The next chunk that is done, or ``None`` when the time is over."""
-        try:
-            return self.inbox.get(timeout=timeout_seconds)
-        except Empty:
-            return None
-
-    def withdraw(self) -> None:
-        """Take back what has not been sent, and send nothing again."""
-        self.pool._withdraw(self)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing of this lane waits or computes, and every answer was taken."""
-        # Under the lock: a chunk on its way back from the workers is in neither count for a moment.
-        with self.pool._changed:
-            return not self.waiting and self.in_flight == 0 and self.inbox.empty()
 
 
 class DaskPool:
@@ -100,10 +51,13 @@ class DaskPool:
         self._local = LocalWorkers(settings.workers) if settings.dask_scheduler is None else None
         self._loop: Any = None
         self._client: Any = None
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self._ring: deque[DaskLane] = deque()
-        self._suspects: deque[_Chunk] = deque()
-        self._flying: dict[str, tuple[_Chunk, Any]] = {}
+        self._suspects: deque[Chunk] = deque()
+        self._flying: dict[str, tuple[Chunk, Any]] = {}
+        self._called_back: set[str] = set()
+        self._watch = Watch(time.monotonic)
+        self._ended: set[str] = set()  # addresses of workers that we ended
         self._warming: list[Any] = []
         self._isolated = False
         self._closing = False
@@ -148,11 +102,11 @@ class DaskPool:
 
     def close(self) -> None:
         """Stop the workers; what they compute is lost, and computed again after a restart."""
-        with self._changed:
+        with self.changed:
             self._closing = True
             self._flying.clear()
             self._warming.clear()
-            self._changed.notify_all()
+            self.changed.notify_all()
         if self._dispatcher.is_alive():
             self._dispatcher.join()
         for part in (self._client, self._local):
@@ -169,49 +123,51 @@ class DaskPool:
     def lane(self, work: Work) -> DaskLane:
         """A new lane for a job's chunks. ``close_lane`` ends it."""
         lane = DaskLane(self, work)
-        with self._changed:
+        with self.changed:
             self._ring.append(lane)
         return lane
 
     def close_lane(self, lane: DaskLane) -> None:
         """Forget the lane; answers of chunks in flight are dropped."""
-        with self._changed:
+        with self.changed:
             self._take_back(lane)
             if lane in self._ring:
                 self._ring.remove(lane)
 
     def counts(self) -> dict[str, int]:
         """Chunks of this process's jobs that wait, and that are with the workers."""
-        with self._changed:
+        with self.changed:
             waiting = sum(len(lane.waiting) for lane in self._ring) + len(self._suspects)
             return {"chunks_waiting": waiting, "chunks_in_flight": len(self._flying)}
 
-    def _add(self, lane: DaskLane, chunks: list[_Chunk]) -> None:
-        with self._changed:
+    def add(self, lane: DaskLane, chunks: list[Chunk]) -> None:
+        """Have these sent when it is their turn."""
+        with self.changed:
             lane.waiting.extend(chunks)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
-    def _withdraw(self, lane: DaskLane) -> None:
-        with self._changed:
+    def withdraw(self, lane: DaskLane) -> None:
+        """Send nothing more of this lane, and end what is in flight."""
+        with self.changed:
             self._take_back(lane)
+            self.changed.notify_all()
 
     def _take_back(self, lane: DaskLane) -> None:
-        lane.is_withdrawn = True
+        lane.withdrawn_at = time.monotonic() if lane.withdrawn_at is None else lane.withdrawn_at
         lane.waiting.clear()
         for chunk in [each for each in self._suspects if each.lane is lane]:
             self._suspects.remove(chunk)
             lane.in_flight -= 1
 
     def _dispatch(self) -> None:
-        chunks: list[_Chunk] = []
+        chunks: list[Chunk] = []
         while not self._closing:
             try:
                 if self._is_refresh_due():
                     self._refresh()
-                with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._is_refresh_due() or self._can_send(), timeout=REFRESH_SECONDS
-                    )
+                self._look_after()
+                with self.changed:
+                    self.changed.wait_for(self._is_something_due, timeout=self._patience())
                     chunks = [] if self._is_refresh_due() else self._choose()
                 while chunks:
                     self._send(chunks[0])
@@ -224,8 +180,18 @@ class DaskPool:
                 self.problem = f"The Dask scheduler does not answer: {error or repr(error)}"
                 logger.warning("%s", self.problem)
                 logger.debug("why", exc_info=True)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closing, timeout=REFRESH_SECONDS)
+                with self.changed:
+                    self.changed.wait_for(lambda: self._closing, timeout=REFRESH_SECONDS)
+
+    def _is_something_due(self) -> bool:
+        return self._is_refresh_due() or self._can_send() or bool(self._unwanted())
+
+    def _patience(self) -> float:
+        """Seconds until the next look: soon, where something is to be ended."""
+        withdrawn = any(chunk.lane.withdrawn_at for chunk, _ in self._flying.values())
+        if withdrawn or not self._watch.computing().keys() <= self._flying.keys():
+            return min(LOOK_SECONDS, REFRESH_SECONDS)
+        return REFRESH_SECONDS
 
     def _is_refresh_due(self) -> bool:
         return time.monotonic() >= self._next_refresh
@@ -239,6 +205,7 @@ class DaskPool:
                 timeout=CONNECT_SECONDS,
                 set_as_default=False,
             )
+            self._client.subscribe_topic(TOPIC, self._watch.hear)
         threads = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
         self._threads = sum(threads.values())
         self.problem = None if self._threads else "The Dask scheduler has no workers"
@@ -267,14 +234,14 @@ class DaskPool:
             return not self._flying and self._threads > 0
         return self._capacity() > 0 and any(lane.waiting for lane in self._ring)
 
-    def _choose(self) -> list[_Chunk]:
+    def _choose(self) -> list[Chunk]:
         """A suspect alone, or one chunk from each lane in turn while there is room."""
         if self._closing or not self._can_send():
             return []
         if self._suspects:
             self._isolated = True
             return [self._suspects.popleft()]
-        chosen: list[_Chunk] = []
+        chosen: list[Chunk] = []
         while len(chosen) < self._capacity() and any(lane.waiting for lane in self._ring):
             lane = self._ring[0]
             self._ring.rotate(-1)
@@ -283,28 +250,74 @@ class DaskPool:
                 lane.in_flight += 1
         return chosen
 
-    def _send(self, chunk: _Chunk) -> None:
-        name = f"relu-landscape-chunk-{uuid.uuid4().hex}"
+    def _send(self, chunk: Chunk) -> None:
+        name = self._watch.new_name()
         future = self._client.submit(
             worker.execute,
             ALGORITHM,
             chunk.lane.work.composition,
-            orjson.dumps(chunk.lane.work.request.canonical()),
+            chunk.lane.work.encoded,
             encode_task(chunk.task),
             self._backend.name,
             key=name,
             pure=False,
         )
-        with self._changed:
+        with self.changed:
             self._flying[name] = (chunk, future)
         future.add_done_callback(self._done)
+
+    def _unwanted(self) -> list[str]:
+        return lanes.unwanted(self._flying, self._watch.computing(), self._called_back)
+
+    def _look_after(self) -> None:
+        """Call back what nobody wants, and end the workers of what goes on regardless."""
+        now = time.monotonic()
+        with self.changed:
+            unwanted = [(name, self._flying[name][1]) for name in self._unwanted()]
+            self._called_back.update(name for name, _ in unwanted)
+            flying = dict(self._flying)
+        for _, future in unwanted:
+            future.cancel()
+        for name, here in self._watch.computing().items():
+            # A chunk that is not in flight began while it was called back.
+            withdrawn_at = flying[name][0].lane.withdrawn_at if name in flying else here.began
+            limit = self._settings.chunk_seconds if withdrawn_at is None else CANCEL_SECONDS
+            if now - max(withdrawn_at or here.began, here.began) > limit:
+                self._end(name, here)
+
+    def _end(self, name: str, here: Computing) -> None:
+        """End the worker that computes this chunk; others that it had are sent again."""
+        with self.changed:
+            chunk, future = self._flying.pop(name, (None, None))
+            self._ended.add(here.worker)
+        self._watch.forget(name)
+        if future is not None:
+            future.cancel()  # before the worker is gone: Dask would have another one try it
+        if chunk is not None and chunk.lane.withdrawn_at is None:
+            logger.warning("%s takes too long; ending its worker", chunk.task.key)
+        if self._local is not None:
+            self._local.kill(here.worker)
+        else:
+            restart_external(self._client, here.worker)
+        if chunk is None:
+            return
+        if chunk.lane.withdrawn_at is None:
+            chunk.overdue += 1
+        if chunk.overdue < lanes.LARGEST_OVERDUE:
+            self._again(name, chunk)
+            return
+        sentence = (
+            f"The chunk {chunk.task.key} did not end within {self._settings.chunk_seconds:g} s, "
+            f"{lanes.LARGEST_OVERDUE} times. Ask for less of it, or set CHUNK_SECONDS higher."
+        )
+        self._return(name, Returned(chunk.task, None, sentence), chunk)
 
     def _done(self, future: Future[Any]) -> None:
         """Called by Dask in a thread of its own when a chunk came to an end of some kind."""
         name = str(future.key)
-        with self._changed:
+        with self.changed:
             entry = self._flying.get(name)
-        if entry is None:  # closed meanwhile
+        if entry is None:  # closed or ended meanwhile
             return
         chunk = entry[0]
         try:
@@ -322,18 +335,18 @@ class DaskPool:
             else:
                 self._failed(name, chunk, orjson.loads(payload))
 
-    def _return(self, name: str, returned: Returned, chunk: _Chunk) -> None:
-        with self._changed:
-            self._flying.pop(name, None)
+    def _return(self, name: str, returned: Returned, chunk: Chunk) -> None:
+        with self.changed:
+            self._forget(name)
             # First into the inbox: the lane must not look idle in between.
             chunk.lane.inbox.put(returned)
             chunk.lane.in_flight -= 1
-            self._changed.notify_all()
+            self.changed.notify_all()
 
-    def _again(self, name: str, chunk: _Chunk, *, alone: bool = False) -> None:
-        with self._changed:
-            self._flying.pop(name, None)
-            if chunk.lane.is_withdrawn:
+    def _again(self, name: str, chunk: Chunk, *, alone: bool = False) -> None:
+        with self.changed:
+            self._forget(name)
+            if chunk.lane.withdrawn_at is not None:
                 chunk.lane.in_flight -= 1
             elif alone:
                 chunk.is_alone = True
@@ -341,14 +354,22 @@ class DaskPool:
             else:
                 chunk.lane.in_flight -= 1
                 chunk.lane.waiting.appendleft(chunk)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
-    def _killed(self, name: str, chunk: _Chunk, error: KilledWorker) -> None:
+    def _forget(self, name: str) -> None:
+        self._flying.pop(name, None)
+        self._called_back.discard(name)
+
+    def _killed(self, name: str, chunk: Chunk, error: KilledWorker) -> None:
+        self._watch.forget(name)
+        if error.last_worker.address in self._ended:  # for another chunk's sake
+            self._again(name, chunk)
+            return
         if chunk.is_alone:
             # An external scheduler has tried it several times before it says so.
             chunk.deaths_alone += error.allowed_failures + 1
         logger.warning("chunk %s lost its worker: %s", chunk.task.key, error)
-        if chunk.deaths_alone < LARGEST_DEATHS_ALONE:
+        if chunk.deaths_alone < lanes.LARGEST_DEATHS_ALONE:
             self._again(name, chunk, alone=True)
             return
         sentence = (
@@ -357,19 +378,21 @@ class DaskPool:
         )
         self._return(name, Returned(chunk.task, None, sentence), chunk)
 
-    def _failed(self, name: str, chunk: _Chunk, error: dict[str, Any]) -> None:
+    def _failed(self, name: str, chunk: Chunk, error: dict[str, Any]) -> None:
         chunk.raises += 1
         if error["traceback"]:
             logger.error("chunk %s failed:\n%s", chunk.task.key, error["traceback"])
-        if not error["final"] and chunk.raises < LARGEST_RAISES:
+        if not error["final"] and chunk.raises < lanes.LARGEST_RAISES:
             self._again(name, chunk)
             return
         sentence = f"The chunk {chunk.task.key} failed: {error['text']}"
         self._return(name, Returned(chunk.task, None, sentence), chunk)
 
-    def _raised(self, name: str, chunk: _Chunk, error: BaseException, *, lost: bool) -> None:
+    def _raised(self, name: str, chunk: Chunk, error: BaseException, *, lost: bool) -> None:
         if lost:
-            self._next_refresh = 0.0  # look at the scheduler before sending again
+            if name not in self._called_back:  # else it may have begun meanwhile: it is watched on
+                self._watch.forget(name)
+                self._next_refresh = 0.0  # look at the scheduler before sending again
             self._again(name, chunk)
         else:
             text = f"{type(error).__name__}: {error}"

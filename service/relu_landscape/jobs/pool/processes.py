@@ -92,14 +92,13 @@ class ProcessRunner:
                 future.cancel()
 
     def _submit(self, task: Task[Any, Any]) -> Future[tuple[Outcome, bytes]]:
-        request = orjson.dumps(self.work.request.canonical())
         try:
             with _interrupts_held():  # submitting begins processes, as long as there are too few
                 return self.pool.submit(
                     execute,
                     ALGORITHM,
                     self.work.composition,
-                    request,
+                    self.work.encoded,
                     encode_task(task),
                     self.backend,
                 )

@@ -7,9 +7,12 @@ is heavy in the engine is imported by the first chunk, in the worker.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import orjson
@@ -43,6 +46,28 @@ def warm(compositions: tuple[str, ...]) -> None:
     one_thread()
 
 
+@contextlib.contextmanager
+def announced() -> Iterator[None]:
+    """In a worker of Dask, say when a chunk begins and when it ends (``watch``)."""
+    distributed = sys.modules.get("distributed")  # imported wherever there is a worker of Dask
+    try:
+        here = distributed.get_worker() if distributed else None
+    except ValueError:
+        here = None
+    if here is None:
+        yield
+        return
+    from relu_landscape.jobs.pool.watch import TOPIC
+
+    said = {"chunk": here.get_current_task(), "worker": here.address}
+    here.log_event(TOPIC, {**said, "begins": True})
+    try:
+        yield
+    finally:
+        here.log_event(TOPIC, {**said, "begins": False})
+
+
+@announced()
 def execute(
     algorithm: str, composition_name: str, request: bytes, task: bytes, backend: str
 ) -> tuple[Outcome, bytes]:

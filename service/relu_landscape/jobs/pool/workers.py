@@ -7,12 +7,18 @@ asks for another. So what is there is compared with what was asked for, and made
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Collection
 from typing import Any
 
 from distributed import LocalCluster, Status
+
+from relu_landscape.jobs.pool.threads import ONE_THREAD
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +29,6 @@ LOST_SECONDS = 30.0
 #: A worker that is killed while it starts, perhaps for want of memory, fails the start of all.
 STARTS = 3
 CLOSE_SECONDS = 5.0
-#: One thread per worker for every library that brings its own: the order of a parallel sum, and
-#: with it the rounding, would depend on their number.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "BLIS_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-}
 
 
 class LocalWorkers:
@@ -89,8 +85,37 @@ class LocalWorkers:
         if len(self.cluster.workers) < self.count:
             self.cluster.scale(self.count)  # opens whatever is wanted and not there
 
+    def kill(self, address: str) -> None:
+        """End the worker at this address now, whatever it computes; its nanny starts another."""
+        for nanny in list(self.cluster.workers.values()):
+            if nanny.worker_address == address:
+                _kill(nanny)
+
     def close(self) -> None:
-        """Stop the workers and the scheduler."""
+        """Stop the workers and the scheduler at once; what they compute is lost."""
         if self.cluster is not None:
+            # Dask would wait some seconds for workers that compute.
+            for nanny in list(self.cluster.workers.values()):
+                nanny.auto_restart = False
+                _kill(nanny)
             self.cluster.close(timeout=CLOSE_SECONDS)
             self.cluster = None
+
+
+def _kill(nanny: Any) -> None:
+    pid = nanny.pid
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def restart_external(client: Any, address: str) -> None:
+    """Have the nanny of an external worker replace it; does not wait, logs where there is none."""
+
+    def restart() -> None:
+        try:
+            client.restart_workers([address], timeout=CLOSE_SECONDS, raise_for_error=False)
+        except Exception as error:  # whatever Dask says, the chunk was given up already
+            logger.warning("the worker %s is not restarted: %s", address, error)
+
+    threading.Thread(target=restart, name="restart-worker", daemon=True).start()

@@ -13,10 +13,11 @@ from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.follow import follow, walk
 from relu_landscape.engine.families.layout import layout
-from relu_landscape.engine.families.naming import anchor_point, named
+from relu_landscape.engine.families.naming import anchor_point
 from relu_landscape.engine.families.points import Point, embed, values
 from relu_landscape.engine.families.search import search
 from relu_landscape.engine.families.structures import parse
+from relu_landscape.engine.families.wellknown import named
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import Continuation
 

@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.families.coarse import coarsest
+from relu_landscape.engine.families.effort import ROUND, effort
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import embed, stacked
 from relu_landscape.engine.families.reduced import evaluate
-from relu_landscape.engine.families.search import (
-    ROUND,
-    SearchResult,
-    patience,
-    search,
-)
+from relu_landscape.engine.families.rounds import run_round
+from relu_landscape.engine.families.search import Search, SearchResult, judged, search
 from relu_landscape.engine.families.solver import converge, gradient_tolerance
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import parse
@@ -42,12 +39,39 @@ def test_a_search_depends_on_structure_and_seed_alone() -> None:
     assert search(structure, seed=3).summary() == whole.summary()
 
 
+def test_a_search_is_the_same_however_its_rounds_are_handed_out() -> None:
+    """Rounds side by side, and their points judged in any order, as a landscape's tasks are."""
+    structure = parse("1+2+4")
+    search_in_tasks = Search(structure)
+    turns = 0
+    while wanted := search_in_tasks.wanted():
+        turns += 1
+        assert not search_in_tasks.complete
+        rounds = {number: run_round(structure, 0, number) for number in reversed(wanted)}
+        fresh = [search_in_tasks.add(rounds[number]) for number in wanted]
+        for each in reversed([some for some in fresh if some is not None]):
+            search_in_tasks.judge(each, judged(structure, each))
+    assert turns > 1  # what a turn brings decides about the next one
+    assert _facts(search_in_tasks.result()) == _facts(search(structure))
+    assert search_in_tasks.result().summary() == search(structure).summary()
+
+
+def test_a_structure_of_many_unknowns_has_shorter_rounds() -> None:
+    """A round of 128 starts took half a minute with eleven blocks, and nothing could stop it."""
+    structure = parse("2+3+4+5+6+7+8+9+10")
+    size = effort(structure).round_starts
+    assert size < ROUND
+    found = search(structure, most_starts=size, highest_index=10**6)
+    assert found.starts == size
+    assert sum(point.hits for point in found.points) + sum(found.set_aside.values()) == size
+
+
 def test_the_search_stops_after_its_patience_and_says_so() -> None:
     structure = parse("1+5")
     result = search(structure)
     last_news = max(p.first_start for p in result.points if p.index_span <= 2)
     assert result.complete
-    assert result.starts == (last_news // ROUND + 1) * ROUND + patience(structure)
+    assert result.starts == (last_news // ROUND + 1) * ROUND + effort(structure).patience
     short = search(structure, most_starts=ROUND)
     assert not short.complete
     assert short.starts == ROUND

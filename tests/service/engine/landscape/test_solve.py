@@ -140,7 +140,7 @@ def test_the_registry_finds_the_composition() -> None:
 def test_tasks_and_answers_can_be_carried() -> None:
     kinds = [each.kind for each in COMPOSITION.tasks]
     assert kinds == [
-        "sample", "follow", "escape", "classify", "structure", "pathway", "certify",
+        "sample", "follow", "escape", "classify", "structure", "judge", "pathway", "certify",
     ]  # fmt: skip
     for each in COMPOSITION.tasks:
         _check_portable(each)
@@ -177,7 +177,9 @@ def test_task_keys_are_unique_and_answers_of_their_kind() -> None:
 
     solve(request, run=run, chunk_starts=3)
     assert len(set(seen)) == len(seen)
-    assert {"sample", "classify", "structure", "pathway"} <= {key.split("/")[0] for key in seen}
+    assert {"sample", "classify", "structure", "judge", "pathway"} <= {
+        key.split("/")[0] for key in seen
+    }
 
 
 @pytest.mark.parametrize(
@@ -356,6 +358,9 @@ def test_impossible_requests_are_refused_before_any_work() -> None:
         COMPOSITION.problem(_request(7, 7, structured=True, structures=("1+7",)))
     with pytest.raises(InputError, match="fractional"):
         COMPOSITION.problem(_request(7, 7, structured=True, structures=("3.5+3.5",)))
+    units = "+".join(["1"] * 64)  # a table of 270 GB, which ended one worker after the other
+    with pytest.raises(InputError, match="4096 unknowns; those of at most 256"):
+        COMPOSITION.problem(_request(64, 64, structured=True, structures=(units,)))
     with pytest.raises(TeacherError, match="not symmetric"):
         COMPOSITION.problem(_request(2, 2, teacher_gram=((1.0, 0.5), (0.0, 1.0))))
 

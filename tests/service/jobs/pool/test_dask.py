@@ -5,138 +5,43 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
-from distributed import KilledWorker
 
 from relu_landscape import ALGORITHM
-from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape.jobs.pool import dask as module
 from relu_landscape.jobs.pool import worker, workers
-from relu_landscape.jobs.pool.base import Returned, Work
 from relu_landscape.jobs.pool.codec import decode_answer, encode_task
-from relu_landscape.jobs.pool.dask import (
+from relu_landscape.jobs.pool.dask import DaskPool
+from relu_landscape.jobs.pool.lanes import (
     LARGEST_DEATHS_ALONE,
     LARGEST_RAISES,
-    DaskLane,
-    DaskPool,
 )
-from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.settings import Settings
-from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import until
+from tests.service.jobs.pool.played import (
+    BACKEND,
+    COMPOSITION,
+    REQUEST,
+    WORK,
+    Scheduler,
+    killed,
+    played_pool,
+    returned,
+    tasks,
+)
 from tests.service.jobs.toy_engine import TOY, Losses, Sample
-
-BACKEND = ChosenBackend("numpy", "a test", "the test wants it")
-COMPOSITION = TOY.analyses[0].composition
-WORK = Work(COMPOSITION, LandscapeRequest(student_width=2, teacher_width=2, seed=1))
-REQUEST = orjson.dumps(WORK.request.canonical())
-
-
-class PlayedFuture:
-    """A chunk with the scheduler; the test says how it ends."""
-
-    def __init__(self, key: str, task: str) -> None:
-        self.key = key
-        self.task = task
-        self.status = "pending"
-        self._outcome: Any = None
-        self._callback: Callable[[PlayedFuture], None] | None = None
-
-    def add_done_callback(self, callback: Callable[[PlayedFuture], None]) -> None:
-        self._callback = callback
-
-    def result(self, timeout: float) -> Any:
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome
-
-    def end(self, outcome: Any, status: str = "finished") -> None:
-        self._outcome, self.status = outcome, status
-        until(lambda: self._callback is not None, "the callback is there")
-        assert self._callback is not None
-        self._callback(self)
-
-
-class Scheduler:
-    """What was sent and has not ended, in the order of sending."""
-
-    def __init__(self) -> None:
-        self.threads = 1
-        self.open: list[PlayedFuture] = []
-        self.fault: Exception | None = None
-        self.clients = 0
-        self.refusals = 0
-
-    def client(self, address: str, **_: Any) -> Any:
-        if self.fault is not None:
-            raise self.fault
-        self.clients += 1
-        return SimpleNamespace(
-            status="running", submit=self._submit, nthreads=self._nthreads, close=lambda timeout: 0
-        )
-
-    def _nthreads(self, **_: Any) -> dict[str, int]:
-        if self.fault is not None:
-            raise self.fault
-        return {"worker": self.threads} if self.threads else {}
-
-    def _submit(self, function: Any, *arguments: Any, key: str, pure: bool) -> PlayedFuture:
-        assert function is worker.execute
-        if self.refusals:
-            self.refusals -= 1
-            raise OSError("the connection is closed")
-        assert (arguments[0], arguments[1], arguments[4]) == (ALGORITHM, COMPOSITION, "numpy")
-        assert arguments[2] == REQUEST
-        self.open.append(PlayedFuture(key, orjson.loads(arguments[3])["task"]["key"]))
-        return self.open[-1]
-
-    def names(self, count: int) -> list[str]:
-        until(lambda: len(self.open) >= count, f"{count} chunks are sent; there are {self.open}")
-        assert len(self.open) == count
-        return [future.task for future in self.open]
-
-    def end(self, task: str, outcome: Any = None, status: str = "finished") -> None:
-        until(lambda: any(each.task == task for each in self.open), f"{task} is sent")
-        future = next(each for each in self.open if each.task == task)
-        self.open.remove(future)
-        future.end(("answer", orjson.dumps(task)) if outcome is None else outcome, status)
-
-
-@pytest.fixture
-def scheduler(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
-    played = Scheduler()
-    monkeypatch.setattr(module, "Client", played.client)
-    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.02)
-    return played
 
 
 @pytest.fixture
 def pool(scheduler: Scheduler) -> Iterator[DaskPool]:
-    opened = DaskPool(Settings.load(dask_scheduler="tcp://played:1"), TOY, BACKEND)
+    opened = played_pool()
     opened.open()
     yield opened
     opened.close()
-
-
-def tasks(name: str, count: int) -> list[Task[Any, Any]]:
-    return [Sample(key=f"{name}{number}", first=0, last=1) for number in range(count)]
-
-
-def returned(lane: DaskLane) -> Returned:
-    found = lane.next(30.0)
-    assert found is not None
-    return found
-
-
-def killed(allowed: int = 0) -> KilledWorker:
-    dead: Any = SimpleNamespace(address="tcp://dead")
-    return KilledWorker("key", dead, allowed)
 
 
 def test_chunks_are_dealt_to_the_lanes_in_turn(pool: DaskPool, scheduler: Scheduler) -> None:

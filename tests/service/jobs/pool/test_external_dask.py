@@ -53,7 +53,8 @@ class Cluster:
 
     def _run(self, *arguments: str) -> None:
         command = [sys.executable, "-c", "from dask.__main__ import main; main()", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path}
         self._processes.append(
             subprocess.Popen(
                 command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -120,3 +122,50 @@ def test_a_start_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _never(**_: Any) -> Any:
     raise RuntimeError("never")
+
+
+#: A chunk of the toy takes so many seconds: for ever, as far as a test can tell.
+FOR_EVER = Work(
+    TOY.analyses[0].composition,
+    LandscapeRequest(student_width=2, teacher_width=2, init_scale=1000.0),
+)
+
+
+def test_a_worker_computes_for_others_soon_after_its_job_was_cancelled(pool: DaskPool) -> None:
+    """With chunks of minutes, the cores of a cancelled job were busy for minutes."""
+    lane = pool.lane(FOR_EVER)
+    lane.put(Sample(key=f"a{number}", first=0, last=1) for number in range(8))
+    until(lambda: len(pool._watch.computing()) == 2, "both workers are busy")
+    lane.withdraw()
+    until(lambda: lane.is_idle, "nothing of the job computes")
+    assert pool._watch.computing() == {}
+    assert works(pool)
+
+
+def test_closing_does_not_wait_for_what_computes(
+    pool: DaskPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask asks a worker to end and waits four seconds; one that computes does not listen."""
+    lane = pool.lane(FOR_EVER)
+    lane.put(Sample(key=f"a{number}", first=0, last=1) for number in range(2))
+    until(lambda: len(pool._watch.computing()) == 2, "both workers are busy")
+    assert pool._local is not None
+    cluster = pool._local.cluster
+    there = {nanny.pid for nanny in cluster.workers.values()}
+    done: list[object] = []
+    kill, close = os.kill, cluster.close
+
+    def killed(pid: int, number: int) -> None:
+        done.append((pid, number))
+        kill(pid, number)
+
+    def closed(**options: Any) -> None:
+        done.append("closed")
+        close(**options)
+
+    monkeypatch.setattr(os, "kill", killed)
+    monkeypatch.setattr(cluster, "close", closed)
+    pool.close()
+    assert set(done[:2]) == {(pid, signal.SIGKILL) for pid in there}
+    assert done[2] == "closed"
+    assert not any(psutil.pid_exists(pid) for pid in there)

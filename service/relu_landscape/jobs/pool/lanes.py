@@ -1,0 +1,100 @@
+"""Chunks and lanes of the Dask pool: what waits, what is in flight, what came back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Condition
+from typing import Any, Protocol
+
+from relu_landscape.engine.tasks import Task
+from relu_landscape.jobs.pool.base import Returned, Work
+
+#: A chunk whose worker died may only have waited behind the guilty one, so it runs again with
+#: nothing beside it; this many deaths there are its own doing. Ordinary crashes, which come at
+#: random moments, hardly ever meet one chunk so often in a row.
+LARGEST_DEATHS_ALONE = 5
+#: An exception that is not one of ours may pass (memory, a driver); the third time it is a defect.
+LARGEST_RAISES = 3
+#: A chunk that takes longer than the setting allows may have met a worker that stood still; the
+#: second time it is its own doing.
+LARGEST_OVERDUE = 2
+
+
+class Feeding(Protocol):
+    """What a lane needs of its pool."""
+
+    @property
+    def changed(self) -> Condition:
+        """The lock of everything, and the news that something changed."""
+
+    def add(self, lane: DaskLane, chunks: list[Chunk]) -> None:
+        """Have these sent when it is their turn."""
+
+    def withdraw(self, lane: DaskLane) -> None:
+        """Send nothing more of this lane, and end what is in flight."""
+
+
+@dataclass(eq=False)
+class Chunk:
+    """A task on its way, and what became of it so far.
+
+    ``is_alone``: sent with nothing beside it; ``overdue``: how often it took too long.
+    """
+
+    lane: DaskLane
+    task: Task[Any, Any]
+    is_alone: bool = False
+    deaths_alone: int = 0
+    raises: int = 0
+    overdue: int = 0
+
+
+@dataclass(eq=False)
+class DaskLane:
+    """One job's chunks: those that wait, those in flight, and the answers that came back.
+
+    ``withdrawn_at``: since when, by the pool's clock; None: not withdrawn.
+    """
+
+    pool: Feeding
+    work: Work
+    waiting: deque[Chunk] = field(default_factory=deque)
+    in_flight: int = 0
+    withdrawn_at: float | None = None
+    inbox: SimpleQueue[Returned] = field(default_factory=SimpleQueue)
+
+    def put(self, tasks: Iterable[Task[Any, Any]]) -> None:
+        """Have these done; each comes back from ``next`` exactly once."""
+        self.pool.add(self, [Chunk(self, task) for task in tasks])
+
+    def next(self, timeout_seconds: float) -> Returned | None:
+        """The next chunk that is done, or ``None`` when the time is over."""
+        try:
+            return self.inbox.get(timeout=timeout_seconds)
+        except Empty:
+            return None
+
+    def withdraw(self) -> None:
+        """Take back what has not begun, send nothing again, and let what computes end soon."""
+        self.pool.withdraw(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of this lane waits or computes, and every answer was taken."""
+        # Under the lock: a chunk on its way back from the workers is in neither count for a moment.
+        with self.pool.changed:
+            return not self.waiting and self.in_flight == 0 and self.inbox.empty()
+
+
+def unwanted(
+    flying: Mapping[str, tuple[Chunk, Any]], begun: Container[str], called_back: Container[str]
+) -> list[str]:
+    """Chunks of withdrawn lanes that wait with a worker, and were not called back yet."""
+    return [
+        name
+        for name, (chunk, _) in flying.items()
+        if chunk.lane.withdrawn_at is not None and name not in begun and name not in called_back
+    ]

@@ -1,0 +1,101 @@
+"""The structured search in tasks: short ones, each needed, whatever the structures are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from relu_landscape.engine.families.effort import effort
+from relu_landscape.engine.families.search import search
+from relu_landscape.engine.families.structures import parse
+from relu_landscape.engine.landscape import COMPOSITION
+from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
+from relu_landscape.engine.tasks import Runner, Task, run_here
+from relu_landscape.wire.requests import LandscapeRequest
+
+from .solving import NUMPY, body, solve
+
+AnswerT = TypeVar("AnswerT")
+
+#: What a task may take by the estimate, so that a cancelled job leaves its cores soon.
+LONGEST_SECONDS = 2.0
+
+
+class Enough(Exception):  # noqa: N818 - no error
+    """The test has seen what it wanted."""
+
+
+def _first_rounds(request: LandscapeRequest) -> list[SearchRounds]:
+    """The tasks of the first turn of a structured search, none of them executed."""
+    seen: list[Any] = []
+
+    def run(
+        tasks: Sequence[Task[Any, AnswerT]],
+    ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
+        seen.extend(tasks)
+        raise Enough
+
+    with pytest.raises(Enough):
+        solve(request, run=run)
+    assert all(isinstance(task, SearchRounds) for task in seen)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("width", "structures"),
+    [
+        (64, ("2+3+4+5+6+7+8+9+10+6+4", "1+1+2+3+4+5+6+7+8+9+18")),
+        (15, ("1+2+3+4+5",)),
+        (64, None),
+    ],
+)
+def test_no_task_of_a_structured_search_is_long(
+    width: int, structures: tuple[str, ...] | None
+) -> None:
+    """Two structures of eleven blocks were two tasks of hours, which no cancelling ended."""
+    request = LandscapeRequest(
+        student_width=width, teacher_width=width, starts=0, structures=structures
+    )
+    tasks = _first_rounds(request)
+    names = {task.name for task in tasks}
+    assert structures is None or len(names) == len(structures)
+    assert len({task.key for task in tasks}) == len(tasks)
+    for name in names:
+        mine = sorted((task for task in tasks if task.name == name), key=lambda task: task.first)
+        needs = effort(parse(name))
+        assert max(task.count for task in mine) * needs.round_seconds <= LONGEST_SECONDS
+        numbers = [n for task in mine for n in range(task.first, task.first + task.count)]
+        assert numbers == list(range(needs.patience // needs.round_starts))
+
+
+def test_the_landscape_has_what_each_search_finds() -> None:
+    """The same rounds, points and stopping rule, though every turn is handed out in tasks."""
+    request = LandscapeRequest(
+        student_width=7, teacher_width=7, starts=0, structures=("1+6", "1+2+4"), saddles=True
+    )
+    seen: list[Task[Any, Any]] = []
+    here = run_here(COMPOSITION.problem(request), NUMPY)
+
+    def run(
+        tasks: Sequence[Task[Any, AnswerT]],
+    ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
+        seen.extend(tasks)
+        yield from reversed(list(here(tasks)))
+
+    runner: Runner = run
+    found = body(solve(request, run=runner))
+    listed = {each.structure: each for each in found.searched.structures}
+    for name in ("1+6", "1+2+4"):
+        alone = search(parse(name)).summary()
+        assert listed[name].starts == alone.starts
+        assert listed[name].points == alone.points
+        assert listed[name].minima == alone.minima
+        assert listed[name].complete
+        assert listed[name].set_aside == alone.set_aside
+        rounds = [task for task in seen if isinstance(task, SearchRounds) and task.name == name]
+        size = effort(parse(name)).round_starts
+        assert sum(task.count for task in rounds) * size == alone.starts  # none in vain
+        points = [task for task in seen if isinstance(task, JudgePoints) and task.name == name]
+        assert sum(len(fresh.signs) for task in points for fresh in task.rounds) >= alone.points
