@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,16 @@ def test_credit_needs_a_reason() -> None:
     assert _credit(point, problem, 0.05, True) == ([], [], [0])
     saddle = classify.classify(known.locate(known.ONE_MORE[2]), _problem(18, 17).teacher)
     assert _credit(saddle, _problem(18, 17), 0.0, True) == ([], [0], [])
+
+
+def test_a_saddle_that_only_leads_out_of_the_span_is_nobodys_end() -> None:
+    """Its one negative direction is perpendicular, and counts where the inputs have room for it."""
+    problem = _problem(3, 3, input_dimension=4)
+    minimum = classify.spectrum_at(np.eye(3), problem.teacher)
+    saddle = replace(minimum, perpendicular=np.array([-0.1, *minimum.perpendicular[1:]]))
+    assert (saddle.index_span, saddle.index(4), saddle.index(3)) == (0, 1, 0)
+    assert _credit(saddle, problem, 0.0, True) == ([], [0], [])
+    assert _credit(saddle, _problem(3, 3, input_dimension=3), 0.0, True) == ([], [], [0])
 
 
 def test_copies_share_an_entry() -> None:
