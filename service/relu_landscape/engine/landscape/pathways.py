@@ -73,7 +73,8 @@ class FollowPathway(Task[Problem, PathwayEnds]):
                 self.W,
                 surface=pathways.surface_of(problem.teacher),
                 descend=descend,
-                zero_loss=global_set.LOSS if problem.has_continuum else ZERO_LOSS,
+                zero_loss=_zero_loss(problem),
+                step=pathways.STEP * problem.separation,
                 seed=problem.seed,
             )
             return PathwayEnds(tuple(_end(problem, W) for W in found.ends))
@@ -81,10 +82,15 @@ class FollowPathway(Task[Problem, PathwayEnds]):
             return PathwayEnds(reason=str(error))
 
 
+def _zero_loss(problem: Problem) -> float:
+    """The loss below which an end is a global minimum: the continuum is approached slowly."""
+    return global_set.loss_limit(problem.separation) if problem.has_continuum else ZERO_LOSS
+
+
 def _end(problem: Problem, W: Real) -> PathwayEnd:
     W = np.ascontiguousarray(W)
     loss = float(population.loss(W, problem.teacher))
-    if problem.has_continuum and loss < global_set.LOSS:
+    if problem.has_continuum and loss < _zero_loss(problem):
         return PathwayEnd(W, None)
     return PathwayEnd(W, classify.classify(W, problem.teacher))
 
