@@ -24,6 +24,7 @@ from relu_landscape.wire.landscape import (
     LandscapeBody,
     LandscapeFinding,
     Overlaps,
+    SaddleLine,
 )
 
 #: A Gram matrix as it is asked with: rows of numbers.
@@ -100,6 +101,7 @@ def scaled(composed: Composed, unit: float) -> Composed:
     result = body.model_copy(
         update={
             "fixed_points": [_point(point, unit) for point in body.fixed_points],
+            "saddle_lines": [_line(line, unit) for line in body.saddle_lines],
             "pathways": pathways,
             "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, area),
         }
@@ -122,6 +124,19 @@ def _point(point: FixedPoint, unit: float) -> FixedPoint:
             "stability": stability,
         }
     )
+
+
+def _line(line: SaddleLine, unit: float) -> SaddleLine:
+    area = unit * unit
+    overlaps = line.origin.overlaps
+    origin = line.origin.model_copy(
+        update={
+            "overlaps": Overlaps(R=_times(overlaps.R, area), Q=_times(overlaps.Q, area)),
+            "norms": [norm * unit for norm in line.origin.norms],
+        }
+    )
+    scaled_losses = {"loss": line.loss * area, "loss_accuracy": line.loss_accuracy * area}
+    return line.model_copy(update={**scaled_losses, "origin": origin})
 
 
 def _details(details: Wire, unit: float) -> Wire:
