@@ -105,10 +105,12 @@ def separate(problem: Problem, phases: Phases, catalogue: Catalogue) -> list[Lin
 def split_minima(problem: Problem, phases: Phases, lines: list[Line]) -> None:
     """Add the lines on which one student of a minimum of width K - 1 is split in two."""
     narrower = problem.students - 1
-    if not problem.saddles or not problem.searches_structures or narrower < 1:
+    # Structures named in the request are those of this width, and all that is to be searched.
+    searched = problem.searches_structures and problem.structures is None
+    if not problem.saddles or not searched or narrower < 1:
         return
     names = [each.name for each in default_structures(narrower, problem.teachers)]
-    tasks = [SearchStructure(key=f"narrower/{name}", name=name) for name in names]
+    tasks = [SearchStructure(key=f"structure/narrower/{name}", name=name) for name in names]
     answers = phases.map("structures", tasks)
     found = sorted(
         (point for answer in answers for point in answer.points),

@@ -102,6 +102,8 @@ def test_the_bisector_split_in_two() -> None:
 def test_without_saddles_none_are_looked_for() -> None:
     assert not _found(2, 2, saddles=False).saddle_lines
     assert not _found(1, 1).saddle_lines
+    assert not _found(3, 3, structures=["3"]).saddle_lines
+    assert not _found(2, 2, structured=False).saddle_lines
     # Minima of two students for two teachers are global, and split they are global for three.
     assert not _found(3, 2).saddle_lines
 

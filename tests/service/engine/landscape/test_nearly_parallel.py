@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pytest
@@ -21,6 +21,9 @@ from relu_landscape.engine.tasks import SilentMonitor, Task, run_here
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine.landscape.solving import NUMPY, body, solve
 from tests.service.engine.oracles import Real
+
+ProblemT = TypeVar("ProblemT")
+AnswerT = TypeVar("AnswerT")
 
 
 def _request(correlation: float, K: int, M: int, **fields: Any) -> LandscapeRequest:
@@ -76,8 +79,10 @@ def test_coordinates_keep_distances_and_permute_with_the_teachers() -> None:
     C = identity.coordinates(W, teacher)
     apart = np.linalg.norm(C - identity.coordinates(other, teacher))
     assert apart == pytest.approx(np.linalg.norm(W - other), rel=1e-12)
-    swapped = np.linalg.solve(teacher.V, classify.overlaps(W, teacher)[:, [1, 0, 2]].T).T
-    np.testing.assert_allclose(identity.coordinates(swapped, teacher), C[:, [1, 0, 2]], atol=1e-12)
+    R = classify.overlaps(W, teacher)[:, [1, 0, 2]]
+    swapped = np.asarray(np.linalg.solve(teacher.V, R.T).T, dtype=np.float64)
+    there = identity.coordinates(swapped, teacher)
+    np.testing.assert_allclose(there, C[:, [1, 0, 2]], atol=1e-12)
 
 
 class _Stubborn:
@@ -87,12 +92,14 @@ class _Stubborn:
         self._real = run_here(problem, NUMPY)
         self._ends = ends
 
-    def __call__(self, tasks: Sequence[Task[Problem, Any]]) -> Iterator[tuple[Any, Any]]:
+    def __call__(
+        self, tasks: Sequence[Task[ProblemT, AnswerT]]
+    ) -> Iterator[tuple[Task[ProblemT, AnswerT], AnswerT]]:
         if tasks[0].kind == "classify":
             yield from self._real(tasks)
         else:
             for task in tasks:
-                yield task, self._ends
+                yield task, cast("AnswerT", self._ends)
 
 
 def _outcomes(W: Real, moved: float) -> dict[int, str]:
