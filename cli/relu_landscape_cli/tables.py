@@ -90,7 +90,12 @@ def _caption(landscape: Landscape) -> str:
         bound = landscape.missing_mass.get("upper_bound_95")
         if bound is not None:
             words.append(f"the next one ends elsewhere with at most {100 * bound:.2g}% (95%)")
-    return f"{'; '.join(words)}\nid {landscape.id}"
+    lines = [
+        f"{line.key}: a set of saddles of dimension {line.dimension}, index {line.index}, "
+        f"loss {number(line.loss, 12)}; split from {line.origin.structure.name!r}"
+        for line in landscape.saddle_lines
+    ]
+    return "\n".join(["; ".join(words), *lines, f"id {landscape.id}"])
 
 
 def point_tables(point: FixedPoint) -> list[Table]:

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from relu_landscape.wire import landscape as wire
+from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape_cli.tables import landscape_table
 from relu_landscape_client import FileError, FixedPoint, Landscape, MissingExtra, ProtocolError
 from tests.clients.samples import ID, document, fixed_point, of_release_0_1
+from tests.service.engine.landscape.solving import body, solve
 
 
 @pytest.fixture(name="landscape")
@@ -54,6 +57,24 @@ def test_pathways_and_the_graph_of_the_minima(landscape: Landscape) -> None:
     assert graph.roots == (node.key,)
     without = Landscape.from_document(document(disconnectivity=None))
     assert without.disconnectivity is None
+
+
+def test_lines_of_saddles_are_not_fixed_points() -> None:
+    """Computed here, so that the server's own words are read; an older server has none."""
+    request = LandscapeRequest(student_width=2, teacher_width=2, starts=0, saddles=True)
+    lines = body(solve(request)).saddle_lines
+    told = document(saddle_lines=lines)
+    landscape = Landscape.from_document(told)
+    (line,) = landscape.saddle_lines
+    assert (line.key, line.dimension, line.index, line.parts) == ("l1", 1, 999, (2,))
+    assert (line.origin.student_width, line.origin.structure.name) == (1, "2x0 extra 1")
+    assert line.origin.overlaps.R.shape == (1, 2)
+    assert line.loss == pytest.approx(0.0885119366328834)
+    assert line.found_by == ("structured",)
+    assert [point.key for point in landscape.fixed_points] == ["m1", "m2", "s1"]
+    assert "l1: a set of saddles of dimension 1" in str(landscape_table(landscape).caption)
+    del told["saddle_lines"]
+    assert Landscape.from_document(told).saddle_lines == ()
 
 
 def test_stability_speaks_of_both_blocks(landscape: Landscape) -> None:

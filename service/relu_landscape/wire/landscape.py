@@ -228,6 +228,50 @@ class Disconnectivity(Wire):
     copies: list[JoinedCopies]
 
 
+class Origin(Wire):
+    """The fixed point of a narrower student from which a line of saddles comes."""
+
+    student_width: int
+    attractive: bool = Field(description="whether it is a minimum of the narrower landscape")
+    index: Count = Field(description="its negative eigenvalues in input dimension d")
+    structure: Structure
+    overlaps: Overlaps
+    norms: list[float] = Field(description="norms of its students, in canonical order")
+
+
+class SaddleLine(Wire):
+    """Critical points that are not isolated: students of a narrower point, split in parallel parts.
+
+    The parts of a student add up to it in any proportion; loss and index are the same for all.
+    """
+
+    key: str = Field(description="name within this landscape: l1, l2")
+    loss: float
+    loss_accuracy: float = Field(description="absolute error of the loss by rounding")
+    dimension: int = Field(description="students beyond the width of the origin")
+    found_by: list[FoundBy] = Field(
+        description="random starts that came to rest there, or the structured search for minima of "
+        "one student less"
+    )
+    origin: Origin
+    parts: list[int] = Field(
+        description="into how many parallel students each student of the origin is split"
+    )
+    index: Count = Field(description="negative eigenvalues at every point with no part zero")
+    index_span: Count = Field(description="negative eigenvalues in the teacher's span")
+    index_perpendicular: Count = Field(
+        description="negative eigenvalues of the perpendicular block: per perpendicular dimension"
+    )
+    splitting_eigenvalue_span: float = Field(
+        description="smallest second derivative of separating the parts in the teacher's span, "
+        "times mu (1 - mu) for parts mu and 1 - mu"
+    )
+    splitting_eigenvalue_perpendicular: float | None = Field(
+        description="the same perpendicular to the span; null when d = M"
+    )
+    eigenvalue_tolerance: float = Field(description="eigenvalues within this of zero count as zero")
+
+
 class SearchSummary(Wire):
     """What the search in one symmetric family covered."""
 
@@ -272,6 +316,11 @@ class LandscapeBody(Wire):
     missing_mass: MissingMass | None = Field(description="null without starts")
     searched: Searched
     fixed_points: list[FixedPoint]
+    saddle_lines: list[SaddleLine] = Field(
+        default_factory=list,
+        description="critical points that are not isolated, by loss: with saddles those that come "
+        "from minima of one student less, and any at which a start came to rest",
+    )
     pathways: list[Pathway]
     disconnectivity: Disconnectivity | None = Field(None, description="with saddles only")
 

@@ -27,13 +27,14 @@ function chance(landscape) {
 }
 
 function details(landscape, origin) {
-  const { starts, missing_mass: missing, provenance, fixed_points: points } = landscape;
+  const { starts, missing_mass: missing, provenance, fixed_points: points, saddle_lines: lines = [] } = landscape;
   const certified = points.filter(isCertified).length;
   const saddles = points.filter((point) => point.kind === "saddle").length;
   return [
     starts.asked ? `${count(starts.converged)} of ${plural(starts.asked, "start", "starts")} converged` : "no random starts",
     starts.failed ? `${count(starts.failed)} did not converge` : null,
     saddles ? plural(saddles, "saddle", "saddles") : null,
+    lines.length ? `${plural(lines.length, "line of saddles", "lines of saddles")}, from loss ${real(lines[0].loss)}` : null,
     certified ? `${certified} of ${points.length} certified` : null,
     missing ? `chance that the next start ends elsewhere: below ${percent(missing.upper_bound_95)} (95%)` : null,
     `${origin} in ${seconds(provenance.seconds)} by version ${provenance.version} on ${provenance.device}`,

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Event as Event
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.families import FamilyStability as FamilyStability
+    from relu_landscape_client.lines import Origin as Origin
+    from relu_landscape_client.lines import SaddleLine as SaddleLine
     from relu_landscape_client.parts import Attraction as Attraction
     from relu_landscape_client.parts import Details as Details
     from relu_landscape_client.parts import Overlaps as Overlaps
@@ -64,6 +66,7 @@ _HOMES = {
     ),
     "disconnectivity": ("Disconnectivity",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
+    "lines": ("Origin", "SaddleLine"),
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
     "points": ("FixedPoint", "FixedPoints"),
     "results": ("Landscape", "Pathway"),

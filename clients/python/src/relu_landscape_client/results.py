@@ -28,6 +28,7 @@ from relu_landscape_client._decode import (
 )
 from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import ProtocolError
+from relu_landscape_client.lines import SaddleLine
 from relu_landscape_client.points import FixedPoint, FixedPoints
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Landscape:
     ``request`` echoes the question with every default filled in, ``provenance`` says who computed
     the answer with what, ``starts`` what became of the random starts, ``missing_mass`` how likely
     the next start ends somewhere not listed, ``searched`` what the structured search covered.
-    ``disconnectivity`` is None unless saddles were asked for. ``digest`` is the SHA-256 of
+    ``disconnectivity`` is None unless saddles were asked for. ``saddle_lines`` are critical points
+    that are not isolated; a server of an older version tells of none. ``digest`` is the SHA-256 of
     everything but the provenance: two landscapes with the same digest are the same, and compare
     equal.
     """
@@ -78,6 +80,7 @@ class Landscape:
     digest: str
     request: Mapping[str, Any]
     fixed_points: FixedPoints
+    saddle_lines: tuple[SaddleLine, ...]
     pathways: tuple[Pathway, ...]
     starts: Mapping[str, Any]
     missing_mass: Mapping[str, float] | None
@@ -97,6 +100,7 @@ class Landscape:
             fixed_points=FixedPoints(
                 each(required(document, "fixed_points"), FixedPoint.from_document)
             ),
+            saddle_lines=each(document.get("saddle_lines", []), SaddleLine.from_document),
             pathways=each(required(document, "pathways"), Pathway.from_document),
             starts=mapping(required(document, "starts")),
             missing_mass=nullable(document, "missing_mass", mapping),

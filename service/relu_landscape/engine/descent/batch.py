@@ -2,18 +2,9 @@
 
 A member leaves the batch as soon as its gradient is small; its place is taken by the next start,
 so nobody waits for the slowest. Those that left are polished together (quasi-Newton). A polished
-point W* is credited to a path at W only where the path was demonstrably going. With ``d = W - W*``,
-``g = grad L(W)`` and the two mean curvatures of the way, ``low = g.d/|d|^2`` (which leans to the
-slow modes) and ``high = |g|^2/g.d`` (which leans to the fast ones), either
-
-* *near*: ``|d| < 2 low / l``, ``l`` the loss of curvature per unit length (the ball of radius
-  2 mu / l around a minimum of smallest eigenvalue mu holds no other critical point), or
-* *aligned*: ``0 < high < ALIGNED low`` and ``|d| < ALIGNED_REACH``: what is left of the motion is
-  one mode (or modes of one eigenvalue), so the sign of g.d says which way the flow goes, however
-  small the eigenvalue. Behind a nearby saddle g.d is negative and the path is not credited.
-
-A path that fails both flows on with a gradient tolerance four times smaller. Whoever knows the
-smallest eigenvalue of the end (``merge``) repeats the first test with it.
+point is credited to a path only where the path was demonstrably going (``crediting``); otherwise
+the path flows on with a gradient tolerance four times smaller. Whoever knows the smallest
+eigenvalue of the end (``landscape.catalogue``) repeats the first of those tests with it.
 """
 
 from __future__ import annotations
@@ -26,7 +17,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.descent import creeping, death, global_set, quasi_newton
+from relu_landscape.engine.descent import crediting, creeping, death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
@@ -35,24 +26,10 @@ from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import frobenius
 from relu_landscape.engine.model.teacher import Teacher
 
-#: Loss of curvature per unit length: the largest seen over random and adversarial moves is 0.75
-#: within a basin; the proven bound (certificates) is ten times larger and not needed here.
-CURVATURE_LOSS = 0.75
-#: Distance over which a quasi-Newton polish is believed at all.
-LONGEST_POLISH = 0.4
-#: One mode: the two mean curvatures agree within this factor. A second mode with twice the
-#: eigenvalue and half the amplitude is already outside.
-ALIGNED = 1.5
-#: Distance up to which one mode is followed as such; known neighbours are 0.4 apart or on its line.
-ALIGNED_REACH = 0.1
 FIRST_GRADIENT_TOLERANCE = 2e-4
 GRADIENT_FACTOR = 4.0
-#: Gradient norm asked of the polish; its floor in float64 is about 1e-16 K^1.5.
-POLISHED_GRADIENT = 1e-11
 #: The polish needs 20 to 40 evaluations near well-conditioned minima (K = 8 to 32).
 POLISH_ITERATIONS = 80
-#: A path whose gradient is this small rests: whatever it rests at is its end.
-RESTING_GRADIENT = 1e-10
 GLOBAL_CHECK_STEPS = 8
 #: At loss 1e-6 the gradient is about 3e-4 (K = 9 to 19).
 GLOBAL_CHECK_GRADIENT = 2e-3
@@ -70,8 +47,8 @@ class End:
     """End of one start.
 
     ``W`` (K, M) in the teacher's span; ``moved`` the distance of the last polish; ``aligned``
-    whether the second test (module) held; ``path_end`` (K, M) where the path itself was then;
-    ``died`` whether a student was zero on the way.
+    whether the second or the third test of ``crediting`` held; ``path_end`` (K, M) where the path
+    itself was then; ``died`` whether a student was zero on the way.
     """
 
     start: int
@@ -89,11 +66,6 @@ def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
     if on_gpu:
         return 16_384
     return max(8, min(512, LANE_ENTRIES // (students * max(students, teachers))))
-
-
-def safe_distance(curvature: float) -> float:
-    """Radius around a minimum of smallest eigenvalue ``curvature`` that holds its ends."""
-    return min(LONGEST_POLISH, 2.0 * max(curvature, 0.0) / CURVATURE_LOSS)
 
 
 @dataclass(frozen=True)
@@ -135,6 +107,9 @@ class Descent:
         self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
         self._check = check
         self._passage = Passage(teacher, check)
+        self._crediting = crediting.Crediting.of(teacher)
+        self._resting_gradient = self._crediting.resting_gradient(students)
+        self._polished_gradient = self._crediting.polished_gradient(students)
         self._may_be_global = students > teacher.width
         affordable = students * teacher.width <= creeping.MOST_WEIGHTS
         self._step_limit = CREEPING_STEPS if affordable else STEP_LIMIT
@@ -167,7 +142,7 @@ class Descent:
 
         With ``hand_back``, when nothing waits any more and the batch is less than a third full,
         the slowest are given back to be run again together with the slowest of others. With
-        ``strict`` only the second test of the module credits a polished point.
+        ``strict`` the first test of ``crediting`` is left out.
         """
         ends: list[End] = []
         waiting = list(paths)
@@ -282,7 +257,7 @@ class Descent:
         for row, path in enumerate(falling):
             if not stays[row]:
                 moving.append(path)
-            elif norms[row] <= RESTING_GRADIENT:
+            elif norms[row] <= self._resting_gradient:
                 ends.append(self._end(path, Outcome.VANISHED, path.state.W))
             else:
                 again.append(replace(path, tolerance=path.tolerance / GRADIENT_FACTOR))
@@ -337,7 +312,9 @@ class Descent:
         return self._end(here, Outcome.STEP_LIMIT, here.state.W)
 
     def _reached_global(self, W: Array) -> NDArray[np.bool_]:
-        return np.asarray(on_host(global_set.reached(W, self.loss)), dtype=np.bool_)
+        return np.asarray(
+            on_host(global_set.reached(W, self.loss, self._crediting.separation)), dtype=np.bool_
+        )
 
     def _polish(self, ready: list[Path], *, strict: bool) -> tuple[list[End], list[Path]]:
         """Polish paths together; those whose polish is not believed flow on."""
@@ -346,9 +323,9 @@ class Descent:
         polished = quasi_newton.minimise(
             self.loss,
             state.W,
-            tolerance=POLISHED_GRADIENT,
+            tolerance=self._polished_gradient,
             iterations=POLISH_ITERATIONS,
-            reach=LONGEST_POLISH,
+            reach=self._crediting.longest_polish,
         )
         way = state.W - polished.W
         distance = on_host(frobenius(way, xp=xp))
@@ -357,19 +334,27 @@ class Descent:
         path_gradient = on_host(state.gradient_norm)
         ends, again = [], []
         for row, path in enumerate(ready):
-            low = work[row] / distance[row] ** 2 if distance[row] > 0 else math.inf
-            high = path_gradient[row] ** 2 / work[row] if work[row] > 0 else math.inf
-            aligned = bool(high <= ALIGNED * low and distance[row] <= ALIGNED_REACH)
-            near = not strict and distance[row] <= safe_distance(low)
-            if residual[row] <= POLISHED_GRADIENT and (near or aligned):
-                point = polished.W[row : row + 1]
-                ends.append(self._end(path, None, point, float(distance[row]), aligned))
-            elif path_gradient[row] <= RESTING_GRADIENT:
-                ends.append(self._end(path, None, path.state.W))
+            moved, done = float(distance[row]), float(work[row])
+            aligned = self._crediting.aligned(moved, done, float(path_gradient[row]))
+            near = not strict and self._crediting.near(moved, done)
+            if residual[row] <= self._polished_gradient and (near or aligned):
+                ends.append(self._end(path, None, polished.W[row : row + 1], moved, aligned))
+            elif path_gradient[row] <= self._resting_gradient:
+                ends.append(self._at_rest(path))
             else:
-                smaller = max(path.tolerance / GRADIENT_FACTOR, RESTING_GRADIENT)
+                smaller = max(path.tolerance / GRADIENT_FACTOR, self._resting_gradient)
                 again.append(replace(path, tolerance=smaller))
         return ends, again
+
+    def _at_rest(self, path: Path) -> End:
+        """The end of a path that does not move any more, and that no polish has explained."""
+        W = on_host(path.state.W)[0]
+        if W.shape[0] * self.teacher.width <= creeping.MOST_WEIGHTS:
+            point = crediting.settled(W, self.teacher)
+            if point is not None:
+                moved = float(np.linalg.norm(point - W))
+                return self._end(path, None, self._xp.asarray(point[None]), moved, aligned=True)
+        return self._end(path, None, path.state.W)
 
     def _end(
         self,

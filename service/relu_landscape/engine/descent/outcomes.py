@@ -14,6 +14,10 @@ class Outcome(Enum):
         "came to rest where Newton's method finds no fixed point; "
         "the flow is on a flat set or at a point where the gradient does not exist"
     )
+    UNDECIDED = (
+        "came to rest near a minimum that was found, but could not be shown to go there: "
+        "its curvature changes between the two"
+    )
     SADDLE = "rested at a saddle again and again, however often it was pushed off"
     STEP_LIMIT = (
         "did not settle within the step limit; it may be creeping along a nearly flat valley: "

@@ -177,12 +177,6 @@ def refine(
     return best, norms
 
 
-def newton_step(table: Layout, deviations: Array, signs: Array) -> Array:
-    """The deviations after one Newton step, whatever it does to the gradient: (S, m)."""
-    here = evaluate(table, deviations, signs)
-    return deviations - _solve(here.hessian, here.gradient) / table.scale
-
-
 def _solve(H: Array, g: Array) -> Array:
     try:
         return np.asarray(np.linalg.solve(H, g[:, :, None])[:, :, 0])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.descent.batch import safe_distance
+from relu_landscape.engine.descent.crediting import Crediting
 from relu_landscape.engine.landscape.ends import EndGroup, Ends
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.points import identity
@@ -56,6 +56,7 @@ class Catalogue:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._crediting = Crediting.of(problem.teacher)
         self.entries: list[Entry] = []
         self.reached_global: set[int] = set()
         self.through_zero: set[int] = set()
@@ -110,7 +111,7 @@ class Catalogue:
         Returns (starts in doubt, starts resting at a saddle).
 
         A member belongs to a minimum if its last stretch was followed to the end (``aligned``) or
-        began inside the ball in which the flow goes there (``descent.safe_distance``).
+        began inside the ball in which the flow goes there (``descent.crediting``).
         """
         problem = self._problem
         if self.is_on_global_set(point):
@@ -118,7 +119,9 @@ class Catalogue:
             return [], []
         if point.index(problem.dimension) > 0:
             return [], sorted(group.members)
-        radius = safe_distance(point.summary.min_eigenvalue(problem.perpendicular_copies))
+        radius = self._crediting.safe_distance(
+            point.summary.min_eigenvalue(problem.perpendicular_copies)
+        )
         offset = point.moved
         if problem.certify != "none":
             offset += identity.labelled_distance(entry.point.W, point.W, problem.teacher)

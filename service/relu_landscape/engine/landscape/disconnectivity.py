@@ -26,7 +26,8 @@ def disconnectivity(
             if key not in minima or minima[key] > level:
                 raise InputError(f"The saddle {pathway.saddle!r} cannot lead down to {key!r}.")
         left, right = pathway.minima
-        if left == right:
+        # A continuum is one set, whose members nothing has to join.
+        if left == right and pathway.relation != "same continuum":
             joined = JoinedCopies(minimum=left, saddle=pathway.saddle, level=level)
             copies.setdefault(left, joined)
         children = sorted({top[left], top[right]})

@@ -80,13 +80,23 @@ def grouped(problem: Problem, ends: Sequence[End], unfinished: Sequence[int] = (
     for end in sorted(ends, key=lambda item: item.start):
         if end.outcome is Outcome.GLOBAL_SET:
             reached_global.append(end.start)
-        elif not end.outcome.converged:
-            failed[end.outcome.name] = (*failed.get(end.outcome.name, ()), end.start)
+        elif (outcome := _judged(end)) is not Outcome.FIXED_POINT:
+            failed[outcome.name] = (*failed.get(outcome.name, ()), end.start)
         else:
             fixed.append(end)
     through_zero = tuple(sorted(end.start for end in ends if end.died))
     groups = _groups(problem, fixed)
     return Ends(groups, tuple(reached_global), failed, tuple(unfinished), through_zero)
+
+
+def _judged(end: End) -> Outcome:
+    """The outcome of an end; a fixed point is none where the loss has no gradient."""
+    if end.outcome is Outcome.FIXED_POINT:
+        if not np.all(np.isfinite(end.W)):
+            return Outcome.NOT_FINITE
+        if not np.all(np.sum(end.W * end.W, axis=1) > 0.0):
+            return Outcome.VANISHED
+    return end.outcome
 
 
 def _groups(problem: Problem, ends: Sequence[End]) -> tuple[EndGroup, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.points import classify, identity, pathways
 from relu_landscape.engine.points.classify import Point
 from relu_landscape.engine.tasks import Task
-from relu_landscape.errors import NumericalError
+from relu_landscape.errors import InputError, NumericalError
 from relu_landscape.wire.landscape import Pathway, PathwayWithoutEnd, Relation
 
 Real = NDArray[np.float64]
@@ -27,6 +27,11 @@ Real = NDArray[np.float64]
 #: Key of the continuum of global minima.
 CONTINUUM = "g1"
 
+ENDS_AT_A_SADDLE = (
+    "It leads to another saddle, whose unstable directions leave the teacher's span; "
+    "pathways are followed inside it."
+)
+ENDS_ABOVE = "What its pathway ends at is no lower than the saddle, as far as rounding can tell."
 OUT_OF_SPAN = "Its unstable direction leaves the teacher's span; pathways are followed inside it."
 
 
@@ -73,18 +78,24 @@ class FollowPathway(Task[Problem, PathwayEnds]):
                 self.W,
                 surface=pathways.surface_of(problem.teacher),
                 descend=descend,
-                zero_loss=global_set.LOSS if problem.has_continuum else ZERO_LOSS,
+                zero_loss=_zero_loss(problem),
+                step=pathways.STEP * problem.separation,
                 seed=problem.seed,
             )
             return PathwayEnds(tuple(_end(problem, W) for W in found.ends))
-        except NumericalError as error:
+        except (NumericalError, InputError) as error:  # what one saddle does must not end the job
             return PathwayEnds(reason=str(error))
+
+
+def _zero_loss(problem: Problem) -> float:
+    """The loss below which an end is a global minimum: the continuum is approached slowly."""
+    return global_set.loss_limit(problem.separation) if problem.has_continuum else ZERO_LOSS
 
 
 def _end(problem: Problem, W: Real) -> PathwayEnd:
     W = np.ascontiguousarray(W)
     loss = float(population.loss(W, problem.teacher))
-    if problem.has_continuum and loss < global_set.LOSS:
+    if problem.has_continuum and loss < _zero_loss(problem):
         return PathwayEnd(W, None)
     return PathwayEnd(W, classify.classify(W, problem.teacher))
 
@@ -114,8 +125,19 @@ def follow_pathways(problem: Problem, phases: Phases, catalogue: Catalogue) -> l
     for saddle in saddles:
         answer = answers.get(saddle, PathwayEnds(reason=OUT_OF_SPAN))
         ends = tuple((end.W, _entry(problem, catalogue, end)) for end in answer.ends)
-        passed.append(Passed(saddle, ends, answer.reason))
+        reason = answer.reason or _unfit(problem, saddle, [entry for _, entry in ends])
+        passed.append(Passed(saddle, ends if reason is None else (), reason))
     return passed
+
+
+def _unfit(problem: Problem, saddle: Entry, ends: Sequence[Entry | None]) -> str | None:
+    """Why these ends (None: the continuum) are not two minima below the saddle."""
+    for entry in ends:
+        if entry is not None and entry.point.index(problem.dimension):
+            return ENDS_AT_A_SADDLE
+        if (0.0 if entry is None else entry.point.loss) > saddle.point.loss:
+            return ENDS_ABOVE
+    return None
 
 
 def _entry(problem: Problem, catalogue: Catalogue, end: PathwayEnd) -> Entry | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from relu_landscape.engine.descent import crediting
 from relu_landscape.engine.families.effort import check_searchable
 from relu_landscape.engine.families.structures import parse
-from relu_landscape.engine.landscape.units import unit_of
+from relu_landscape.engine.landscape.units import in_unit, unit_of
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.wire.requests import LandscapeRequest
 
@@ -49,6 +50,11 @@ class Problem:
         return self.students > self.teachers
 
     @property
+    def separation(self) -> float:
+        """How near the teacher's units are to each other (``descent.crediting.separation``)."""
+        return crediting.separation(self.teacher)
+
+    @property
     def searches_structures(self) -> bool:
         """Whether symmetric families are searched: asked for, and the teacher is orthonormal."""
         return self.structured and self.teacher.is_orthonormal
@@ -61,7 +67,7 @@ class Problem:
         that is none, does not fit the widths, or has too many unknowns.
         """
         unit = unit_of(request.teacher_gram)
-        teacher = make_teacher(request.teacher_width, _in_unit(request.teacher_gram, unit))
+        teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
         structures = None
         if request.structures is not None and request.structured and teacher.is_orthonormal:
             structures = tuple(sorted({_fitting(name, request) for name in request.structures}))
@@ -79,21 +85,6 @@ class Problem:
             certify=request.certify,
             unit=unit,
         )
-
-
-def _in_unit(
-    gram: tuple[tuple[float, ...], ...] | None, unit: float
-) -> tuple[tuple[float, ...], ...] | None:
-    """The Gram matrix with lengths in ``unit``; equal diagonal entries of unit square are one."""
-    if gram is None or unit == 1.0:
-        return gram
-    if all(row[i] == gram[0][0] for i, row in enumerate(gram)) and _is_diagonal(gram):
-        return None
-    return tuple(tuple(entry / unit / unit for entry in row) for row in gram)
-
-
-def _is_diagonal(gram: tuple[tuple[float, ...], ...]) -> bool:
-    return all(entry == 0.0 for i, row in enumerate(gram) for j, entry in enumerate(row) if i != j)
 
 
 def _fitting(name: str, request: LandscapeRequest) -> str:

@@ -31,8 +31,9 @@ Real = NDArray[np.float64]
 #: A second look at a path begins with a gradient this much smaller.
 STRICT_FACTOR = 16.0
 STRICT_GRADIENT = FIRST_GRADIENT_TOLERANCE / STRICT_FACTOR
-#: Distance at which a path is put beside a saddle. The closest minimum known is 1e-3 from its
-#: saddle. The noise takes it off symmetric ridges, on which other saddles lie.
+#: Distance at which a path is put beside a saddle, in units of the teacher's separation. The
+#: closest minimum known is 1e-3 from its saddle. The noise takes it off symmetric ridges, on which
+#: other saddles lie.
 PUSH = 1e-4
 PUSH_NOISE = 1e-7
 
@@ -179,7 +180,8 @@ def _sides(problem: Problem, end: End, attempt: int) -> Real | None:
     else:
         return None
     noise = rng.standard_normal((2, *base.shape))
-    return base + PUSH * np.stack([direction, -direction]) + PUSH_NOISE * noise
+    near = problem.separation
+    return base + near * PUSH * np.stack([direction, -direction]) + near * PUSH_NOISE * noise
 
 
 def follow_starts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.catalogue import Catalogue, Group
@@ -25,9 +25,9 @@ def settle(problem: Problem, phases: Phases, catalogue: Catalogue, answers: Sequ
     groups = catalogue.collect(answers)
     looked_again: set[int] = set()
     for turn in range(PUSHES):
-        doubtful, resting = _credited(problem, phases, catalogue, groups, turn)
-        _give_up(catalogue, doubtful, resting, looked_again)
-        follow = sorted(doubtful - looked_again)
+        doubts, resting = _credited(problem, phases, catalogue, groups, turn)
+        _give_up(catalogue, doubts, resting, looked_again)
+        follow = sorted(doubts.keys() - looked_again)
         escape = sorted(resting - catalogue.left_saddles)
         looked_again.update(follow)
         catalogue.left_saddles.update(escape)
@@ -38,20 +38,23 @@ def settle(problem: Problem, phases: Phases, catalogue: Catalogue, answers: Sequ
 
 def _credited(
     problem: Problem, phases: Phases, catalogue: Catalogue, groups: list[Group], turn: int
-) -> tuple[set[int], set[int]]:
-    """Classify the groups and credit their members; the starts in doubt, and those at saddles."""
-    doubtful: set[int] = set()
+) -> tuple[dict[int, Outcome], set[int]]:
+    """Classify the groups and credit their members; the starts in doubt, and those at saddles.
+
+    Of each start in doubt, what becomes of it if the doubt stays.
+    """
+    doubts: dict[int, Outcome] = {}
     resting: set[int] = set()
     points = classified(problem, phases, f"classify/{turn}", [group.W for group in groups])
     for group, point in zip(groups, points, strict=True):
         if point is None:
-            doubtful.update(group.members)
+            doubts.update(dict.fromkeys(group.members, Outcome.NO_POINT))
             continue
         entry = catalogue.add(f"sampled {group.start}", point, "sampled")
         more, at_saddle = catalogue.credit(group, entry, point)
-        doubtful.update(more)
+        doubts.update(dict.fromkeys(more, Outcome.UNDECIDED))
         resting.update(at_saddle)
-    return doubtful, resting
+    return doubts, resting
 
 
 def _again(follow: list[int], escape: list[int], turn: int) -> list[Task[Problem, Ends]]:
@@ -67,10 +70,13 @@ def _again(follow: list[int], escape: list[int], turn: int) -> list[Task[Problem
 
 
 def _give_up(
-    catalogue: Catalogue, doubtful: set[int], resting: set[int], looked_again: set[int]
+    catalogue: Catalogue,
+    doubts: Mapping[int, Outcome],
+    resting: set[int],
+    looked_again: set[int],
 ) -> None:
     """Starts that stay in doubt after the second look failed; they are counted, not dropped."""
-    for start in sorted(doubtful & looked_again):
-        catalogue.failed[start] = Outcome.NO_POINT.name
+    for start in sorted(doubts.keys() & looked_again):
+        catalogue.failed[start] = doubts[start].name
     for start in sorted(resting & catalogue.left_saddles):
         catalogue.failed[start] = Outcome.SADDLE.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from relu_landscape.engine.landscape import pathways, report
+from relu_landscape.engine.landscape import lines, pathways, report
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
 from relu_landscape.engine.landscape.disconnectivity import disconnectivity
 from relu_landscape.engine.landscape.findings import Findings
@@ -45,6 +45,8 @@ def compose(
     settle(problem, phases, catalogue, ends)
     names, explanation = chosen(problem)
     searches = search_structures(problem, phases, catalogue, names)
+    continua = lines.separate(problem, phases, catalogue)
+    lines.split_minima(problem, phases, continua)
     passed = follow_pathways(problem, phases, catalogue)
     keys = _keys(problem, catalogue)
     listed = certified(problem, phases, _listed(problem, catalogue, keys, passed))
@@ -60,6 +62,7 @@ def compose(
             pathways_without_end=unfinished,
         ),
         fixed_points=points,
+        saddle_lines=lines.told(problem, continua),
         pathways=joined,
         disconnectivity=(
             disconnectivity(*report.losses(points), joined) if problem.saddles else None

@@ -104,7 +104,7 @@ def search_structures(
 
     Minima, and with ``saddles`` points of index 1 and 2.
     """
-    searches = _searched(phases, names)
+    searches = searched(phases, names)
     copies = problem.perpendicular_copies
     wanted = [
         (item.loss, found.structure.name, item.point)
@@ -122,7 +122,7 @@ def search_structures(
     return [SearchSummary.model_validate(asdict(each.result().summary())) for each in searches]
 
 
-def _searched(phases: Phases, names: list[str]) -> list[Search]:
+def searched(phases: Phases, names: list[str]) -> list[Search]:
     """The searches of these structures, all of them side by side, to their ends.
 
     In turns: the rounds that each is sure to need, then the points that they brought. So no round

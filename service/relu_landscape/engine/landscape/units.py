@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relu_landscape.engine.model.teacher import as_matrix
 from relu_landscape.engine.tasks import Composed, Monitor
@@ -23,14 +24,18 @@ from relu_landscape.wire.landscape import (
     LandscapeBody,
     LandscapeFinding,
     Overlaps,
+    SaddleLine,
 )
+
+#: A Gram matrix as it is asked with: rows of numbers.
+Gram = Sequence[Sequence[float]]
 
 #: Mean norms of a teacher that are accepted: squares of lengths, and a loss summed over 512 units
 #: squared, stay far inside the range of doubles.
 SMALLEST_NORM, LARGEST_NORM = 1e-60, 1e60
 
 
-def unit_of(gram: Sequence[Sequence[float]] | None) -> float:
+def unit_of(gram: Gram | None) -> float:
     """The length in which a problem with this teacher is computed.
 
     ``gram`` (M, M) or None, an orthonormal teacher. For orthogonal teachers of equal norm it is
@@ -53,9 +58,27 @@ def unit_of(gram: Sequence[Sequence[float]] | None) -> float:
             f"The teacher units of teacher_gram have a mean norm of {mean:.3g}; "
             f"{SMALLEST_NORM:g} to {LARGEST_NORM:g} is accepted."
         )
-    if np.array_equal(T, T[0, 0] * np.eye(len(T))):
+    if _is_multiple_of_identity(T):
         return math.sqrt(T[0, 0])
     return 2.0 ** round(math.log2(mean))
+
+
+def in_unit(gram: Gram | None, unit: float) -> Gram | None:
+    """The Gram matrix with lengths in this ``unit``, which ``unit_of`` gave.
+
+    None for orthogonal teachers of equal norm: they are orthonormal, whatever their squared norm
+    divided by the square of its root comes to.
+    """
+    if gram is None or unit == 1.0:
+        return gram
+    if _is_multiple_of_identity(as_matrix(gram)):
+        return None
+    return tuple(tuple(entry / unit / unit for entry in row) for row in gram)
+
+
+def _is_multiple_of_identity(T: NDArray[np.float64]) -> bool:
+    """Whether the teachers of this Gram matrix (M, M) are orthogonal and of equal norm, exactly."""
+    return np.array_equal(T, T[0, 0] * np.eye(len(T)))
 
 
 def scaled(composed: Composed, unit: float) -> Composed:
@@ -78,6 +101,7 @@ def scaled(composed: Composed, unit: float) -> Composed:
     result = body.model_copy(
         update={
             "fixed_points": [_point(point, unit) for point in body.fixed_points],
+            "saddle_lines": [_line(line, unit) for line in body.saddle_lines],
             "pathways": pathways,
             "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, area),
         }
@@ -100,6 +124,19 @@ def _point(point: FixedPoint, unit: float) -> FixedPoint:
             "stability": stability,
         }
     )
+
+
+def _line(line: SaddleLine, unit: float) -> SaddleLine:
+    area = unit * unit
+    overlaps = line.origin.overlaps
+    origin = line.origin.model_copy(
+        update={
+            "overlaps": Overlaps(R=_times(overlaps.R, area), Q=_times(overlaps.Q, area)),
+            "norms": [norm * unit for norm in line.origin.norms],
+        }
+    )
+    scaled_losses = {"loss": line.loss * area, "loss_accuracy": line.loss_accuracy * area}
+    return line.model_copy(update={**scaled_losses, "origin": origin})
 
 
 def _details(details: Wire, unit: float) -> Wire:

@@ -75,6 +75,8 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
     flat set stays where it is along the set. Raises ``NumericalError`` where the gradient does not
     fall below the tolerance: then the start was not beside a fixed point.
     """
+    if not _exists(W):
+        raise NumericalError("A student is zero or not finite: there is no gradient at this start.")
     tolerance = gradient_tolerance(max(W.shape))
     best, best_norm = W, float(np.linalg.norm(population.gradient(W, teacher)))
     for _ in range(NEWTON_STEPS):
@@ -83,6 +85,8 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
         g = np.asarray(population.gradient(best, teacher)).ravel()
         H, _ = population.hessian(best, teacher)
         trial = best - _newton_step(H, g).reshape(W.shape)
+        if not _exists(trial):
+            break
         norm = float(np.linalg.norm(population.gradient(trial, teacher)))
         if not norm < best_norm:
             break
@@ -94,6 +98,11 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
             "there is no isolated fixed point beside this start."
         )
     return best, best_norm
+
+
+def _exists(W: Real) -> bool:
+    """Whether loss and gradient exist at ``W`` (K, M)."""
+    return bool(np.all(np.isfinite(W)) and np.all(np.sum(W * W, axis=1) > 0.0))
 
 
 def _newton_step(H: Real, g: Real) -> Real:

@@ -6,9 +6,11 @@ relabelling that is then compared entry by entry can (``symmetry.relabelling``).
 sort points quickly: they split what is surely different.
 
 The loss is homogeneous of degree 2 in students and teachers together, so lengths count in units of
-the teacher's mean norm, losses and overlaps in units of its square: a teacher of another length
-gives the same answers. Two kinds of points are compared, with tolerances of their own: *polished*
-ones, after Newton's method, and *raw* ones, where a path ended.
+the teacher's mean norm, losses in units of its square: a teacher of another length gives the same
+answers. What is compared are not overlaps but weights, in coordinates that permute with the
+teachers (``coordinates``): where teachers are nearly parallel, points 1e-3 apart have overlaps that
+differ by 1e-5. Two kinds of points are compared, with tolerances of their own: *polished* ones,
+after Newton's method, and *raw* ones, where a path ended.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from scipy.optimize import linear_sum_assignment
 
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import symmetry
-from relu_landscape.engine.points.classify import Point, overlaps
+from relu_landscape.engine.points.classify import Point
 
 Real = NDArray[np.float64]
 
 Relation = Literal["same copy", "student order", "relabelled", "different"]
 
-#: Polished points agree in norms and overlaps to this: they are accurate to 1e-9 and better, and
+#: Polished points agree in norms and coordinates to this: they are accurate to 1e-9 and better, and
 #: the closest distinct ones in structures of widths 8 to 1,000 (1+2+14 extra 1) differ by 6.8e-4.
 POLISHED = symmetry.SAME_ENTRY
 #: Losses of copies of one polished point, in units of the squared norm plus themselves: the loss is
@@ -37,8 +39,8 @@ POLISHED_LOSS = 1e-9
 #: Eigenvalues (which have no scale) of copies of one polished point: they change by about 1 per
 #: unit of distance, and are computed to 1e-13 K.
 POLISHED_SPECTRUM = 1e-6
-#: Raw ends agree in invariants and overlaps to this. They are accurate to 1e-11 over the smallest
-#: eigenvalue (3e-7 for the flattest published minimum); distinct points differ by 1e-3.
+#: Raw ends agree in invariants and coordinates to this. They are accurate to 1e-11 over the
+#: smallest eigenvalue (3e-7 for the flattest published minimum); distinct points differ by 1e-3.
 RAW = 1e-5
 #: Raw ends whose weights, as they are labelled, differ by less are one labelled point: a flow that
 #: rests at a gradient of 1e-7 is within 1e-4 of a minimum with eigenvalues above 1e-3; copies
@@ -46,23 +48,38 @@ RAW = 1e-5
 RAW_LABELLED = 1e-4
 
 
+def coordinates(W: Real, teacher: Teacher) -> Real:
+    """Weights ``W`` (K, M) in the orthonormal basis that permutes with the teachers; (K, M).
+
+    ``R T^(-1/2)`` with the symmetric root (Löwdin 1950, J. Chem. Phys. 18, 365): ``W`` times an
+    orthogonal matrix, so distances are those of weights; and a permutation of teachers that leaves
+    T unchanged commutes with T^(-1/2), so it permutes the columns. For an orthonormal teacher they
+    are the overlaps. In the units of ``W``; error about 1e-16 over the ratio of T's eigenvalues.
+    """
+    if teacher.is_orthonormal:
+        return W @ teacher.V.T
+    values, vectors = np.linalg.eigh(teacher.gram)
+    basis = (vectors / np.sqrt(values)) @ vectors.T
+    return np.asarray(W @ (teacher.V.T @ basis), dtype=np.float64)
+
+
 def invariants(W: Real, teacher: Teacher, loss: float) -> Real:
     """Numbers that relabelling leaves alone, in units of the teacher's mean norm; (1+K+2M+KM,).
 
     ``W`` (K, M), ``loss`` its loss. They are the loss, norms of students, lengths and sums of the
-    columns of the overlaps, and all overlaps, each sorted. Distinct points can share them.
+    columns of the coordinates, and all coordinates, each sorted. Distinct points can share them.
     """
     norm = teacher.mean_norm
-    R = overlaps(W, teacher) / norm**2
+    C = coordinates(W, teacher) / norm
     norms = np.linalg.norm(W, axis=1) / norm
-    columns = np.sqrt((R * R).sum(axis=0))
+    columns = np.sqrt((C * C).sum(axis=0))
     return np.concatenate(
         [
             [loss / norm**2],
             np.sort(norms),
             np.sort(columns),
-            np.sort(R.sum(axis=0)),
-            np.sort(R, axis=None),
+            np.sort(C.sum(axis=0)),
+            np.sort(C, axis=None),
         ]
     )
 
@@ -91,18 +108,17 @@ def labelled_distance(W: Real, other: Real, teacher: Teacher) -> float:
     """
     if np.array_equal(W, other):
         return 0.0
-    R, moved = overlaps(W, teacher), overlaps(other, teacher)
-    found = _relabelling(R, moved, teacher, POLISHED)
+    C, moved = coordinates(W, teacher), coordinates(other, teacher)
+    found = _relabelling(C, moved, teacher, POLISHED)
     if found is None:
         return float("inf")
-    difference = moved[np.ix_(*found)] - R
-    return float(np.linalg.norm(np.linalg.solve(teacher.V, difference.T)))
+    return float(np.linalg.norm(moved[np.ix_(*found)] - C))
 
 
 def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
     """Whether two polished points are relabelled copies of each other.
 
-    Losses, spectra and overlaps must all agree; the overlaps entry by entry after the relabelling
+    Losses, spectra and coordinates must all agree; the last entry by entry after the relabelling
     that ``symmetry.relabelling`` finds.
     """
     unit = teacher.mean_norm**2
@@ -112,8 +128,8 @@ def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
         first.span, second.span, rtol=0.0, atol=POLISHED_SPECTRUM
     ):
         return False
-    R, other = overlaps(first.W, teacher), overlaps(second.W, teacher)
-    return _relabelling(R, other, teacher, POLISHED) is not None
+    C, other = coordinates(first.W, teacher), coordinates(second.W, teacher)
+    return _relabelling(C, other, teacher, POLISHED) is not None
 
 
 def relation(left: Real, right: Real, teacher: Teacher) -> Relation:
@@ -130,18 +146,18 @@ def relation(left: Real, right: Real, teacher: Teacher) -> Relation:
     rows, columns = linear_sum_assignment(cost)
     if np.max(np.abs(left[rows] - right[columns])) <= close:
         return "student order"
-    R, other = overlaps(left, teacher), overlaps(right, teacher)
+    C, other = coordinates(left, teacher), coordinates(right, teacher)
     # Entries become labels by their gaps: at too fine a tolerance one value has two labels, at too
     # coarse a one two values share one. Whatever is found is compared entry by entry.
     for tolerance in (POLISHED, RAW):
-        if _relabelling(R, other, teacher, tolerance) is not None:
+        if _relabelling(C, other, teacher, tolerance) is not None:
             return "relabelled"
     return "different"
 
 
 def _relabelling(
-    R: Real, other: Real, teacher: Teacher, tolerance: float
+    C: Real, other: Real, teacher: Teacher, tolerance: float
 ) -> tuple[list[int], list[int]] | None:
-    """``symmetry.relabelling`` of overlaps, with a tolerance in units of the teacher."""
+    """``symmetry.relabelling`` of coordinates, with a tolerance in units of the teacher."""
     T = None if teacher.is_orthonormal else teacher.gram
-    return symmetry.relabelling(R, other, T, tolerance=tolerance * teacher.mean_norm**2)
+    return symmetry.relabelling(C, other, T, tolerance=tolerance * teacher.mean_norm)

@@ -23,8 +23,9 @@ from relu_landscape.errors import InputError, NumericalError
 Real = NDArray[np.float64]
 Descend = Callable[[Real], Real]
 
-#: Length of the step off a saddle (Frobenius norm): the quadratic model holds there (eigenvalues
-#: change by a few units per unit), and the loss falls by |eigenvalue| 5e-7, far above rounding.
+#: Length of the step off a saddle (Frobenius norm) among teachers that are 1 apart: the quadratic
+#: model holds there (eigenvalues change by a few units per unit), and the loss falls by
+#: |eigenvalue| 5e-7, far above rounding.
 STEP = 1e-3
 #: Factor of a second and third try where the flow came back to the saddle (its gradient close by
 #: was below the flow's own tolerance).
@@ -97,6 +98,7 @@ def pathway(
     surface: Surface,
     descend: Descend,
     zero_loss: float = 1e-10,
+    step: float = STEP,
     seed: int = 0,
 ) -> Pathway:
     """Follow both unstable directions of a saddle W (K, M) of index 1 down to minima.
@@ -104,8 +106,9 @@ def pathway(
     ``surface``: the loss (``surface_of``). ``descend`` maps a batch (B, K, M) to where gradient
     flow from each ends; it must integrate from where it is put, however small the gradient there.
     An end with a loss of at most ``zero_loss`` counts as a minimum without a look at its Hessian
-    (zero-loss sets are flat, and approached slowly). ``seed`` chooses among the directions off a
-    ridge, which by symmetry lead to relabelled copies.
+    (zero-loss sets are flat, and approached slowly). ``step``: length of the step off a saddle,
+    smaller where everything is (nearly parallel teachers). ``seed`` chooses among the directions
+    off a ridge, which by symmetry lead to relabelled copies.
 
     Raises ``InputError`` if the point is no saddle of index 1, ``NumericalError`` if a side does
     not arrive at a minimum.
@@ -118,8 +121,8 @@ def pathway(
     generator = np.random.Generator(np.random.Philox(key=seed))
     arrived = []
     for side in (1.0, -1.0):
-        end = _leave(saddle, side * direction, descend, surface)
-        arrived.append(_down(end, descend, surface, zero_loss, generator))
+        end = _leave(saddle, side * direction, descend, surface, step)
+        arrived.append(_down(end, descend, surface, zero_loss, step, generator))
     (left, ridges_left), (right, ridges_right) = arrived
     return Pathway(
         saddle=saddle,
@@ -131,9 +134,9 @@ def pathway(
     )
 
 
-def _leave(saddle: Real, direction: Real, descend: Descend, surface: Surface) -> Real:
+def _leave(saddle: Real, direction: Real, descend: Descend, surface: Surface, step: float) -> Real:
     """Where the flow ends from a step off the saddle; longer steps where it comes back."""
-    height, length = surface.loss(saddle), STEP
+    height, length = surface.loss(saddle), step
     for _ in range(MOST_TRIES):
         end = np.asarray(descend((saddle + length * direction)[None])[0])
         if np.linalg.norm(end - saddle) > length / 2 and surface.loss(end) < height:
@@ -143,7 +146,12 @@ def _leave(saddle: Real, direction: Real, descend: Descend, surface: Surface) ->
 
 
 def _down(
-    end: Real, descend: Descend, surface: Surface, zero_loss: float, generator: np.random.Generator
+    end: Real,
+    descend: Descend,
+    surface: Surface,
+    zero_loss: float,
+    step: float,
+    generator: np.random.Generator,
 ) -> tuple[Real, int]:
     """Leave saddles until a minimum is reached; the minimum and the number of saddles left."""
     for ridges in range(MOST_RIDGES):
@@ -155,7 +163,8 @@ def _down(
         _, vectors = np.linalg.eigh(surface.hessian(end))
         # a random direction of the negative eigenspace is off every symmetric set inside it
         mix = vectors[:, :count] @ generator.standard_normal(count)
-        end = _leave(end, (mix / np.linalg.norm(mix)).reshape(end.shape), descend, surface)
+        direction = (mix / np.linalg.norm(mix)).reshape(end.shape)
+        end = _leave(end, direction, descend, surface, step)
     raise NumericalError(f"Still at a saddle after leaving {MOST_RIDGES} of them.")
 
 

@@ -9,6 +9,7 @@ from scipy import optimize
 from relu_landscape.engine.descent import batch as descents
 from relu_landscape.engine.descent import creeping, quasi_newton, starts
 from relu_landscape.engine.descent.batch import Descent, End
+from relu_landscape.engine.descent.crediting import Crediting
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.model.arrays import NUMPY, on_host
 from relu_landscape.engine.model.loss import Loss
@@ -188,7 +189,7 @@ def test_a_near_degenerate_minimum_keeps_its_own(strict: bool, tilt: float) -> N
     assert len(ends) == 2
     for end in ends:
         assert end.outcome is Outcome.FIXED_POINT
-        assert end.aligned or end.moved <= descents.safe_distance(3.8e-5)
+        assert end.aligned or end.moved <= Crediting(1.0).safe_distance(3.8e-5)
         if tilt == 0.0:
             assert end.moved == pytest.approx(5e-4, rel=0.01)
         # Gradient 1e-10 at most (RESTING_GRADIENT) over an eigenvalue of 3.8e-5.
@@ -212,13 +213,6 @@ def test_behind_the_saddle_nobody_is_credited_to_the_near_minimum() -> None:
         assert not (goes_away and returned)
         outcomes.append((goes_away, end.outcome))
     assert (True, Outcome.GLOBAL_SET) in outcomes
-
-
-def test_safe_distance_is_bounded() -> None:
-    assert descents.safe_distance(-1.0) == 0.0
-    assert descents.safe_distance(0.0) == 0.0
-    assert descents.safe_distance(0.03) == pytest.approx(0.08)
-    assert descents.safe_distance(10.0) == descents.LONGEST_POLISH
 
 
 def test_lanes_are_at_least_eight() -> None:

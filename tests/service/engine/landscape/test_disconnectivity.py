@@ -49,3 +49,11 @@ def test_saddles_below_their_minima_are_refused(level: float, ends: tuple[str, s
 def test_no_minima_make_an_empty_graph() -> None:
     empty = Disconnectivity(leaves=[], nodes=[], roots=[], copies=[])
     assert disconnectivity({}, {}, []) == empty
+
+
+def test_a_continuum_has_no_copies_to_join() -> None:
+    """A pathway with both ends on the global minima once listed them as copies of each other."""
+    both = Pathway(saddle="s1", minima=("g1", "g1"), relation="same continuum", barriers=(0.1, 0.1))
+    graph = disconnectivity({"g1": 0.0}, {"s1": 0.1}, [both])
+    assert graph.copies == []
+    assert graph.roots == ["g1"]

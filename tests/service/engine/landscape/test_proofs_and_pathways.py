@@ -10,7 +10,12 @@ import pytest
 from relu_landscape.engine import verify
 from relu_landscape.engine.landscape import pathways
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
-from relu_landscape.engine.landscape.pathways import Passed
+from relu_landscape.engine.landscape.pathways import (
+    FollowPathway,
+    Passed,
+    PathwayEnd,
+    PathwayEnds,
+)
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.points import classify
@@ -136,6 +141,48 @@ def test_a_saddle_without_an_end_says_why() -> None:
     assert joined == []
     assert unfinished.saddle == "s1"
     assert "leaves the teacher's span" in unfinished.reason
+
+
+def _passed(end_loss: float, perpendicular: float) -> list[Passed]:
+    """Of a saddle of loss 0.1 whose pathway ends twice at one point, with such an eigenvalue."""
+    problem = Problem.from_request(
+        _request(student_width=4, teacher_width=4, input_dimension=5, saddles=True)
+    )
+    point = classify.spectrum_at(np.eye(4), problem.teacher)
+    downhill = np.concatenate([[-0.1], point.span[1:]])
+    saddle = classify.Point(**{**vars(point), "span": downhill, "loss": 0.1})
+    outward = np.concatenate([[perpendicular], point.perpendicular[1:]])
+    end = classify.Point(**{**vars(point), "perpendicular": outward, "loss": end_loss})
+    catalogue = Catalogue(problem)
+    catalogue.entries.append(Entry("a", saddle))
+    answer = PathwayEnds((PathwayEnd(end.W, end), PathwayEnd(end.W[::-1], end)))
+
+    def run(tasks: Any) -> Any:
+        return ((task, answer) for task in tasks)
+
+    return pathways.follow_pathways(problem, Phases(run, SilentMonitor()), catalogue)
+
+
+def test_what_one_pathway_does_cannot_end_the_job() -> None:
+    """The disconnectivity graph refuses ends that are saddles, or above their saddle."""
+    (fine,) = _passed(0.05, 0.1)
+    assert (fine.reason, len(fine.ends)) == (None, 2)
+    (outward,) = _passed(0.05, -0.1)
+    assert outward.reason is not None
+    assert "another saddle" in outward.reason
+    (above,) = _passed(0.1 + 1e-12, 0.1)
+    assert above.reason is not None
+    assert "no lower" in above.reason
+    assert outward.ends == above.ends == ()
+
+
+def test_a_saddle_that_is_none_to_the_pathway_says_why() -> None:
+    """In the span alone, with a tolerance of its own, it may count no negative eigenvalue."""
+    problem = Problem.from_request(_request(student_width=3, teacher_width=3, saddles=True))
+    found = FollowPathway(key="a", W=np.eye(3)).run(problem, NUMPY)
+    assert found.ends == ()
+    assert found.reason is not None
+    assert "index 1, not 0" in found.reason
 
 
 def test_a_saddle_has_a_downhill_direction(six: Composed) -> None:

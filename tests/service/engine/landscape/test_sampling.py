@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from relu_landscape.engine.descent.batch import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.catalogue import Catalogue
+from relu_landscape.engine.landscape.classified import Classify
 from relu_landscape.engine.landscape.ends import EndGroup, Ends, grouped
 from relu_landscape.engine.landscape.findings import Findings
 from relu_landscape.engine.landscape.problem import Problem
@@ -21,6 +23,7 @@ from relu_landscape.wire.base import Wire
 from relu_landscape.wire.landscape import LandscapeFinding
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine import known
+from tests.service.engine.landscape.solving import NUMPY
 from tests.service.engine.oracles import Real
 
 
@@ -55,6 +58,18 @@ def test_ends_are_grouped_by_what_relabelling_leaves() -> None:
     assert found.failed == {"VANISHED": (4, 7), "STEP_LIMIT": (6,)}
     assert found.unfinished == (11, 10)
     assert grouped(problem, []) == Ends()
+
+
+def test_an_end_without_a_gradient_fails_alone() -> None:
+    """A student of norm zero once ended the whole task, and with it the job."""
+    problem = _problem(3, 3, input_dimension=4)
+    gone, lost = np.diag([1.0, 1.0, 0.0]), np.diag([1.0, 1.0, np.nan])
+    found = grouped(problem, [_end(0, gone), _end(1, lost), _end(2, np.eye(3))])
+    assert found.failed == {"VANISHED": (0,), "NOT_FINITE": (1,)}
+    assert [group.members for group in found.groups] == [(2,)]
+    weights = np.stack([gone, lost, np.eye(3), np.array([[1e-9, 0, 0], [0, 1, 0], [0, 0, 1]])])
+    points = Classify(key="a", weights=weights).run(problem, NUMPY).points
+    assert [point is None for point in points[:3]] == [True, True, False]
 
 
 def test_with_a_proof_asked_for_an_end_that_is_no_copy_is_infinitely_far() -> None:
@@ -104,6 +119,16 @@ def test_credit_needs_a_reason() -> None:
     assert _credit(point, problem, 0.05, True) == ([], [], [0])
     saddle = classify.classify(known.locate(known.ONE_MORE[2]), _problem(18, 17).teacher)
     assert _credit(saddle, _problem(18, 17), 0.0, True) == ([], [0], [])
+
+
+def test_a_saddle_that_only_leads_out_of_the_span_is_nobodys_end() -> None:
+    """Its one negative direction is perpendicular, and counts where the inputs have room for it."""
+    problem = _problem(3, 3, input_dimension=4)
+    minimum = classify.spectrum_at(np.eye(3), problem.teacher)
+    saddle = replace(minimum, perpendicular=np.array([-0.1, *minimum.perpendicular[1:]]))
+    assert (saddle.index_span, saddle.index(4), saddle.index(3)) == (0, 1, 0)
+    assert _credit(saddle, problem, 0.0, True) == ([], [0], [])
+    assert _credit(saddle, _problem(3, 3, input_dimension=3), 0.0, True) == ([], [], [0])
 
 
 def test_copies_share_an_entry() -> None:
