@@ -60,8 +60,9 @@ class CallProcess:
     def ask(self, name: str, query: Wire, seconds: float, given_up: threading.Event) -> Wire:
         """The answer of the function with this dotted name.
 
-        ``given_up``, to be set before ``kill``: nobody waits for the answer. Raises what it raises, if that is an error of ours; ``PoolUnavailable`` when the time is
-        over, when ``kill`` was called meanwhile, or when the process died.
+        ``given_up``, to be set before ``kill``: nobody waits for the answer. Raises what the
+        function raises, if that is an error of ours; ``PoolUnavailable`` when the time is over,
+        when ``kill`` was called meanwhile, or when the process died.
         """
         with self._asking, self._ended_as_error():
             pipe = self._ready()  # its time begins when the process is there
