@@ -46,12 +46,6 @@ class CallProcess:
         self._has_greeted = False
         self._is_starting = False
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process that is there now."""
-        with self._changing:
-            return None if self._process is None else self._process.pid
-
     def begin(self) -> None:
         """Have the process there before the first call needs it. Raises ``PoolUnavailable``."""
         with self._asking, self._ended_as_error():
