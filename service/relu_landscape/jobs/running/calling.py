@@ -46,12 +46,6 @@ class CallProcess:
         self._has_greeted = False
         self._is_starting = False
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process that is there now."""
-        with self._changing:
-            return None if self._process is None else self._process.pid
-
     def begin(self) -> None:
         """Have the process there before the first call needs it. Raises ``PoolUnavailable``."""
         with self._asking, self._ended_as_error():
@@ -60,9 +54,9 @@ class CallProcess:
     def ask(self, name: str, query: Wire, seconds: float, given_up: threading.Event) -> Wire:
         """The answer of the function with this dotted name.
 
-        ``given_up``, to be set before ``kill``: nobody waits for the answer. Raises what it raises,
-        if that is an error of ours; ``PoolUnavailable`` when the time is over, when ``kill`` was
-        called meanwhile, or when the process died.
+        ``given_up``, to be set before ``kill``: nobody waits for the answer. Raises what the
+        function raises, if that is an error of ours; ``PoolUnavailable`` when the time is over,
+        when ``kill`` was called meanwhile, or when the process died.
         """
         with self._asking, self._ended_as_error():
             pipe = self._ready()  # its time begins when the process is there
