@@ -1,0 +1,343 @@
+"""All that the store holds after every transition of a job: nothing missing, nothing left behind.
+
+Statuses and answers show a part of it only. A token that outlives its attempt, a queue that still
+names a cancelled job, chunks that no longer expire: each of these is seen here at once, and by
+users weeks later. What is expected follows from the list of keys in ``store.scripts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.scripts import LEFT_CHUNKS_SECONDS, SWEEP_BATCH, needs
+from relu_landscape.settings import Settings
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
+from tests.service.jobs.toy_engine import TOY
+
+(QUEUE,) = QUEUES
+TIMES = ("created", "started", "finished")
+#: Seconds that results are kept in these tests.
+KEPT = 1000
+
+
+class Contents:
+    """The keys of one store, as Python reads them; moments are replaced by the word ``time``."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+
+    def key(self, name: str) -> str:
+        return f"{self.prefix}:{name}"
+
+    def all(self) -> dict[str, Any]:
+        names = sorted(key.decode() for key in self.client.scan_iter(f"{self.prefix}:*"))
+        return {name.removeprefix(self.prefix + ":"): self.value(name) for name in names}
+
+    def value(self, name: str) -> Any:
+        match self.client.type(name).decode():
+            case "hash":
+                items = {k.decode(): v.decode() for k, v in self.client.hgetall(name).items()}
+                return {k: "time" if k in TIMES and v else v for k, v in items.items()}
+            case "zset":
+                pairs = self.client.zrange(name, 0, -1, withscores=True)
+                return [(member.decode(), int(score)) for member, score in pairs]
+            case "set":
+                return {member.decode() for member in self.client.smembers(name)}
+            case "stream":
+                entries = [entry for _, entry in self.client.xrange(name)]
+                return [(e[b"name"].decode(), orjson.loads(e[b"data"])) for e in entries]
+            case _:
+                return self.client.get(name).decode()
+
+    def expire(self, job: str) -> None:
+        """As if the holder of the job had been silent for too long."""
+        self.client.delete(self.key(f"lease:{job}"))
+
+
+@pytest.fixture
+def contents(target: Target, settings: Settings) -> Iterator[Contents]:
+    with target.connect() as client:
+        yield Contents(client, settings.redis_prefix)
+
+
+@pytest.fixture
+def mortal(settings: Settings, make_claims: Callable[[Settings], ClaimingStore]) -> ClaimingStore:
+    """Results are kept for ``KEPT`` seconds."""
+    return make_claims(settings.model_copy(update={"result_ttl_seconds": KEPT}))
+
+
+def job(state: str, **others: str) -> dict[str, str]:
+    """The hash of job a, the first of its store."""
+    known = {
+        "kind": KIND, "needs": needs("cpu"), "request": orjson.dumps(REQUEST).decode(),
+        "created": "time", "sequence": "1", "attempts": "0", "state": state,
+    }  # fmt: skip
+    return known | others
+
+
+def said(*states: str) -> list[tuple[str, dict[str, str]]]:
+    return [("state", {"state": state}) for state in states]
+
+
+#: What every store with this one job holds.
+LISTED: dict[str, Any] = {"jobs": [("a", 1)], f"jobs:{KIND}": [("a", 1)], "sequence": "1"}
+#: The job waits.
+WAITING: dict[str, Any] = {"queue": [("a", 1)], f"queue:{QUEUE}": [("a", 1)], "queues": {QUEUE}}
+
+
+def same(found: dict[str, Any], *expected: dict[str, Any]) -> None:
+    """The store holds exactly this (a request is compared as JSON, whatever its spacing)."""
+    wanted: dict[str, Any] = {}
+    for part in expected:
+        wanted |= part
+    for hashes in (found, wanted):
+        if "request" in hashes.get("job:a", {}):
+            hashes["job:a"] = hashes["job:a"] | {
+                "request": orjson.loads(hashes["job:a"]["request"])
+            }
+    assert found == wanted
+
+
+async def test_submitted_and_claimed(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents, settings: Settings
+) -> None:
+    await asking.submit("a", KIND, REQUEST)
+    same(contents.all(), LISTED, WAITING, {
+        "job:a": job("queued"), "state:queued": {"a"}, "events:a": said("queued"),
+    })  # fmt: skip
+    assert claims.claim(QUEUES) is not None
+    running = {
+        "job:a": job("running", token="1", started="time", attempts="1", barren="1"),
+        "lease:a": "1", "tokens": "1", "state:running": {"a"},
+        "events:a": said("queued", "running"),
+    }  # fmt: skip
+    same(contents.all(), LISTED, running)
+    term = settings.lease_seconds * 1000
+    assert 0 < contents.client.pttl(contents.key("lease:a")) <= term
+
+
+async def test_chunks_findings_and_progress_of_a_running_job(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents, settings: Settings
+) -> None:
+    claim = await submitted(asking, claims)
+    claims.report(claim, "progress", {"phase": "sample"})
+    claims.report(claim, "findings", {"n": 1})
+    claims.checkpoint(claim, "c1", b"one")
+    contents.client.pexpire(contents.key("lease:a"), 1)
+    assert claims.renew(claim) == "held"
+    same(contents.all(), LISTED, {
+        "job:a": job("running", token="1", started="time", attempts="1",
+                     progress='{"phase":"sample"}', findings='{"n":1}'),
+        "lease:a": "1", "tokens": "1", "state:running": {"a"}, "chunks:a": {"c1": "one"},
+        "events:a": [*said("queued", "running"),
+                     ("progress", {"phase": "sample"}), ("findings", {"n": 1})],
+    })  # fmt: skip
+    # Renewed for a whole term, not for what was left of the last one.
+    assert contents.client.pttl(contents.key("lease:a")) > settings.lease_seconds * 500
+
+
+async def test_finished(asking: AskingStore, mortal: ClaimingStore, contents: Contents) -> None:
+    """Progress stays, for the status; what was provisional or internal is gone."""
+    claim = await submitted(asking, mortal)
+    mortal.report(claim, "progress", {"phase": "certify"})
+    mortal.report(claim, "findings", {"n": 1})
+    mortal.checkpoint(claim, "c1", b"one")
+    await asking.cancel("a")  # too late
+    await asking.submit("a", KIND, REQUEST)
+    mortal.finish(claim, b"{}", {"m1": b"[1]", "m2": b"[2]"})
+    found = contents.all()
+    ((_, forgotten),) = found.pop("expiry")
+    seconds, _ = contents.client.time()
+    assert seconds + KEPT - 100 < forgotten <= seconds + KEPT
+    same(found, LISTED, {
+        "job:a": job("finished", started="time", finished="time", attempts="1", error="",
+                     progress='{"phase":"certify"}'),
+        "tokens": "1", "state:finished": {"a"}, "result:a": "{}",
+        "details:a": {"m1": "[1]", "m2": "[2]"},
+        "events:a": [*said("queued", "running"), ("progress", {"phase": "certify"}),
+                     ("findings", {"n": 1}), *said("cancelling", "finished")],
+    })  # fmt: skip
+    assert {contents.client.ttl(contents.key(k)) for k in ("result:a", "details:a")} == {-1}
+
+
+async def test_failed_and_submitted_again(
+    asking: AskingStore, mortal: ClaimingStore, contents: Contents
+) -> None:
+    """What was computed is kept for a day, and for good once the job is wanted again."""
+    claim = await submitted(asking, mortal)
+    mortal.report(claim, "progress", {"phase": "sample"})
+    mortal.report(claim, "findings", {"n": 1})
+    mortal.checkpoint(claim, "c1", b"one")
+    await asking.cancel("a")
+    await asking.submit("a", KIND, REQUEST)
+    mortal.stop(claim, "failed", "a reason")
+    found = contents.all()
+    assert len(found.pop("expiry")) == 1
+    same(found, LISTED, {
+        "job:a": job("failed", started="time", finished="time", attempts="1", error="a reason",
+                     progress='{"phase":"sample"}', findings='{"n":1}'),
+        "tokens": "1", "state:failed": {"a"}, "chunks:a": {"c1": "one"},
+        "events:a": [*said("queued", "running"), ("progress", {"phase": "sample"}),
+                     ("findings", {"n": 1}), *said("cancelling"),
+                     ("state", {"state": "failed", "error": "a reason"})],
+    })  # fmt: skip
+    left = contents.client.ttl(contents.key("chunks:a"))
+    assert LEFT_CHUNKS_SECONDS - 100 < left <= LEFT_CHUNKS_SECONDS
+    assert await asking.submit("a", KIND, REQUEST) == "queued"
+    same(contents.all(), LISTED, WAITING, {
+        "job:a": job("queued", progress="", findings=""), "tokens": "1", "state:queued": {"a"},
+        "chunks:a": {"c1": "one"}, "events:a": said("queued"),
+    })  # fmt: skip
+    assert contents.client.ttl(contents.key("chunks:a")) == -1
+
+
+async def test_cancelled_while_it_waits(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    await asking.submit("a", KIND, REQUEST)
+    await asking.cancel("a")
+    same(contents.all(), LISTED, {
+        "job:a": job("cancelled", finished="time", error=""), "state:cancelled": {"a"},
+        "events:a": said("queued", "cancelled"),
+    })  # fmt: skip
+    assert claims.sweep() == 0  # without a time to live nothing is ever forgotten
+
+
+@pytest.mark.parametrize("end", ["by its holder", "when the holder died"])
+async def test_cancelled_and_wanted_again_before_it_had_stopped(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents, end: str
+) -> None:
+    claim = await submitted(asking, claims)
+    claims.checkpoint(claim, "c1", b"one")
+    await asking.cancel("a")
+    assert await asking.submit("a", KIND, REQUEST) == "cancelling"
+    assert contents.all()["job:a"]["resubmitted"] == "1"
+    if end == "by its holder":
+        claims.stop(claim, "cancelled")
+    else:
+        contents.expire("a")
+        assert claims.reclaim() == ["a"]
+    same(contents.all(), LISTED, WAITING, {
+        "job:a": job("queued", progress="", findings=""), "tokens": "1", "state:queued": {"a"},
+        "chunks:a": {"c1": "one"}, "events:a": said("queued"),
+    })  # fmt: skip
+
+
+async def test_given_back_by_its_holder(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    """Nobody died: the attempt does not count as one of those that finished nothing."""
+    claim = await submitted(asking, claims)
+    claims.stop(claim, "returned")
+    same(contents.all(), LISTED, WAITING, {
+        "job:a": job("queued", started="time", attempts="1"), "tokens": "1",
+        "state:queued": {"a"}, "events:a": said("queued", "running", "queued"),
+    })  # fmt: skip
+
+
+async def test_taken_from_a_dead_holder(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    claim = await submitted(asking, claims)
+    assert claims.reclaim() == []
+    contents.expire("a")
+    assert claims.reclaim() == ["a"]
+    same(contents.all(), LISTED, WAITING, {
+        "job:a": job("queued", started="time", attempts="1", barren="1"), "tokens": "1",
+        "state:queued": {"a"}, "events:a": said("queued", "running", "queued"),
+    })  # fmt: skip
+    again = claims.claim(QUEUES)
+    assert again is not None
+    assert (again.token, again.started, again.attempts) == ("2", claim.started, 2)
+
+
+async def test_the_dead_are_buried_in_batches(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents, settings: Settings,
+    target: Target,
+) -> None:  # fmt: skip
+    """One call never takes more jobs than its batch, cancelling and running ones together."""
+    roomy = AskingStore(
+        target, settings.model_copy(update={"waiting_jobs_limit": 10**6}), TOY, "cpu"
+    )
+    names = [f"job{number}" for number in range(SWEEP_BATCH + 3)]
+    for name in names:
+        await roomy.submit(name, KIND, REQUEST)
+        assert claims.claim(QUEUES) is not None
+        contents.expire(name)
+    for name in names[:2]:
+        await roomy.cancel(name)
+    first, second = claims.reclaim(), claims.reclaim()
+    assert (len(first), len(second)) == (SWEEP_BATCH, 3)
+    assert sorted(first + second) == sorted(names)
+    await roomy.close()
+
+
+async def test_of_two_queues_the_job_that_waited_longest_comes_first(
+    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
+) -> None:
+    """In whatever order a process names its queues; and one it does not name is left alone."""
+    on_gpu = AskingStore(target, settings, TOY, "gpu")
+    other = f"{KIND}/{needs('gpu')}"
+    for store, name in ((asking, "a"), (on_gpu, "b"), (asking, "c"), (on_gpu, "d")):
+        await store.submit(name, KIND, REQUEST)
+
+    def claimed(queues: list[str]) -> str:
+        claim = claims.claim(queues)
+        assert claim is not None
+        return claim.job
+
+    assert claimed([other, QUEUE]) == "a"
+    assert claimed([QUEUE, other]) == "b"
+    assert claimed([other]) == "d"
+    assert claims.claim([other]) is None
+    assert claimed([other, QUEUE]) == "c"
+    await on_gpu.close()
+
+
+async def test_what_is_forgotten_leaves_the_others_alone(
+    asking: AskingStore, mortal: ClaimingStore, contents: Contents
+) -> None:
+    claims = [await submitted(asking, mortal, name) for name in ("a", "b")]
+    for claim in claims:
+        mortal.finish(claim, b"{}", {"m1": b"[1]"})
+    await asking.submit("c", KIND, REQUEST)
+    contents.client.zadd(contents.key("expiry"), {"b": 1})
+    assert mortal.sweep() == 1
+    left = contents.all()
+    assert [name for name, _ in left["jobs"]] == [name for name, _ in left[f"jobs:{KIND}"]] == [
+        "a", "c"
+    ]  # fmt: skip
+    assert left["state:finished"] == {"a"}
+    assert [name for name, _ in left["expiry"]] == ["a"]
+    assert [key for key in left if key.endswith(":b")] == []
+    assert left["queue"] == left[f"queue:{QUEUE}"] == [("c", 3)]
+
+
+async def test_a_cancelled_job_that_is_to_be_forgotten_is_forgotten_at_once_by_the_next_sweep(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    """Even one that waits: nothing of it stays behind in a queue."""
+    await asking.submit("a", KIND, REQUEST)
+    contents.client.zadd(contents.key("expiry"), {"a": 1})
+    assert claims.sweep() == 1
+    assert contents.all() == {"sequence": "1"}
+    assert claims.claim(QUEUES) is None
+
+
+async def test_what_is_over_or_unknown_is_neither_cancelled_nor_stopped(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    claim: Claim = await submitted(asking, claims)
+    claims.finish(claim, b"{}", {})
+    before = contents.all()
+    assert await asking.cancel("a") == "finished"
+    assert await asking.submit("a", KIND, REQUEST) == "finished"
+    assert contents.all() == before
