@@ -8,58 +8,25 @@ users weeks later. What is expected follows from the list of keys in ``store.scr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import orjson
 import pytest
 
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.scripts import LEFT_CHUNKS_SECONDS, SWEEP_BATCH, needs
+from relu_landscape.jobs.store.scripts import (
+    LARGEST_BARREN_ATTEMPTS,
+    LEFT_CHUNKS_SECONDS,
+    SWEEP_BATCH,
+    needs,
+)
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
+from tests.service.jobs.store.contents import LISTED, QUEUE, WAITING, Contents, job, said, same
 from tests.service.jobs.toy_engine import TOY
 
-(QUEUE,) = QUEUES
-TIMES = ("created", "started", "finished")
 #: Seconds that results are kept in these tests.
 KEPT = 1000
-
-
-class Contents:
-    """The keys of one store, as Python reads them; moments are replaced by the word ``time``."""
-
-    def __init__(self, client: Any, prefix: str) -> None:
-        self.client = client
-        self.prefix = prefix
-
-    def key(self, name: str) -> str:
-        return f"{self.prefix}:{name}"
-
-    def all(self) -> dict[str, Any]:
-        names = sorted(key.decode() for key in self.client.scan_iter(f"{self.prefix}:*"))
-        return {name.removeprefix(self.prefix + ":"): self.value(name) for name in names}
-
-    def value(self, name: str) -> Any:
-        match self.client.type(name).decode():
-            case "hash":
-                items = {k.decode(): v.decode() for k, v in self.client.hgetall(name).items()}
-                return {k: "time" if k in TIMES and v else v for k, v in items.items()}
-            case "zset":
-                pairs = self.client.zrange(name, 0, -1, withscores=True)
-                return [(member.decode(), int(score)) for member, score in pairs]
-            case "set":
-                return {member.decode() for member in self.client.smembers(name)}
-            case "stream":
-                entries = [entry for _, entry in self.client.xrange(name)]
-                return [(e[b"name"].decode(), orjson.loads(e[b"data"])) for e in entries]
-            case _:
-                return self.client.get(name).decode()
-
-    def expire(self, job: str) -> None:
-        """As if the holder of the job had been silent for too long."""
-        self.client.delete(self.key(f"lease:{job}"))
 
 
 @pytest.fixture
@@ -72,38 +39,6 @@ def contents(target: Target, settings: Settings) -> Iterator[Contents]:
 def mortal(settings: Settings, make_claims: Callable[[Settings], ClaimingStore]) -> ClaimingStore:
     """Results are kept for ``KEPT`` seconds."""
     return make_claims(settings.model_copy(update={"result_ttl_seconds": KEPT}))
-
-
-def job(state: str, **others: str) -> dict[str, str]:
-    """The hash of job a, the first of its store."""
-    known = {
-        "kind": KIND, "needs": needs("cpu"), "request": orjson.dumps(REQUEST).decode(),
-        "created": "time", "sequence": "1", "attempts": "0", "state": state,
-    }  # fmt: skip
-    return known | others
-
-
-def said(*states: str) -> list[tuple[str, dict[str, str]]]:
-    return [("state", {"state": state}) for state in states]
-
-
-#: What every store with this one job holds.
-LISTED: dict[str, Any] = {"jobs": [("a", 1)], f"jobs:{KIND}": [("a", 1)], "sequence": "1"}
-#: The job waits.
-WAITING: dict[str, Any] = {"queue": [("a", 1)], f"queue:{QUEUE}": [("a", 1)], "queues": {QUEUE}}
-
-
-def same(found: dict[str, Any], *expected: dict[str, Any]) -> None:
-    """The store holds exactly this (a request is compared as JSON, whatever its spacing)."""
-    wanted: dict[str, Any] = {}
-    for part in expected:
-        wanted |= part
-    for hashes in (found, wanted):
-        if "request" in hashes.get("job:a", {}):
-            hashes["job:a"] = hashes["job:a"] | {
-                "request": orjson.loads(hashes["job:a"]["request"])
-            }
-    assert found == wanted
 
 
 async def test_submitted_and_claimed(
@@ -231,6 +166,23 @@ async def test_cancelled_and_wanted_again_before_it_had_stopped(
     })  # fmt: skip
 
 
+async def test_the_last_word_counts(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    """Cancelled, wanted again, cancelled again: it is over, and nobody's wish is left behind."""
+    claim = await submitted(asking, claims)
+    await asking.cancel("a")
+    await asking.submit("a", KIND, REQUEST)
+    assert await asking.cancel("a") == "cancelling"
+    assert "resubmitted" not in contents.all()["job:a"]
+    claims.stop(claim, "cancelled")
+    same(contents.all(), LISTED, {
+        "job:a": job("cancelled", started="time", finished="time", attempts="1", error=""),
+        "tokens": "1", "state:cancelled": {"a"},
+        "events:a": said("queued", "running", "cancelling", "cancelled"),
+    })  # fmt: skip
+
+
 async def test_given_back_by_its_holder(
     asking: AskingStore, claims: ClaimingStore, contents: Contents
 ) -> None:
@@ -257,6 +209,30 @@ async def test_taken_from_a_dead_holder(
     again = claims.claim(QUEUES)
     assert again is not None
     assert (again.token, again.started, again.attempts) == ("2", claim.started, 2)
+
+
+async def test_a_job_that_kills_its_holders_fails_at_the_tenth(
+    asking: AskingStore, mortal: ClaimingStore, contents: Contents
+) -> None:
+    """Deaths without a single chunk between them; not the ninth, and not one in ten."""
+    await asking.submit("a", KIND, REQUEST)
+    for death in range(1, LARGEST_BARREN_ATTEMPTS + 1):
+        claim = mortal.claim(QUEUES)
+        assert claim is not None
+        assert claim.attempts == death
+        contents.expire("a")
+        assert mortal.reclaim() == ["a"]
+    found = contents.all()
+    assert len(found.pop("expiry")) == 1
+    error = found["job:a"]["error"]
+    states = [data["state"] for _, data in found.pop("events:a")]
+    assert states == ["queued", "running"] * LARGEST_BARREN_ATTEMPTS + ["failed"]
+    assert f"{LARGEST_BARREN_ATTEMPTS} times" in error
+    deaths = str(LARGEST_BARREN_ATTEMPTS)
+    same(found, LISTED, {
+        "job:a": job("failed", started="time", finished="time", attempts=deaths, error=error),
+        "tokens": deaths, "state:failed": {"a"},
+    })  # fmt: skip
 
 
 async def test_the_dead_are_buried_in_batches(
@@ -294,11 +270,11 @@ async def test_of_two_queues_the_job_that_waited_longest_comes_first(
         assert claim is not None
         return claim.job
 
-    assert claimed([other, QUEUE]) == "a"
-    assert claimed([QUEUE, other]) == "b"
+    assert claimed([QUEUE, other]) == "a"
+    assert claimed([other, QUEUE]) == "b"
     assert claimed([other]) == "d"
     assert claims.claim([other]) is None
-    assert claimed([other, QUEUE]) == "c"
+    assert claimed([QUEUE, other]) == "c"
     await on_gpu.close()
 
 
@@ -330,6 +306,20 @@ async def test_a_cancelled_job_that_is_to_be_forgotten_is_forgotten_at_once_by_t
     assert claims.sweep() == 1
     assert contents.all() == {"sequence": "1"}
     assert claims.claim(QUEUES) is None
+
+
+async def test_a_job_whose_hash_the_store_dropped_does_not_stop_the_forgetting(
+    asking: AskingStore, mortal: ClaimingStore, contents: Contents
+) -> None:
+    """A store short of memory may evict any key; of such a job its kind and queue are unknown."""
+    for name in ("a", "b"):
+        mortal.finish(await submitted(asking, mortal, name), b"{}", {"m1": b"[1]"})
+        contents.client.zadd(contents.key("expiry"), {name: 1})
+    contents.client.delete(contents.key("job:a"))
+    assert mortal.sweep() == 2
+    left = contents.all()
+    assert "expiry" not in left
+    assert [key for key in left if key.endswith((":a", ":b"))] == []
 
 
 async def test_what_is_over_or_unknown_is_neither_cancelled_nor_stopped(
