@@ -54,7 +54,14 @@ def test_an_eigenvalue_counts_once_unless_copies_are_asked_for() -> None:
 def test_neighbours_are_one_line_as_far_apart_as_zero_is_wide() -> None:
     """A chain of neighbours is one line, and the line stands at their mean."""
     step = ZERO / 2
-    (line,) = grouped(np.arange(5) * step)
+    (line,) = grouped(step * np.arange(5.0))
     assert line.multiplicity == 5
     assert line.eigenvalue == pytest.approx(2 * step, rel=1e-12)
     assert [each.multiplicity for each in grouped(np.array([0.0, ZERO, 2.5 * ZERO]))] == [2, 1]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_largest_eigenvalue_sets_the_tolerance_at_whichever_end_it_is(sign: float) -> None:
+    """At 1e9 rounding is 4e-6: two eigenvalues 1e-6 apart are one, beside 1e9 and beside -1e9."""
+    lines = grouped(np.sort(sign * np.array([0.5, 0.5 + 1e-6, 1.0, 1e9])))
+    assert sorted(line.multiplicity for line in lines) == [1, 1, 2]
