@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from relu_landscape.jobs.store.asking import AskingStore
-from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore, Outcome
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import (
     LARGEST_BARREN_ATTEMPTS,
@@ -171,6 +171,29 @@ async def test_cancelled_and_wanted_again_before_it_had_stopped(
         "job:a": job("queued", progress="", findings=""), "tokens": "1", "state:queued": {"a"},
         "events:a": said("queued"),
     }, chunks)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "outcome", "state"),
+    [(False, "cancelled", "cancelled"), (True, "cancelled", "cancelled"),
+     (False, "returned", "queued"), (True, "returned", "cancelled"),
+     (False, "failed", "failed"), (True, "failed", "failed")],
+)  # fmt: skip
+async def test_how_a_job_was_stopped_and_whether_that_was_asked_for(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents, asked: bool,
+    outcome: Outcome, state: str,
+) -> None:  # fmt: skip
+    """Given back by a process that ends, a job that was to be cancelled is not begun again."""
+    claim = await submitted(asking, claims)
+    if asked:
+        await asking.cancel("a")
+    claims.stop(claim, outcome, "a reason" if outcome == "failed" else "")
+    left = contents.all()
+    assert [key for key in left if key.startswith("state:")] == [f"state:{state}"]
+    assert ("queue" in left) == (state == "queued")
+    assert left["job:a"].get("error", "") == ("a reason" if outcome == "failed" else "")
+    assert "lease:a" not in left
+    assert "token" not in left["job:a"]
 
 
 async def test_the_last_word_counts(
