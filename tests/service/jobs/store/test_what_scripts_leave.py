@@ -357,7 +357,24 @@ async def test_a_job_whose_hash_the_store_dropped_does_not_stop_the_forgetting(
     assert [key for key in left if key.endswith((":a", ":b"))] == []
 
 
-async def test_what_is_over_or_unknown_is_neither_cancelled_nor_stopped(
+async def test_a_job_that_waits_or_runs_is_submitted_again_in_vain(
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
+) -> None:
+    """It is one job, with its place in the queue, its chunks and its holder."""
+    await asking.submit("a", KIND, REQUEST)
+    before = contents.all()
+    assert await asking.submit("a", KIND, REQUEST) == "queued"
+    assert contents.all() == before
+    claim = claims.claim(QUEUES)
+    assert claim is not None
+    claims.checkpoint(claim, "c1", b"one")
+    before = contents.all()
+    assert await asking.submit("a", KIND, REQUEST) == "running"
+    assert contents.all() == before
+    assert claims.renew(claim) == "held"
+
+
+async def test_what_is_over_is_neither_cancelled_nor_begun_again(
     asking: AskingStore, claims: ClaimingStore, contents: Contents
 ) -> None:
     claim: Claim = await submitted(asking, claims)
