@@ -5,6 +5,8 @@ PYTHON ?= python3
 PORT ?= $(or $(RELU_LANDSCAPE_PORT),8000)
 # make lock UPGRADE=--upgrade takes the newest versions; without it, pins stay where they can.
 UPGRADE ?=
+MODULE ?=
+OPTIONS ?=
 
 BIN := .venv/bin
 export PYTHON
@@ -17,7 +19,7 @@ PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare validation clean
+.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare validation mutants clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
@@ -28,6 +30,7 @@ help:
 	@echo "make validation         compare with the published tables, write docs/validation.md"
 	@echo "make benchmark          measure, print tables, keep each run in benchmarks/runs"
 	@echo "make benchmark-compare A=OLD.json B=NEW.json   two such runs, as ratios"
+	@echo "make mutants [MODULE=kernel]   small changes that no test notices; hours without MODULE"
 	@echo "make wheels             build both distributions into dist/"
 	@echo "make drawing            draw which room imports which, docs/images/imports.svg"
 	@echo "make lock               renew requirements/*.lock [UPGRADE=--upgrade]"
@@ -39,6 +42,9 @@ help:
 
 .venv/.dev: requirements/dev.lock requirements/installer.lock requirements/install.sh $(PROJECTS)
 	@sh requirements/install.sh dev
+
+.venv/.mutation: .venv/.dev requirements/mutation.lock
+	@sh requirements/install.sh mutation
 
 serve: .venv/.serve
 	@exec $(BIN)/relu-landscape serve --port $(PORT)
@@ -74,6 +80,10 @@ benchmark: .venv/.dev
 benchmark-compare: .venv/.dev
 	@$(BIN)/python -m benchmarks.compare $(A) $(B)
 
+# OPTIONS="--every 5" tries a fifth of them, OPTIONS=--survivors those again that passed before.
+mutants: .venv/.mutation
+	@$(BIN)/python -m tools.mutants $(MODULE) $(OPTIONS)
+
 drawing: .venv/.dev
 	@command -v dot >/dev/null || { echo "dot was not found: apt-get install graphviz" >&2; exit 1; }
 	$(BIN)/python tools/draw_imports.py | dot -Tsvg -o docs/images/imports.svg
@@ -88,6 +98,7 @@ lock: .venv/.dev
 	$(LOCK) $(PROJECTS) --group dev $(CLIENT:%=--extra all) -o requirements/dev.lock
 	$(LOCK) $(PROJECTS) --group build -c requirements/dev.lock -o requirements/serve.lock
 	$(LOCK) $(PROJECTS) --group build --extra gpu -c requirements/serve.lock -o requirements/gpu.lock
+	$(LOCK) --group mutation -c requirements/dev.lock -o requirements/mutation.lock
 	$(LOCK) --group installer -c requirements/dev.lock -o requirements/installer.lock
 
 clean:

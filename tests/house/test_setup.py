@@ -13,7 +13,7 @@ import pytest
 
 from tests.house.repository import ROOT
 
-LOCKS = ["serve", "dev", "gpu", "installer"]
+LOCKS = ["serve", "dev", "gpu", "mutation", "installer"]
 OURS = {"relu-landscape", "relu-landscape-client"}
 
 
@@ -118,7 +118,18 @@ def test_what_the_projects_require_is_locked(project: str) -> None:
     assert names(declared["dependencies"]) - OURS <= locked
 
 
-def test_development_tools_are_locked() -> None:
+@pytest.mark.parametrize("group", ["dev", "mutation"])
+def test_development_tools_are_locked(group: str) -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    tools = [entry for entry in groups["dev"] if isinstance(entry, str)]
-    assert names(tools) <= names(sorted(pins("dev")))
+    tools = [entry for entry in groups[group] if isinstance(entry, str)]
+    assert names(tools) <= names(sorted(pins(group)))
+
+
+def test_one_package_has_one_version_in_all_locks_that_share_a_virtual_environment() -> None:
+    versions: dict[str, set[str]] = {}
+    for pin in pins("dev") | pins("mutation"):
+        name, _, version = pin.partition("==")
+        versions.setdefault(name, set()).add(version.partition(" ;")[0].strip())
+    both = names(sorted(pins("dev"))) & names(sorted(pins("mutation")))
+    assert both != set()
+    assert {name: versions[name] for name in both if len(versions[name]) > 1} == {}

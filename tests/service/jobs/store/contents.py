@@ -1,0 +1,80 @@
+"""All that the store holds of one job, as tests of the scripts expect it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from relu_landscape.jobs.store.scripts import needs
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
+
+(QUEUE,) = QUEUES
+TIMES = ("created", "started", "finished")
+
+
+class Contents:
+    """The keys of one store, as Python reads them; moments are replaced by the word ``time``."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+
+    def key(self, name: str) -> str:
+        return f"{self.prefix}:{name}"
+
+    def all(self) -> dict[str, Any]:
+        names = sorted(key.decode() for key in self.client.scan_iter(f"{self.prefix}:*"))
+        return {name.removeprefix(self.prefix + ":"): self.value(name) for name in names}
+
+    def value(self, name: str) -> Any:
+        match self.client.type(name).decode():
+            case "hash":
+                items = {k.decode(): v.decode() for k, v in self.client.hgetall(name).items()}
+                return {k: "time" if k in TIMES and v else v for k, v in items.items()}
+            case "zset":
+                pairs = self.client.zrange(name, 0, -1, withscores=True)
+                return [(member.decode(), int(score)) for member, score in pairs]
+            case "set":
+                return {member.decode() for member in self.client.smembers(name)}
+            case "stream":
+                entries = [entry for _, entry in self.client.xrange(name)]
+                return [(e[b"name"].decode(), orjson.loads(e[b"data"])) for e in entries]
+            case _:
+                return self.client.get(name).decode()
+
+    def expire(self, job: str) -> None:
+        """As if the holder of the job had been silent for too long."""
+        self.client.delete(self.key(f"lease:{job}"))
+
+
+def job(state: str, **others: str) -> dict[str, str]:
+    """The hash of job a, the first of its store."""
+    known = {
+        "kind": KIND, "needs": needs("cpu"), "request": orjson.dumps(REQUEST).decode(),
+        "created": "time", "sequence": "1", "attempts": "0", "state": state,
+    }  # fmt: skip
+    return known | others
+
+
+def said(*states: str) -> list[tuple[str, dict[str, str]]]:
+    return [("state", {"state": state}) for state in states]
+
+
+#: What every store with this one job holds.
+LISTED: dict[str, Any] = {"jobs": [("a", 1)], f"jobs:{KIND}": [("a", 1)], "sequence": "1"}
+#: The job waits.
+WAITING: dict[str, Any] = {"queue": [("a", 1)], f"queue:{QUEUE}": [("a", 1)], "queues": {QUEUE}}
+
+
+def same(found: dict[str, Any], *expected: dict[str, Any]) -> None:
+    """The store holds exactly this (a request is compared as JSON, whatever its spacing)."""
+    wanted: dict[str, Any] = {}
+    for part in expected:
+        wanted |= part
+    for hashes in (found, wanted):
+        if "request" in hashes.get("job:a", {}):
+            hashes["job:a"] = hashes["job:a"] | {
+                "request": orjson.loads(hashes["job:a"]["request"])
+            }
+    assert found == wanted
