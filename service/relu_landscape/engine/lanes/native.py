@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.lanes.checks import address, checked
-from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.errors import ConfigurationError
 
 Real = NDArray[np.float64]
@@ -34,6 +33,17 @@ VARIANTS = ("avx512", "avx2", "neon")
 SMALL_GRADIENT, CHECK_DUE, AT_STEP_LIMIT, SHORT_STUDENT, NOT_FINITE = 1, 2, 4, 8, 16
 
 
+class Teacher(Protocol):
+    """What is needed of a ``model.teacher.Teacher``."""
+
+    @property
+    def V(self) -> Real: ...
+    @property
+    def norms(self) -> Real: ...
+    @property
+    def is_orthonormal(self) -> bool: ...
+
+
 class KernelMissing(ConfigurationError):
     """There is no native kernel here; the message says why."""
 
@@ -46,6 +56,11 @@ class KernelInfo:
     version: int
     instructions: str
     compiler: str
+
+    @property
+    def label(self) -> str:
+        """Name and version, as content ids have them: ``native-1``."""
+        return f"{self.name}-{self.version}"
 
 
 @dataclass(frozen=True)
@@ -239,10 +254,11 @@ def checked_batch(W: Real, teacher: Teacher) -> tuple[int, int, int]:
     if W.ndim != 3:
         raise ValueError(f"W has {W.ndim} axes; it must have three, (paths, K, p).")
     n, K, p = W.shape
-    if K < 1 or p < teacher.width:
+    M = len(teacher.V)
+    if K < 1 or p < M:
         raise ValueError(
-            f"W has shape {W.shape}: a student has {p} coordinates, and the teacher's span "
-            f"{teacher.width}; there must be a student, and room for the span."
+            f"W has shape {W.shape}: a student has {p} coordinates, and the teacher's span {M}; "
+            "there must be a student, and room for the span."
         )
     return n, K, p
 
@@ -261,7 +277,7 @@ def _problem(teacher: Teacher, K: int, p: int) -> tuple[_Problem, tuple[Real, Re
     if np.any(np.triu(V, 1)):
         raise ValueError("The teacher's rows must be a Cholesky factor: zero above the diagonal.")
     where = None if teacher.is_orthonormal else address(V)
-    return _Problem(K, teacher.width, p, where, address(norms)), (V, norms)
+    return _Problem(K, len(V), p, where, address(norms)), (V, norms)
 
 
 def _raise_for(status: int) -> None:
