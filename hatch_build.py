@@ -82,7 +82,7 @@ def compile_library(
                          "-o", output])  # fmt: skip
         _run_together(jobs)
         made = f"{folder}/{LIBRARY}"
-        _run_together([[*command, "-shared", *objects, "-o", made]])
+        _run_together([[*command, "-shared", *objects, "-lm", "-o", made]])
         library.parent.mkdir(parents=True, exist_ok=True)
         beside = library.with_name(f"{library.name}.{os.getpid()}")
         shutil.copyfile(made, beside)

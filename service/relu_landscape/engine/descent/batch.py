@@ -61,6 +61,8 @@ STEP_LIMIT = 20_000
 #: (0.1 to 0.5 s at K = 17) instead of 3,000 to 20,000 further steps. One path in twenty at
 #: K = 18, M = 17; one in a thousand where K = M.
 CREEPING_STEPS = 1_200
+#: The same for the native kernel, which makes hundreds of steps in the time of one Hessian.
+NATIVE_CREEPING_STEPS = 6_000
 #: Paths that the native kernel gets at once, for each of its lanes: so many that the last ones, which
 #: do not fill the lanes, are few.
 PATHS_PER_LANE = 32
@@ -141,7 +143,8 @@ class Descent:
             self._few = kernel.lanes
             self._lanes = max(self._lanes, PATHS_PER_LANE * kernel.lanes)
         affordable = students * teacher.width <= creeping.MOST_WEIGHTS
-        self._step_limit = CREEPING_STEPS if affordable else STEP_LIMIT
+        creeping_steps = CREEPING_STEPS if kernel is None else NATIVE_CREEPING_STEPS
+        self._step_limit = creeping_steps if affordable else STEP_LIMIT
 
     def begin(
         self,

@@ -64,12 +64,14 @@ class NativeFlow(flows.Flow):
         part = {name: np.ascontiguousarray(value[able]) for name, value in arrays.items()}
         paths = Paths(**part, gradient_tolerance=tolerances[able], step_limit=limits[able])
         company = self.kernel.lanes // 2
-        self.kernel.flow(self.teacher, self._rules(), paths, company=company)
+        self.kernel.flow(self.teacher, self.rules, paths, company=company)
         for name, value in arrays.items():
             value[able] = part[name]
         return flows.FlowState(**arrays)
 
-    def _rules(self) -> FlowRules:
+    @property
+    def rules(self) -> FlowRules:
+        """What the kernel is told."""
         return FlowRules(
             tolerance=self.tolerance,
             first_tolerance_factor=flows.CAREFUL,

@@ -316,6 +316,19 @@ def load(instructions: str | None = None, library: str | None = None) -> Kernel:
     )
 
 
+def describe() -> str:
+    """What computes here, in a few words: the kernel, or NumPy and why.
+
+    >>> describe().split()[0] in ("native", "NumPy")
+    True
+    """
+    try:
+        info = load().info
+    except KernelMissing as error:
+        return f"NumPy computes; {error}"
+    return f"native kernel {info.version} ({info.instructions}, {info.compiler}) computes"
+
+
 def available() -> tuple[str, ...]:
     """The sets of instructions that the library has and this processor can run."""
     found = []
