@@ -43,7 +43,7 @@ VARIANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 
 
-class CannotCompile(Exception):
+class CompileError(Exception):
     """There is no native kernel to be had here; the message says why."""
 
 
@@ -53,7 +53,7 @@ def find_compiler() -> list[str]:
     for command in [wanted] if wanted else [["cc"], ["gcc"], ["clang"]]:
         if shutil.which(command[0]):
             return command
-    raise CannotCompile(f"no C compiler ({' '.join(wanted) or 'cc, gcc or clang'}) was found")
+    raise CompileError(f"no C compiler ({' '.join(wanted) or 'cc, gcc or clang'}) was found")
 
 
 def compile_library(
@@ -67,12 +67,12 @@ def compile_library(
 
     Parameters: ``variants``: flags by name (default: those of this machine); ``flags``: further
     ones for everything. The library takes its place at once, so that a process that has the old
-    one keeps it. Raises ``CannotCompile``.
+    one keeps it. Raises ``CompileError``.
     """
     if variants is None:
         variants = VARIANTS.get(platform.machine(), {})
     if not variants:
-        raise CannotCompile(f"there is no variant for the processor {platform.machine()}")
+        raise CompileError(f"there is no variant for the processor {platform.machine()}")
     command = [*find_compiler(), *FLAGS, *flags]
     with tempfile.TemporaryDirectory() as folder:
         objects = [f"{folder}/{name}.o" for name in ("dispatch", *variants)]
@@ -91,25 +91,29 @@ def compile_library(
 
 def _run_together(commands: Sequence[Sequence[str]]) -> None:
     running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(  # noqa: S603 - our own command lines
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for command in commands
     ]
     said = [process.communicate()[0] for process in running]
     for process, command, output in zip(running, commands, said, strict=True):
         if process.returncode:
-            raise CannotCompile(f"{shlex.join(command)} failed:\n{output}")
+            raise CompileError(f"{shlex.join(command)} failed:\n{output}")
 
 
 def attempt(root: Path, library: Path) -> bool:
     """Compile into ``library``; says what came of it. Raises where it is required and fails."""
     try:
         compile_library(root / FOLDER, library)
-    except CannotCompile as error:
+    except CompileError as error:
         if os.environ.get(REQUIRED, "0") not in ("", "0"):
             raise
         library.unlink(missing_ok=True)  # one of other sources would be worse than none
-        print(f"relu-landscape: NumPy will compute, for {error}. Where gcc or clang is installed, "
-              "a native kernel is ten times faster.", file=sys.stderr)  # fmt: skip
+        sys.stderr.write(
+            f"relu-landscape: NumPy will compute, for {error}. Where gcc or clang is installed, a "
+            "native kernel is ten times faster.\n"
+        )
         return False
     return True
 
@@ -142,7 +146,12 @@ else:
                 inside = FOLDER.relative_to("service") / LIBRARY
                 build_data["force_include"][str(library)] = str(inside)
 
-        def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        def finalize(
+            self,
+            version: str,  # noqa: ARG002 - hatchling's signature
+            build_data: dict[str, Any],  # noqa: ARG002
+            artifact_path: str,  # noqa: ARG002
+        ) -> None:
             if self._folder is not None:
                 self._folder.cleanup()
 

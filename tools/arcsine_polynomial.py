@@ -4,7 +4,8 @@
 
 ``acos c = sqrt(1 - c^2) Q(c)``, and Q is smooth on [0, 1]: its nearest singularity is c = -1. It is
 interpolated at the Chebyshev points of [0, 1] with 60 digits and written in powers of 2 c - 1. The
-coefficients fall about like 3^-j, so the last step of Horner's rule makes nearly all of the rounding.
+coefficients fall about like 3^-j, so the last step of Horner's rule makes nearly all of the
+rounding.
 """
 
 from __future__ import annotations

@@ -353,6 +353,8 @@ def answer(environment: Path, request: Request) -> dict[str, Any]:
     programs = environment.absolute() / "bin"
     # A server, a folder or a device named there would be asked instead of this environment.
     variables = {k: v for k, v in os.environ.items() if not k.startswith("RELU_LANDSCAPE_")}
+    # Both by NumPy: the digits of kernels differ, and older releases have one alone.
+    variables["RELU_LANDSCAPE_KERNEL"] = "numpy"
     is_landscape = request.kind == "landscape"
     gram = request.teacher_gram and [list(row) for row in request.teacher_gram]
     options = ["--json", *(["--quiet", "--backend", "numpy"] if is_landscape else [])]

@@ -1,7 +1,8 @@
 """What continuous integration reads off a test run: skipped tests and branch coverage.
 
 ``python -m tests.house.ci_report tests.xml coverage.json`` exits with 1 when a test of the store,
-the native kernel, the page or the client was skipped for want of something that could have been installed.
+the native kernel, the page or the client was skipped for want of something that could have been
+installed.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ def provenance(backend: ChosenBackend, seconds: float = 0.0) -> Provenance:
         algorithm=ALGORITHM,
         backend=backend.name,
         device=backend.device,
+        kernel=backend.kernel,
         libraries=libraries(),
         seconds=round(max(0.0, seconds), 3),
     )
@@ -59,6 +60,8 @@ def service_info(
             backend_class=backend.backend_class,
             device=backend.device,
             reason=backend.reason,
+            kernel=backend.kernel,
+            kernel_reason=backend.kernel_reason,
         ),
         store=store,
         pool=pool,

@@ -63,8 +63,8 @@ STEP_LIMIT = 20_000
 CREEPING_STEPS = 1_200
 #: The same for the native kernel, which makes hundreds of steps in the time of one Hessian.
 NATIVE_CREEPING_STEPS = 6_000
-#: Paths that the native kernel gets at once, for each of its lanes: so many that the last ones, which
-#: do not fill the lanes, are few.
+#: Paths that the native kernel gets at once, for each of its lanes: so many that the last ones,
+#: which do not fill the lanes, are few.
 PATHS_PER_LANE = 32
 #: Entries of the largest temporary of a batch: 160 kB, so that a step stays in the second cache.
 LANE_ENTRIES = 20_000

@@ -21,6 +21,7 @@ from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import frobenius
 from relu_landscape.engine.model.teacher import Teacher
 
+
 @dataclass(frozen=True)
 class ZeroLossCheck:
     """When a path is looked at for zero loss: every ``steps`` steps, below the ``gradient``."""
@@ -33,8 +34,8 @@ class ZeroLossCheck:
 class NativeFlow(flows.Flow):
     """The method of ``flow``, with the native kernel where it can.
 
-    A single ``step`` is still made with arrays: for paths with a student shorter than ``flow.DEAD``,
-    which the kernel does not follow.
+    A single ``step`` is still made with arrays: for paths with a student shorter than
+    ``flow.DEAD``, which the kernel does not follow.
     """
 
     teacher: Teacher

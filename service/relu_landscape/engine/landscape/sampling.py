@@ -45,6 +45,7 @@ def new_descent(problem: Problem, backend: Backend) -> Descent:
         xp=backend.xp,
         flow_tolerance=problem.flow_tolerance,
         on_gpu=backend.on_gpu,
+        kernel=backend.kernel,
     )
 
 

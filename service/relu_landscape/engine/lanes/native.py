@@ -1,7 +1,7 @@
 """The library ``_lanes.so``: found, chosen by what this processor can do, and called safely.
 
-``load`` gives a ``Kernel``, or raises ``KernelMissing`` with a sentence that says why there is none.
-A kernel keeps nothing between calls and lets other threads run during them. Bits: a path's numbers
+``load`` gives a ``Kernel``, or raises ``KernelError`` with a sentence on why there is none. A
+kernel keeps nothing between calls and lets other threads run during them. Bits: a path's numbers
 depend on that path alone, not on its company, its lane, the set of instructions or the processor.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.lanes.checks import address, checked
-from relu_landscape.errors import ConfigurationError
+from relu_landscape.errors import Cancelled, ConfigurationError
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -44,7 +44,7 @@ class Teacher(Protocol):
     def is_orthonormal(self) -> bool: ...
 
 
-class KernelMissing(ConfigurationError):
+class KernelError(ConfigurationError):
     """There is no native kernel here; the message says why."""
 
 
@@ -133,10 +133,6 @@ class Cancel:
     def reference(self) -> Any:
         """What C is given."""
         return ctypes.byref(self._flag)
-
-
-class Cancelled(Exception):
-    """The flag was raised during a call; every path has a state from which it can go on."""
 
 
 class _Problem(ctypes.Structure):
@@ -284,47 +280,47 @@ def _raise_for(status: int) -> None:
     if status == 1:
         raise MemoryError("The native kernel has no memory for its workspace.")
     if status == 2:
-        raise Cancelled
+        raise Cancelled("The flag was raised; every path has a state from which it can go on.")
 
 
 @cache
 def load(instructions: str | None = None, library: str | None = None) -> Kernel:
     """The kernel for this processor, or the variant with the given ``instructions``.
 
-    ``library``: another file than the one beside this module. Raises ``KernelMissing``.
+    ``library``: another file than the one beside this module. Raises ``KernelError``.
     """
     path = library or str(files(__package__) / LIBRARY)
     try:
         loaded = ctypes.CDLL(path)
     except OSError as error:
-        raise KernelMissing(
+        raise KernelError(
             f"the native kernel was not compiled when the package was installed ({error}): "
             "install gcc or clang, then install relu-landscape again"
         ) from error
     if loaded.lanes_abi() != VERSION:
-        raise KernelMissing(
+        raise KernelError(
             f"the native kernel beside this code is of version {loaded.lanes_abi()}, and the code "
             f"needs version {VERSION}: install relu-landscape again"
         )
     for variant in (instructions,) if instructions else VARIANTS:
-        if variant in VARIANTS and hasattr(loaded, f"lanes_flow_{variant}"):
-            if getattr(loaded, f"lanes_supports_{variant}")():
-                return _kernel(loaded, variant)
-    raise KernelMissing(
+        is_there = variant in VARIANTS and hasattr(loaded, f"lanes_flow_{variant}")
+        if is_there and getattr(loaded, f"lanes_supports_{variant}")():
+            return _kernel(loaded, variant)
+    raise KernelError(
         f"this processor has none of the instructions that the native kernel was compiled for "
         f"({', '.join((instructions,) if instructions else VARIANTS)})"
     )
 
 
 def describe() -> str:
-    """What computes here, in a few words: the kernel, or NumPy and why.
+    """What follows random starts here, in a few words: the kernel, or NumPy and why.
 
     >>> describe().split()[0] in ("native", "NumPy")
     True
     """
     try:
         info = load().info
-    except KernelMissing as error:
+    except KernelError as error:
         return f"NumPy computes; {error}"
     return f"native kernel {info.version} ({info.instructions}, {info.compiler}) computes"
 
@@ -335,7 +331,7 @@ def available() -> tuple[str, ...]:
     for variant in VARIANTS:
         try:
             found.append(load(variant).info.instructions)
-        except KernelMissing:
+        except KernelError:
             continue
     return tuple(found)
 

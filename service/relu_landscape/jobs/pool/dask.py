@@ -291,7 +291,7 @@ class DaskPool:
             chunk.lane.work.composition,
             orjson.dumps(chunk.lane.work.request.canonical()),
             encode_task(chunk.task),
-            self._backend.name,
+            self._backend.computes,
             key=name,
             pure=False,
         )

@@ -41,7 +41,8 @@ def some_starts(K: int, teacher: Teacher, d: int, count: int, seed: int = 1) -> 
 def method(kernel: Kernel, teacher: Teacher, K: int, tolerance: float = 1e-3) -> NativeFlow:
     loss = Loss.of(teacher, NUMPY)
     check = ZeroLossCheck(batch.GLOBAL_CHECK_STEPS, batch.GLOBAL_CHECK_GRADIENT)
-    return NativeFlow(loss, tolerance, teacher, kernel, check if K > teacher.width else None)
+    may_be_global = teacher.width < K
+    return NativeFlow(loss, tolerance, teacher, kernel, check if may_be_global else None)
 
 
 def rules(kernel: Kernel, teacher: Teacher, K: int, tolerance: float = 1e-3) -> FlowRules:

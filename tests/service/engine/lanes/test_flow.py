@@ -11,9 +11,10 @@ import pytest
 from relu_landscape.engine.descent import batch
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.lanes import native
-from relu_landscape.engine.lanes.native import Cancel, Cancelled, Kernel
+from relu_landscape.engine.lanes.native import Cancel, Kernel
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
+from relu_landscape.errors import Cancelled
 from tests.service.engine.lanes.setups import (
     KERNELS,
     SHAPES,

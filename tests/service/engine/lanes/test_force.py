@@ -19,8 +19,8 @@ ORTHONORMAL = pytest.mark.parametrize("is_orthonormal", [True, False], ids=["T=I
 
 
 def rounding(W: Real, teacher: Teacher) -> float:
-    """What an entry of the force may be off: a unit in the last place of each of its terms. They are
-    as long as the longest vectors, one for each student and teacher, and half of a term at most."""
+    """What an entry of the force may be off: half a unit in the last place of each of its terms,
+    one for each student and teacher, which are as long as the longest of them at most."""
     longest = max(np.linalg.norm(W, axis=-1).max(), teacher.norms.max())
     return float(np.finfo(float).eps / 2 * longest * (W.shape[1] + teacher.width))
 

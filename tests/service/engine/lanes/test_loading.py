@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.lanes import native
-from relu_landscape.engine.lanes.native import FlowRules, Kernel, KernelMissing, PolishRules
+from relu_landscape.engine.lanes.native import FlowRules, Kernel, KernelError, PolishRules
 from relu_landscape.engine.model.teacher import Teacher
 from tests.service.engine.lanes.setups import (
     KERNELS,
@@ -51,10 +51,10 @@ def test_the_best_variant_is_chosen() -> None:
 
 
 def test_no_library(tmp_path: Path) -> None:
-    with pytest.raises(KernelMissing, match=r"was not compiled .* install gcc or clang"):
+    with pytest.raises(KernelError, match=r"was not compiled .* install gcc or clang"):
         native.load(library=str(tmp_path / "nothing.so"))
     (tmp_path / "text.so").write_text("not a library")
-    with pytest.raises(KernelMissing, match="was not compiled"):
+    with pytest.raises(KernelError, match="was not compiled"):
         native.load(library=str(tmp_path / "text.so"))
 
 
@@ -63,12 +63,12 @@ def test_a_library_of_another_version(kernel: Kernel, monkeypatch: pytest.Monkey
     del kernel
     native.load.cache_clear()
     monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
-    with pytest.raises(KernelMissing, match="needs version"):
+    with pytest.raises(KernelError, match="needs version"):
         native.load()
 
 
 def test_instructions_that_nobody_has() -> None:
-    with pytest.raises(KernelMissing):
+    with pytest.raises(KernelError):
         native.load("sse2")
 
 

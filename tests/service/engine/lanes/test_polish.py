@@ -7,10 +7,11 @@ import pytest
 
 from relu_landscape.engine.descent import batch, quasi_newton
 from relu_landscape.engine.descent.lanes import minimiser
-from relu_landscape.engine.lanes.native import Cancel, Cancelled, Kernel, PolishRules
+from relu_landscape.engine.lanes.native import Cancel, Kernel, PolishRules
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.errors import Cancelled
 from tests.service.engine.lanes.setups import (
     KERNELS,
     a_teacher,
