@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -122,7 +123,7 @@ def test_it_can_be_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, val
 def test_an_unknown_processor_has_no_variant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hatch_build.platform, "machine", lambda: "vax")
+    monkeypatch.setattr(platform, "machine", lambda: "vax")
     with pytest.raises(CompileError, match="vax"):
         compile_library(SOURCES, tmp_path / "x.so")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from relu_landscape.engine.descent import batch
+from relu_landscape.engine.descent import batch, creeping
 from relu_landscape.engine.descent.batch import Descent, End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.lanes.native import Kernel
@@ -121,7 +121,7 @@ def test_a_path_that_creeps_too_long_is_counted(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch, "NATIVE_CREEPING_STEPS", 20)
-    monkeypatch.setattr(batch.creeping, "STEP_LIMIT", 3)
+    monkeypatch.setattr(creeping, "STEP_LIMIT", 3)
     teacher = a_teacher(4)
     ends, _ = ends_of(some_starts(4, teacher, 10, 2), teacher, 4, kernel)
     assert [end.outcome for end in ends] == [Outcome.STEP_LIMIT, Outcome.STEP_LIMIT]

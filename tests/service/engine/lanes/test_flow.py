@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from relu_landscape.engine.descent import batch
+from relu_landscape.engine.descent import batch, global_set
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.lanes import native
 from relu_landscape.engine.lanes.native import Cancel, Kernel
@@ -41,7 +41,7 @@ def fixed_steps(kernel: Kernel, W: Real, width: int, h: float, count: int) -> Re
         paths.step_limit[:] = step + 1
         kernel.flow(teacher, everything, paths)
     assert paths.time[0] == pytest.approx(h * count)
-    return paths.W[0]
+    return np.asarray(paths.W[0])
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 5)])
@@ -77,7 +77,7 @@ def test_a_path_is_that_of_the_arrays(
     assert used == 2 * 60 * 5
     assert np.all(paths.event & native.AT_STEP_LIMIT)
     # 60 steps, each with an error of some 1e-15 (test_force.py), which the flow stretches by at
-    # most exp(0.4 t) = 100 in the time that 60 steps take here; what is read off it is of order one.
+    # most exp(0.4 t) = 100 in the time that 60 steps take; what is compared is of order one.
     for mine, theirs in ((paths.W, state.W), (paths.force, state.force),
                          (paths.time, state.time), (paths.step_size, state.step_size),
                          (paths.eigenvalue, state.eigenvalue),
@@ -168,7 +168,8 @@ def test_a_check_is_due_wherever_zero_loss_is_reached(kernel: Kernel, is_orthono
     W = some_starts(K, teacher, M, 8)
     loss = Loss.of(teacher, NUMPY)
     every, small = batch.GLOBAL_CHECK_STEPS, batch.GLOBAL_CHECK_GRADIENT
-    reached, asked = {}, {}
+    reached: dict[int, int] = {}
+    asked: dict[int, int] = {}
     told = rules(kernel, teacher, K)
     for row in range(len(W)):
         paths = paths_from(kernel, teacher, W[[row]], gradient=0.0)
@@ -178,7 +179,7 @@ def test_a_check_is_due_wherever_zero_loss_is_reached(kernel: Kernel, is_orthono
             assert paths.steps[0] == steps
             if paths.event[0] & native.CHECK_DUE:
                 asked.setdefault(row, steps)
-            now = bool(batch.global_set.reached(paths.W, loss)[0])
+            now = bool(global_set.reached(paths.W, loss)[0])
             if now and paths.gradient_norm[0] < small:
                 reached[row] = steps
                 assert paths.event[0] & native.CHECK_DUE
@@ -264,8 +265,9 @@ def test_threads_do_not_see_each_other(kernel: Kernel) -> None:
 
 
 def test_evaluations_of_a_start(kernel: Kernel) -> None:
-    """Counted, not timed: the same on every machine, for the bits are."""
-    for (K, M, d), most in {(8, 8, 8): 400, (8, 8, 1000): 430, (9, 8, 8): 560}.items():
+    """Counted, not timed, and the same on every machine, for the bits are: 428, 538 and 400 on
+    average. Two in a hundred more are for a change of the method that is meant."""
+    for (K, M, d), most in {(8, 8, 8): 437, (8, 8, 1000): 549, (9, 8, 8): 408}.items():
         teacher = a_teacher(M)
         paths = paths_from(kernel, teacher, some_starts(K, teacher, d, 64))
         used = kernel.flow(teacher, rules(kernel, teacher, K), paths)
