@@ -72,7 +72,7 @@ validation: .venv/.dev
 		&& exit $$outcome
 
 benchmark: .venv/.dev
-	@set -e; for script in certificates families fidelity; do \
+	@set -e; for script in certificates families fidelity kernels; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
 benchmark-compare: .venv/.dev

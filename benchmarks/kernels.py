@@ -3,13 +3,14 @@
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.kernels [--seconds 10] [--reference 0]
 
 (from the repository root) prints tables in Markdown and keeps the figures in benchmarks/runs. For
-each K, M, d as many starts are followed to their ends (flow, polish, crediting, paths that creep) as
-NumPy follows in about ``--seconds``, in turns, once by NumPy and with each set of instructions that
-this processor has. Seconds are processor time of this process: rates suffer from a busy machine,
-ratios hardly. The same starts end at the same points, or the line says how many do not.
+each K, M, d as many starts are followed to their ends (flow, polish, crediting, paths that creep)
+as NumPy follows in about ``--seconds``, in turns, once by NumPy and with each set of instructions
+that this processor has. Seconds are processor time of this process: rates suffer from a busy
+machine, ratios hardly. The same starts end at the same points, or the line says how many do not.
 
-With ``--reference N`` the ends of N starts are compared with those of a path that is a thousand times
-more accurate (flow_tolerance 1e-6, by the native kernel; ``benchmarks.fidelity`` compares with LSODA).
+With ``--reference N`` the ends of N starts are compared with those of paths that are a thousand
+times more accurate (flow_tolerance 1e-6, by the native kernel; ``benchmarks.fidelity`` compares
+with LSODA).
 """
 
 from __future__ import annotations
