@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks._record import Record
-from relu_landscape.engine.descent import batch
+from relu_landscape.engine.descent import batch, global_set
 from relu_landscape.engine.descent.batch import Descent, End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape import sampling
@@ -69,7 +69,7 @@ def follow(problem: Problem, kernel: Kernel | None, count: int) -> tuple[list[En
 
 def is_at_zero(end: End, problem: Problem) -> bool:
     loss = float(population.loss(end.W, problem.teacher))
-    return end.outcome is Outcome.GLOBAL_SET or loss < batch.global_set.LOSS
+    return end.outcome is Outcome.GLOBAL_SET or loss < global_set.LOSS
 
 
 def differing(mine: list[End], theirs: list[End], problem: Problem) -> int:

@@ -137,8 +137,9 @@ class Descent:
         if kernel is not None:
             due = ZeroLossCheck(GLOBAL_CHECK_STEPS, GLOBAL_CHECK_GRADIENT)
             self.method = NativeFlow(
-                self.loss, flow_tolerance, teacher, kernel, due if self._may_be_global else None
-            )
+                self.loss, flow_tolerance, teacher, kernel, flows.DEAD,
+                due if self._may_be_global else None,
+            )  # fmt: skip
             self._minimise = minimiser(kernel, teacher)
             self._few = kernel.lanes
             self._lanes = max(self._lanes, PATHS_PER_LANE * kernel.lanes)
@@ -223,12 +224,8 @@ class Descent:
     def _advance(
         self, batch: flows.FlowState, running: list[Path]
     ) -> tuple[flows.FlowState, list[Path], list[tuple[Path, Outcome | None]]]:
-        """One step of the batch, or with the native kernel as many as it takes until there is
-        something to decide; who stays, and who leaves with what."""
-        if isinstance(self.method, NativeFlow):
-            batch = self._advance_natively(self.method, batch, running)
-        else:
-            batch = self.method.step(batch)
+        """On until something may have to be decided; who stays, and who leaves with what."""
+        batch = self.method.advance(batch, running)
         leave, reasons = self._leaving(batch, running)
         if not leave.any():
             return batch, running, []
@@ -238,13 +235,6 @@ class Descent:
         ]
         stay = np.nonzero(~leave)[0]
         return self._take(batch, stay), [running[row] for row in stay], leaving
-
-    def _advance_natively(
-        self, method: NativeFlow, batch: flows.FlowState, running: list[Path]
-    ) -> flows.FlowState:
-        tolerances = np.asarray([path.tolerance for path in running])
-        limits = np.asarray([path.step_limit for path in running], dtype=np.int64)
-        return method.advance(batch, tolerances, limits)
 
     def _take(
         self, batch: flows.FlowState, positions: NDArray[np.int64] | list[int]

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
 from relu_landscape.engine.model.loss import Loss
@@ -58,6 +59,15 @@ class FlowState:
     steps: Array
 
 
+class OnItsWay(Protocol):
+    """What ends a path's stay: its gradient norm at most ``tolerance``, or ``step_limit`` steps."""
+
+    @property
+    def tolerance(self) -> float: ...
+    @property
+    def step_limit(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Flow:
     """The method with its parameters: the loss, and the local error allowed per student."""
@@ -87,6 +97,10 @@ class Flow:
         vanish, and only the direction of its own gradient, which turns ever faster, does not.
         """
         return self.loss.xp.astype(self.loss.norms(W) > DEAD, W.dtype)[..., None]
+
+    def advance(self, state: FlowState, paths: Sequence[OnItsWay]) -> FlowState:  # noqa: ARG002
+        """Follow the paths until something may have to be decided: here, after every step."""
+        return self.step(state)
 
     def step(self, state: FlowState) -> FlowState:
         """Try one step for every member; a rejected member stays and halves its step or so."""

@@ -7,11 +7,10 @@ which the rules of ``batch`` may want a say, and those rules then see the same s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent import global_set, quasi_newton
@@ -34,12 +33,13 @@ class ZeroLossCheck:
 class NativeFlow(flows.Flow):
     """The method of ``flow``, with the native kernel where it can.
 
-    A single ``step`` is still made with arrays: for paths with a student shorter than
-    ``flow.DEAD``, which the kernel does not follow.
+    A single ``step`` is still made with arrays: for paths with a student below ``shortest``, which
+    the kernel does not follow. ``check``: None where zero loss is a fixed point like others.
     """
 
     teacher: Teacher
     kernel: Kernel
+    shortest: float
     check: ZeroLossCheck | None
 
     def init(self, W: Array) -> flows.FlowState:
@@ -48,9 +48,7 @@ class NativeFlow(flows.Flow):
         norm = frobenius(force, xp=self.loss.xp)
         return flows.FlowState(**{**vars(state), "force": force, "gradient_norm": norm})
 
-    def advance(
-        self, state: flows.FlowState, tolerances: NDArray[np.float64], limits: NDArray[np.int64]
-    ) -> flows.FlowState:
+    def advance(self, state: flows.FlowState, paths: Sequence[flows.OnItsWay]) -> flows.FlowState:
         """Follow each path until its gradient is at most its tolerance, it has made as many steps
         as its limit, a student is short, it may be at zero loss, or it is not finite.
 
@@ -58,14 +56,16 @@ class NativeFlow(flows.Flow):
         with a short student wait until no others are left, and then make one step.
         """
         norms = on_host(self.loss.norms(state.W))
-        able = np.nonzero(norms.min(axis=-1) >= flows.DEAD)[0]
+        able = np.nonzero(norms.min(axis=-1) >= self.shortest)[0]
         if not able.size:
             return self.step(state)
         arrays = {name: np.array(on_host(value), order="C") for name, value in vars(state).items()}
         part = {name: np.ascontiguousarray(value[able]) for name, value in arrays.items()}
-        paths = Paths(**part, gradient_tolerance=tolerances[able], step_limit=limits[able])
+        tolerances = np.asarray([paths[row].tolerance for row in able.tolist()])
+        limits = np.asarray([paths[row].step_limit for row in able.tolist()], dtype=np.int64)
         company = self.kernel.lanes // 2
-        self.kernel.flow(self.teacher, self.rules, paths, company=company)
+        batch = Paths(**part, gradient_tolerance=tolerances, step_limit=limits)
+        self.kernel.flow(self.teacher, self.rules, batch, company=company)
         for name, value in arrays.items():
             value[able] = part[name]
         return flows.FlowState(**arrays)
@@ -81,7 +81,9 @@ class NativeFlow(flows.Flow):
             early_eigenvalue=flows.EARLY_EIGENVALUE,
             late_eigenvalue=flows.LATE_EIGENVALUE,
             early_time=flows.EARLY_TIME,
-            shortest=flows.DEAD,
+            shortest=self.shortest,
+            falls_below=0.0,  # nobody asks yet who falls
+            falls_at=0.0,
             check_steps=self.check.steps if self.check else 0,
             check_gradient=self.check.gradient if self.check else 0.0,
             check_cosine=math.cos(global_set.ANGLE),

@@ -61,6 +61,21 @@ static int check_is_due(const Seats *seats, const Flow *f, const Rules *rules, i
   return may_be_at_zero_loss(&f->gradient, rules, seats->point);
 }
 
+/* Whether a student of this lane is too short for the method: below ``shortest``, or below
+ * ``falls_below`` while d log(length)/dt = <w, force>/|w|^2 is less than -``falls_at``. */
+static int has_short_student(const Flow *f, const Rules *rules, int lane) {
+  if (f->shortest[lane] < rules->shortest) return 1;
+  if (!(f->shortest[lane] < rules->falls_below)) return 0;
+  for (size_t i = 0; i < f->K; i++) {
+    const double length = f->gradient.length[i][lane];
+    if (!(length < rules->falls_below)) continue;
+    double along = 0.0;
+    for (size_t at = i * f->p; at < (i + 1) * f->p; at++) along += f->W[at][lane] * f->force[at][lane];
+    if (along < -rules->falls_at * length * length) return 1;
+  }
+  return 0;
+}
+
 /* What ended the stay of the path in this lane; 0: nothing. */
 static int64_t events_of(const Seats *seats, const Flow *f, const Paths *paths, const Rules *rules,
                          int lane) {
@@ -70,7 +85,7 @@ static int64_t events_of(const Seats *seats, const Flow *f, const Paths *paths, 
   if (!(norm <= 0x1.fffffffffffffp+1023)) events |= NOT_FINITE;
   if (norm <= paths->gradient_tolerance[path]) events |= SMALL_GRADIENT;
   if (seats->steps[lane] >= paths->step_limit[path]) events |= AT_STEP_LIMIT;
-  if (f->shortest[lane] < rules->shortest) events |= SHORT_STUDENT;
+  if (has_short_student(f, rules, lane)) events |= SHORT_STUDENT;
   if (check_is_due(seats, f, rules, lane)) events |= CHECK_DUE;
   return events;
 }

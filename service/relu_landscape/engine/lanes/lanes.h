@@ -23,7 +23,8 @@ typedef struct {
   double careful_time;              /* ... before this time */
   double stability;                 /* largest h lambda of the explicit part */
   double early_eigenvalue, late_eigenvalue, early_time;
-  double shortest;                  /* a student below this norm ends the stay */
+  double shortest;                  /* a student below this norm ends the stay; ... */
+  double falls_below, falls_at;     /* ... below this one if its length shrinks at such a rate */
   double check_steps;               /* a zero-loss check every so many steps; 0: never */
   double check_gradient;            /* ... below this gradient norm */
   double check_cosine, check_floor; /* global_set: within the angle of a teacher, or shorter */

@@ -75,6 +75,8 @@ class FlowRules:
     late_eigenvalue: float
     early_time: float
     shortest: float
+    falls_below: float
+    falls_at: float
     check_steps: float
     check_gradient: float
     check_cosine: float

@@ -42,7 +42,8 @@ def method(kernel: Kernel, teacher: Teacher, K: int, tolerance: float = 1e-3) ->
     loss = Loss.of(teacher, NUMPY)
     check = ZeroLossCheck(batch.GLOBAL_CHECK_STEPS, batch.GLOBAL_CHECK_GRADIENT)
     may_be_global = teacher.width < K
-    return NativeFlow(loss, tolerance, teacher, kernel, check if may_be_global else None)
+    due = check if may_be_global else None
+    return NativeFlow(loss, tolerance, teacher, kernel, flows.DEAD, due)
 
 
 def rules(kernel: Kernel, teacher: Teacher, K: int, tolerance: float = 1e-3) -> FlowRules:

@@ -159,6 +159,21 @@ def test_events(kernel: Kernel) -> None:
     assert norm == pytest.approx(paths.gradient_norm[0], rel=1e-14)
 
 
+def test_a_student_that_falls(kernel: Kernel) -> None:
+    """A short student ends the stay only while it shrinks fast enough."""
+    teacher = a_teacher(4)
+    W = some_starts(5, teacher, 4, 60)
+    W[:, 2] *= 0.05 / np.linalg.norm(W[:, 2], axis=-1)[:, None]
+    told = replace(rules(kernel, teacher, 5), falls_below=0.1, falls_at=2.0, check_steps=0.0)
+    paths = paths_from(kernel, teacher, W, gradient=0.0, steps=1)
+    kernel.flow(teacher, told, paths)
+    lengths = np.linalg.norm(paths.W, axis=-1)
+    rates = np.sum(paths.W * paths.force, axis=-1) / lengths**2
+    falls = np.any((lengths < 0.1) & (rates < -2.0), axis=-1)
+    assert 5 < falls.sum() < 55
+    assert np.array_equal(paths.event & native.SHORT_STUDENT != 0, falls)
+
+
 @pytest.mark.parametrize("is_orthonormal", [True, False], ids=["T=I", "T"])
 def test_a_check_is_due_wherever_zero_loss_is_reached(kernel: Kernel, is_orthonormal: bool) -> None:
     """The rule of ``global_set`` at every eighth step of the arrays' paths; the kernel may ask more

@@ -152,7 +152,9 @@ def plain_weights(n: int, K: int, p: int) -> np.ndarray:
 
 
 #: Of this test alone: the digests shall not change with a constant of ``descent.flow``.
-RULES = FlowRules(1e-3, 4.0, 20.0, 1.95, 0.9, 0.43, 10.0, 1e-6, 8.0, 2e-3, 0.97, 0.05, 1e-6)
+RULES = FlowRules(
+    1e-3, 4.0, 20.0, 1.95, 0.9, 0.43, 10.0, 1e-6, 0.0, 0.0, 8.0, 2e-3, 0.97, 0.05, 1e-6
+)
 POLISH = PolishRules(1e-11, 80.0, 0.4, 0.2)
 
 
