@@ -70,7 +70,8 @@ static int has_short_student(const Flow *f, const Rules *rules, int lane) {
     const double length = f->gradient.length[i][lane];
     if (!(length < rules->falls_below)) continue;
     double along = 0.0;
-    for (size_t at = i * f->p; at < (i + 1) * f->p; at++) along += f->W[at][lane] * f->force[at][lane];
+    for (size_t at = i * f->p; at < (i + 1) * f->p; at++)
+      along += f->W[at][lane] * f->force[at][lane];
     if (along < -rules->falls_at * length * length) return 1;
   }
   return 0;

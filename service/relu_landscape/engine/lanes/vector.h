@@ -67,7 +67,9 @@ INLINE vec smaller(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec larger(vec a, vec b) { return choose(a > b, a, b); }
 INLINE vec magnitude(vec a) { return (vec)((mask)a & ~(mask)all_lanes(-0.0)); }
 /* ``a`` without a sign, with the sign of ``sign``. */
-INLINE vec with_sign(vec a, vec sign) { return (vec)((mask)a | ((mask)sign & (mask)all_lanes(-0.0))); }
+INLINE vec with_sign(vec a, vec sign) {
+  return (vec)((mask)a | ((mask)sign & (mask)all_lanes(-0.0)));
+}
 INLINE mask is_finite(vec a) { return magnitude(a) <= 0x1.fffffffffffffp+1023; }
 INLINE int any(mask m) {
   int64_t found = 0;

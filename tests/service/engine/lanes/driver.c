@@ -66,7 +66,8 @@ static int run(int64_t K, int64_t M, int64_t p, int64_t n, int is_orthonormal, d
                               &evaluations);
   print("polished", W, entries);
   for (size_t i = 0; i < count; i++) printf("%ld %ld\n", (long)steps[i], (long)event[i]);
-  free(norms), free(V), free(W), free(force), free(tolerance), free(steps), free(limit), free(event);
+  free(norms), free(V), free(W), free(force), free(tolerance);
+  free(steps), free(limit), free(event);
   free(paths.gradient_norm), free(paths.time), free(paths.step_size), free(paths.eigenvalue);
   return status;
 }
