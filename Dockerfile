@@ -10,6 +10,11 @@ FROM python:${PYTHON_VERSION}-slim-bookworm AS build
 # serve, or gpu: which of requirements/*.lock goes in. gpu brings CUDA's libraries along, so that
 # the host needs nothing but the driver and the NVIDIA container toolkit.
 ARG LOCK=serve
+# What compiles the native kernel stays behind in this stage; an image without it is not built.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+ENV RELU_LANDSCAPE_REQUIRE_NATIVE=1
 WORKDIR /build
 COPY requirements/ requirements/
 RUN python -m venv /opt/relu-landscape \

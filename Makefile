@@ -13,6 +13,8 @@ export PYTHON
 
 CLIENT := $(wildcard clients/python/pyproject.toml)
 PROJECTS := pyproject.toml $(CLIENT)
+# Compiled when the project is installed, so a change of these installs it again.
+NATIVE := hatch_build.py $(wildcard service/relu_landscape/engine/lanes/*.[ch])
 PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli \
 	$(wildcard clients/python/src/relu_landscape_client)
 # Our own client is installed from its folder, never from an index, so no lock holds it.
@@ -37,10 +39,12 @@ help:
 	@echo "make clean              remove everything that was built here"
 
 # The stamps make a second start a matter of starting, not of asking the package index again.
-.venv/.serve: requirements/serve.lock requirements/installer.lock requirements/install.sh $(PROJECTS)
+.venv/.serve: requirements/serve.lock requirements/installer.lock requirements/install.sh $(PROJECTS) \
+		$(NATIVE)
 	@sh requirements/install.sh serve
 
-.venv/.dev: requirements/dev.lock requirements/installer.lock requirements/install.sh $(PROJECTS)
+.venv/.dev: requirements/dev.lock requirements/installer.lock requirements/install.sh $(PROJECTS) \
+		$(NATIVE)
 	@sh requirements/install.sh dev
 
 .venv/.mutation: .venv/.dev requirements/mutation.lock
@@ -55,7 +59,7 @@ lint: check-types
 	$(BIN)/lint-imports
 
 check-types: .venv/.dev
-	$(BIN)/mypy $(PACKAGES) tests $(wildcard benchmarks/*.py tools/*.py)
+	$(BIN)/mypy $(PACKAGES) hatch_build.py tests $(wildcard benchmarks/*.py tools/*.py)
 
 hooks: .venv/.dev
 	$(BIN)/pre-commit install
@@ -74,7 +78,7 @@ validation: .venv/.dev
 		&& exit $$outcome
 
 benchmark: .venv/.dev
-	@set -e; for script in certificates families fidelity serving; do \
+	@set -e; for script in certificates families fidelity kernels serving; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
 benchmark-compare: .venv/.dev

@@ -1,6 +1,6 @@
 """How often the integrator credits a start to another end than an accurate one does.
 
-    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 100]
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 100] [--backend native-1]
 
 (from the repository root) prints a table and keeps the figures in benchmarks/runs: for each pair of
 widths, starts whose end (loss to 1e-7, or zero loss with K > M) differs from that of SciPy's LSODA
@@ -43,7 +43,9 @@ def reference(problem: Problem, W: np.ndarray) -> tuple[float, float]:
     return float(population.loss(last, problem.teacher)), norm
 
 
-def compare(case: tuple[int, int, int], starts: int, tolerance: float, record: Record) -> str:
+def compare(
+    case: tuple[int, int, int], starts: int, tolerance: float, backend: str, record: Record
+) -> str:
     """One line of the table."""
     K, M, d = case
     request = LandscapeRequest.model_validate(
@@ -58,7 +60,7 @@ def compare(case: tuple[int, int, int], starts: int, tolerance: float, record: R
     problem = Problem.from_request(request)
     numbers = list(range(starts))
     W = sampling.draw_starts(problem, numbers)
-    descent = sampling.new_descent(problem, backend_named("numpy"))
+    descent = sampling.new_descent(problem, backend_named(backend))
     began = time.process_time()
     ends, _ = descent.run(descent.begin(numbers, W))
     ours = time.process_time() - began
@@ -90,12 +92,13 @@ def main() -> None:
     """Print the table and keep the figures."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--starts", type=int, default=100)
-    starts = parser.parse_args().starts
-    record = Record("fidelity", {"starts": starts})
+    parser.add_argument("--backend", default="numpy")
+    asked = parser.parse_args()
+    record = Record("fidelity", vars(asked))
     print("| K | M | d | flow_tolerance | starts | other end | creeping | ms a start | LSODA, ms |")
     print("|---|---|---|---|---|---|---|---|---|")
     for case in CASES:
-        print(compare(case, starts, 1e-3, record), flush=True)
+        print(compare(case, asked.starts, 1e-3, asked.backend, record), flush=True)
     record.write()
 
 

@@ -55,5 +55,10 @@ for project in . clients/python; do
     fi
 done
 
+# What computes here, or why it is not the native kernel: pip shows nothing of a build that succeeds.
+"$venv/bin/python" -c '
+from relu_landscape.engine.lanes.native import describe
+print("relu-landscape:", describe())'
+
 # The packages of serve.lock are all in dev.lock and gpu.lock, at the same versions.
 touch "$venv/.$wanted" "$venv/.serve"

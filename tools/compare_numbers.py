@@ -352,7 +352,8 @@ def answer(environment: Path, request: Request) -> dict[str, Any]:
     """What one command of the environment prints, and the details that it does not print."""
     programs = environment.absolute() / "bin"
     # A server, a folder or a device named there would be asked instead of this environment.
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("RELU_LANDSCAPE_")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RELU_LANDSCAPE_")}
+    variables = kept | {"RELU_LANDSCAPE_KERNEL": "numpy"}  # all that older releases have
     is_landscape = request.kind == "landscape"
     gram = request.teacher_gram and [list(row) for row in request.teacher_gram]
     options = ["--json", *(["--quiet", "--backend", "numpy"] if is_landscape else [])]
@@ -368,7 +369,6 @@ def answer(environment: Path, request: Request) -> dict[str, Any]:
             raise SystemExit(f"{request.command} left with {done.returncode}:\n{done.stderr}")
         document = json.loads(done.stdout)
         seen = json.loads(details.read_text()) if details.exists() else {}
-    # Without these the comparison would be of less than it says.
     if is_landscape and seen.keys() != {point["key"] for point in document["fixed_points"]}:
         raise SystemExit(f"{request.command}: OBSERVER did not see every point's details.")
     if is_landscape and document["request"]["teacher_gram"] != gram:

@@ -71,7 +71,7 @@ def examine(server: str | None, api_key: str | None) -> Iterator[Finding]:
         yield Finding("settings", "ok", "every RELU_LANDSCAPE_ variable can be used")
         yield data_folder(settings)
         checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
-            ("store", store), ("pool", pool), ("GPU", gpu),
+            ("store", store), ("pool", pool), ("GPU", gpu), ("kernel", kernel),
         )  # fmt: skip
         for name, check in checks:
             yield _guarded(name, check, settings)
@@ -157,7 +157,9 @@ def pool(settings: Settings) -> Finding:
     from relu_landscape.jobs.pool.device import choose_backend
 
     # One worker tells as much as all of them, sooner.
-    trial = DaskPool(settings.model_copy(update={"workers": 1}), ANALYSES, choose_backend("numpy"))
+    trial = DaskPool(
+        settings.model_copy(update={"workers": 1}), ANALYSES, choose_backend("numpy", "numpy")
+    )
     try:
         trial.open()
         if trial.problem:
@@ -180,6 +182,19 @@ def gpu(settings: Settings) -> Finding:
     return Finding(
         "GPU", "note", says,
         "with an NVIDIA GPU: pip install 'relu-landscape[gpu]'; without one nothing is amiss",
+    )  # fmt: skip
+
+
+def kernel(settings: Settings) -> Finding:
+    """Does the native kernel follow random starts, or why not?"""
+    from relu_landscape.jobs.pool.device import choose_backend
+
+    chosen = choose_backend("numpy", settings.kernel)
+    if chosen.kernel is not None or settings.kernel == "numpy":
+        return Finding("kernel", "ok", chosen.kernel_reason)
+    return Finding(
+        "kernel", "note", chosen.kernel_reason,
+        "NumPy needs about ten times as long for random starts, and nothing else is amiss",
     )  # fmt: skip
 
 

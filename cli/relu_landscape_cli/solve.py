@@ -24,6 +24,14 @@ class Certify(StrEnum):
     STRICT = "strict"
 
 
+class Kernel(StrEnum):
+    """What follows random starts, without a server."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    NUMPY = "numpy"
+
+
 class Backend(StrEnum):
     """Arrays to compute on, without a server."""
 
@@ -68,6 +76,12 @@ def solve(
         int | None, typer.Option(min=1, help="Processes, without a server; one per core.")
     ] = None,
     backend: Annotated[Backend, typer.Option(help="Arrays, without a server.")] = Backend.AUTO,
+    kernel: Annotated[
+        Kernel,
+        typer.Option(
+            envvar="RELU_LANDSCAPE_KERNEL", help="What follows the starts, without a server."
+        ),
+    ] = Kernel.AUTO,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds to wait for a server's answer.")
     ] = None,
@@ -95,7 +109,7 @@ def solve(
             landscape = _ask(server, api_key, student_width, teacher_width, given, timeout, quiet)
         else:
             asked = {"student_width": student_width, "teacher_width": teacher_width, **given}
-            landscape = _compute(asked, workers, backend.value, quiet)
+            landscape = _compute(asked, workers, backend.value, kernel.value, quiet)
         show_landscape(landscape, output, as_json=as_json)
 
 
@@ -124,7 +138,7 @@ def _ask(
 
 
 def _compute(
-    asked: dict[str, Any], workers: int | None, backend: Any, is_quiet: bool
+    asked: dict[str, Any], workers: int | None, backend: Any, kernel: Any, is_quiet: bool
 ) -> Landscape:  # fmt: skip
     from relu_landscape.jobs.local import solve_locally
     from relu_landscape.wire.requests import LandscapeRequest
@@ -142,5 +156,7 @@ def _compute(
             if watch is not None:
                 watch(status)
 
-        solution = solve_locally(request, workers=workers, backend=backend, watch=tell)
+        solution = solve_locally(
+            request, workers=workers, backend=backend, kernel=kernel, watch=tell
+        )
     return Landscape.from_document(solution.result)

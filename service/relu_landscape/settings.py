@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     backend: Literal["auto", "numpy", "cupy"] = Field(
         "auto", description="arrays on the CPU (numpy) or a GPU (cupy); auto: a GPU if one works"
     )
+    kernel: Literal["auto", "native", "numpy"] = Field(
+        "auto",
+        description="what follows random starts on the CPU: the native kernel or NumPy; auto: the "
+        "native kernel if it was compiled and this processor can run it",
+    )
     largest_width: int = Field(
         64, ge=1, le=LARGEST_WIDTH, description="widest student or teacher that is accepted"
     )

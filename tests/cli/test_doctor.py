@@ -33,7 +33,9 @@ def test_a_healthy_machine(
 ) -> None:
     monkeypatch.setenv("RELU_LANDSCAPE_DATA_DIR", str(tmp_path / "data"))
     found = _findings(command, code=0)
-    assert list(found) == ["versions", "settings", "data folder", "store", "pool", "GPU"]
+    assert list(found) == [
+        "versions", "settings", "data folder", "store", "pool", "GPU", "kernel",
+    ]  # fmt: skip
     assert {each["verdict"] for each in found.values()} <= {"ok", "note"}
     assert "embedded server starts" in found["store"]["says"]
     assert not (tmp_path / "data").exists()  # nothing is changed

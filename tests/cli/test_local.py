@@ -14,6 +14,7 @@ import pytest
 from relu_landscape.analyses import LANDSCAPE, Registry
 from relu_landscape.errors import ConfigurationError, JobFailed, NotFound, NumericalError
 from relu_landscape.jobs.local import call_locally, solve_locally
+from relu_landscape.jobs.pool.device import choose_backend
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.wire.landscape import FixedPointDetails, Landscape
 from relu_landscape.wire.requests import LandscapeRequest
@@ -41,7 +42,7 @@ def test_the_answer_is_the_service_s(toy: Registry) -> None:
     request = _request(seed=3)
     solution = solve_locally(request, workers=1, backend="numpy", registry=toy)
     Landscape.model_validate(solution.result)
-    assert solution.result["id"] == request.content_id("cpu")
+    assert solution.result["id"] == request.content_id(choose_backend("numpy").backend_class)
     assert solution.result["request"] == request.canonical()
     assert solution.result["digest"] == digest(solution.result)
     details = FixedPointDetails.model_validate(solution.parts["m1"])

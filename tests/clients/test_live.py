@@ -177,7 +177,8 @@ def test_the_server_s_words_arrive(client: Client) -> None:
 def test_the_cache_knows_the_server(live: LiveServer, tmp_path: Path) -> None:
     with stamina.set_testing(False), Client(live.url, cache=tmp_path) as client:
         first = client.landscape(**QUESTION)
-        assert client._served_by == f"{ALGORITHM}/cpu"
+        backend_class = client.service_info()["backend"]["backend_class"]
+        assert client._served_by == f"{ALGORITHM}/{backend_class}"
     # Nobody answers at this address: what comes now comes from the folder.
     with Client("http://127.0.0.1:1", cache=tmp_path, patience_seconds=0) as offline:
         assert offline.result(first.id) == first

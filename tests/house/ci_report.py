@@ -1,7 +1,8 @@
 """What continuous integration reads off a test run: skipped tests and branch coverage.
 
 ``python -m tests.house.ci_report tests.xml coverage.json`` exits with 1 when a test of the store,
-the page or the client was skipped for want of something that could have been installed.
+the native kernel, the page or the client was skipped for want of something that could have been
+installed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import NamedTuple
 from tests.house.gates import NO_GPU, NOT_ASKED
 
 #: Modules whose tests continuous integration never goes without.
-NEVER_SKIPPED = ("tests.service.jobs", "tests.page", "tests.clients", "tests.api", "tests.cli")
+NEVER_SKIPPED = (
+    "tests.service.jobs", "tests.service.engine.lanes", "tests.page", "tests.clients", "tests.api",
+    "tests.cli", "tests.house.test_wheels",
+)  # fmt: skip
 ACCEPTED = (NOT_ASKED, NO_GPU)
 
 

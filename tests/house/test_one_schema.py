@@ -162,7 +162,9 @@ def test_client_knows_the_proofs_and_the_states() -> None:
 # ---- the command line ----
 
 #: What is no field of a request: where to ask, how to compute here, what to do with the answer.
-OWN = {"server", "api_key", "workers", "backend", "timeout", "output", "quiet", "as_json"}
+OWN = {
+    "server", "api_key", "workers", "backend", "kernel", "timeout", "output", "quiet", "as_json",
+}  # fmt: skip
 #: Options that are repeated, or read better otherwise, and the field that each gives.
 RENAMED = {"structure": "structures"}
 #: A matrix is for scripts.

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,19 +38,39 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-def pip(*arguments: str | Path) -> None:
-    answer = run(sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments)
+def pip(*arguments: str | Path, **environment: str) -> None:
+    answer = try_pip(*arguments, **environment)
     assert answer.returncode == 0, answer.stderr + answer.stdout
+
+
+def try_pip(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(
+        sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, **environment
+    )
+
+
+def build(folder: Path, *projects: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return try_pip(
+        "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder,
+        *projects, **environment,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both wheels."""
     folder = tmp_path_factory.mktemp("wheels")
-    pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder,
-        ROOT, ROOT / "clients/python")  # fmt: skip
+    answer = build(folder, ROOT, ROOT / "clients/python")
+    assert answer.returncode == 0, answer.stderr + answer.stdout
     assert len(list(folder.glob("*.whl"))) == 2
     return folder
+
+
+#: What the build reads beside the packages themselves.
+OF_THE_BUILD = (
+    "pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore",
+    "api/relu_landscape_api/__init__.py", "cli/relu_landscape_cli/__init__.py",
+)  # fmt: skip
 
 
 def ours(name: str) -> bool:
@@ -92,6 +113,70 @@ def test_all_that_is_tracked_is_packed(wheels: Path) -> None:
     names = {str(path.relative_to(folders[path].parent)) for path in tracked if path.exists()}
     assert len(names) > 100
     assert names - packed == set()
+
+
+needs_compiler = pytest.mark.skipif(
+    not any(shutil.which(name) for name in ("cc", "gcc", "clang")), reason="there is no C compiler"
+)
+DESCRIBE = "from relu_landscape.engine.lanes.native import describe; print(describe())"
+NATIVE_LIBRARY = "relu_landscape/engine/lanes/_lanes.so"
+
+
+def packed(folder: Path) -> tuple[str, set[str]]:
+    """The name of the server's wheel, and what is in it."""
+    (wheel,) = folder.glob("relu_landscape-*.whl")
+    return wheel.name, set(zipfile.ZipFile(wheel).namelist())
+
+
+@needs_compiler
+def test_the_native_kernel_is_packed_and_found(environment: Path, wheels: Path) -> None:
+    """For this platform and every Python: nothing in it knows Python's headers."""
+    name, files = packed(wheels)
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    assert name.endswith(f"-py3-none-{platform}.whl")
+    assert NATIVE_LIBRARY in files
+    answer = run(environment / "python", "-c", DESCRIBE)
+    assert answer.stdout.startswith("native kernel "), answer.stdout + answer.stderr
+
+
+def test_without_a_compiler_the_wheel_is_for_every_platform(tmp_path: Path) -> None:
+    answer = build(tmp_path / "wheels", ROOT, CC="no-such-compiler")
+    assert answer.returncode == 0, answer.stderr
+    name, files = packed(tmp_path / "wheels")
+    assert name.endswith("-py3-none-any.whl")
+    assert NATIVE_LIBRARY not in files
+    pip("install", "--no-index", "--no-deps", "--target", tmp_path / "site",
+        next((tmp_path / "wheels").iterdir()))  # fmt: skip
+    first = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); "
+    answer = run(sys.executable, "-c", first + DESCRIBE)
+    assert "NumPy computes; the native kernel was not compiled" in answer.stdout, answer.stderr
+
+
+def test_the_native_kernel_can_be_required(tmp_path: Path) -> None:
+    answer = build(tmp_path, ROOT, CC="no-such-compiler", RELU_LANDSCAPE_REQUIRE_NATIVE="1")
+    assert answer.returncode != 0
+    assert "no C compiler (no-such-compiler) was found" in answer.stderr + answer.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_compiler
+def test_an_editable_install_compiles_into_the_tree(tmp_path: Path) -> None:
+    """What ``make serve`` and ``make test`` do, in a copy of the tracked files."""
+    tree = tmp_path / "tree"
+    for name in run("git", "-C", ROOT, "ls-files", "-z").stdout.split("\0"):
+        if name and (ROOT / name).exists() and name.startswith(("service/", *OF_THE_BUILD)):
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tree / name)
+    script = (
+        f"import os; os.chdir({str(tree)!r})\n"
+        f"from hatchling.build import build_editable; print(build_editable({str(tmp_path)!r}))"
+    )
+    answer = run(sys.executable, "-c", script)
+    assert answer.returncode == 0, answer.stderr
+    assert (tree / "service" / NATIVE_LIBRARY).exists()
+    first = f"import sys; sys.path.insert(0, {str(tree / 'service')!r}); "
+    answer = run(sys.executable, "-c", first + DESCRIBE)
+    assert answer.stdout.startswith("native kernel "), answer.stdout + answer.stderr
 
 
 def test_both_carry_the_licence(wheels: Path) -> None:

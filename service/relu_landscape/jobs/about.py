@@ -34,6 +34,7 @@ def provenance(backend: ChosenBackend, seconds: float = 0.0) -> Provenance:
         algorithm=ALGORITHM,
         backend=backend.name,
         device=backend.device,
+        kernel=backend.kernel,
         libraries=libraries(),
         seconds=0.0,
     )
@@ -65,6 +66,8 @@ def service_info(
             backend_class=backend.backend_class,
             device=backend.device,
             reason=backend.reason,
+            kernel=backend.kernel,
+            kernel_reason=backend.kernel_reason,
         ),
         store=store,
         pool=pool,

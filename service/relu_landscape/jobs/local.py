@@ -46,6 +46,7 @@ def solve_locally(
     *,
     workers: int | None = None,
     backend: Literal["auto", "numpy", "cupy"] = "auto",
+    kernel: Literal["auto", "native", "numpy"] = "auto",
     chunk_starts: int | None = None,
     watch: Watch | None = None,
     registry: Registry = ANALYSES,
@@ -54,11 +55,11 @@ def solve_locally(
 
     ``watch(kind, data)`` is told about progress and findings as the service's event streams are.
     Raises ``JobFailed`` where a chunk fails or its process dies, ``ConfigurationError`` where the
-    backend cannot be used, and whatever the engine refuses. ``KeyboardInterrupt`` ends the
-    processes after the chunks they are at.
+    backend or kernel cannot be used, and whatever the engine refuses. ``KeyboardInterrupt`` ends
+    the processes after the chunks they are at.
     """
     began = time.time()
-    chosen = choose_backend(backend)
+    chosen = choose_backend(backend, kernel)
     analysis = registry.analysis(request.kind)
     composing = composition(analysis.composition)
     # Through its canonical form, so that equal requests are computed from equal models.
@@ -68,7 +69,7 @@ def solve_locally(
     # BLAS in this process too: a parallel sum's rounding can change which minimum is reached.
     with processes(count) as pool, threadpool_limits(limits=1):
         work = Work(analysis.composition, request)
-        run = ProcessRunner(pool, count, work, chosen.name, monitor.computed)
+        run = ProcessRunner(pool, count, work, chosen.computes, monitor.computed)
         composed = composing.compose(
             composing.problem(request), run=run, monitor=monitor, chunk_starts=chunk_starts
         )

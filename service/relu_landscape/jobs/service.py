@@ -71,8 +71,9 @@ class AnalysisService:
         """
         async with AsyncExitStack() as stack:
             registry.check_names()
-            backend = choose_backend(settings.backend)
+            backend = choose_backend(settings.backend, settings.kernel)
             logger.info("backend %s on %s: %s", backend.name, backend.device, backend.reason)
+            logger.info("kernel: %s", backend.kernel_reason)
             server = None
             if settings.redis_url is None:
                 server = EmbeddedServer(settings)

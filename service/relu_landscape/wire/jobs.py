@@ -20,6 +20,15 @@ FindingT = TypeVar("FindingT", bound=Wire)
 ItemT = TypeVar("ItemT", bound=Wire)
 
 
+class Kernel(Wire):
+    """The compiled code that followed the random starts."""
+
+    name: str = Field(description="native")
+    version: int = Field(description="part of every content id, as native-<version>")
+    instructions: str = Field(description="avx512, avx2 or neon; the numbers do not depend on it")
+    compiler: str = Field(description="what compiled it")
+
+
 class Provenance(Wire):
     """Who computed a result, with what. Excluded from the canonical bytes and their digest."""
 
@@ -27,6 +36,9 @@ class Provenance(Wire):
     algorithm: str
     backend: str = Field(description="numpy or cupy")
     device: str
+    kernel: Kernel | None = Field(
+        None, description="what followed the random starts; null: the backend's arrays"
+    )
     libraries: dict[str, str] = Field(description="versions by name")
     seconds: float = Field(description="wall-clock seconds from start to finish, all attempts")
 
@@ -60,7 +72,7 @@ class Needs(Wire):
     """Who can compute a job: results of other algorithms and backends differ in their last bits."""
 
     algorithm: str = Field(description="version of the algorithm, as in service-info")
-    backend_class: Literal["cpu", "gpu"]
+    backend_class: str = Field(description="as in service-info")
 
 
 class JobStatus(Wire, Generic[RequestT, FindingT]):

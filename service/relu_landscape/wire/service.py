@@ -7,18 +7,21 @@ from typing import Literal
 from pydantic import Field
 
 from relu_landscape.wire.base import Wire
+from relu_landscape.wire.jobs import Kernel
 
 
 class BackendInfo(Wire):
     """What the workers compute on."""
 
     name: Literal["numpy", "cupy"]
-    backend_class: Literal["cpu", "gpu"] = Field(
-        description="part of every content id: floating point may differ between classes, never "
-        "within one"
+    backend_class: str = Field(
+        description="part of every content id: cpu (NumPy), gpu (CuPy), or native- and the version "
+        "of the native kernel; floating point may differ between classes, never within one"
     )
     device: str
     reason: str = Field(description="why this one was chosen")
+    kernel: Kernel | None = Field(description="the native kernel; null: arrays follow the starts")
+    kernel_reason: str = Field(description="why that one")
 
 
 class Limits(Wire):

@@ -111,7 +111,9 @@ async def test_two_hundred_identical_submissions_make_one_computation(
 ) -> None:
     asked = request(starts=100, seconds=0.02)
     statuses = await asyncio.gather(*(service.submit(asked) for _ in range(200)))
-    assert {status.id for status in statuses} == {asked.content_id("cpu")}
+    assert {status.id for status in statuses} == {
+        asked.content_id(service.info().backend.backend_class)
+    }
     status = await finished(service, asked)
     assert (status.state, status.attempts) == ("finished", 1)
     keys = computed(trace, asked)
@@ -274,7 +276,7 @@ async def test_what_the_engine_cannot_do_is_refused_before_it_is_a_job(
     with pytest.raises(InputError, match="'impossible' is not possible"):
         await service.submit(asked)
     with pytest.raises(NotFound):
-        await service.status(asked.content_id("cpu"))
+        await service.status(asked.content_id(service.info().backend.backend_class))
 
 
 async def test_the_list_shows_the_newest_first(service: AnalysisService) -> None:
@@ -330,7 +332,8 @@ async def test_two_processes_share_the_work_of_one_store(
         for asked in requests:
             await one.submit(asked)
         for asked in requests:
-            status = await two.wait(asked.content_id("cpu"), PATIENCE_SECONDS)
+            job = asked.content_id(two.info().backend.backend_class)
+            status = await two.wait(job, PATIENCE_SECONDS)
             assert (status.state, status.attempts) == ("finished", 1)
             body = await one.result(status.id)
             assert orjson.loads(body)["digest"] == expected_digest(asked)

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import crediting, creeping, death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
+from relu_landscape.engine.descent.lanes import NativeFlow, ZeroLossCheck, minimiser
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace, on_host
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import frobenius
@@ -38,6 +40,11 @@ STEP_LIMIT = 20_000
 #: (0.1 to 0.5 s at K = 17) instead of 3,000 to 20,000 further steps. One path in twenty at
 #: K = 18, M = 17; one in a thousand where K = M.
 CREEPING_STEPS = 1_200
+#: The same for the native kernel, which makes hundreds of steps in the time of one Hessian.
+NATIVE_CREEPING_STEPS = 6_000
+#: Paths that the native kernel gets at once, for each of its lanes: so many that the last ones,
+#: which do not fill the lanes, are few.
+PATHS_PER_LANE = 32
 #: Entries of the largest temporary of a batch: 160 kB, so that a step stays in the second cache.
 LANE_ENTRIES = 20_000
 
@@ -98,21 +105,33 @@ class Descent:
         xp: ArrayNamespace,
         flow_tolerance: float,
         on_gpu: bool = False,
+        kernel: Kernel | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.teacher = teacher
         self.loss = Loss.of(teacher, xp)
-        self.method = flows.Flow(self.loss, flow_tolerance)
         self._xp = xp
         self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
+        #: With fewer than these left, the slowest are worth handing back.
+        self._few = self._lanes // 3
         self._check = check
         self._passage = Passage(teacher, check)
         self._crediting = crediting.Crediting.of(teacher)
         self._resting_gradient = self._crediting.resting_gradient(students)
         self._polished_gradient = self._crediting.polished_gradient(students)
         self._may_be_global = students > teacher.width
+        self.method = flows.Flow(self.loss, flow_tolerance)
+        self._minimise: Callable[..., quasi_newton.Polished] = quasi_newton.minimise
+        if kernel is not None:
+            due = ZeroLossCheck(GLOBAL_CHECK_STEPS, GLOBAL_CHECK_GRADIENT)
+            asked = due if self._may_be_global else None
+            self.method = NativeFlow(self.loss, flow_tolerance, teacher, kernel, asked)
+            self._minimise = minimiser(kernel, teacher)
+            self._few = kernel.lanes
+            self._lanes = max(self._lanes, PATHS_PER_LANE * kernel.lanes)
         affordable = students * teacher.width <= creeping.MOST_WEIGHTS
-        self._step_limit = CREEPING_STEPS if affordable else STEP_LIMIT
+        creeping_steps = CREEPING_STEPS if kernel is None else NATIVE_CREEPING_STEPS
+        self._step_limit = creeping_steps if affordable else STEP_LIMIT
 
     def begin(
         self,
@@ -147,7 +166,7 @@ class Descent:
         ends: list[End] = []
         waiting = list(paths)
         # Of this batch, not of the lanes: two thirds are always finished, so packing ends.
-        few = min(self._lanes, len(waiting)) // 3
+        few = min(self._few, len(waiting) // 3)
         running: list[Path] = []  # number and tolerance; the states are in `batch`
         batch: flows.FlowState | None = None
         ready: list[Path] = []
@@ -195,8 +214,8 @@ class Descent:
     def _advance(
         self, batch: flows.FlowState, running: list[Path]
     ) -> tuple[flows.FlowState, list[Path], list[tuple[Path, Outcome | _Next]]]:
-        """One step of the batch; who stays, and who leaves with what."""
-        batch = self.method.step(batch)
+        """On until something may have to be decided; who stays, and who leaves with what."""
+        batch = self.method.advance(batch, running)
         leave, reasons = self._leaving(batch, running)
         if not leave.any():
             return batch, running, []
@@ -320,7 +339,7 @@ class Descent:
         """Polish paths together; those whose polish is not believed flow on."""
         xp = self._xp
         state = flows.join([path.state for path in ready], xp=xp)
-        polished = quasi_newton.minimise(
+        polished = self._minimise(
             self.loss,
             state.W,
             tolerance=self._polished_gradient,

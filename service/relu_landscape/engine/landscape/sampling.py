@@ -46,6 +46,7 @@ def new_descent(problem: Problem, backend: Backend) -> Descent:
         xp=backend.xp,
         flow_tolerance=problem.flow_tolerance,
         on_gpu=backend.on_gpu,
+        kernel=backend.kernel,
     )
 
 

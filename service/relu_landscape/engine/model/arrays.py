@@ -1,4 +1,5 @@
-"""Arrays of any namespace, and the namespaces by name: NumPy everywhere, CuPy where there is a GPU.
+"""Arrays of any namespace, and what computes on them by name: NumPy everywhere, CuPy where there is
+a GPU, the native kernel beside NumPy where it was compiled.
 
 ``Array`` and ``ArrayNamespace`` are the part of the Python array API standard (2024.12, which
 NumPy, CuPy and array-api-strict follow through array-api-compat) that the engine uses, and no more:
@@ -16,6 +17,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.lanes import native
 from relu_landscape.errors import ConfigurationError
 
 
@@ -118,17 +120,33 @@ def on_host(x: Array) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Backend:
-    """Where arrays live: ``xp`` their namespace, ``on_gpu`` whether that is a GPU's memory."""
+    """Where arrays live: ``xp`` their namespace, ``on_gpu`` whether that is a GPU's memory.
+
+    ``kernel``: what follows paths in the place of arrays, if anything does.
+    """
 
     name: str
     xp: ArrayNamespace
     on_gpu: bool
+    kernel: native.Kernel | None = None
 
 
 def backend_named(name: str) -> Backend:
-    """The backend ``numpy`` or ``cupy``. Raises ``ConfigurationError`` without CuPy."""
+    """The backend ``numpy``, ``cupy``, or the native kernel of one version (``native-1``).
+
+    Raises ``ConfigurationError`` where this machine does not have it: another one in its place
+    would compute other bits.
+    """
     if name == "numpy":
         return Backend(name, NUMPY, on_gpu=False)
+    if name.startswith("native-"):
+        kernel = native.load()
+        if kernel.info.label != name:
+            raise ConfigurationError(
+                f"The native kernel here is {kernel.info.label}, and {name} is asked for; install "
+                "the same release of relu-landscape everywhere."
+            )
+        return Backend(name, NUMPY, on_gpu=False, kernel=kernel)
     if name == "cupy":
         try:
             xp = cast("ArrayNamespace", importlib.import_module("array_api_compat.cupy"))
@@ -137,4 +155,6 @@ def backend_named(name: str) -> Backend:
                 "The backend cupy needs the extra 'gpu': pip install 'relu-landscape[gpu]'."
             ) from error
         return Backend(name, xp, on_gpu=True)
-    raise ConfigurationError(f"There is no backend {name!r}; choose numpy or cupy.")
+    raise ConfigurationError(
+        f"There is no backend {name!r}; choose numpy, cupy or native-{native.VERSION}."
+    )

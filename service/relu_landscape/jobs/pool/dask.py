@@ -258,7 +258,7 @@ class DaskPool:
             chunk.lane.work.composition,
             chunk.lane.work.encoded,
             encode_task(chunk.task),
-            self._backend.name,
+            self._backend.computes,
             key=name,
             pure=False,
         )

@@ -1,35 +1,80 @@
-"""Which arrays the workers compute on, and why."""
+"""What the workers compute on and with, and why."""
 
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from relu_landscape.analyses import load
 from relu_landscape.errors import ConfigurationError
+from relu_landscape.wire.jobs import Kernel
 
 BackendName = Literal["numpy", "cupy"]
+#: Of the engine, by dotted name.
+LOAD_KERNEL = "relu_landscape.engine.lanes.native:load"
 
 
 @dataclass(frozen=True)
 class ChosenBackend:
-    """The backend chosen at start; ``reason`` is a sentence for the log and service-info."""
+    """The backend chosen at start; ``reason`` is a sentence for the log and service-info.
+
+    ``kernel``: the native kernel that follows random starts, or None where arrays do, with its own
+    ``kernel_reason``.
+    """
 
     name: BackendName
     device: str
     reason: str
+    kernel: Kernel | None = None
+    kernel_reason: str = "arrays follow the starts"
 
     @property
-    def backend_class(self) -> Literal["cpu", "gpu"]:
-        """``cpu`` or ``gpu``: floating point may differ between the two, never within one."""
-        return "gpu" if self.name == "cupy" else "cpu"
+    def computes(self) -> str:
+        """The name by which a worker finds the same (``arrays.backend_named``)."""
+        return f"{self.kernel.name}-{self.kernel.version}" if self.kernel else self.name
+
+    @property
+    def backend_class(self) -> str:
+        """``cpu`` (NumPy), ``gpu`` (CuPy) or the native kernel with its version: floating point
+        may differ between classes, never within one."""
+        return {"numpy": "cpu", "cupy": "gpu"}.get(self.computes, self.computes)
 
 
-def choose_backend(wanted: Literal["auto", "numpy", "cupy"]) -> ChosenBackend:
-    """Choose by setting and by what this machine has.
+def choose_backend(
+    wanted: Literal["auto", "numpy", "cupy"], kernel: Literal["auto", "native", "numpy"] = "auto"
+) -> ChosenBackend:
+    """Choose by settings and by what this machine has.
 
-    Raises ``ConfigurationError`` when ``cupy`` was asked for and cannot work here.
+    Raises ``ConfigurationError`` when ``cupy`` or the native kernel was asked for and cannot work
+    here.
     """
+    chosen = _choose_arrays(wanted)
+    if chosen.name == "cupy":
+        if kernel == "native":
+            raise ConfigurationError(
+                "RELU_LANDSCAPE_KERNEL=native computes on the CPU, and the backend is a GPU: write "
+                "RELU_LANDSCAPE_BACKEND=numpy too, or RELU_LANDSCAPE_KERNEL=auto"
+            )
+        return replace(chosen, kernel_reason="the GPU's arrays follow the starts")
+    if kernel == "numpy":
+        return replace(chosen, kernel_reason="the setting asks for NumPy")
+    try:
+        info = load(LOAD_KERNEL)().info
+    except ConfigurationError as error:
+        if kernel == "native":
+            raise ConfigurationError(
+                f"RELU_LANDSCAPE_KERNEL=native cannot be used: {error}; or write "
+                "RELU_LANDSCAPE_KERNEL=numpy"
+            ) from error
+        return replace(chosen, kernel_reason=f"NumPy follows the starts; {error}")
+    found = Kernel.model_validate(vars(info))
+    why = "the setting asks for it" if kernel == "native" else "it was compiled and works here"
+    reason = f"native {found.version} ({found.instructions}, {found.compiler}): {why}"
+    return replace(chosen, kernel=found, kernel_reason=reason)
+
+
+def _choose_arrays(wanted: Literal["auto", "numpy", "cupy"]) -> ChosenBackend:
     if wanted == "numpy":
         return ChosenBackend("numpy", cpu_name(), "the setting asks for NumPy")
     device, problem = probe_gpu()

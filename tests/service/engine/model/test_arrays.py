@@ -17,7 +17,7 @@ def test_backends_by_name() -> None:
     assert chosen.name == "numpy"
     assert chosen.xp.asarray([1.0]).dtype == np.float64
     assert chosen.on_gpu is False
-    with pytest.raises(ConfigurationError, match="choose numpy or cupy"):
+    with pytest.raises(ConfigurationError, match="choose numpy, cupy or native"):
         backend_named("abacus")
 
 

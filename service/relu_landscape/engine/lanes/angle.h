@@ -1,0 +1,44 @@
+/* asin(c)/(2 pi) + 1/4 and sqrt(1 - c^2) - 1 of cosines: all that a pair of units needs.
+ *
+ * acos c = sqrt(1 - c^2) Q(c) with Q smooth on [0, 1], of which arcsine.h holds a polynomial in
+ * 2 c - 1 (tools/arcsine_polynomial.py makes it). The sine carries the square root at c = 1, so
+ * small angles keep their relative accuracy; the angle is known to 5e-16 everywhere. */
+#ifndef RELU_LANDSCAPE_ANGLE_H
+#define RELU_LANDSCAPE_ANGLE_H
+
+#include "arcsine.h"
+#include "vector.h"
+
+#define TWO_PI 6.283185307179586
+
+/* ``count`` cosines at a time: Horner's rule is one long chain, and several of them overlap. A
+ * cosine that rounding took beyond one counts as one. */
+INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
+  vec sine[4], x[4], q[4];
+  for (int k = 0; k < count; k++) {
+    vec a = smaller(all_lanes(1.0), magnitude(cosine[k])); /* a NaN stays one */
+    sine[k] = root((1.0 - a) * (1.0 + a));
+    x[k] = fma_(a, all_lanes(2.0), all_lanes(-1.0));
+    q[k] = all_lanes(ARCSINE[ARCSINE_DEGREE]);
+  }
+#pragma GCC unroll 32
+  for (int j = ARCSINE_DEGREE - 1; j >= 0; j--)
+    for (int k = 0; k < count; k++) q[k] = fma_(q[k], x[k], all_lanes(ARCSINE[j]));
+  for (int k = 0; k < count; k++) {
+    vec up_to_right_angle = minus_product(sine[k] * q[k], all_lanes(1.0 / TWO_PI), all_lanes(0.25));
+    pull[k] = with_sign(up_to_right_angle, cosine[k]) + 0.25;
+    dip[k] = sine[k] - 1.0;
+  }
+}
+
+/* The same for one to four: the count must be a constant for the chains to overlap. */
+INLINE void some_angles(int count, const vec *cosine, vec *pull, vec *dip) {
+  switch (count) {
+    case 4: angles(4, cosine, pull, dip); break;
+    case 3: angles(3, cosine, pull, dip); break;
+    case 2: angles(2, cosine, pull, dip); break;
+    default: angles(1, cosine, pull, dip);
+  }
+}
+
+#endif

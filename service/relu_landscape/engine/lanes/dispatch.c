@@ -1,0 +1,41 @@
+/* Which variant of lanes.c this processor can run, and what the library was made with. Compiled
+ * for the plainest processor of the architecture, since it runs before anybody knows. */
+#include "lanes.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED int lanes_abi(void) { return LANES_VERSION; }
+
+/* 1 where this processor, and the system that saves its registers, has a variant's instructions. */
+EXPORTED int lanes_supports_avx2(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  return 0;
+#endif
+}
+
+EXPORTED int lanes_supports_avx512(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && lanes_supports_avx2();
+#else
+  return 0;
+#endif
+}
+
+EXPORTED int lanes_supports_neon(void) {
+#if defined(__aarch64__)
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+EXPORTED const char *lanes_compiler(void) {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "gcc " __VERSION__;
+#endif
+}

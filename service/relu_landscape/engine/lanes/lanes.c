@@ -1,0 +1,57 @@
+/* The native kernel: gradient flow of the population loss, one path per lane of a vector register.
+ *
+ * Compiled once for each set of instructions (VARIANT names it) into one shared library; native.py
+ * asks dispatch.c which of them this processor has. Needs nothing but C. No
+ * function keeps anything between calls, so any number of threads may call any of them. */
+#include "flow.h"
+#include "polish.h"
+
+#ifndef VARIANT
+#define VARIANT portable
+#endif
+#define JOIN_(name, variant) lanes_##name##_##variant
+#define JOIN(name, variant) JOIN_(name, variant)
+#define NAME(name) JOIN(name, VARIANT)
+#define EXPORTED __attribute__((visibility("default")))
+
+/* Follows n paths, each until its event. Returns a Status.
+ *
+ * With ``company`` above zero it returns early, with event 0 for those still on their way, once
+ * somebody has left, nobody waits, and fewer than ``company`` lanes are in use. ``cancel`` is read
+ * before every step; after it, too, every path has a state from which it can go on.
+ * ``evaluations`` is raised by the number of gradients. */
+EXPORTED int NAME(flow)(const Problem *problem, const Rules *rules, int64_t n, Paths *paths,
+                   int64_t company, const int32_t *cancel, int64_t *evaluations) {
+  return follow(problem, rules, n, paths, company, cancel, evaluations);
+}
+
+/* Polishes n points W (n, K, p), in place, given the forces and their norms there; ``norm`` is then
+ * what is left. Returns a Status; after CANCELLED some points are as they were. */
+EXPORTED int NAME(polish)(const Problem *problem, const Polish *rules, int64_t n, double *W,
+                     const double *force, double *norm, const int32_t *cancel,
+                     int64_t *evaluations) {
+  return minimise(problem, rules, n, W, force, norm, cancel, evaluations);
+}
+
+/* Forces -grad L (n, K, p) at n points. Returns a Status. */
+EXPORTED int NAME(force)(const Problem *problem, int64_t n, const double *W, double *force) {
+  Pool pool = {.count = 0};
+  Gradient gradient = new_gradient(&pool, problem);
+  const size_t entries = gradient.K * gradient.p;
+  vec *point = take(&pool, entries), *result = take(&pool, entries);
+  const int status = pool.failed ? NO_MEMORY : FINISHED;
+  for (int64_t first = 0; !status && first < n; first += LANES) {
+    const int count = n - first < LANES ? (int)(n - first) : LANES;
+    for (int lane = 0; lane < LANES; lane++) /* the first one also in lanes that nobody uses */
+      load(point, W + (size_t)(first + (lane < count ? lane : 0)) * entries, entries, lane);
+    compute_force(&gradient, point, result);
+    for (int lane = 0; lane < count; lane++)
+      store(force + (size_t)(first + lane) * entries, result, entries, lane);
+  }
+  give_back(&pool);
+  return status;
+}
+
+/* Lanes of this variant, and the instructions it was compiled for. */
+EXPORTED int NAME(width)(void) { return LANES; }
+EXPORTED const char *NAME(instructions)(void) { return INSTRUCTIONS; }

@@ -1,0 +1,61 @@
+/* What the kernel and its caller share. Every field has eight bytes, so there is no padding and the
+ * structures of native.py are these. Arrays are in C order; a batch of weights is (n, K, p): n
+ * paths, K students, p coordinates of which the first M span the teacher. */
+#ifndef RELU_LANDSCAPE_LANES_H
+#define RELU_LANDSCAPE_LANES_H
+
+#include <stdint.h>
+
+/* Version of this interface and of the numbers: raised with every change of either, because the
+ * name of the kernel, and with it every content id, is made from it. */
+#define LANES_VERSION 1
+
+typedef struct {
+  int64_t students, teachers, coordinates; /* K, M, p */
+  const double *teacher; /* (M, M) rows, zero above the diagonal; NULL: the identity */
+  const double *teacher_norms; /* (M,) */
+} Problem;
+
+/* The method of descent/flow.py; its constants come from there, so that they are written once. */
+typedef struct {
+  double tolerance;                 /* local error per step and student */
+  double first_tolerance_factor;    /* so many times smaller ... */
+  double careful_time;              /* ... before this time */
+  double stability;                 /* largest h lambda of the explicit part */
+  double early_eigenvalue, late_eigenvalue, early_time;
+  double shortest;                  /* a student below this norm ends the stay; ... */
+  double falls_below, falls_at;     /* ... below this one if its length shrinks at such a rate */
+  double check_steps;               /* a zero-loss check every so many steps; 0: never */
+  double check_gradient;            /* ... below this gradient norm */
+  double check_cosine, check_floor; /* global_set: within the angle of a teacher, or shorter */
+  double check_loss;                /* global_set: loss below this */
+} Rules;
+
+/* The state of n paths, each (n,) but for W and force. A path's numbers depend on its own alone. */
+typedef struct {
+  double *W, *force;
+  double *gradient_norm, *time, *step_size, *eigenvalue;
+  int64_t *steps;
+  const double *gradient_tolerance;
+  const int64_t *step_limit;
+  int64_t *event; /* out: why the path left, bits; 0: it is still on its way */
+} Paths;
+
+enum Event {
+  SMALL_GRADIENT = 1, /* at most the path's gradient_tolerance */
+  CHECK_DUE = 2,      /* may be at zero loss: the caller decides */
+  AT_STEP_LIMIT = 4,
+  SHORT_STUDENT = 8,
+  NOT_FINITE = 16
+};
+
+typedef struct {
+  double tolerance;      /* of the gradient norm */
+  double iterations;     /* at most so many */
+  double reach;          /* a path farther than this from its beginning is given up */
+  double base_curvature; /* of what the stiff part does not hold */
+} Polish;
+
+enum Status { FINISHED = 0, NO_MEMORY = 1, CANCELLED = 2 };
+
+#endif

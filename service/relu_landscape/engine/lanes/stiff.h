@@ -1,0 +1,77 @@
+/* Linear systems with the stiff part A of the Hessian (model/stiff.py): (I + theta A) x = b.
+ *
+ *   A = 1/4 (1 1^T (x) I_p) + 1/(2 pi) u u^T,   u the stacked unit vectors w_i/|w_i|.
+ *
+ * Sherman-Morrison twice gives x_i = b_i - mean - pull u_i with one row ``mean`` and one number
+ * ``pull``, so a solution needs two passes over b and no room of its own:
+ * ``prepare`` sums, ``solved`` gives an entry. */
+#ifndef RELU_LANDSCAPE_STIFF_H
+#define RELU_LANDSCAPE_STIFF_H
+
+#include "gradient.h"
+
+typedef struct {
+  size_t K, p;
+  vec mean_share, pull_share; /* of the two formulas */
+  vec *unit_sum;              /* (p,) sum of the unit vectors */
+  vec *inverse;               /* (K,) 1/|w_i| where A was taken */
+  vec *mean;                  /* (p,) of the system at hand */
+  vec pull;
+} Stiff;
+
+static Stiff new_stiff(Pool *pool, size_t K, size_t p) {
+  Stiff s = {.K = K, .p = p};
+  s.unit_sum = take(pool, p);
+  s.inverse = take(pool, K);
+  s.mean = take(pool, p);
+  return s;
+}
+
+/* The point W, whose students have the inverse lengths ``inverse``, and theta. */
+static void take_stiff_part(Stiff *s, const vec *W, const vec *inverse, vec theta) {
+  const size_t K = s->K, p = s->p;
+  for (size_t c = 0; c < p; c++) s->unit_sum[c] = (vec){0};
+  for (size_t i = 0; i < K; i++) {
+    s->inverse[i] = inverse[i];
+    for (size_t c = 0; c < p; c++) s->unit_sum[c] = fma_(W[i * p + c], inverse[i], s->unit_sum[c]);
+  }
+  vec squared = {0};
+  for (size_t c = 0; c < p; c++) squared = fma_(s->unit_sum[c], s->unit_sum[c], squared);
+  const vec quarter = theta * 0.25;
+  s->mean_share = quarter / (1.0 + quarter * (double)K);
+  const vec weight = theta * (1.0 / TWO_PI);
+  /* <u, u without its mean> = K - share |sum of units|^2 */
+  s->pull_share = weight / (1.0 + weight * ((double)K - s->mean_share * squared));
+}
+
+/* From the column sums of b (in ``mean``) and <u, b> to ``mean`` and ``pull`` of the solution. */
+static void prepare(Stiff *s, vec along_units) {
+  vec inner = {0};
+  for (size_t c = 0; c < s->p; c++) inner = fma_(s->unit_sum[c], s->mean[c], inner);
+  s->pull = (along_units - s->mean_share * inner) * s->pull_share;
+  for (size_t c = 0; c < s->p; c++)
+    s->mean[c] = s->mean_share * minus_product(s->pull, s->unit_sum[c], s->mean[c]);
+}
+
+/* Sums of b (K, p) and what follows from them. */
+static void prepare_for(Stiff *s, const vec *W, const vec *b) {
+  const size_t K = s->K, p = s->p;
+  vec along_units = {0};
+  for (size_t c = 0; c < p; c++) s->mean[c] = (vec){0};
+  for (size_t i = 0; i < K; i++) {
+    vec row = {0};
+    for (size_t c = 0; c < p; c++) {
+      s->mean[c] += b[i * p + c];
+      row = fma_(b[i * p + c], W[i * p + c], row);
+    }
+    along_units = fma_(row, s->inverse[i], along_units);
+  }
+  prepare(s, along_units);
+}
+
+/* Entry c of row i of the solution; ``row_pull`` = pull/|w_i|. */
+INLINE vec solved(const Stiff *s, size_t c, vec b, vec w, vec row_pull) {
+  return minus_product(row_pull, w, b - s->mean[c]);
+}
+
+#endif

@@ -1,0 +1,151 @@
+"""Other builds of the same sources: portable code, builds that watch, and none at all."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hatch_build
+from hatch_build import CompileError, compile_library
+from relu_landscape.engine.lanes import native
+from tests.house.repository import ROOT
+from tests.service.engine.lanes.setups import (
+    KERNELS,
+    SHAPES,
+    a_teacher,
+    assert_same_bits,
+    paths_from,
+    rules,
+    some_starts,
+)
+
+SOURCES = ROOT / hatch_build.FOLDER
+DRIVER = Path(__file__).with_name("driver.c")
+HAS_COMPILER = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+#: Continuous integration has one, and refuses this skip.
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="there is no C compiler")
+FMA = ("-mavx2", "-mfma")
+needs_fma = pytest.mark.skipif(
+    not any(kernel.info.instructions == "avx2" for kernel in KERNELS), reason="no AVX2 and FMA here"
+)
+
+
+@needs_compiler
+@needs_fma
+def test_portable_code_has_the_same_bits(tmp_path: Path) -> None:
+    """What a processor without these registers runs: vectors spelled out lane by lane."""
+    library = tmp_path / "portable.so"
+    compile_library(SOURCES, library, variants={"avx2": (*FMA, "-DLANES_PORTABLE")})
+    portable = native.load("avx2", str(library))
+    for K, M, d in SHAPES[1:]:
+        for is_orthonormal in (True, False):
+            teacher = a_teacher(M, is_orthonormal)
+            W = some_starts(K, teacher, d, 11)
+            ends = []
+            for kernel in (portable, KERNELS[0]):
+                paths = paths_from(kernel, teacher, W)
+                kernel.flow(teacher, rules(kernel, teacher, K), paths)
+                ends.append(paths)
+            assert_same_bits(*ends)
+
+
+def driver_output(folder: Path, *flags: str) -> str:
+    program = folder / "driver"
+    command = [
+        *hatch_build.find_compiler(), "-std=gnu11", "-ffp-contract=off", *FMA, *flags,
+        "-Wall", "-Wextra", "-Werror", "-DVARIANT=avx2", f"-I{SOURCES}", str(DRIVER),
+        str(SOURCES / "lanes.c"), str(SOURCES / "dispatch.c"), "-lm", "-o", str(program),
+    ]  # fmt: skip
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    answer = subprocess.run([program], capture_output=True, text=True, check=False, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    return answer.stdout
+
+
+@needs_compiler
+@needs_fma
+def test_nothing_is_read_or_written_beside_its_place(tmp_path: Path) -> None:
+    """Under the address sanitizer (leaks too) and that of undefined behaviour: silence, and the
+    bits of a plain build."""
+    watched = driver_output(
+        tmp_path, "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+    )
+    assert watched == driver_output(tmp_path, "-O3", "-fno-math-errno", "-fno-trapping-math")
+    assert watched.count("polished") == 12
+    assert "nan" not in watched
+
+
+@needs_compiler
+def test_the_build_makes_no_warning(tmp_path: Path) -> None:
+    compile_library(SOURCES, tmp_path / "strict.so", flags=("-Werror",))
+
+
+def test_without_a_compiler_numpy_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.delenv(hatch_build.REQUIRED, raising=False)
+    library = tmp_path / "_lanes.so"
+    library.write_bytes(b"of other sources")
+    assert hatch_build.attempt(ROOT, library) is False
+    assert not library.exists()
+    said = capsys.readouterr().err
+    assert "NumPy will compute" in said
+    assert "no-such-compiler" in said
+
+
+@needs_compiler
+def test_sources_that_do_not_compile_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "lanes.c").write_text("#error not today\n")
+    (tmp_path / "dispatch.c").write_text("int nothing;\n")
+    with pytest.raises(CompileError, match="not today"):
+        compile_library(tmp_path, tmp_path / "x.so")
+    assert not (tmp_path / "x.so").exists()
+
+
+@pytest.mark.parametrize("value", ["1", "yes"])
+def test_it_can_be_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv(hatch_build.REQUIRED, value)
+    with pytest.raises(CompileError, match="no-such-compiler"):
+        hatch_build.attempt(ROOT, tmp_path / "_lanes.so")
+
+
+def test_an_unknown_processor_has_no_variant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "vax")
+    with pytest.raises(CompileError, match="vax"):
+        compile_library(SOURCES, tmp_path / "x.so")
+
+
+def test_the_polynomial_is_the_script_s() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "tools/arcsine_polynomial.py"],
+        capture_output=True, text=True, check=True, env=dict(os.environ),
+    ).stdout  # fmt: skip
+    assert made == (SOURCES / "arcsine.h").read_text()
+
+
+def test_constants_of_both_languages_agree() -> None:
+    header = (SOURCES / "lanes.h").read_text()
+    assert f"#define LANES_VERSION {native.VERSION}\n" in header
+    for name in ("SMALL_GRADIENT", "CHECK_DUE", "AT_STEP_LIMIT", "SHORT_STUDENT", "NOT_FINITE"):
+        assert f"{name} = {getattr(native, name)}" in header
+    for rules_of, structure in (
+        (native.FlowRules, "Rules"), (native.PolishRules, "Polish"), (native.Paths, "Paths"),
+    ):  # fmt: skip
+        (body,) = [part for part in header.split("typedef struct {") if f"}} {structure};" in part]
+        declared = body[: body.index("}")]
+        places = [declared.index(name) for name in rules_of.__dataclass_fields__]
+        assert places == sorted(places)
+    assert np.dtype(np.int64).itemsize == np.dtype(np.float64).itemsize == 8
