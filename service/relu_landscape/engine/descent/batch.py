@@ -331,21 +331,17 @@ class Descent:
         return self._end(here, Outcome.STEP_LIMIT, here.state.W)
 
     def _reached_global(self, W: Array) -> NDArray[np.bool_]:
-        return np.asarray(
-            on_host(global_set.reached(W, self.loss, self._crediting.separation)), dtype=np.bool_
-        )
+        reached = global_set.reached(W, self.loss, self._crediting.separation)
+        return np.asarray(on_host(reached), dtype=np.bool_)
 
     def _polish(self, ready: list[Path], *, strict: bool) -> tuple[list[End], list[Path]]:
         """Polish paths together; those whose polish is not believed flow on."""
         xp = self._xp
         state = flows.join([path.state for path in ready], xp=xp)
         polished = self._minimise(
-            self.loss,
-            state.W,
-            tolerance=self._polished_gradient,
-            iterations=POLISH_ITERATIONS,
+            self.loss, state.W, tolerance=self._polished_gradient, iterations=POLISH_ITERATIONS,
             reach=self._crediting.longest_polish,
-        )
+        )  # fmt: skip
         way = state.W - polished.W
         distance = on_host(frobenius(way, xp=xp))
         work = on_host(-xp.sum(state.force * way, axis=(-2, -1)))

@@ -43,7 +43,7 @@ def method(kernel: Kernel, teacher: Teacher, K: int, tolerance: float = 1e-3) ->
     check = ZeroLossCheck(batch.GLOBAL_CHECK_STEPS, batch.GLOBAL_CHECK_GRADIENT)
     may_be_global = teacher.width < K
     due = check if may_be_global else None
-    return NativeFlow(loss, tolerance, teacher, kernel, flows.DEAD, due)
+    return NativeFlow(loss, tolerance, teacher, kernel, due)
 
 
 def rules(kernel: Kernel, teacher: Teacher, K: int, tolerance: float = 1e-3) -> FlowRules:

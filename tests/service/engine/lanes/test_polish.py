@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from relu_landscape.engine.descent import batch, quasi_newton
+from relu_landscape.engine.descent import batch, crediting, quasi_newton
 from relu_landscape.engine.descent.lanes import minimiser
 from relu_landscape.engine.lanes.native import Cancel, Kernel, PolishRules
 from relu_landscape.engine.model.arrays import NUMPY
@@ -25,9 +25,9 @@ from tests.service.engine.oracles import Real
 pytestmark = pytest.mark.parametrize("kernel", KERNELS, ids=name)
 
 RULES = PolishRules(
-    batch.POLISHED_GRADIENT,
+    crediting.POLISHED_GRADIENT,
     batch.POLISH_ITERATIONS,
-    batch.LONGEST_POLISH,
+    crediting.LONGEST_POLISH,
     quasi_newton.BASE_CURVATURE,
 )
 
