@@ -89,22 +89,27 @@ def test_the_slowest_are_handed_back(kernel: Kernel) -> None:
 
 
 @KERNEL
-def test_a_dead_student_is_the_arrays_to_follow(kernel: Kernel) -> None:
-    """K > M: a student below ``flow.DEAD`` stays where it is, and the others go on."""
+@pytest.mark.parametrize(("K", "scale", "fewest"), [(5, 1.0, 0), (3, 10.0, 3), (3, 1000.0, 12)])
+def test_students_that_fall_are_the_arrays_to_follow(
+    kernel: Kernel, K: int, scale: float, fewest: int
+) -> None:
+    """Of some starts a student dies at a scale of 10, of most at 1,000."""
     teacher = a_teacher(3)
-    W = some_starts(5, teacher, 3, 12)
+    W = scale * some_starts(K, teacher, 3, 24)
     W[3, 1] *= 1e-8 / np.linalg.norm(W[3, 1])
-    W[7, 4] *= 1e-8 / np.linalg.norm(W[7, 4])
-    mine, _ = ends_of(W, teacher, 5, kernel)
-    theirs, _ = ends_of(W, teacher, 5, None)
+    W[7, 2] *= 1e-8 / np.linalg.norm(W[7, 2])
+    mine, _ = ends_of(W, teacher, K, kernel)
+    theirs, _ = ends_of(W, teacher, K, None)
     assert [end.outcome for end in mine] == [end.outcome for end in theirs]
-    assert mine[3].outcome is Outcome.GLOBAL_SET
+    assert [end.died for end in mine] == [end.died for end in theirs]
+    assert sum(end.died for end in mine) >= fewest
     for found, wanted in zip(mine, theirs, strict=True):
-        np.testing.assert_allclose(found.W, wanted.W, rtol=0, atol=2e-8)
+        if found.outcome is Outcome.FIXED_POINT:  # on a continuum the step decides where it ends
+            np.testing.assert_allclose(found.W, wanted.W, rtol=0, atol=2e-8)
 
 
 @KERNEL
-def test_weights_that_are_not_finite_and_students_that_vanish(kernel: Kernel) -> None:
+def test_weights_that_are_not_finite_end_their_own_path(kernel: Kernel) -> None:
     teacher = a_teacher(4)
     W = some_starts(4, teacher, 8, 3)
     W[0, 1] = 1e200  # its square is infinite
@@ -112,7 +117,7 @@ def test_weights_that_are_not_finite_and_students_that_vanish(kernel: Kernel) ->
     with np.errstate(over="ignore", invalid="ignore"):
         ends, _ = ends_of(W, teacher, 4, kernel)
     assert ends[0].outcome is Outcome.NOT_FINITE
-    assert ends[1].outcome is Outcome.VANISHED
+    assert ends[1].outcome.converged
     assert ends[2].outcome.converged
 
 
