@@ -86,6 +86,12 @@ def claims(make_claims: Callable[[Settings], ClaimingStore], settings: Settings)
 
 
 @pytest.fixture
+def watcher(make_claims: Callable[[Settings], ClaimingStore], settings: Settings) -> ClaimingStore:
+    """Another process on the same store."""
+    return make_claims(settings)
+
+
+@pytest.fixture
 def external() -> Iterator[Callable[..., External]]:
     """``external(*options)``: a redis-server that is running."""
     started: list[External] = []

@@ -56,6 +56,11 @@ async def submitted(asking: AskingStore, claims: ClaimingStore, job: str = "a") 
     return claim
 
 
+def lapse(watcher: ClaimingStore, job: str) -> None:
+    """Take ``job`` from its holder, as a process does that saw no renewal for a whole term."""
+    assert job in watcher.reclaim(watcher.look())
+
+
 def request(
     starts: int = 30, seconds: float = 1.0, misbehave: str | None = None, seed: int | None = None
 ) -> LandscapeRequest:

@@ -1,4 +1,7 @@
-"""The thread that keeps leases: whom it renews, what it tells a job, and what it survives."""
+"""The thread that keeps leases: whom it renews, what it tells a job, and what it survives.
+
+Whose job is taken from whom, and when, is told in ``test_leases``.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from relu_landscape.errors import LeaseLost, StoreUnavailable
-from relu_landscape.jobs.running.leases import LeaseKeeper
+from relu_landscape.jobs.running.leases import RENEWALS_PER_TERM, LeaseKeeper, Watch
 from relu_landscape.jobs.running.progress import StopSign
-from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore, Held
 
 LEASE_SECONDS = 30.0
 #: No test waits for this long unless it fails.
@@ -52,10 +55,15 @@ class Rounds:
 
 
 class Store:
-    """Answers ``renew`` as a test says, by job; ``held`` where it says nothing."""
+    """Answers ``renew`` as a test says, by job; ``held`` where it says nothing.
+
+    Another process holds the job ``other``, and renews it never.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, str | Exception] = {}
+        self.other: Exception | None = None
+        self.taken = 0
         self.renewed: list[str] = []
         self.on_renewal: Any = None
 
@@ -68,6 +76,15 @@ class Store:
             raise answer
         return answer
 
+    def look(self) -> list[Held]:
+        if self.other is not None:
+            raise self.other
+        return [Held("other", "7", "0")]
+
+    def reclaim(self, lapsed: list[Held]) -> list[str]:
+        self.taken += 1
+        return [each.job for each in lapsed]
+
     def round(self) -> list[str]:
         """Jobs that were renewed since the last question."""
         renewed, self.renewed = self.renewed, []
@@ -75,7 +92,7 @@ class Store:
 
 
 def claim(job: str) -> Claim:
-    return Claim(job=job, kind="k", token=f"token of {job}", request={}, started=0.0, attempts=1)
+    return Claim(job=job, kind="k", token=f"token of {job}", request={}, seconds=0.0, attempts=1)
 
 
 @pytest.fixture
@@ -115,6 +132,19 @@ def test_every_lease_is_renewed_three_times_a_term_until_it_is_dropped(
     assert set(rounds.pauses) == {LEASE_SECONDS / 3}
 
 
+def test_a_keeper_looks_for_the_dead_before_its_first_pause(
+    store: Store, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a crash of everybody the terms of their jobs run from the start of the first one."""
+    opened = LeaseKeeper(cast(ClaimingStore, store), LEASE_SECONDS)
+    monkeypatch.setattr(opened, "_stop", rounds)
+    monkeypatch.setattr(opened._watch, "lapsed", lambda look: look())
+    opened.start()
+    rounds.arrive()
+    assert store.taken == 1
+    opened.close()
+
+
 def test_a_job_is_told_that_it_was_cancelled_or_lost_and_the_others_are_not(
     keeper: LeaseKeeper, store: Store, rounds: Rounds
 ) -> None:
@@ -141,22 +171,68 @@ def test_a_job_that_ended_while_its_lease_was_renewed_was_not_lost(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("a bug")])
-def test_no_failure_ends_the_keeping(
-    keeper: LeaseKeeper, store: Store, rounds: Rounds, error: Exception,
+@pytest.mark.parametrize(
+    ("error", "tried"), [(StoreUnavailable("away"), ["a"]), (RuntimeError("a bug"), ["a", "b"])]
+)
+def test_no_failure_of_a_renewal_ends_the_keeping(
+    keeper: LeaseKeeper, store: Store, rounds: Rounds, error: Exception, tried: list[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """Nobody knows yet whether the lease is lost: the job goes on, and the next round tries."""
+    """Nobody knows yet whether the lease is lost: the job goes on, and the next round tries.
+
+    A store that is away would not answer for the others either: they wait for that round too.
+    """
     signs = [StopSign(), StopSign()]
     for job, sign in zip("ab", signs, strict=True):
         keeper.hold(claim(job), sign)
     store.answers = {"a": error}
     for _ in range(2):
         rounds.turn()
-        assert store.round() == ["a", "b"]
+        assert store.round() == tried
     assert [sign.reason for sign in signs] == [None, None]
     assert len(caplog.records) == 2
-    assert all("lease of a" in message for message in caplog.messages)
+    assert all("lease" in message for message in caplog.messages)
+    store.answers = {}
+    rounds.turn()
+    assert store.round() == ["a", "b"]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("a bug")])
+def test_no_failure_of_a_look_ends_the_keeping(
+    keeper: LeaseKeeper, store: Store, rounds: Rounds, error: Exception,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Whatever becomes of others' leases, one's own are renewed."""
+    sign = StopSign()
+    keeper.hold(claim("a"), sign)
+    store.other = error
+    for _ in range(2):
+        rounds.turn()
+        assert store.round() == ["a"]
+    assert sign.reason is None
+    assert len(caplog.records) == 2
+
+
+def test_a_refused_renewal_gives_others_a_whole_term_again(store: Store) -> None:
+    """Theirs were refused as well, and a round without a look is too short a gap to show it."""
+    now = 0.0
+    keeper = LeaseKeeper(cast(ClaimingStore, store), LEASE_SECONDS)
+    keeper._watch = Watch(LEASE_SECONDS, lambda: now)
+    keeper.hold(claim("a"), StopSign())
+
+    def turn(rounds: int) -> int:
+        nonlocal now
+        for _ in range(rounds):
+            keeper.keep_once()
+            now += LEASE_SECONDS / RENEWALS_PER_TERM
+        return store.taken
+
+    assert turn(RENEWALS_PER_TERM) == 0
+    store.answers = {"a": StoreUnavailable("no room")}
+    assert turn(1) == 0
+    store.answers = {}
+    assert turn(RENEWALS_PER_TERM) == 0
+    assert turn(1) == 1
 
 
 def test_closing_waits_for_the_renewal_that_is_under_way(

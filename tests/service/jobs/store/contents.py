@@ -6,15 +6,21 @@ from typing import Any
 
 import orjson
 
+from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.scripts import needs
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
 
 (QUEUE,) = QUEUES
+#: Seconds that results are kept by the store ``mortal``.
+KEPT = 1000
 TIMES = ("created", "started", "finished")
+#: What the hash of a job has while a process holds it.
+OF_A_HOLDER = ("token", "holder", "claim", "renewals")
 
 
 class Contents:
-    """The keys of one store, as Python reads them; moments are replaced by the word ``time``."""
+    """The keys of one store, as Python reads them; moments become the word ``time``, and
+    the name of the call that claimed a job becomes ``name``."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
@@ -31,7 +37,8 @@ class Contents:
         match self.client.type(name).decode():
             case "hash":
                 items = {k.decode(): v.decode() for k, v in self.client.hgetall(name).items()}
-                return {k: "time" if k in TIMES and v else v for k, v in items.items()}
+                known = dict.fromkeys(TIMES, "time") | {"claim": "name"}
+                return {k: known.get(k, v) if v else v for k, v in items.items()}
             case "zset":
                 pairs = self.client.zrange(name, 0, -1, withscores=True)
                 return [(member.decode(), int(score)) for member, score in pairs]
@@ -43,10 +50,6 @@ class Contents:
             case _:
                 return self.client.get(name).decode()
 
-    def expire(self, job: str) -> None:
-        """As if the holder of the job had been silent for too long."""
-        self.client.delete(self.key(f"lease:{job}"))
-
 
 def job(state: str, **others: str) -> dict[str, str]:
     """The hash of job a, the first of its store."""
@@ -55,6 +58,11 @@ def job(state: str, **others: str) -> dict[str, str]:
         "created": "time", "sequence": "1", "attempts": "0", "state": state,
     }  # fmt: skip
     return known | others
+
+
+def held(holder: ClaimingStore, token: str = "1", renewals: str = "0") -> dict[str, str]:
+    """What the hash has besides while ``holder`` holds the job."""
+    return {"token": token, "holder": holder._holder, "claim": "name", "renewals": renewals}
 
 
 def said(*states: str) -> list[tuple[str, dict[str, str]]]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from relu_landscape.errors import LeaseLost
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
-from relu_landscape.jobs.store.connection import Target
-from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import QUEUES, submitted
+from tests.service.jobs.helpers import QUEUES, lapse, submitted
 from tests.service.jobs.store.contents import Contents
 
 WRITES: dict[str, Callable[[ClaimingStore, Claim], object]] = {
@@ -26,27 +24,21 @@ WRITES: dict[str, Callable[[ClaimingStore, Claim], object]] = {
 }
 
 
-@pytest.fixture
-def contents(target: Target, settings: Settings) -> Iterator[Contents]:
-    with target.connect() as client:
-        yield Contents(client, settings.redis_prefix)
-
-
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("since", ["waits", "runs elsewhere", "finished elsewhere"])
 async def test_who_lost_the_lease_changes_nothing(
-    asking: AskingStore, claims: ClaimingStore, contents: Contents, write: str, since: str
-) -> None:
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, contents: Contents,
+    write: str, since: str,
+) -> None:  # fmt: skip
     """Not a byte, whatever it tries, and whatever became of the job meanwhile."""
     stale = await submitted(asking, claims)
-    contents.expire("a")
-    claims.reclaim()
+    lapse(watcher, "a")
     if since != "waits":
-        fresh = claims.claim(QUEUES)
+        fresh = watcher.claim(QUEUES)
         assert fresh is not None
-        claims.checkpoint(fresh, "c1", b"one")
+        watcher.checkpoint(fresh, "c1", b"one")
         if since == "finished elsewhere":
-            claims.finish(fresh, b"{}", {"m1": b"[1]"})
+            watcher.finish(fresh, b"{}", {"m1": b"[1]"})
     before = contents.all()
     with pytest.raises(LeaseLost):
         WRITES[write](claims, stale)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import redis
 
@@ -13,18 +11,7 @@ from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
-
-
-def lapse(watcher: ClaimingStore, job: str) -> None:
-    """Take ``job`` from its holder, as a process does that saw no renewal for a whole term."""
-    assert job in watcher.reclaim(watcher.look())
-
-
-@pytest.fixture
-def watcher(make_claims: Callable[[Settings], ClaimingStore], settings: Settings) -> ClaimingStore:
-    """Another process on the same store."""
-    return make_claims(settings)
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, lapse, submitted
 
 
 async def test_a_holder_whose_lease_lapsed_writes_nothing(

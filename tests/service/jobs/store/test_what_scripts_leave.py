@@ -7,76 +7,69 @@ users weeks later. What is expected follows from the list of keys in ``store.scr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore, Outcome
 from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.scripts import (
-    LARGEST_BARREN_ATTEMPTS,
-    LEFT_CHUNKS_SECONDS,
-    SWEEP_BATCH,
-    needs,
-)
+from relu_landscape.jobs.store.scripts import LEFT_CHUNKS_SECONDS, needs
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
-from tests.service.jobs.store.contents import LISTED, QUEUE, WAITING, Contents, job, said, same
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, lapse, submitted
+from tests.service.jobs.store.contents import (
+    KEPT,
+    LISTED,
+    OF_A_HOLDER,
+    QUEUE,
+    WAITING,
+    Contents,
+    held,
+    job,
+    said,
+    same,
+)
 from tests.service.jobs.toy_engine import TOY
-
-#: Seconds that results are kept in these tests.
-KEPT = 1000
-
-
-@pytest.fixture
-def contents(target: Target, settings: Settings) -> Iterator[Contents]:
-    with target.connect() as client:
-        yield Contents(client, settings.redis_prefix)
-
-
-@pytest.fixture
-def mortal(settings: Settings, make_claims: Callable[[Settings], ClaimingStore]) -> ClaimingStore:
-    """Results are kept for ``KEPT`` seconds."""
-    return make_claims(settings.model_copy(update={"result_ttl_seconds": KEPT}))
 
 
 async def test_submitted_and_claimed(
-    asking: AskingStore, claims: ClaimingStore, contents: Contents, settings: Settings
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
 ) -> None:
     await asking.submit("a", KIND, REQUEST)
+    assert claims.look() == []  # nobody holds a job: then a look leaves no trace
     same(contents.all(), LISTED, WAITING, {
         "job:a": job("queued"), "state:queued": {"a"}, "events:a": said("queued"),
     })  # fmt: skip
     assert claims.claim(QUEUES) is not None
     running = {
-        "job:a": job("running", token="1", started="time", attempts="1", barren="1"),
-        "lease:a": "1", "tokens": "1", "state:running": {"a"},
-        "events:a": said("queued", "running"),
+        "job:a": job("running", started="time", attempts="1", **held(claims)),
+        "tokens": "1", "state:running": {"a"}, "events:a": said("queued", "running"),
     }  # fmt: skip
     same(contents.all(), LISTED, running)
-    term = settings.lease_seconds * 1000
-    assert 0 < contents.client.pttl(contents.key("lease:a")) <= term
+    # Who looks for dead processes changes nothing but the number of looks.
+    assert len(claims.look()) == 1
+    same(contents.all(), LISTED, running, {"looks": "1"})
 
 
 async def test_chunks_findings_and_progress_of_a_running_job(
-    asking: AskingStore, claims: ClaimingStore, contents: Contents, settings: Settings
+    asking: AskingStore, claims: ClaimingStore, contents: Contents
 ) -> None:
     claim = await submitted(asking, claims)
     claims.report(claim, "progress", {"phase": "sample"})
     claims.report(claim, "findings", {"n": 1})
     claims.checkpoint(claim, "c1", b"one")
-    contents.client.pexpire(contents.key("lease:a"), 1)
     assert claims.renew(claim) == "held"
     same(contents.all(), LISTED, {
-        "job:a": job("running", token="1", started="time", attempts="1",
+        "job:a": job("running", started="time", attempts="1", **held(claims, renewals="1"),
                      progress='{"phase":"sample"}', findings='{"n":1}'),
-        "lease:a": "1", "tokens": "1", "state:running": {"a"}, "chunks:a": {"c1": "one"},
+        "tokens": "1", "state:running": {"a"}, "chunks:a": {"c1": "one"},
         "events:a": [*said("queued", "running"),
                      ("progress", {"phase": "sample"}), ("findings", {"n": 1})],
     })  # fmt: skip
-    # Renewed for a whole term, not for what was left of the last one.
-    assert contents.client.pttl(contents.key("lease:a")) > settings.lease_seconds * 500
+    # Of what the process does while it holds the job, a renewal alone says that it lives on.
+    claims.checkpoint(claim, "c2", b"two")
+    claims.report(claim, "progress", {"phase": "sample"})
+    assert contents.all()["job:a"]["renewals"] == "1"
+    assert claims.renew(claim) == "held"
+    assert contents.all()["job:a"]["renewals"] == "2"
 
 
 async def test_finished(asking: AskingStore, mortal: ClaimingStore, contents: Contents) -> None:
@@ -151,25 +144,31 @@ async def test_cancelled_while_it_waits(
 async def test_cancelled_and_wanted_again_before_it_had_stopped(
     asking: AskingStore,
     claims: ClaimingStore,
+    watcher: ClaimingStore,
     contents: Contents,
     end: str,
     chunks: dict[str, dict[str, str]],
 ) -> None:
     """A new life: attempts, and deaths without a chunk, are counted from nothing."""
-    claim = await submitted(asking, claims)
+    await submitted(asking, claims)
+    lapse(watcher, "a")
+    claim = claims.claim(QUEUES)
+    assert claim is not None
+    assert contents.all()["job:a"]["barren"] == "1"
     for name, answer in chunks.get("chunks:a", {}).items():
         claims.checkpoint(claim, name, answer.encode())
     await asking.cancel("a")
     assert await asking.submit("a", KIND, REQUEST) == "cancelling"
     assert contents.all()["job:a"]["resubmitted"] == "1"
+    looks = "1"
     if end == "by its holder":
         claims.stop(claim, "cancelled")
     else:
-        contents.expire("a")
-        assert claims.reclaim() == ["a"]
+        lapse(watcher, "a")
+        looks = "2"
     same(contents.all(), LISTED, WAITING, {
-        "job:a": job("queued", progress="", findings=""), "tokens": "1", "state:queued": {"a"},
-        "events:a": said("queued"),
+        "job:a": job("queued", progress="", findings=""), "tokens": "2", "looks": looks,
+        "state:queued": {"a"}, "events:a": said("queued"),
     }, chunks)  # fmt: skip
 
 
@@ -192,8 +191,7 @@ async def test_how_a_job_was_stopped_and_whether_that_was_asked_for(
     assert [key for key in left if key.startswith("state:")] == [f"state:{state}"]
     assert ("queue" in left) == (state == "queued")
     assert left["job:a"].get("error", "") == ("a reason" if outcome == "failed" else "")
-    assert "lease:a" not in left
-    assert "token" not in left["job:a"]
+    assert [name for name in OF_A_HOLDER if name in left["job:a"]] == []
 
 
 async def test_the_last_word_counts(
@@ -214,81 +212,18 @@ async def test_the_last_word_counts(
 
 
 async def test_given_back_by_its_holder(
-    asking: AskingStore, claims: ClaimingStore, contents: Contents
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, contents: Contents
 ) -> None:
-    """Nobody died: the attempt does not count as one of those that finished nothing."""
-    claim = await submitted(asking, claims)
+    """Nobody died: whatever became of holders before, this one the job did not kill."""
+    await submitted(asking, claims)
+    lapse(watcher, "a")
+    claim = claims.claim(QUEUES)
+    assert claim is not None
     claims.stop(claim, "returned")
     same(contents.all(), LISTED, WAITING, {
-        "job:a": job("queued", started="time", attempts="1"), "tokens": "1",
-        "state:queued": {"a"}, "events:a": said("queued", "running", "queued"),
+        "job:a": job("queued", started="time", attempts="2"), "tokens": "2", "looks": "1",
+        "state:queued": {"a"}, "events:a": said("queued", "running", "queued", "running", "queued"),
     })  # fmt: skip
-
-
-async def test_taken_from_a_dead_holder(
-    asking: AskingStore, claims: ClaimingStore, contents: Contents
-) -> None:
-    claim = await submitted(asking, claims)
-    assert claims.reclaim() == []
-    contents.expire("a")
-    assert claims.reclaim() == ["a"]
-    same(contents.all(), LISTED, WAITING, {
-        "job:a": job("queued", started="time", attempts="1", barren="1"), "tokens": "1",
-        "state:queued": {"a"}, "events:a": said("queued", "running", "queued"),
-    })  # fmt: skip
-    again = claims.claim(QUEUES)
-    assert again is not None
-    assert (again.token, again.started, again.attempts) == ("2", claim.started, 2)
-    # With a chunk the deaths are forgotten: none is as good as no entry.
-    claims.checkpoint(again, "c1", b"one")
-    contents.expire("a")
-    assert claims.reclaim() == ["a"]
-    assert "barren" not in contents.all()["job:a"]
-
-
-async def test_a_job_that_kills_its_holders_fails_at_the_tenth(
-    asking: AskingStore, mortal: ClaimingStore, contents: Contents
-) -> None:
-    """Deaths without a single chunk between them; not the ninth, and not one in ten."""
-    await asking.submit("a", KIND, REQUEST)
-    for death in range(1, LARGEST_BARREN_ATTEMPTS + 1):
-        claim = mortal.claim(QUEUES)
-        assert claim is not None
-        assert claim.attempts == death
-        contents.expire("a")
-        assert mortal.reclaim() == ["a"]
-    found = contents.all()
-    assert len(found.pop("expiry")) == 1
-    error = found["job:a"]["error"]
-    states = [data["state"] for _, data in found.pop("events:a")]
-    assert states == ["queued", "running"] * LARGEST_BARREN_ATTEMPTS + ["failed"]
-    assert f"{LARGEST_BARREN_ATTEMPTS} times" in error
-    deaths = str(LARGEST_BARREN_ATTEMPTS)
-    same(found, LISTED, {
-        "job:a": job("failed", started="time", finished="time", attempts=deaths, error=error),
-        "tokens": deaths, "state:failed": {"a"},
-    })  # fmt: skip
-
-
-async def test_the_dead_are_buried_in_batches(
-    asking: AskingStore, claims: ClaimingStore, contents: Contents, settings: Settings,
-    target: Target,
-) -> None:  # fmt: skip
-    """One call never takes more jobs than its batch, cancelling and running ones together."""
-    roomy = AskingStore(
-        target, settings.model_copy(update={"waiting_jobs_limit": 10**6}), TOY, "cpu"
-    )
-    names = [f"job{number}" for number in range(SWEEP_BATCH + 3)]
-    for name in names:
-        await roomy.submit(name, KIND, REQUEST)
-        assert claims.claim(QUEUES) is not None
-        contents.expire(name)
-    for name in names[:2]:
-        await roomy.cancel(name)
-    first, second = claims.reclaim(), claims.reclaim()
-    assert (len(first), len(second)) == (SWEEP_BATCH, 3)
-    assert sorted(first + second) == sorted(names)
-    await roomy.close()
 
 
 async def test_of_two_queues_the_job_that_waited_longest_comes_first(
