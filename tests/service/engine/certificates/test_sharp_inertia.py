@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from flint import arb_mat
+from scipy.sparse.linalg import ArpackError
 
 from relu_landscape.engine.certificates import spectrum
 from relu_landscape.engine.certificates.spectrum import (
@@ -93,3 +94,30 @@ def test_a_claim_holds_exactly_where_it_is_weaker_than_what_is_proven(strict: bo
     for nothing in (0.0, -0.1):
         assert not holds(matrix, Spectrum(0, 0.49, nothing))
     assert not holds(matrix, Spectrum(1, 0.49, -0.1))
+
+
+def test_what_is_proven_holds_as_it_was_proven() -> None:
+    """A claim need not be weaker than the proof: on the same machine the two are equal."""
+    matrix = RoundedMatrix(_matrix([-2.0, -0.5, 1.0, 4.0]), 0.0)
+    proven = matrix.inertia()
+    assert proven is not None
+    assert holds(matrix, proven)
+
+
+@pytest.mark.parametrize(("bound", "definite"), [(0.39, True), (0.41, False), (0.0, False)])
+def test_a_definite_matrix_is_one_after_its_error_is_taken_off(
+    bound: float, definite: bool
+) -> None:
+    """Eigenvalues from 0.5, known to 0.1: no bound above 0.4 is proven, and zero is no bound."""
+    assert RoundedMatrix(_matrix([0.5, 1.0, 2.0, 4.0]), 0.1).is_definite(bound) == definite
+
+
+def test_where_the_iteration_fails_the_whole_decomposition_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ArpackError(-9)
+
+    monkeypatch.setattr(spectrum, "eigsh", fails)
+    found = spectrum.smallest_eigenvalue(_matrix(np.linspace(0.25, 3.0, 70).tolist()))
+    assert found == pytest.approx(0.25, rel=1e-12)

@@ -150,7 +150,7 @@ def test_the_loss_keeps_its_digits_at_large_widths(width: int) -> None:
         point = Point(parse(f"1+{p}"), (sign,), scale * np.array(dev))
         got = float(loss(layout(point.structure), *stacked([point]))[0])
         exact = float(_exact_loss(point))
-        assert got == pytest.approx(exact, rel=1e-12)
+        assert got == pytest.approx(exact, rel=1e-12, abs=0)
 
 
 def test_refining_goes_to_the_rounding_and_no_further() -> None:

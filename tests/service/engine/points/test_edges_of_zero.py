@@ -56,7 +56,7 @@ def test_neighbours_are_one_line_as_far_apart_as_zero_is_wide() -> None:
     step = ZERO / 2
     (line,) = grouped(step * np.arange(5.0))
     assert line.multiplicity == 5
-    assert line.eigenvalue == pytest.approx(2 * step, rel=1e-12)
+    assert line.eigenvalue == pytest.approx(2 * step, rel=1e-12, abs=0)
     assert [each.multiplicity for each in grouped(np.array([0.0, ZERO, 2.5 * ZERO]))] == [2, 1]
 
 
