@@ -7,6 +7,8 @@ import { DEFAULTS } from "./state.js";
 
 // The starts slider runs over these, since useful numbers span five orders of magnitude.
 const STARTS = [0, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000];
+/** Bounds in norms of the teacher, whose units all have norm one on this page. */
+const ORTHONORMAL = { init_scale: { minimum: 0.001, maximum: 1000 } };
 const NUMBERS = Object.keys(CONTRACT.request).filter((name) => "minimum" in CONTRACT.request[name]);
 
 const FORMULA = { displaystyle: "true" };
@@ -49,7 +51,7 @@ export class RequestForm {
   constructor(submit) {
     this.form = $("request");
     for (const name of NUMBERS) {
-      const { minimum, maximum, whole } = CONTRACT.request[name];
+      const { minimum, maximum, whole } = { ...CONTRACT.request[name], ...ORTHONORMAL[name] };
       Object.assign($(name), { min: minimum, max: maximum, step: whole ? 1 : "any", value: DEFAULTS[name] });
     }
     $("certify").replaceChildren(...Object.entries(CONTRACT.proofs).map(([value, words]) =>
