@@ -95,7 +95,9 @@ class Served:
 @contextmanager
 def application(**settings: Any) -> Iterator[Running]:
     """The application around a service in memory, until the block ends."""
-    app = create_app(ApiSettings.load(**settings), service_factory=InMemoryService.open)
+    # A result at hand would be the last service's: each test has its own.
+    chosen = ApiSettings.load(**{"results_at_hand_bytes": 0, **settings})
+    app = create_app(chosen, service_factory=InMemoryService.open)
     with serving(app) as running:
         yield running
 

@@ -65,9 +65,9 @@ def _method(curvature: float, tolerance: float) -> Flow:
 
 
 def _error(curvature: float, h: float, time: float, tolerance: float) -> float:
-    """h |k2 - k1| / (sqrt(K) tolerance), four times as large before t = 20."""
+    """h |k2 - k1| / (sqrt(K) tolerance), four times as large before t = 50."""
     change = 0.5 * h * curvature**2 * np.sqrt(2)  # k1 = -c W, k2 = -c (W + h/2 k1)
-    return float(h * change * (4 if time < 20 else 1) / (np.sqrt(K) * tolerance))
+    return float(h * change * (4 if time < 50 else 1) / (np.sqrt(K) * tolerance))
 
 
 def test_a_path_begins_at_rest_with_the_stated_step() -> None:
@@ -78,7 +78,7 @@ def test_a_path_begins_at_rest_with_the_stated_step() -> None:
     assert float(state.gradient_norm[0]) == pytest.approx(0.25 * np.sqrt(2), rel=1e-15)
 
 
-@pytest.mark.parametrize("time", [0.0, 19.0, 20.0, 50.0])
+@pytest.mark.parametrize("time", [0.0, 49.0, 50.0, 80.0])
 @pytest.mark.parametrize("h", [0.02, 0.1, 0.5, 2.0])
 def test_the_next_step_follows_from_the_error_of_this_one(h: float, time: float) -> None:
     """0.8 / sqrt(error), between a fifth and two and a half; four times as careful early."""
@@ -124,7 +124,7 @@ def test_a_stiff_path_is_noticed_late_and_forgotten_slowly(time: float, curvatur
     assert float(after.step_size[0]) == pytest.approx(limit, rel=1e-12)
 
 
-@pytest.mark.parametrize(("length", "moves"), [(1.1e-6, True), (1e-6, False), (1e-7, False)])
+@pytest.mark.parametrize(("length", "moves"), [(1.1e-50, True), (0.9e-50, False), (1e-100, False)])
 def test_a_student_that_died_out_stays_where_it_is(length: float, moves: bool) -> None:
     """Its own gradient turns ever faster and says nothing; the others go on."""
     method = _method(0.25, 1e6)
