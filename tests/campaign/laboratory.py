@@ -178,6 +178,8 @@ class Laboratory:
             "RELU_LANDSCAPE_WORKERS": "1",
             "RELU_LANDSCAPE_LEASE_SECONDS": str(LEASE_SECONDS),
             "RELU_LANDSCAPE_LOG_LEVEL": "warning",
+            # The ids that are expected are of this kernel, wherever the campaign runs.
+            "RELU_LANDSCAPE_KERNEL": "numpy",
             **settings,
         }
         if self.setup == "external":
