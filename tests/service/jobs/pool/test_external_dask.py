@@ -76,6 +76,7 @@ async def test_a_cluster_may_come_late_die_and_come_back(
         data_dir=server.paths.folder.parent,
         redis_prefix="external-dask",
         dask_scheduler=cluster.address,
+        kernel="numpy",
     )
     asked = request(starts=200, seconds=0.1)
     async with AnalysisService.open(settings, registry=TOY) as service:

@@ -34,7 +34,7 @@ pytestmark = needs_redis
 
 async def test_a_landscape_goes_the_whole_way(external: Callable[..., External]) -> None:
     server = external(*SAFE)
-    settings = Settings.load(redis_url=server.url, workers=1)
+    settings = Settings.load(redis_url=server.url, workers=1, kernel="numpy")
     asked = request(starts=30)
     async with AnalysisService.open(settings, registry=TOY) as service:
         assert service.info().store == "external"
@@ -53,7 +53,11 @@ async def test_a_store_that_is_away_for_a_while_only_delays(
 ) -> None:
     server = external(*SAFE)
     settings = Settings.load(
-        redis_url=server.url, workers=1, lease_seconds=1.0, request_patience_seconds=0.2
+        redis_url=server.url,
+        workers=1,
+        lease_seconds=1.0,
+        request_patience_seconds=0.2,
+        kernel="numpy",
     )
     asked = request(starts=100, seconds=0.05)
     async with AnalysisService.open(settings, registry=TOY) as service:
