@@ -19,6 +19,7 @@ import orjson
 from relu_landscape.errors import LandscapeError, NotFound
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.settings import Settings
+from relu_landscape.wire.jobs import TERMINAL
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.campaign.judge import Found, Verdict, judge
 from tests.campaign.laboratory import Laboratory
@@ -133,7 +134,10 @@ class Campaign:
 
     def _is_over(self, http: httpx.Client, job: str) -> bool:
         answer = self._ask(http, "GET", f"/v1/landscapes/{job}", None)
-        return answer is not None and answer.status_code != 202
+        # A result has no state; a job that is not over is answered with one, and 200 as well.
+        if answer is None:
+            return False
+        return orjson.loads(answer.content).get("state", "finished") in TERMINAL
 
     def _ask(
         self, http: httpx.Client, method: str, path: str, body: object

@@ -125,9 +125,11 @@ class LeaseKeeper:
             if self._claims.renew(claim) == "cancel":
                 stop.set("cancel")
         except LeaseLost:
-            if claim.token in self._tokens():  # otherwise the job ended meanwhile
+            if claim.token not in self._tokens():
+                return  # the job ended meanwhile
+            stop.set("lost")
+            if not self._claims.is_over(claim.job):  # its end is noted there before it is here
                 logger.warning("lost the lease of %s", claim.job)
-                stop.set("lost")
         except StoreUnavailable:
             raise  # it will not answer for the others either
         except Exception:

@@ -16,6 +16,7 @@ from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS, SWEEP_BATCH, Keys, Scripts
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.jobs import TERMINAL
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +159,12 @@ class ClaimingStore:
                 logger.warning("%s", lost)
             with self._lock:
                 self._owed.pop(0)
+
+    def is_over(self, job: str) -> bool:
+        """Whether the job has come to its end, whoever brought it there."""
+        key = self._keys.of("job", job)
+        state = self._patience.call(lambda: self._client.hget(key, "state"))
+        return state is not None and cast(bytes, state).decode() in TERMINAL
 
     def finished_chunks(self, job: str) -> set[str]:
         """Names of the chunks whose answers are stored."""

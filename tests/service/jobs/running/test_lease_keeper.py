@@ -64,6 +64,7 @@ class Store:
         self.answers: dict[str, str | Exception] = {}
         self.other: Exception | None = None
         self.taken = 0
+        self.over: set[str] = set()
         self.renewed: list[str] = []
         self.on_renewal: Any = None
 
@@ -75,6 +76,9 @@ class Store:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def is_over(self, job: str) -> bool:
+        return job in self.over
 
     def look(self) -> list[Held]:
         if self.other is not None:
@@ -146,7 +150,7 @@ def test_a_keeper_looks_for_the_dead_before_its_first_pause(
 
 
 def test_a_job_is_told_that_it_was_cancelled_or_lost_and_the_others_are_not(
-    keeper: LeaseKeeper, store: Store, rounds: Rounds
+    keeper: LeaseKeeper, store: Store, rounds: Rounds, caplog: pytest.LogCaptureFixture
 ) -> None:
     signs = {job: StopSign() for job in ("cancelled", "lost", "held")}
     for job, sign in signs.items():
@@ -155,6 +159,19 @@ def test_a_job_is_told_that_it_was_cancelled_or_lost_and_the_others_are_not(
     rounds.turn()
     found = {job: sign.reason for job, sign in signs.items()}
     assert found == {"cancelled": "cancel", "lost": "lost", "held": None}
+    assert caplog.messages == ["lost the lease of lost"]
+
+
+def test_a_job_that_has_just_ended_is_not_called_lost(
+    keeper: LeaseKeeper, store: Store, rounds: Rounds, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store knows its end a moment before its thread has given the lease up."""
+    sign = StopSign()
+    keeper.hold(claim("a"), sign)
+    store.answers, store.over = {"a": LeaseLost("it is over")}, {"a"}
+    rounds.turn()
+    assert sign.reason == "lost"
+    assert caplog.messages == []
 
 
 def test_a_job_that_ended_while_its_lease_was_renewed_was_not_lost(
