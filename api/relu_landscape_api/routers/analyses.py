@@ -151,12 +151,7 @@ class _Calls:
         """
         asked = await self._posted(request)
         seconds = preferred_wait(request.headers)
-        known = self._answers.known(request.scope, service.identify(asked))
-        if known is not None:
-            return _applied(known, seconds)
-        status = await service.submit(asked)
-        status = await wait_for(request, service, status, seconds, drain)
-        return _applied(await self._answers.submitted(request, service, status), seconds)
+        return _applied(await self._answered(request, service, asked, seconds, drain), seconds)
 
     async def ask(self, request: Request, service: Service, drain: Draining) -> Response:
         """As the POST, for curl and browsers; waits up to 60 s unless `wait` says otherwise.
@@ -169,12 +164,7 @@ class _Calls:
         others = [pair for pair in pairs if pair[0] not in WaitQuery.model_fields]
         seconds = query_model(own, WaitQuery, schema_of(WaitQuery)).wait
         asked = query_model(others, self._analysis.request, self._schema)
-        known = self._answers.known(request.scope, service.identify(asked))
-        if known is not None:
-            return known
-        status = await service.submit(asked)
-        status = await wait_for(request, service, status, seconds, drain)
-        return await self._answers.submitted(request, service, status)
+        return await self._answered(request, service, asked, seconds, drain)
 
     async def listing(self, request: Request, service: Service) -> Response:
         """Jobs in every state, newest first; the header Link names the next page."""
@@ -212,6 +202,22 @@ class _Calls:
         await job_of(self._analysis, service, id)
         status = await service.cancel(id)
         return self._answers.status(status, status_code=200 if status.is_over else 202)
+
+    async def _answered(
+        self,
+        request: Request,
+        service: Service,
+        asked: AnalysisRequest,
+        seconds: float | None,
+        drain: Draining,
+    ) -> Response:
+        """What is known already, else what is known after ``seconds`` of waiting."""
+        known = self._answers.known(request.scope, service.identify(asked))
+        if known is not None:
+            return known
+        status = await service.submit(asked)
+        status = await wait_for(request, service, status, seconds, drain)
+        return await self._answers.submitted(request, service, status)
 
     async def _posted(self, request: Request) -> AnalysisRequest:
         """The request in a body. Raises what ``read_body`` and ``validated`` raise."""

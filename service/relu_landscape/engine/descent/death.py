@@ -31,6 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.fast_time import ZERO, Polar, Rates
+from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.kernel import norms
 
 Real = NDArray[np.float64]
 Truth = NDArray[np.bool_]
@@ -70,7 +72,7 @@ def falling(W: Real, force: Real, resting: Truth) -> Truth:
     Parameters: ``W``, ``force`` = -grad L (B, K, p); ``resting`` (B,), whether the path's gradient
     is as small as that of paths that are polished.
     """
-    lengths = np.sqrt(np.sum(W * W, axis=-1))
+    lengths = np.asarray(norms(W, xp=NUMPY))
     alive = lengths > np.sqrt(ZERO)
     rate = -np.sum(W * force, axis=-1) / np.where(alive, lengths, 1.0) ** 2
     wanted = np.where(resting[:, None] | (lengths < DEAD), FALLING_AT_REST, FALLING)

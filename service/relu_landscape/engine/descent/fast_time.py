@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.kernel import norms
 from relu_landscape.engine.model.loss import Loss
 
 Real = NDArray[np.float64]
@@ -44,11 +46,6 @@ _STAGES = (
 _ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
 
 
-def lengths_of(W: Real) -> Real:
-    """Norms (B, K) of vectors (B, K, p)."""
-    return np.asarray(np.sqrt(np.sum(W * W, axis=-1)))
-
-
 @dataclass(frozen=True)
 class Polar:
     """A batch of networks: ``log_length`` (B, K), unit ``U`` (B, K, p), and who is ``dead`` (B, K).
@@ -63,7 +60,7 @@ class Polar:
     @staticmethod
     def of(W: Real) -> Polar:
         """Of weights (B, K, p); students of length ``ZERO`` or so are dead."""
-        lengths = lengths_of(W)
+        lengths = np.asarray(norms(W, xp=NUMPY))
         return Polar(np.log(lengths), W / lengths[..., None], lengths < np.sqrt(ZERO))
 
     @property

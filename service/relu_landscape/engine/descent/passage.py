@@ -16,6 +16,7 @@ from relu_landscape.engine.descent import death, fast_time
 from relu_landscape.engine.descent.fast_time import Polar, Rates
 from relu_landscape.engine.descent.steepest import Steepest, steepest
 from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.kernel import norms
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher
 
@@ -244,7 +245,7 @@ class Passage:
     def _leave(self, some: _Company, step: _Step, dies: Truth) -> Truth:
         """Whose dead students leave at the end of this step (B,); a step too far is repeated."""
         leaving = np.zeros(len(dies), dtype=bool)
-        way = np.sum(fast_time.lengths_of(step.to.W - some.slope_at), axis=-1)
+        way = np.sum(np.asarray(norms(step.to.W - some.slope_at, xp=NUMPY)), axis=-1)
         # Comparisons with a slope that is not known are false.
         positive = (some.slope > SLOPE_PER_WAY * way) & ~dies
         rows = np.nonzero(step.made & np.any(step.to.dead, axis=-1) & ~positive)[0]

@@ -22,6 +22,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.kernel import norms
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -59,7 +61,7 @@ class _Atoms:
         X[:, :K] = W
         X[:, K:, :M] = teacher.V
         lengths = np.concatenate(
-            [np.sqrt(np.sum(W * W, axis=-1)), np.broadcast_to(teacher.norms, (B, M))], axis=1
+            [np.asarray(norms(W, xp=NUMPY)), np.broadcast_to(teacher.norms, (B, M))], axis=1
         )
         return _Atoms(X, lengths, np.concatenate([np.ones(K), -np.ones(M)]))
 

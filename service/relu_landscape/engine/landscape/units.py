@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from relu_landscape.wire.landscape import (
     FixedPointDetails,
     LandscapeBody,
     LandscapeFinding,
+    Origin,
     Overlaps,
     SaddleLine,
 )
@@ -110,33 +112,29 @@ def scaled(composed: Composed, unit: float) -> Composed:
 
 
 def _point(point: FixedPoint, unit: float) -> FixedPoint:
-    area = unit * unit
     stability = point.stability.model_copy(
         update={"gradient_norm": point.stability.gradient_norm * unit}
     )
-    overlaps = Overlaps(R=_times(point.overlaps.R, area), Q=_times(point.overlaps.Q, area))
-    return point.model_copy(
-        update={
-            "loss": point.loss * area,
-            "loss_accuracy": point.loss_accuracy * area,
-            "overlaps": overlaps,
-            "norms": [norm * unit for norm in point.norms],
-            "stability": stability,
-        }
-    )
+    changes = {**_height(point, unit), **_place(point, unit), "stability": stability}
+    return point.model_copy(update=changes)
 
 
 def _line(line: SaddleLine, unit: float) -> SaddleLine:
+    origin = line.origin.model_copy(update=_place(line.origin, unit))
+    return line.model_copy(update={**_height(line, unit), "origin": origin})
+
+
+def _height(point: FixedPoint | SaddleLine, unit: float) -> dict[str, Any]:
     area = unit * unit
-    overlaps = line.origin.overlaps
-    origin = line.origin.model_copy(
-        update={
-            "overlaps": Overlaps(R=_times(overlaps.R, area), Q=_times(overlaps.Q, area)),
-            "norms": [norm * unit for norm in line.origin.norms],
-        }
-    )
-    scaled_losses = {"loss": line.loss * area, "loss_accuracy": line.loss_accuracy * area}
-    return line.model_copy(update={**scaled_losses, "origin": origin})
+    return {"loss": point.loss * area, "loss_accuracy": point.loss_accuracy * area}
+
+
+def _place(point: FixedPoint | Origin, unit: float) -> dict[str, Any]:
+    area, overlaps = unit * unit, point.overlaps
+    return {
+        "overlaps": Overlaps(R=_times(overlaps.R, area), Q=_times(overlaps.Q, area)),
+        "norms": [norm * unit for norm in point.norms],
+    }
 
 
 def _details(details: Wire, unit: float) -> Wire:

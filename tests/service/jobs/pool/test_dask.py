@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -29,19 +28,10 @@ from tests.service.jobs.pool.played import (
     WORK,
     Scheduler,
     killed,
-    played_pool,
     returned,
     tasks,
 )
 from tests.service.jobs.toy_engine import TOY, Losses, Sample
-
-
-@pytest.fixture
-def pool(scheduler: Scheduler) -> Iterator[DaskPool]:
-    opened = played_pool()
-    opened.open()
-    yield opened
-    opened.close()
 
 
 def test_chunks_are_dealt_to_the_lanes_in_turn(pool: DaskPool, scheduler: Scheduler) -> None:

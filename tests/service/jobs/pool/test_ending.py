@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,14 +24,6 @@ from tests.service.jobs.pool.played import (
     returned,
     tasks,
 )
-
-
-@pytest.fixture
-def pool(scheduler: Scheduler) -> Iterator[DaskPool]:
-    opened = played_pool()
-    opened.open()
-    yield opened
-    opened.close()
 
 
 def test_chunks_of_a_cancelled_job_that_wait_with_a_worker_are_called_back(

@@ -189,20 +189,27 @@ async def test_an_idle_process_may_be_killed(tmp_path: Path) -> None:
             until(lambda pid=answer.pid: is_gone(pid), "it is gone")  # type: ignore[misc]
 
 
+@asynccontextmanager
+async def busy(running: short.ShortCalls, folder: Path, count: int) -> AsyncIterator[None]:
+    """So many calls, of which two compute until the end of the block; the others wait."""
+    pending = [begun(running, folder / str(number)) for number in range(count)]
+    for number in range(2):
+        await process_of(folder / str(number))
+    yield
+    for each in pending:
+        each.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+
+
 async def test_more_calls_than_can_wait_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(short, "WAITING", 2)
     async with calls(at_once=2) as running:
-        pending = [begun(running, tmp_path / str(number)) for number in range(4)]
-        for number in range(2):
-            await process_of(tmp_path / str(number))
-        with pytest.raises(Busy, match="Too many calculations") as refused:
-            await running.call("who", Place(path=""), 5)
-        assert refused.value.retry_after_seconds >= 1
-        for each in pending:
-            each.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        async with busy(running, tmp_path, 4):
+            with pytest.raises(Busy, match="Too many calculations") as refused:
+                await running.call("who", Place(path=""), 5)
+            assert refused.value.retry_after_seconds >= 1
         await running.call("who", Place(path=""), PATIENCE_SECONDS)
 
 
@@ -210,15 +217,9 @@ async def test_a_call_does_not_wait_for_ever(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(short, "WAIT_SECONDS", 0.05)
-    async with calls(at_once=2) as running:
-        pending = [begun(running, tmp_path / str(number)) for number in range(2)]
-        for number in range(2):
-            await process_of(tmp_path / str(number))
+    async with calls(at_once=2) as running, busy(running, tmp_path, 2):
         with pytest.raises(Busy, match="No process was free"):
             await running.call("who", Place(path=""), 5)
-        for each in pending:
-            each.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def test_giving_up_does_not_wait_for_a_process_that_starts(
