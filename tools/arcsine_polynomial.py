@@ -66,7 +66,7 @@ def main() -> None:
         "/* acos(c) / sqrt(1 - c^2) on [0, 1] in powers of 2 c - 1, lowest first. Made by",
         f" * tools/arcsine_polynomial.py; largest error {nstr(error, 3)} before rounding. */",
         f"#define ARCSINE_DEGREE {DEGREE}",
-        "static const double ARCSINE[ARCSINE_DEGREE + 1] = {",
+        "TABLE ARCSINE[ARCSINE_DEGREE + 1] = {",
         *(f"    {float(value)!r}," for value in polynomial),
         "};",
     ]

@@ -9,8 +9,6 @@
 #include "arcsine.h"
 #include "vector.h"
 
-#define TWO_PI 6.283185307179586
-
 /* ``count`` cosines at a time: Horner's rule is one long chain, and several of them overlap. A
  * cosine that rounding took beyond one counts as one. */
 INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
@@ -21,7 +19,7 @@ INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
     x[k] = fma_(a, all_lanes(2.0), all_lanes(-1.0));
     q[k] = all_lanes(ARCSINE[ARCSINE_DEGREE]);
   }
-#pragma GCC unroll 32
+  UNROLL
   for (int j = ARCSINE_DEGREE - 1; j >= 0; j--)
     for (int k = 0; k < count; k++) q[k] = fma_(q[k], x[k], all_lanes(ARCSINE[j]));
   for (int k = 0; k < count; k++) {

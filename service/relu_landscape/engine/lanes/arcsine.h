@@ -1,7 +1,7 @@
 /* acos(c) / sqrt(1 - c^2) on [0, 1] in powers of 2 c - 1, lowest first. Made by
  * tools/arcsine_polynomial.py; largest error 8.95e-18 before rounding. */
 #define ARCSINE_DEGREE 21
-static const double ARCSINE[ARCSINE_DEGREE + 1] = {
+TABLE ARCSINE[ARCSINE_DEGREE + 1] = {
     1.2091995761561452,
     -0.26360014128128495,
     0.06973319205204695,

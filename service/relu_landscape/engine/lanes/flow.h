@@ -12,7 +12,8 @@ typedef struct {
   int64_t steps[LANES];
   int64_t next;         /* of the queue */
   int active;
-  double *point;        /* (K, p) room for one check */
+  double *point;        /* (K, p) room for one check, ... */
+  double *lengths, *squares; /* ... (K,) and (p,) */
 } Seats;
 
 /* Gives free lanes to the next paths; says whether any came. */
@@ -53,12 +54,18 @@ static void unseat(Seats *seats, Flow *f, Paths *paths, int lane, int64_t event)
   f->step_size[lane] = 0.0; /* whatever is left in the lane stays there and is looked at no more */
 }
 
-static int check_is_due(const Seats *seats, const Flow *f, const Rules *rules, int lane) {
+static int check_is_due(const Seats *seats, const Flow *f, const Problem *problem,
+                        const Rules *rules, int lane) {
   const int64_t every = (int64_t)rules->check_steps;
   if (!every || seats->steps[lane] % every || !(f->gradient_norm[lane] < rules->check_gradient))
     return 0;
+  const int64_t p = problem->coordinates;
   store(seats->point, f->W, f->K * f->p, lane);
-  return may_be_at_zero_loss(&f->gradient, rules, seats->point);
+  for (int64_t i = 0; i < problem->students; i++)
+    seats->lengths[i] = length_if_near(problem, rules, seats->point + i * p);
+  for (int64_t c = 0; c < p; c++)
+    seats->squares[c] = squared_excess(problem, seats->point, p, c);
+  return is_maybe_zero(problem, rules, seats->lengths, seats->squares);
 }
 
 /* Whether a student of this lane is too short for the method: below ``shortest``, or below
@@ -78,16 +85,16 @@ static int has_short_student(const Flow *f, const Rules *rules, int lane) {
 }
 
 /* What ended the stay of the path in this lane; 0: nothing. */
-static int64_t events_of(const Seats *seats, const Flow *f, const Paths *paths, const Rules *rules,
-                         int lane) {
+static int64_t events_of(const Seats *seats, const Flow *f, const Problem *problem,
+                         const Paths *paths, const Rules *rules, int lane) {
   const int64_t path = seats->path[lane];
   const double norm = f->gradient_norm[lane];
   int64_t events = 0;
-  if (!(norm <= 0x1.fffffffffffffp+1023)) events |= NOT_FINITE;
+  if (!(norm <= LARGEST_DOUBLE)) events |= NOT_FINITE;
   if (norm <= paths->gradient_tolerance[path]) events |= SMALL_GRADIENT;
   if (seats->steps[lane] >= paths->step_limit[path]) events |= AT_STEP_LIMIT;
   if (has_short_student(f, rules, lane)) events |= SHORT_STUDENT;
-  if (check_is_due(seats, f, rules, lane)) events |= CHECK_DUE;
+  if (check_is_due(seats, f, problem, rules, lane)) events |= CHECK_DUE;
   return events;
 }
 
@@ -98,6 +105,8 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
   Flow f = new_flow(&pool, problem);
   Seats seats = {.next = 0};
   seats.point = (double *)take(&pool, f.K * f.p / LANES + 1);
+  seats.lengths = (double *)take(&pool, f.K / LANES + 1);
+  seats.squares = (double *)take(&pool, f.p / LANES + 1);
   for (int64_t path = 0; path < n; path++) paths->event[path] = 0;
   for (int lane = 0; lane < LANES; lane++) seats.path[lane] = NOBODY;
   int status = pool.failed ? NO_MEMORY : FINISHED, left = 0;
@@ -117,7 +126,7 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
     for (int lane = 0; lane < LANES; lane++) {
       if (seats.path[lane] == NOBODY) continue;
       seats.steps[lane]++;
-      const int64_t events = events_of(&seats, &f, paths, rules, lane);
+      const int64_t events = events_of(&seats, &f, problem, paths, rules, lane);
       if (!events) continue;
       unseat(&seats, &f, paths, lane, events);
       left = 1;

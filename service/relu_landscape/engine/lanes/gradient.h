@@ -12,6 +12,7 @@
 #include "angle.h"
 #include "lanes.h"
 #include "memory.h"
+#include "sums.h"
 
 typedef struct {
   size_t K, M, p;
@@ -210,16 +211,6 @@ static void compute_force(Gradient *g, const vec *W, vec *force) {
       WITH_CONSTANTS(at_most_four(K - i), at_most_four(p - c), BLOCK)
 #undef BLOCK
     }
-}
-
-/* Frobenius norms, of each lane its own. */
-static vec frobenius(const vec *x, size_t count) {
-  vec sum[4] = {{0}};
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4)
-    for (size_t k = 0; k < 4; k++) sum[k] = fma_(x[i + k], x[i + k], sum[k]);
-  for (; i < count; i++) sum[0] = fma_(x[i], x[i], sum[0]);
-  return root((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 #endif

@@ -4,11 +4,11 @@
 #ifndef RELU_LANDSCAPE_LANES_H
 #define RELU_LANDSCAPE_LANES_H
 
-#include <stdint.h>
+#include "vector.h"
 
 /* Version of this interface and of the numbers: raised with every change of either, because the
  * name of the kernel, and with it every content id, is made from it. */
-#define LANES_VERSION 1
+#define LANES_VERSION 2
 
 typedef struct {
   int64_t students, teachers, coordinates; /* K, M, p */

@@ -8,7 +8,8 @@ depend on that path alone, not on its company, its lane, the set of instructions
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
@@ -24,7 +25,7 @@ Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 #: Of lanes.h: the interface and the numbers that this module was written for.
-VERSION = 1
+VERSION = 2
 LIBRARY = "_lanes.so"
 #: Sets of instructions, the best first.
 VARIANTS = ("avx512", "avx2", "neon")
@@ -121,10 +122,22 @@ class Cancel:
 
     def __init__(self) -> None:
         self._flag = ctypes.c_int32(0)
+        self._told: list[Callable[[], None]] = []
 
     def raise_(self) -> None:
         """Ask the calls that were given this flag to end."""
         self._flag.value = 1
+        for stop in list(self._told):
+            stop()
+
+    @contextmanager
+    def calling(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Have ``stop`` called when the flag is raised meanwhile: for who cannot see it."""
+        self._told.append(stop)
+        try:
+            yield
+        finally:
+            self._told.remove(stop)
 
     @property
     def is_raised(self) -> bool:
@@ -195,8 +208,8 @@ class Kernel:
         With ``company`` it comes back early, with paths still on their way, once a path has left,
         none waits, and fewer than ``company`` lanes are in use. Raises ``Cancelled``.
         """
-        n, K, p = checked_batch(paths.W, teacher)
-        arrays = _Paths(*(_address_of(paths, each.name, (n, K, p)) for each in fields(Paths)))
+        n, K, p = checked_paths(paths, teacher)
+        arrays = _Paths(*(address(getattr(paths, each.name)) for each in fields(Paths)))
         problem, kept = _problem(teacher, K, p)
         evaluations = ctypes.c_int64(0)
         status = self._function("flow")(
@@ -261,11 +274,14 @@ def checked_batch(W: Real, teacher: Teacher) -> tuple[int, int, int]:
     return n, K, p
 
 
-def _address_of(paths: Paths, name: str, shape: tuple[int, int, int]) -> ctypes.c_void_p:
-    is_weight = name in ("W", "force")
-    kind = np.int64 if name in ("steps", "step_limit", "event") else np.float64
-    wanted = shape if is_weight else shape[:1]
-    return address(checked(name, getattr(paths, name), wanted, kind))
+def checked_paths(paths: Paths, teacher: Teacher) -> tuple[int, int, int]:
+    """n, K and p of paths whose arrays are what a kernel takes them for; ``ValueError`` else."""
+    n, K, p = checked_batch(paths.W, teacher)
+    for each in fields(Paths):
+        wanted = (n, K, p) if each.name in ("W", "force") else (n,)
+        kind = np.int64 if each.name in ("steps", "step_limit", "event") else np.float64
+        checked(each.name, getattr(paths, each.name), wanted, kind)
+    return n, K, p
 
 
 def _problem(teacher: Teacher, K: int, p: int) -> tuple[_Problem, tuple[Real, Real]]:
@@ -282,7 +298,12 @@ def _raise_for(status: int) -> None:
     if status == 1:
         raise MemoryError("The native kernel has no memory for its workspace.")
     if status == 2:
-        raise Cancelled("The flag was raised; every path has a state from which it can go on.")
+        raise cancelled()
+
+
+def cancelled() -> Cancelled:
+    """What is raised after the flag was."""
+    return Cancelled("The flag was raised; every path has a state from which it can go on.")
 
 
 @cache

@@ -38,15 +38,6 @@ static Polisher new_polisher(Pool *pool, const Problem *problem) {
   return q;
 }
 
-static vec inner(const vec *a, const vec *b, size_t count) {
-  vec sum[4] = {{0}};
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4)
-    for (size_t k = 0; k < 4; k++) sum[k] = fma_(a[i + k], b[i + k], sum[k]);
-  for (; i < count; i++) sum[0] = fma_(a[i], b[i], sum[0]);
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 static void forget_pairs(Polisher *q, int lane) {
   for (int k = 0; k < MEMORY; k++) {
     q->inverse[k][lane] = 0.0;
@@ -108,32 +99,29 @@ static void apply_inverse(Polisher *q, double base_curvature) {
 
 /* Remembers the step that was taken; lanes in ``stay`` took none. */
 static void remember_pair(Polisher *q, mask stay) {
-  vec curvature = {0}, squared = {0};
   q->newest = (q->newest + 1) % MEMORY;
   vec *s = q->s[q->newest], *y = q->y[q->newest];
   for (size_t i = 0; i < q->entries; i++) {
     s[i] = choose(stay, (vec){0}, q->direction[i]);
     y[i] = choose(stay, (vec){0}, q->force[i] - q->trial_force[i]);
-    curvature = fma_(s[i], y[i], curvature);
-    squared = fma_(y[i], y[i], squared);
   }
+  const vec curvature = inner(s, y, q->entries), squared = inner(y, y, q->entries);
   const mask useful = curvature > 1e-12 * squared;
   q->inverse[q->newest] = choose(useful, 1.0 / choose(useful, curvature, all_lanes(1.0)), (vec){0});
 }
 
 /* One iteration; which lanes blew up or left the reach, and stay where they were. */
 static mask iterate(Polisher *q, const Polish *rules) {
-  vec squared = {0};
   apply_inverse(q, rules->base_curvature);
   for (size_t i = 0; i < q->entries; i++) {
     q->trial[i] = q->W[i] + q->direction[i];
-    const vec way = q->trial[i] - q->start[i];
-    squared = fma_(way, way, squared);
+    q->trial_force[i] = q->trial[i] - q->start[i];
   }
+  const vec way = frobenius(q->trial_force, q->entries);
   compute_force(&q->gradient, q->trial, q->trial_force);
   const vec norm = frobenius(q->trial_force, q->entries);
   const mask lost = ~(norm <= 4.0 * q->norm + rules->tolerance);
-  const mask stay = lost | (root(squared) > rules->reach);
+  const mask stay = lost | (way > rules->reach);
   remember_pair(q, stay);
   for (size_t i = 0; i < q->entries; i++) {
     q->W[i] = choose(stay, q->W[i], q->trial[i]);

@@ -8,6 +8,7 @@
 #ifndef RELU_LANDSCAPE_STIFF_H
 #define RELU_LANDSCAPE_STIFF_H
 
+#include "control.h"
 #include "gradient.h"
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
   vec mean_share, pull_share; /* of the two formulas */
   vec *unit_sum;              /* (p,) sum of the unit vectors */
   vec *inverse;               /* (K,) 1/|w_i| where A was taken */
+  vec *row;                   /* (K,) <b_i, w_i> of the system at hand */
   vec *mean;                  /* (p,) of the system at hand */
   vec pull;
 } Stiff;
@@ -23,6 +25,7 @@ static Stiff new_stiff(Pool *pool, size_t K, size_t p) {
   Stiff s = {.K = K, .p = p};
   s.unit_sum = take(pool, p);
   s.inverse = take(pool, K);
+  s.row = take(pool, K);
   s.mean = take(pool, p);
   return s;
 }
@@ -35,20 +38,15 @@ static void take_stiff_part(Stiff *s, const vec *W, const vec *inverse, vec thet
     s->inverse[i] = inverse[i];
     for (size_t c = 0; c < p; c++) s->unit_sum[c] = fma_(W[i * p + c], inverse[i], s->unit_sum[c]);
   }
-  vec squared = {0};
-  for (size_t c = 0; c < p; c++) squared = fma_(s->unit_sum[c], s->unit_sum[c], squared);
-  const vec quarter = theta * 0.25;
-  s->mean_share = quarter / (1.0 + quarter * (double)K);
-  const vec weight = theta * (1.0 / TWO_PI);
-  /* <u, u without its mean> = K - share |sum of units|^2 */
-  s->pull_share = weight / (1.0 + weight * ((double)K - s->mean_share * squared));
+  const vec squared = inner(s->unit_sum, s->unit_sum, p);
+  s->mean_share = mean_share_of(theta, (double)K);
+  s->pull_share = pull_share_of(theta, (double)K, s->mean_share, squared);
 }
 
 /* From the column sums of b (in ``mean``) and <u, b> to ``mean`` and ``pull`` of the solution. */
 static void prepare(Stiff *s, vec along_units) {
-  vec inner = {0};
-  for (size_t c = 0; c < s->p; c++) inner = fma_(s->unit_sum[c], s->mean[c], inner);
-  s->pull = (along_units - s->mean_share * inner) * s->pull_share;
+  const vec summed = inner(s->unit_sum, s->mean, s->p);
+  s->pull = (along_units - s->mean_share * summed) * s->pull_share;
   for (size_t c = 0; c < s->p; c++)
     s->mean[c] = s->mean_share * minus_product(s->pull, s->unit_sum[c], s->mean[c]);
 }
@@ -56,7 +54,6 @@ static void prepare(Stiff *s, vec along_units) {
 /* Sums of b (K, p) and what follows from them. */
 static void prepare_for(Stiff *s, const vec *W, const vec *b) {
   const size_t K = s->K, p = s->p;
-  vec along_units = {0};
   for (size_t c = 0; c < p; c++) s->mean[c] = (vec){0};
   for (size_t i = 0; i < K; i++) {
     vec row = {0};
@@ -64,9 +61,9 @@ static void prepare_for(Stiff *s, const vec *W, const vec *b) {
       s->mean[c] += b[i * p + c];
       row = fma_(b[i * p + c], W[i * p + c], row);
     }
-    along_units = fma_(row, s->inverse[i], along_units);
+    s->row[i] = row;
   }
-  prepare(s, along_units);
+  prepare(s, inner(s->row, s->inverse, K));
 }
 
 /* Entry c of row i of the solution; ``row_pull`` = pull/|w_i|. */

@@ -2,15 +2,56 @@
  *
  * Everything is elementwise and every multiplication that is added to something is an explicit
  * fused one (compile with -ffp-contract=off), so the bits of a lane are those of any other lane,
- * of any width of vector, and of every processor with a fused multiply-add. */
+ * of any width of vector, and of every processor with a fused multiply-add. A GPU is one of them:
+ * there, or where ONE_LANE is defined, a vector is one double. */
 #ifndef RELU_LANDSCAPE_VECTOR_H
 #define RELU_LANDSCAPE_VECTOR_H
 
+#if defined(__CUDACC_RTC__) /* has no headers */
+typedef long long int64_t;
+typedef int int32_t;
+#else
 #include <stdint.h>
+#endif
 
+#define LARGEST_DOUBLE 1.7976931348623157e308
+#define TWO_PI 6.283185307179586
+
+#if defined(__CUDACC__)
+#define INLINE static __device__ __forceinline__
+#define TABLE static __constant__ const double
+#define UNROLL _Pragma("unroll")
+#else
 #define INLINE static inline __attribute__((always_inline))
+#define TABLE static const double
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
 
-#if defined(__AVX512F__) && !defined(LANES_PORTABLE)
+/* Of one double. */
+#if defined(__CUDACC__)
+INLINE double root_of(double a) { return sqrt(a); }
+#else
+INLINE double root_of(double a) { return __builtin_sqrt(a); }
+#endif
+
+#if defined(__CUDACC__) || defined(ONE_LANE) /* a lane is a thread of its own */
+#define LANES 1
+#define INSTRUCTIONS "scalar"
+typedef double vec;
+typedef int mask;
+#if defined(__CUDACC__)
+INLINE vec fma_(vec a, vec b, vec c) { return fma(a, b, c); }
+INLINE vec magnitude(vec a) { return fabs(a); }
+INLINE vec with_sign(vec a, vec sign) { return copysign(a, sign); }
+#else
+INLINE vec fma_(vec a, vec b, vec c) { return __builtin_fma(a, b, c); }
+INLINE vec magnitude(vec a) { return __builtin_fabs(a); }
+INLINE vec with_sign(vec a, vec sign) { return __builtin_copysign(a, sign); }
+#endif
+INLINE vec root(vec a) { return root_of(a); }
+INLINE vec minus_product(vec a, vec b, vec c) { return fma_(-a, b, c); }
+
+#elif defined(__AVX512F__) && !defined(LANES_PORTABLE)
 #include <immintrin.h>
 #define LANES 8
 #define INSTRUCTIONS "avx512"
@@ -58,23 +99,23 @@ INLINE vec root(vec a) {
 }
 #endif
 
+#if LANES == 1
+INLINE vec all_lanes(double x) { return x; }
+INLINE vec choose(mask where, vec yes, vec no) { return where ? yes : no; }
+#else
 INLINE vec all_lanes(double x) { return x - (vec){0}; }
 INLINE vec choose(mask where, vec yes, vec no) {
   return (vec)(((mask)yes & where) | ((mask)no & ~where));
 }
-/* Of a NaN and a number: the second argument. */
-INLINE vec smaller(vec a, vec b) { return choose(a < b, a, b); }
-INLINE vec larger(vec a, vec b) { return choose(a > b, a, b); }
 INLINE vec magnitude(vec a) { return (vec)((mask)a & ~(mask)all_lanes(-0.0)); }
 /* ``a`` without a sign, with the sign of ``sign``. */
 INLINE vec with_sign(vec a, vec sign) {
   return (vec)((mask)a | ((mask)sign & (mask)all_lanes(-0.0)));
 }
-INLINE mask is_finite(vec a) { return magnitude(a) <= 0x1.fffffffffffffp+1023; }
-INLINE int any(mask m) {
-  int64_t found = 0;
-  for (int lane = 0; lane < LANES; lane++) found |= m[lane];
-  return found != 0;
-}
+#endif
+/* Of a NaN and a number: the second argument. */
+INLINE vec smaller(vec a, vec b) { return choose(a < b, a, b); }
+INLINE vec larger(vec a, vec b) { return choose(a > b, a, b); }
+INLINE mask is_finite(vec a) { return magnitude(a) <= LARGEST_DOUBLE; }
 
 #endif

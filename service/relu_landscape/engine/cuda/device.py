@@ -1,0 +1,194 @@
+"""The kernel on an NVIDIA GPU: compiled for each shape of problem, run through CuPy.
+
+``load`` gives a ``DeviceKernel``, which is called as ``lanes.native.Kernel`` is and gives the same
+bits. CuPy's cache keeps what was compiled (``CUPY_CACHE_DIR``), for every process of a user.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from relu_landscape.engine.cuda import calls, source
+from relu_landscape.engine.lanes import native
+from relu_landscape.engine.lanes.native import (
+    FlowRules,
+    KernelError,
+    KernelInfo,
+    Paths,
+    PolishRules,
+)
+
+Real = native.Real
+
+#: Paths that a call should get, for each block that runs: so many that the last ones, which do not
+#: fill the device, are few.
+PATHS_PER_BLOCK = 16
+#: Of the device's free memory, what the paths of one call may take.
+MEMORY_SHARE = 0.5
+
+
+class DeviceKernel:
+    """The functions of ``lanes.native.Kernel``, computed by the current device of CuPy.
+
+    Raises what those raise, and ``MemoryError`` where the device has no room for a single path; a
+    batch that does not fit is done in parts. ``turn`` is entered around every use of the device:
+    whoever shares it among processes says here whose turn it is.
+    """
+
+    def __init__(
+        self, cupy: Any, turn: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        self._cupy, self._turn = cupy, turn
+        self._modules: dict[source.Shape, calls.Module] = {}
+        properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+        self._multiprocessors = int(properties["multiProcessorCount"])
+        self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
+        architecture = f"sm_{properties['major']}{properties['minor']}"
+        compiler = ".".join(str(part) for part in cupy.cuda.nvrtc.getVersion())
+        self.info = KernelInfo("native", native.VERSION, architecture, f"NVRTC {compiler}")
+
+    @property
+    def lanes(self) -> int:
+        """Fewer paths than this leave most of the device idle."""
+        return self._multiprocessors
+
+    def paths_at_once(self, teacher: native.Teacher, students: int, coordinates: int) -> int:
+        """How many paths a call should get: enough to fill the device, and no more than fit."""
+        blocks = self._module(teacher, students, coordinates).flow.blocks
+        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        own = 8 * (2 * students * coordinates + 16)  # of one path
+        return max(1, min(PATHS_PER_BLOCK * blocks, int(MEMORY_SHARE * free) // own))
+
+    def forces(self, teacher: native.Teacher, W: Real) -> Real:
+        """See ``lanes.native.Kernel.forces``."""
+        W = np.ascontiguousarray(W, dtype=np.float64)
+        n, K, p = native.checked_batch(W, teacher)
+        made = self._module(teacher, K, p)
+        result = np.empty_like(W)
+
+        def compute(part: slice) -> int:
+            given = self._cupy.asarray(W[part])
+            force = self._cupy.empty_like(given)
+            call = calls.Call(self._cupy, made.forces, len(given), teacher)
+            call.run((call.teacher, len(given), given, force, call.queue, call.work))
+            result[part] = force.get()
+            return len(given)
+
+        self._in_parts(n, compute)
+        return result
+
+    def flow(
+        self,
+        teacher: native.Teacher,
+        rules: FlowRules,
+        paths: Paths,
+        *,
+        company: int = 0,  # noqa: ARG002 - a block does not wait for others
+        cancel: native.Cancel | None = None,
+    ) -> int:
+        """See ``lanes.native.Kernel.flow``."""
+        n, K, p = native.checked_paths(paths, teacher)
+        made = self._module(teacher, K, p)
+        paths.event[:] = 0
+
+        def follow(part: slice) -> int:
+            given = {
+                each.name: self._cupy.asarray(getattr(paths, each.name)[part])
+                for each in fields(Paths)
+            }
+            count = part.stop - part.start
+            call = calls.Call(self._cupy, made.flow, count, teacher)
+            was_cancelled = call.run(
+                (
+                    call.problem(K, len(teacher.V), p),
+                    call.teacher,
+                    call.sent(list(vars(rules).values())),
+                    count,
+                    call.sent([array.data.ptr for array in given.values()], np.int64),
+                    call.queue,
+                    call.flag,
+                    call.count,
+                    call.work,
+                ),
+                cancel,
+            )
+            for name, array in given.items():
+                getattr(paths, name)[part] = array.get()
+            if was_cancelled:
+                raise native.cancelled()
+            return int(call.count.get()[0])
+
+        return self._in_parts(n, follow)
+
+    def polish(
+        self,
+        teacher: native.Teacher,
+        rules: PolishRules,
+        W: Real,
+        force: Real,
+        *,
+        cancel: native.Cancel | None = None,
+    ) -> tuple[Real, Real, int]:
+        """See ``lanes.native.Kernel.polish``."""
+        n, K, p = native.checked_batch(W, teacher)
+        made = self._module(teacher, K, p)
+        result = np.array(W, dtype=np.float64, order="C")
+        norms = np.sqrt(np.sum(force * force, axis=(-2, -1)))
+
+        def minimise(part: slice) -> int:
+            given = [self._cupy.asarray(array[part]) for array in (result, force, norms)]
+            count = part.stop - part.start
+            call = calls.Call(self._cupy, made.polish, count, teacher)
+            was_cancelled = call.run(
+                (
+                    call.teacher,
+                    call.sent(list(vars(rules).values())),
+                    count,
+                    *given,
+                    call.queue,
+                    call.flag,
+                    call.count,
+                    call.work,
+                    call.room(made.plan.pairs),
+                ),
+                cancel,
+            )
+            if was_cancelled:
+                raise native.cancelled()
+            result[part], norms[part] = given[0].get(), given[2].get()
+            return int(call.count.get()[0])
+
+        evaluations = self._in_parts(n, minimise)
+        return result, norms, evaluations
+
+    def _in_parts(self, count: int, work: Callable[[slice], int]) -> int:
+        if not count:
+            return 0
+        with self._turn():
+            return calls.in_parts(self._cupy, count, work)
+
+    def _module(self, teacher: native.Teacher, students: int, coordinates: int) -> calls.Module:
+        shape = source.Shape(students, len(teacher.V), coordinates, teacher.is_orthonormal)
+        if shape not in self._modules:
+            plan = source.planned(shape, self._shared_bytes)
+            self._modules[shape] = calls.module(self._cupy, plan, self._multiprocessors)
+        return self._modules[shape]
+
+
+@cache
+def load() -> DeviceKernel:
+    """The kernel for the current device. Raises ``KernelError`` where there is none."""
+    try:
+        cupy = importlib.import_module("cupy")
+        if cupy.cuda.runtime.getDeviceCount() < 1:
+            raise KernelError("CuPy sees no GPU")
+        return DeviceKernel(cupy)
+    except ImportError as error:
+        raise KernelError(f"CuPy is not installed ({error})") from error

@@ -1,0 +1,204 @@
+/* Paths in blocks: lanes/flow.h, a block for a lane. */
+#ifndef RELU_LANDSCAPE_BLOCK_FLOW_H
+#define RELU_LANDSCAPE_BLOCK_FLOW_H
+
+#include "../lanes/zero_loss.h"
+#include "force.h"
+#include "stiff.h"
+
+#define CANCEL_STEPS 16 /* looks at the flag so often */
+
+typedef struct {
+  double *W, *force, *k1, *k2, *middle; /* (K, p), rows STRIDE apart */
+  Lengths here, there;                  /* of W and of the middle */
+  Room room;
+} Flow;
+#define FLOW_DOUBLES (5 * ARRAY + 2 * LENGTHS_DOUBLES + ROOM_DOUBLES)
+
+INLINE Flow new_flow(double *rest) {
+  Flow f;
+  f.W = taken(&rest, ARRAY);
+  f.force = taken(&rest, ARRAY);
+  f.k1 = taken(&rest, ARRAY);
+  f.k2 = taken(&rest, ARRAY);
+  f.middle = taken(&rest, ARRAY);
+  f.here = new_lengths(&rest);
+  f.there = new_lengths(&rest);
+  f.room = new_room(&rest);
+  return f;
+}
+
+/* k1 and the point in the middle. */
+INLINE void first_stage(Flow *f, Board *board) {
+  take_stiff_part(f->room, board, f->W, f->here, board->step_size * GAMMA);
+  prepare_for(f->room, board, f->W, f->here, f->force);
+  const double half = board->step_size * 0.5;
+  EACH(e, ENTRIES) {
+    const int at = place(e, COORDINATES, STRIDE), i = e / COORDINATES, c = e % COORDINATES;
+    const double k = solved(f->room, board, i, c, f->force[at], f->W[at], f->here);
+    f->k1[at] = k;
+    f->middle[at] = fma_(half, k, f->W[at]);
+  }
+  sync();
+}
+
+/* k2, from the force in the middle plus that at W less k1; k2 - k1 in the place of k1. */
+INLINE void second_stage(Flow *f, Board *board) {
+  prepare_for(f->room, board, f->W, f->here, f->k2);
+  EACH(e, ENTRIES) {
+    const int at = place(e, COORDINATES, STRIDE), i = e / COORDINATES, c = e % COORDINATES;
+    const double k = solved(f->room, board, i, c, f->k2[at], f->W[at], f->here);
+    f->k1[at] = k - f->k1[at];
+    f->k2[at] = k;
+  }
+  sync();
+}
+
+/* Whether the step counts, and the point after it. */
+INLINE void judge(Flow *f, Board *board, const Rules *rules) {
+  if (warp() == 0) {
+    const double squared = sum_of_entries(f->k1, f->k1);
+    if (is_first_of_warp()) {
+      board->change = root_of(squared);
+      board->tried = board->step_size;
+      board->error = error_of(rules, STUDENTS, board->time, board->tried, board->change);
+      board->is_accepted = board->error <= 1.0; /* a NaN is not accepted */
+    }
+  }
+  sync();
+  if (board->is_accepted) {
+    const double h = board->tried;
+    EACH(e, ENTRIES) {
+      const int at = place(e, COORDINATES, STRIDE);
+      f->W[at] = fma_(h, f->k2[at], f->W[at]);
+    }
+  }
+  sync();
+}
+
+/* By one thread: whether a student is too short for the method (lanes/flow.h). */
+INLINE int has_short_student(const Flow *f, const Rules *rules) {
+  double shortest = f->here.length[0];
+  for (int i = 1; i < STUDENTS; i++) shortest = smaller(f->here.length[i], shortest);
+  if (shortest < rules->shortest) return 1;
+  if (!(shortest < rules->falls_below)) return 0;
+  for (int i = 0; i < STUDENTS; i++) {
+    const double length = f->here.length[i];
+    if (!(length < rules->falls_below)) continue;
+    double along = 0.0;
+    for (int at = i * STRIDE; at < i * STRIDE + COORDINATES; at++) along += f->W[at] * f->force[at];
+    if (along < -rules->falls_at * length * length) return 1;
+  }
+  return 0;
+}
+
+/* By one thread: what ended the stay of this path, but for the check of zero loss. */
+INLINE int64_t events_of(const Flow *f, const Board *board, const Rules *rules,
+                         const Paths *paths) {
+  int64_t events = 0;
+  if (!(board->norm <= LARGEST_DOUBLE)) events |= NOT_FINITE;
+  if (board->norm <= paths->gradient_tolerance[board->path]) events |= SMALL_GRADIENT;
+  if (board->steps >= paths->step_limit[board->path]) events |= AT_STEP_LIMIT;
+  if (has_short_student(f, rules)) events |= SHORT_STUDENT;
+  return events;
+}
+
+/* The step's norms, the size of the next one, and what happened. */
+INLINE void look(Flow *f, Board *board, const Rules *rules, const Paths *paths,
+                 const volatile int32_t *cancel) {
+  if (warp() == 0) {
+    const double squared = sum_of_entries(f->force, f->force);
+    if (is_first_of_warp()) {
+      board->norm = root_of(squared);
+      if (board->is_accepted) board->time += board->tried;
+      board->eigenvalue = next_eigenvalue(rules, board->time, board->tried, board->eigenvalue,
+                                          board->speed, board->change);
+      board->step_size =
+          next_step_size(rules, board->time, board->tried, board->eigenvalue, board->error);
+      board->steps++;
+      board->events = events_of(f, board, rules, paths);
+      board->is_cancelled = board->steps % CANCEL_STEPS == 0 && *cancel;
+      const int64_t every = (int64_t)rules->check_steps;
+      board->is_check_due =
+          every && board->steps % every == 0 && board->norm < rules->check_gradient;
+    }
+  }
+  sync();
+}
+
+INLINE void check_zero_loss(Flow *f, Board *board, const Problem *problem, const Rules *rules) {
+  EACH(i, STUDENTS) f->room.row[i] = length_if_near(problem, rules, f->W + i * STRIDE);
+  EACH(c, COORDINATES) f->room.column[c] = squared_excess(problem, f->W, STRIDE, c);
+  sync();
+  if (thread() == 0 && is_maybe_zero(problem, rules, f->room.row, f->room.column))
+    board->events |= CHECK_DUE;
+  sync();
+}
+
+INLINE void try_step(Flow *f, Board *board, const Teacher *teacher, const Problem *problem,
+                     const Rules *rules, const Paths *paths, const volatile int32_t *cancel) {
+  first_stage(f, board);
+  if (warp() == WARPS - 1) { /* |k1|, needed at the end of the step */
+    const double squared = sum_of_entries(f->k1, f->k1);
+    if (is_first_of_warp()) board->speed = root_of(squared);
+  }
+  compute_force(teacher, f->room, f->middle, f->there, f->k2, f->force, f->k1);
+  second_stage(f, board);
+  judge(f, board, rules);
+  compute_force(teacher, f->room, f->W, f->here, f->force, 0, 0);
+  look(f, board, rules, paths, cancel);
+  if (board->is_check_due) check_zero_loss(f, board, problem, rules);
+}
+
+INLINE void seat(Flow *f, Board *board, const Paths *paths, const volatile int32_t *cancel) {
+  const int64_t path = board->path;
+  load(f->W, paths->W + path * ENTRIES);
+  load(f->force, paths->force + path * ENTRIES);
+  if (thread() == 0) {
+    board->time = paths->time[path];
+    board->step_size = paths->step_size[path];
+    board->eigenvalue = paths->eigenvalue[path];
+    board->steps = paths->steps[path];
+    board->norm = paths->gradient_norm[path];
+    board->events = 0;
+    board->is_cancelled = *cancel != 0;
+  }
+  sync();
+  lengths_at(f->W, f->here);
+  sync();
+}
+
+INLINE void unseat(const Flow *f, const Board *board, Paths *paths) {
+  const int64_t path = board->path;
+  store(paths->W + path * ENTRIES, f->W);
+  store(paths->force + path * ENTRIES, f->force);
+  if (thread() == 0) {
+    paths->gradient_norm[path] = board->norm;
+    paths->time[path] = board->time;
+    paths->step_size[path] = board->step_size;
+    paths->eigenvalue[path] = board->eigenvalue;
+    paths->steps[path] = board->steps;
+    paths->event[path] = board->events;
+  }
+  sync();
+}
+
+/* Follows the paths of the queue, each until its event, or all until the flag is raised. */
+INLINE void follow(const Problem *problem, const Teacher *teacher, const Rules *rules, int64_t n,
+                   Paths *paths, int64_t *queue, const volatile int32_t *cancel,
+                   int64_t *evaluations, Flow *f, Board *board) {
+  for (;;) {
+    if (thread() == 0) board->path = next_of(queue);
+    sync();
+    if (board->path >= n) return;
+    seat(f, board, paths, cancel);
+    while (!board->events && !board->is_cancelled) {
+      try_step(f, board, teacher, problem, rules, paths, cancel);
+      if (thread() == 0) add_to(evaluations, 2);
+    }
+    unseat(f, board, paths);
+    if (board->is_cancelled) return;
+  }
+}
+
+#endif

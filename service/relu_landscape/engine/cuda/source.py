@@ -1,0 +1,153 @@
+"""The kernel's text for one shape of problem, and the room that it takes.
+
+Nothing here needs a GPU, CuPy or a compiler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
+
+from relu_landscape.engine.lanes.native import VERSION
+
+from importlib.resources import files
+
+ENGINE = "relu_landscape.engine"
+MAIN = "cuda/kernels.h"
+#: No contraction: every fused multiplication is written as one. (Division and square root of
+#: doubles are correctly rounded without being asked.)
+OPTIONS = ("--std=c++17", "--fmad=false", "-default-device")
+#: Pairs that a thread has about four of; a block has at most 256 threads.
+PAIRS_PER_THREAD = 4
+THREADS = (32, 64, 128, 256)
+#: Numbers of eight bytes on a block's board (room.h), and some to spare.
+BOARD_BYTES = 256
+MEMORY = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the kernel is compiled for: K students, M teachers, p coordinates, and whether the
+    teacher is the identity."""
+
+    students: int
+    teachers: int
+    coordinates: int
+    is_orthonormal: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a shape is computed: ``threads`` of a block, ``stride`` of rows in the room, and
+    ``is_wide`` where the room is in the device's memory. Doubles: ``flow_room``, ``polish_room``
+    of a block, and its ``pairs`` of the quasi-Newton method (always in the device's memory)."""
+
+    shape: Shape
+    threads: int
+    stride: int
+    is_wide: bool
+
+    @property
+    def flow_room(self) -> int:
+        return 5 * self._array + self._lengths + self._sums
+
+    @property
+    def polish_room(self) -> int:
+        return 6 * self._array + 2 * MEMORY + self._lengths + self._sums
+
+    @property
+    def pairs(self) -> int:
+        return 2 * MEMORY * self._array
+
+    @property
+    def defines(self) -> dict[str, int]:
+        """Constants of the compilation."""
+        shape = self.shape
+        return {
+            "STUDENTS": shape.students,
+            "TEACHERS": shape.teachers,
+            "COORDINATES": shape.coordinates,
+            "ORTHONORMAL": int(shape.is_orthonormal),
+            "THREADS": self.threads,
+            "STRIDE": self.stride,
+            "WIDE": int(self.is_wide),
+        }
+
+    @property
+    def _array(self) -> int:
+        return self.shape.students * self.stride
+
+    @property
+    def _lengths(self) -> int:
+        return 4 * self.shape.students
+
+    @property
+    def _sums(self) -> int:
+        K, M, p = self.shape.students, self.shape.teachers, self.shape.coordinates
+        return K * (K | 1) + K * M + 2 * p + K
+
+
+def planned(shape: Shape, shared_bytes: int, threads: int | None = None) -> Plan:
+    """The plan for a device whose blocks may have ``shared_bytes`` of shared memory.
+
+    Rows are an odd number of doubles apart where that fits: threads that each read a row of their
+    own then do not meet in one bank.
+    """
+    p = shape.coordinates
+    most = (shared_bytes - BOARD_BYTES) // 8
+    threads = threads or threads_for(shape)
+    for stride in (p | 1, p):
+        plan = Plan(shape, threads, stride, is_wide=False)
+        if plan.polish_room <= most:
+            return plan
+    return Plan(shape, threads, p, is_wide=True)
+
+
+def threads_for(shape: Shape) -> int:
+    """Threads of a block.
+
+    >>> [threads_for(Shape(K, K, K, True)) for K in (2, 8, 17, 32)]
+    [32, 32, 128, 256]
+    """
+    K, M = shape.students, shape.teachers
+    wanted = (K * (K - 1) // 2 + K * M) // PAIRS_PER_THREAD
+    return next((count for count in THREADS if count >= wanted), THREADS[-1])
+
+
+def text(plan: Plan) -> str:
+    """The whole text, constants first."""
+    constants = "".join(f"#define {name} {value}\n" for name, value in plan.defines.items())
+    return f"// relu-landscape, kernel version {VERSION}\n{constants}{_body()}"
+
+
+@cache
+def _body() -> str:
+    return "".join(_included(PurePosixPath(MAIN), set()))
+
+
+def _included(path: PurePosixPath, seen: set[PurePosixPath]) -> Iterator[str]:
+    """The lines of a file, with those of what it includes in their place, once each."""
+    seen.add(path)
+    folder = files(ENGINE)
+    for line in folder.joinpath(*path.parts).read_text(encoding="utf-8").splitlines(keepends=True):
+        found = re.fullmatch(r'#include "(?P<name>[^"]+)"\n', line)
+        if not found:
+            yield line
+            continue
+        inner = _resolved(path.parent / found["name"])
+        if inner not in seen:
+            yield from _included(inner, seen)
+
+
+def _resolved(path: PurePosixPath) -> PurePosixPath:
+    """Without ``..``."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return PurePosixPath(*parts)
