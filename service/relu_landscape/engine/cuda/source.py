@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import PurePosixPath
 
 from relu_landscape.engine.lanes.native import VERSION
-
-from importlib.resources import files
 
 ENGINE = "relu_landscape.engine"
 MAIN = "cuda/kernels.h"

@@ -9,16 +9,17 @@ eigenvalue of the end (``landscape.catalogue``) repeats the first of those tests
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import crediting, creeping, death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
+from relu_landscape.engine.descent.company import Company, Queue, Real, together
+from relu_landscape.engine.descent.ends import End, ends_of
 from relu_landscape.engine.descent.lanes import NativeFlow, ZeroLossCheck, minimiser
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
@@ -49,25 +50,6 @@ PATHS_PER_LANE = 32
 LANE_ENTRIES = 20_000
 
 
-@dataclass(frozen=True)
-class End:
-    """End of one start.
-
-    ``W`` (K, M) in the teacher's span; ``moved`` the distance of the last polish; ``aligned``
-    whether the second or the third test of ``crediting`` held; ``path_end`` (K, M) where the path
-    itself was then; ``died`` whether a student was zero on the way.
-    """
-
-    start: int
-    outcome: Outcome
-    W: NDArray[np.float64]
-    path_end: NDArray[np.float64]
-    moved: float
-    aligned: bool
-    steps: int
-    died: bool = False
-
-
 def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
     """How many paths run side by side."""
     if on_gpu:
@@ -75,23 +57,15 @@ def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
     return max(8, min(512, LANE_ENTRIES // (students * max(students, teachers))))
 
 
-@dataclass(frozen=True)
-class Path:
-    """A path on its way: its number, gradient tolerance, state (a batch of one), the step after
-    which it counts as creeping, and whether a student of it has ``died``."""
+class _Why(IntEnum):
+    """Why a path leaves the batch; a later reason takes the place of an earlier one."""
 
-    start: int
-    tolerance: float
-    state: flows.FlowState
-    step_limit: int
-    died: bool = False
-
-
-class _Next(Enum):
-    """What a path needs that leaves the batch without an end."""
-
-    POLISH = "its gradient is small"
-    DEATH = "a student falls to zero, or is there and may leave"
+    STAYS = 0
+    POLISH = 1  # its gradient is small
+    DEATH = 2  # a student falls to zero, or is there and may leave
+    STEP_LIMIT = 3
+    GLOBAL_SET = 4
+    NOT_FINITE = 5
 
 
 class Descent:
@@ -136,23 +110,33 @@ class Descent:
     def begin(
         self,
         starts: Sequence[int],
-        W: NDArray[np.float64],
+        W: Real,
         *,
         gradient_tolerance: float = FIRST_GRADIENT_TOLERANCE,
-    ) -> list[Path]:
+    ) -> list[Company]:
         """Paths at time zero from ``W`` (B, K, p)."""
-        paths = []
-        for first in range(0, len(starts), self._lanes):
-            state = self.method.init(self._xp.asarray(W[first : first + self._lanes]))
-            paths += [
-                Path(start, gradient_tolerance, self._take(state, [row]), self._step_limit)
-                for row, start in enumerate(starts[first : first + self._lanes])
-            ]
-        return paths
+        numbers = np.asarray(starts, dtype=np.int64)
+        return [
+            self._company(
+                numbers[first : first + self._lanes],
+                self.method.init(self._xp.asarray(W[first : first + self._lanes])),
+                gradient_tolerance,
+            )
+            for first in range(0, len(numbers), self._lanes)
+        ]
+
+    def _company(
+        self, numbers: NDArray[np.int64], state: flows.FlowState, tolerance: float
+    ) -> Company:
+        count = len(numbers)
+        return Company(
+            numbers, np.full(count, tolerance), np.full(count, self._step_limit),
+            np.zeros(count, dtype=bool), state, self._xp,
+        )  # fmt: skip
 
     def run(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Company],
         *,
         hand_back: bool = False,
         strict: bool = False,
@@ -164,237 +148,208 @@ class Descent:
         ``strict`` the first test of ``crediting`` is left out.
         """
         ends: list[End] = []
-        waiting = list(paths)
+        waiting, ready, falling = Queue(paths), Queue(), Queue()
         # Of this batch, not of the lanes: two thirds are always finished, so packing ends.
         few = min(self._few, len(waiting) // 3)
-        running: list[Path] = []  # number and tolerance; the states are in `batch`
-        batch: flows.FlowState | None = None
-        ready: list[Path] = []
-        falling: list[Path] = []
-        while waiting or running or ready or falling:
+        running: Company | None = None
+        while True:
             self._check()
-            free = self._lanes - len(running)
+            busy = len(running) if running is not None else 0
+            if not (len(waiting) or busy or len(ready) or len(falling)):
+                return ends, []
+            free = self._lanes - busy
             # Refilling copies the batch; a quarter of free places is worth that.
-            if waiting and (not running or free >= self._lanes // 4):
-                new, waiting = waiting[:free], waiting[free:]
-                parts = [path.state for path in new]
-                if batch is not None and running:
-                    parts.insert(0, batch)
-                batch = flows.join(parts, xp=self._xp)
-                running += new
-            if running and batch is not None:
-                batch, running, leaving = self._advance(batch, running)
-                for path, reason in leaving:
-                    if reason is _Next.POLISH:
-                        ready.append(path)
-                    elif reason is _Next.DEATH:
-                        falling.append(path)
-                    elif reason is Outcome.STEP_LIMIT:
-                        crept = self._creep(path, strict=strict)
-                        if isinstance(crept, Path):
-                            waiting.append(crept)
+            if len(waiting) and (not busy or free >= self._lanes // 4):
+                parts = waiting.pop(free)
+                running = together(parts if running is None else [running, *parts])
+            if running is not None:
+                running, leaving = self._advance(running)
+                ready.put(leaving.get(_Why.POLISH))
+                falling.put(leaving.get(_Why.DEATH))
+                ends += self._over(leaving)
+                if (slow := leaving.get(_Why.STEP_LIMIT)) is not None:
+                    for row in range(len(slow)):
+                        crept = self._creep(slow.take(np.asarray([row])), strict=strict)
+                        if isinstance(crept, Company):
+                            waiting.put(crept)
                         else:
                             ends.append(crept)
-                    else:
-                        ends.append(self._end(path, reason, path.state.W))
-            if falling and (len(falling) >= self._lanes or not running):
-                over, waiting_again = self._past_death(falling)
-                ends, waiting, falling = [*ends, *over], [*waiting, *waiting_again], []
+            busy = len(running) if running is not None else 0
+            if len(falling) and (len(falling) >= self._lanes or not busy):
+                over, again = self._past_death(falling.all())
+                ends += over
+                for part in again:
+                    waiting.put(part)
             # Polishing wants company, but those left behind should not wait for the slowest.
-            enough = self._lanes if waiting else len(running) // 2
-            if ready and len(ready) >= enough:
-                polished, failed = self._polish(ready, strict=strict)
+            if len(ready) and len(ready) >= (self._lanes if len(waiting) else busy // 2):
+                polished, failed = self._polish(ready.all(), strict=strict)
                 ends += polished
-                waiting += failed
-                ready = []
-            if hand_back and not ready and not falling and len(waiting) + len(running) < few:
-                return ends, sorted(path.start for path in [*waiting, *running])
-        return ends, []
+                waiting.put(failed)
+            left = len(waiting) + busy
+            if hand_back and not len(ready) and not len(falling) and left < few:
+                still = [] if running is None else running.start.tolist()
+                return ends, sorted([*waiting.starts, *still])
 
-    def _advance(
-        self, batch: flows.FlowState, running: list[Path]
-    ) -> tuple[flows.FlowState, list[Path], list[tuple[Path, Outcome | _Next]]]:
-        """On until something may have to be decided; who stays, and who leaves with what."""
-        batch = self.method.advance(batch, running)
-        leave, reasons = self._leaving(batch, running)
-        if not leave.any():
-            return batch, running, []
-        leaving = [
-            (replace(running[row], state=self._take(batch, [row])), reasons[row])
-            for row in np.nonzero(leave)[0].tolist()
-        ]
-        stay = np.nonzero(~leave)[0]
-        return self._take(batch, stay), [running[row] for row in stay], leaving
+    def _advance(self, company: Company) -> tuple[Company | None, dict[_Why, Company]]:
+        """On until something may have to be decided; who stays, and who leaves for what."""
+        state = self.method.advance(company.state, company.tolerance, company.step_limit)
+        company = company.moved(state)
+        reasons = self._leaving(company)
+        leaving: dict[_Why, Company] = {
+            why: company.take(reasons == why) for why in list(_Why)[1:] if np.any(reasons == why)
+        }
+        stays = reasons == _Why.STAYS
+        return (company.take(stays) if stays.any() else None), leaving
 
-    def _take(
-        self, batch: flows.FlowState, positions: NDArray[np.int64] | list[int]
-    ) -> flows.FlowState:
-        return flows.take(batch, self._xp.asarray(np.asarray(positions)), xp=self._xp)
-
-    def _leaving(
-        self, batch: flows.FlowState, running: Sequence[Path]
-    ) -> tuple[NDArray[np.bool_], list[Outcome | _Next]]:
-        """Who leaves the batch, and with which outcome or for what."""
-        xp = self._xp
+    def _leaving(self, company: Company) -> NDArray[np.int64]:
+        """Of each path a ``_Why``."""
+        xp, batch = self._xp, company.state
         gradient_norm = on_host(batch.gradient_norm)
         steps = on_host(batch.steps)
-        outcomes: list[Outcome | _Next] = [_Next.POLISH] * len(steps)
-        leave = gradient_norm <= np.asarray([path.tolerance for path in running])
-        limits = np.asarray([path.step_limit for path in running])
-        arrived = np.zeros(len(steps), dtype=bool)
+        small = gradient_norm <= company.tolerance
+        at_limit = steps >= company.step_limit
+        reasons = np.where(small, _Why.POLISH, _Why.STAYS)
+        shortest = on_host(xp.min(self.loss.norms(batch.W), axis=-1))
+        zero = np.flatnonzero((shortest < death.SHORT) & ~at_limit)
+        if zero.size:
+            needed = self._passage.needed(
+                on_host(batch.W)[zero], on_host(batch.force)[zero], gradient_norm[zero],
+                steps[zero], small[zero],
+            )  # fmt: skip
+            reasons[zero[needed]] = _Why.DEATH
+        reasons[at_limit & ~small] = _Why.STEP_LIMIT
         if self._may_be_global:
             due = (steps % GLOBAL_CHECK_STEPS == 0) & (gradient_norm < GLOBAL_CHECK_GRADIENT)
-            if due.any():
-                positions = np.nonzero(due)[0]
-                W = xp.take(batch.W, xp.asarray(positions), axis=0)
-                arrived[positions] = self._reached_global(W)
-        shortest = on_host(xp.min(self.loss.norms(batch.W), axis=-1))
-        zero = (shortest < death.SHORT) & (steps < limits)
-        if zero.any():
-            zero[zero] = self._passage.needed(
-                on_host(batch.W)[zero], on_host(batch.force)[zero], gradient_norm[zero],
-                steps[zero], leave[zero],
-            )  # fmt: skip
-        for reason, hit in (
-            (_Next.DEATH, zero),
-            (Outcome.STEP_LIMIT, (steps >= limits) & ~leave),
-            (Outcome.GLOBAL_SET, arrived),
-            (Outcome.NOT_FINITE, ~np.isfinite(gradient_norm)),
-        ):
-            for position in np.nonzero(hit)[0]:
-                leave[position] = True
-                outcomes[position] = reason
-        return leave, outcomes
+            rows = np.flatnonzero(due)
+            if rows.size:
+                reached = self._reached_global(xp.take(batch.W, xp.asarray(rows), axis=0))
+                reasons[rows[reached]] = _Why.GLOBAL_SET
+        reasons[~np.isfinite(gradient_norm)] = _Why.NOT_FINITE
+        return reasons
 
-    def _past_death(self, falling: list[Path]) -> tuple[list[End], list[Path]]:
+    def _over(self, leaving: Mapping[_Why, Company]) -> list[End]:
+        """Ends of paths that nothing can be done for, or need be."""
+        ends: list[End] = []
+        for why, outcome in (
+            (_Why.GLOBAL_SET, Outcome.GLOBAL_SET),
+            (_Why.NOT_FINITE, Outcome.NOT_FINITE),
+        ):
+            if (company := leaving.get(why)) is not None:
+                ends += self._at_once(company, outcome)
+        return ends
+
+    def _at_once(self, company: Company, outcome: Outcome | None) -> list[End]:
+        """Ends where the paths are."""
+        return ends_of(company, outcome, on_host(company.state.W), self.teacher.width)
+
+    def _past_death(self, falling: Company) -> tuple[list[End], list[Company]]:
         """Carry paths past the deaths of their students; those whose dead have nowhere to go flow
         on to a smaller gradient, and end where that is nothing but rounding."""
-        ends, again, moving = [], [], []
-        state = flows.join([path.state for path in falling], xp=self._xp)
+        state = falling.state
         W, norms = on_host(state.W), on_host(state.gradient_norm)
         stays = self._passage.stays(W, on_host(state.force), norms)
-        for row, path in enumerate(falling):
-            if not stays[row]:
-                moving.append(path)
-            elif norms[row] <= self._resting_gradient:
-                ends.append(self._end(path, Outcome.VANISHED, path.state.W))
-            else:
-                again.append(replace(path, tolerance=path.tolerance / GRADIENT_FACTOR))
-        if moving:
-            again += self._carried(moving, W[~stays])
+        rests = stays & (norms <= self._resting_gradient)
+        ends = self._at_once(falling.take(rests), Outcome.VANISHED) if rests.any() else []
+        again = []
+        if (on := stays & ~rests).any():
+            company = falling.take(on)
+            again.append(replace(company, tolerance=company.tolerance / GRADIENT_FACTOR))
+        if not stays.all():
+            again.append(self._carried(falling.take(~stays), W[~stays]))
         return ends, again
 
-    def _carried(self, paths: list[Path], W: NDArray[np.float64]) -> list[Path]:
+    def _carried(self, company: Company, W: Real) -> Company:
         """Paths at ``W`` (B, K, p) where nobody dies any more, at time zero of their new life."""
-        carried = self._passage.carry([path.start for path in paths], W)
+        carried = self._passage.carry(company.start.tolist(), W)
         state = self.method.init(self._xp.asarray(carried.W))
-        found = []
-        for row, path in enumerate(paths):
-            steps = path.state.steps + int(carried.steps[row])
-            own = replace(self._take(state, [row]), steps=steps)
-            limit = min(path.step_limit + int(on_host(steps)[0]), STEP_LIMIT)  # not creeping yet
-            died = path.died or bool(carried.died[row])
-            found.append(replace(path, state=own, step_limit=limit, died=died))
-        return found
+        steps = on_host(company.state.steps) + carried.steps
+        limits = np.minimum(company.step_limit + steps, STEP_LIMIT)  # not creeping yet
+        return Company(
+            company.start, company.tolerance, limits, company.died | carried.died,
+            replace(state, steps=self._xp.asarray(steps)), self._xp,
+        )  # fmt: skip
 
-    def _creep(self, path: Path, *, strict: bool) -> End | Path:
+    def _creep(self, path: Company, *, strict: bool) -> End | Company:
         """Follow a creeping path to its end with the whole Hessian implicit.
 
         A path with a short student has no use for its Hessian: it comes back to be followed as
         before, as does one whose student falls to zero on the way.
         """
         point = on_host(path.state.W)[0]
+        limit = np.full(1, STEP_LIMIT)
         if not creeping.SlowFlow.suits(point, self.teacher):
-            if path.step_limit < STEP_LIMIT:
-                return replace(path, step_limit=STEP_LIMIT)
-            return self._end(path, Outcome.STEP_LIMIT, path.state.W)
+            if path.step_limit[0] < STEP_LIMIT:
+                return replace(path, step_limit=limit)
+            return self._at_once(path, Outcome.STEP_LIMIT)[0]
         crawl = creeping.SlowFlow(self.teacher, point, float(on_host(path.state.step_size)[0]))
-        here = path
+        steps, here = on_host(path.state.steps), path
         while crawl.steps < creeping.STEP_LIMIT:
             self._check()
             if not crawl.step():
                 continue
             W = self._xp.asarray(crawl.W[None])
-            rests = np.asarray([crawl.gradient_norm <= here.tolerance])
+            rests = np.asarray([crawl.gradient_norm <= here.tolerance[0]])
             if death.falling(crawl.W[None], crawl.force[None], rests)[0]:
-                state = replace(self.method.init(W), steps=path.state.steps + crawl.steps)
-                return replace(path, state=state, step_limit=STEP_LIMIT)
+                return replace(here.moved(self._state_at(W, steps, crawl)), step_limit=limit)
             if self._may_be_global and bool(self._reached_global(W)[0]):
-                return self._end(path, Outcome.GLOBAL_SET, W)
-            if crawl.gradient_norm <= here.tolerance:
-                state = replace(self.method.init(W), steps=path.state.steps + crawl.steps)
-                here = replace(here, state=state)
-                ends, again = self._polish([here], strict=strict)
-                if ends:
+                state = self._state_at(W, steps, crawl)
+                return self._at_once(here.moved(state), Outcome.GLOBAL_SET)[0]
+            if rests[0]:
+                here = here.moved(self._state_at(W, steps, crawl))
+                ends, again = self._polish(here, strict=strict)
+                if again is None:
                     return ends[0]
-                here = again[0]
-        return self._end(here, Outcome.STEP_LIMIT, here.state.W)
+                here = again
+        return self._at_once(here, Outcome.STEP_LIMIT)[0]
+
+    def _state_at(
+        self, W: Array, steps: NDArray[np.int64], crawl: creeping.SlowFlow
+    ) -> flows.FlowState:
+        state = self.method.init(W)
+        return replace(state, steps=self._xp.asarray(steps + crawl.steps))
 
     def _reached_global(self, W: Array) -> NDArray[np.bool_]:
         reached = global_set.reached(W, self.loss, self._crediting.separation)
         return np.asarray(on_host(reached), dtype=np.bool_)
 
-    def _polish(self, ready: list[Path], *, strict: bool) -> tuple[list[End], list[Path]]:
-        """Polish paths together; those whose polish is not believed flow on."""
-        xp = self._xp
-        state = flows.join([path.state for path in ready], xp=xp)
+    def _polish(self, ready: Company, *, strict: bool) -> tuple[list[End], Company | None]:
+        """Polish paths together; the ends, and those whose polish is not believed."""
+        xp, state, M = self._xp, ready.state, self.teacher.width
         polished = self._minimise(
             self.loss, state.W, tolerance=self._polished_gradient, iterations=POLISH_ITERATIONS,
             reach=self._crediting.longest_polish,
         )  # fmt: skip
         way = state.W - polished.W
-        distance = on_host(frobenius(way, xp=xp))
+        moved = on_host(frobenius(way, xp=xp))
         work = on_host(-xp.sum(state.force * way, axis=(-2, -1)))
         residual = on_host(polished.gradient_norm)
-        path_gradient = on_host(state.gradient_norm)
-        ends, again = [], []
-        for row, path in enumerate(ready):
-            moved, done = float(distance[row]), float(work[row])
-            aligned = self._crediting.aligned(moved, done, float(path_gradient[row]))
-            near = not strict and self._crediting.near(moved, done)
-            if residual[row] <= self._polished_gradient and (near or aligned):
-                ends.append(self._end(path, None, polished.W[row : row + 1], moved, aligned))
-            elif path_gradient[row] <= self._resting_gradient:
-                ends.append(self._at_rest(path))
-            else:
-                smaller = max(path.tolerance / GRADIENT_FACTOR, self._resting_gradient)
-                again.append(replace(path, tolerance=smaller))
-        return ends, again
+        gradient = on_host(state.gradient_norm)
+        aligned = self._crediting.aligned(moved, work, gradient)
+        credited = aligned if strict else aligned | self._crediting.near(moved, work)
+        credited &= residual <= self._polished_gradient
+        rests = ~credited & (gradient <= self._resting_gradient)
+        ends: list[End] = []
+        if credited.any():
+            W = on_host(polished.W)[credited]
+            some = ready.take(credited)
+            ends += ends_of(some, None, W, M, moved[credited], aligned[credited])
+        for row in np.flatnonzero(rests):
+            ends.append(self._at_rest(ready.take(np.asarray([row]))))
+        again = ~credited & ~rests
+        if not again.any():
+            return ends, None
+        on = ready.take(again)
+        smaller = np.maximum(on.tolerance / GRADIENT_FACTOR, self._resting_gradient)
+        return ends, replace(on, tolerance=smaller)
 
-    def _at_rest(self, path: Path) -> End:
+    def _at_rest(self, path: Company) -> End:
         """The end of a path that does not move any more, and that no polish has explained."""
         W = on_host(path.state.W)[0]
         if W.shape[0] * self.teacher.width <= creeping.MOST_WEIGHTS:
             point = crediting.settled(W, self.teacher)
             if point is not None:
-                moved = float(np.linalg.norm(point - W))
-                return self._end(path, None, self._xp.asarray(point[None]), moved, aligned=True)
-        return self._end(path, None, path.state.W)
-
-    def _end(
-        self,
-        path: Path,
-        outcome: Outcome | None,
-        W: Array,
-        moved: float = 0.0,
-        aligned: bool = False,
-    ) -> End:
-        M = self.teacher.width
-        point = on_host(W)[0]
-        if outcome is None:
-            outcome = Outcome.FIXED_POINT
-            # A perpendicular part decays to the polish's accuracy at every isolated fixed point.
-            if point.shape[1] > M and np.linalg.norm(point[:, M:]) > 1e-5:
-                outcome = Outcome.OUTSIDE_SPAN
-        here = on_host(path.state.W)[0]
-        beside = float(np.linalg.norm(here[:, M:])) if outcome is Outcome.FIXED_POINT else 0.0
-        return End(
-            start=path.start,
-            outcome=outcome,
-            W=point[:, :M].copy(),
-            path_end=here[:, :M].copy(),
-            moved=math.hypot(moved, beside),
-            aligned=aligned,
-            steps=int(on_host(path.state.steps)[0]),
-            died=path.died,
-        )
+                moved = np.asarray([np.linalg.norm(point - W)])
+                is_aligned = np.ones(1, dtype=bool)
+                width = self.teacher.width
+                return ends_of(path, None, point[None], width, moved, is_aligned)[0]
+        return self._at_once(path, None)[0]

@@ -24,12 +24,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
+Truth = NDArray[np.bool_]
 
 #: Loss of curvature per unit length: the largest seen over random and adversarial moves is 0.75
 #: within a basin; the proven bound (certificates) is ten times larger and not needed here. It does
@@ -116,17 +117,24 @@ class Crediting:
         """Radius around a minimum of smallest eigenvalue ``curvature`` that holds its ends."""
         return min(self.longest_polish, 2.0 * max(curvature, 0.0) / CURVATURE_LOSS)
 
-    def near(self, distance: float, work: float) -> bool:
-        """The first test; ``work`` is g.d."""
-        low = work / distance**2 if distance > 0 else math.inf
-        return distance <= self.safe_distance(low)
+    def near(self, distance: ArrayLike, work: ArrayLike) -> Truth:
+        """The first test, of any number of paths; ``work`` is g.d."""
+        far, done = np.asarray(distance), np.asarray(work)
+        low = np.divide(done, far**2, out=np.full(far.shape, np.inf), where=far > 0.0)
+        radius = np.minimum(self.longest_polish, 2.0 * np.maximum(low, 0.0) / CURVATURE_LOSS)
+        return np.asarray(far <= radius)
 
-    def aligned(self, distance: float, work: float, gradient_norm: float) -> bool:
-        """The second test; ``work`` is g.d. A path that the polish did not move shows nothing."""
-        if distance <= 0.0 or work <= 0.0:
-            return False
-        low, high = work / distance**2, gradient_norm**2 / work
-        return bool(high <= ALIGNED * low and distance <= ALIGNED_REACH * self.separation)
+    def aligned(self, distance: ArrayLike, work: ArrayLike, gradient_norm: ArrayLike) -> Truth:
+        """The second test, of any number of paths; ``work`` is g.d.
+
+        A path that the polish did not move shows nothing.
+        """
+        far, done, norm = np.asarray(distance), np.asarray(work), np.asarray(gradient_norm)
+        shows = (far > 0.0) & (done > 0.0)
+        low = np.divide(done, far**2, out=np.zeros(far.shape), where=shows)
+        high = np.divide(norm**2, done, out=np.zeros(far.shape), where=shows)
+        close = far <= ALIGNED_REACH * self.separation
+        return np.asarray(shows & (high <= ALIGNED * low) & close)
 
 
 def settled(W: Real, teacher: Teacher) -> Real | None:

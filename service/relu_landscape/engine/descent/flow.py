@@ -19,7 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
 from relu_landscape.engine.model.loss import Loss
@@ -58,15 +60,6 @@ class FlowState:
     steps: Array
 
 
-class OnItsWay(Protocol):
-    """What ends a path's stay: its gradient norm at most ``tolerance``, or ``step_limit`` steps."""
-
-    @property
-    def tolerance(self) -> float: ...
-    @property
-    def step_limit(self) -> int: ...
-
-
 @dataclass(frozen=True)
 class Flow:
     """The method with its parameters: the loss, and the local error allowed per student."""
@@ -96,8 +89,17 @@ class Flow:
         """
         return self.loss.xp.astype(self.loss.norms(W) > DEAD, W.dtype)[..., None]
 
-    def advance(self, state: FlowState, paths: Sequence[OnItsWay]) -> FlowState:  # noqa: ARG002
-        """Follow the paths until something may have to be decided: here, after every step."""
+    def advance(
+        self,
+        state: FlowState,
+        tolerance: NDArray[np.float64],  # noqa: ARG002
+        step_limit: NDArray[np.int64],  # noqa: ARG002
+    ) -> FlowState:
+        """Follow the paths until something may have to be decided: here, after every step.
+
+        That is the case at the latest when the gradient norm is at most ``tolerance`` (B,), or
+        after ``step_limit`` (B,) steps.
+        """
         return self.step(state)
 
     def step(self, state: FlowState) -> FlowState:

@@ -7,10 +7,11 @@ which the rules of ``batch`` may want a say, and those rules then see the same s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
@@ -47,7 +48,12 @@ class NativeFlow(flows.Flow):
         norm = frobenius(force, xp=self.loss.xp)
         return flows.FlowState(**{**vars(state), "force": force, "gradient_norm": norm})
 
-    def advance(self, state: flows.FlowState, paths: Sequence[flows.OnItsWay]) -> flows.FlowState:
+    def advance(
+        self,
+        state: flows.FlowState,
+        tolerance: NDArray[np.float64],
+        step_limit: NDArray[np.int64],
+    ) -> flows.FlowState:
         """Follow each path until its gradient is at most its tolerance, it has made as many steps
         as its limit, a student is short, it may be at zero loss, or it is not finite.
 
@@ -59,14 +65,13 @@ class NativeFlow(flows.Flow):
         if not able.size:
             return self.step(state)
         arrays = {name: np.array(on_host(value), order="C") for name, value in vars(state).items()}
-        part = {name: np.ascontiguousarray(value[able]) for name, value in arrays.items()}
-        tolerances = np.asarray([paths[row].tolerance for row in able.tolist()])
-        limits = np.asarray([paths[row].step_limit for row in able.tolist()], dtype=np.int64)
-        company = self.kernel.lanes // 2
-        batch = Paths(**part, gradient_tolerance=tolerances, step_limit=limits)
-        self.kernel.flow(self.teacher, self.rules, batch, company=company)
-        for name, value in arrays.items():
-            value[able] = part[name]
+        everybody = able.size == len(norms)
+        part = arrays if everybody else {name: value[able] for name, value in arrays.items()}
+        batch = Paths(**part, gradient_tolerance=tolerance[able], step_limit=step_limit[able])
+        self.kernel.flow(self.teacher, self.rules, batch, company=self.kernel.lanes // 2)
+        if not everybody:
+            for name, value in arrays.items():
+                value[able] = part[name]
         return flows.FlowState(**arrays)
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.descent.batch import End
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model import population
@@ -55,70 +55,68 @@ class Ends:
     through_zero: tuple[int, ...] = ()
 
 
-@dataclass
-class _Gathering:
-    """A group while it grows."""
-
-    start: int
-    W: Real
-    loss: float
-    members: list[int] = field(default_factory=list)
-    moved: list[float] = field(default_factory=list)
-    aligned: list[bool] = field(default_factory=list)
-
-    def done(self) -> EndGroup:
-        moved = np.array(self.moved, dtype=np.float64)
-        members, aligned = tuple(self.members), tuple(self.aligned)
-        return EndGroup(self.start, self.W, self.loss, members, moved, aligned)
-
-
 def grouped(problem: Problem, ends: Sequence[End], unfinished: Sequence[int] = ()) -> Ends:
     """Ends as groups, and the starts that reached the global set or failed."""
+    ordered = sorted(ends, key=lambda item: item.start)
     reached_global: list[int] = []
-    failed: dict[str, tuple[int, ...]] = {}
+    failed: dict[str, list[int]] = {}
     fixed: list[End] = []
-    for end in sorted(ends, key=lambda item: item.start):
-        if end.outcome is Outcome.GLOBAL_SET:
+    for end, outcome in zip(ordered, _judged(ordered), strict=True):
+        if outcome is Outcome.GLOBAL_SET:
             reached_global.append(end.start)
-        elif (outcome := _judged(end)) is not Outcome.FIXED_POINT:
-            failed[outcome.name] = (*failed.get(outcome.name, ()), end.start)
-        else:
+        elif outcome is Outcome.FIXED_POINT:
             fixed.append(end)
-    through_zero = tuple(sorted(end.start for end in ends if end.died))
-    groups = _groups(problem, fixed)
-    return Ends(groups, tuple(reached_global), failed, tuple(unfinished), through_zero)
+        else:
+            failed.setdefault(outcome.name, []).append(end.start)
+    return Ends(
+        groups=_groups(problem, fixed),
+        reached_global=tuple(reached_global),
+        failed={name: tuple(starts) for name, starts in failed.items()},
+        unfinished=tuple(unfinished),
+        through_zero=tuple(end.start for end in ordered if end.died),
+    )
 
 
-def _judged(end: End) -> Outcome:
-    """The outcome of an end; a fixed point is none where the loss has no gradient."""
-    if end.outcome is Outcome.FIXED_POINT:
-        if not np.all(np.isfinite(end.W)):
-            return Outcome.NOT_FINITE
-        if not np.all(np.sum(end.W * end.W, axis=1) > 0.0):
-            return Outcome.VANISHED
-    return end.outcome
+def _judged(ends: Sequence[End]) -> list[Outcome]:
+    """The outcomes of ends; a fixed point is none where the loss has no gradient."""
+    if not ends:
+        return []
+    W = np.stack([end.W for end in ends])
+    is_finite = np.all(np.isfinite(W), axis=(1, 2))
+    is_whole = np.all(np.sum(W * W, axis=2) > 0.0, axis=1)
+    found = [end.outcome for end in ends]
+    for row, outcome in enumerate(found):
+        if outcome is Outcome.FIXED_POINT and not is_finite[row]:
+            found[row] = Outcome.NOT_FINITE
+        elif outcome is Outcome.FIXED_POINT and not is_whole[row]:
+            found[row] = Outcome.VANISHED
+    return found
 
 
 def _groups(problem: Problem, ends: Sequence[End]) -> tuple[EndGroup, ...]:
     """Groups of converged ends, which come by ascending start."""
     if not ends:
         return ()
-    losses = population.loss(np.stack([end.W for end in ends]), problem.teacher)
-    known: list[Real] = []
-    groups: list[_Gathering] = []
-    for end, loss in zip(ends, losses.tolist(), strict=True):
-        W = np.ascontiguousarray(end.W)
-        numbers = identity.invariants(W, problem.teacher, loss)
-        place = identity.nearest(known, numbers)
-        if place is None:
-            known.append(numbers)
-            groups.append(_Gathering(end.start, W, loss))
-            place = len(groups) - 1
-        group = groups[place]
-        distance = end.moved
+    W = np.stack([end.W for end in ends])
+    losses = population.loss(W, problem.teacher)
+    openers, places = identity.groups_of(identity.invariants(W, problem.teacher, losses))
+    moved = np.asarray([end.moved for end in ends])
+    groups = []
+    for place, opener in enumerate(openers):
+        members = np.flatnonzero(places == place).tolist()
+        ways = moved[members]
         if problem.certify != "none":
-            distance += identity.labelled_distance(group.W, W, problem.teacher)
-        group.members.append(end.start)
-        group.moved.append(distance)
-        group.aligned.append(end.aligned)
-    return tuple(group.done() for group in groups)
+            ways += [
+                identity.labelled_distance(W[opener], W[row], problem.teacher) for row in members
+            ]
+        groups.append(
+            EndGroup(
+                start=ends[opener].start,
+                W=W[opener].copy(),
+                loss=float(losses[opener]),
+                members=tuple(ends[row].start for row in members),
+                moved=ways,
+                aligned=tuple(ends[row].aligned for row in members),
+            )
+        )
+    return tuple(groups)

@@ -14,9 +14,9 @@ from relu_landscape.engine.descent import starts
 from relu_landscape.engine.descent.batch import (
     FIRST_GRADIENT_TOLERANCE,
     Descent,
-    End,
     lane_count,
 )
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.ends import EndGroup, Ends, grouped
 from relu_landscape.engine.landscape.phases import Phases

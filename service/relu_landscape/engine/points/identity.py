@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
 from relu_landscape.engine.model.teacher import Teacher
@@ -27,6 +27,7 @@ from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.points.classify import Point
 
 Real = NDArray[np.float64]
+Whole = NDArray[np.int64]
 
 Relation = Literal["same copy", "student order", "relabelled", "different"]
 
@@ -63,25 +64,54 @@ def coordinates(W: Real, teacher: Teacher) -> Real:
     return np.asarray(W @ (teacher.V.T @ basis), dtype=np.float64)
 
 
-def invariants(W: Real, teacher: Teacher, loss: float) -> Real:
+def invariants(W: Real, teacher: Teacher, loss: ArrayLike) -> Real:
     """Numbers that relabelling leaves alone, in units of the teacher's mean norm; (1+K+2M+KM,).
 
-    ``W`` (K, M), ``loss`` its loss. They are the loss, norms of students, lengths and sums of the
-    columns of the coordinates, and all coordinates, each sorted. Distinct points can share them.
+    ``W`` (K, M), ``loss`` its loss; or any number of points, (..., K, M) and (...). They are the
+    loss, norms of students, lengths and sums of the columns of the coordinates, and all
+    coordinates, each sorted. Distinct points can share them.
     """
     norm = teacher.mean_norm
     C = coordinates(W, teacher) / norm
-    norms = np.linalg.norm(W, axis=1) / norm
-    columns = np.sqrt((C * C).sum(axis=0))
+    losses = np.asarray(loss, dtype=np.float64)[..., None] / norm**2
     return np.concatenate(
         [
-            [loss / norm**2],
-            np.sort(norms),
-            np.sort(columns),
-            np.sort(C.sum(axis=0)),
-            np.sort(C, axis=None),
-        ]
+            losses,
+            np.sort(np.sqrt((W * W).sum(axis=-1)) / norm, axis=-1),
+            np.sort(np.sqrt((C * C).sum(axis=-2)), axis=-1),
+            np.sort(C.sum(axis=-2), axis=-1),
+            np.sort(C.reshape(*C.shape[:-2], -1), axis=-1),
+        ],
+        axis=-1,
     )
+
+
+def groups_of(numbers: Real, *, tolerance: float = RAW) -> tuple[list[int], Whole]:
+    """Points sorted by their invariants ``numbers`` (n, q): who opens a group, and the place of
+    each point's group (n,).
+
+    In their order, a point joins the closest group (``nearest``), or opens one.
+    """
+    places = np.full(len(numbers), -1, dtype=np.int64)
+    closest = np.full(len(numbers), tolerance)
+    openers: list[int] = []
+    for first in range(len(numbers)):
+        if places[first] >= 0:
+            continue
+        places[first] = len(openers)
+        later = (
+            first
+            + 1
+            + np.flatnonzero(
+                np.abs(numbers[first + 1 :, 0] - numbers[first, 0]) <= closest[first + 1 :]
+            )
+        )
+        distance = np.abs(numbers[later] - numbers[first]).max(axis=1)
+        joins = (distance < closest[later]) | ((distance == closest[later]) & (places[later] < 0))
+        closest[later[joins]] = distance[joins]
+        places[later[joins]] = len(openers)
+        openers.append(first)
+    return openers, places
 
 
 def nearest(known: Sequence[Real], numbers: Real, *, tolerance: float = RAW) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relu_landscape.engine.descent.batch import End
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.catalogue import Catalogue
 from relu_landscape.engine.landscape.classified import Classify

@@ -208,3 +208,23 @@ def test_every_number_has_to_agree(scale: float) -> None:
     )
     fewer = classify.spectrum_at(W[:4], teacher)
     assert not identity.same_point(point, replace(fewer, loss=point.loss), teacher)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_points_join_the_groups_that_one_after_the_other_would(seed: int) -> None:
+    """Chains of points, each near the next, so that who opens a group decides who joins it."""
+    rng = np.random.default_rng([17, seed])
+    centres = rng.standard_normal((4, 5)) * 1e-5
+    numbers = centres[rng.integers(4, size=60)] + rng.uniform(-9e-6, 9e-6, (60, 5))
+    openers: list[int] = []
+    places: list[int] = []
+    for row, own in enumerate(numbers):
+        place = identity.nearest([numbers[opener] for opener in openers], own)
+        if place is None:
+            openers.append(row)
+            place = len(openers) - 1
+        places.append(place)
+    assert 1 < len(openers) < 60
+    found, joined = identity.groups_of(numbers)
+    assert (found, joined.tolist()) == (openers, places)
+    assert identity.groups_of(numbers[:0])[0] == []
