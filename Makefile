@@ -21,7 +21,7 @@ PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare validation mutants clean
+.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare gpu-check validation mutants clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
@@ -31,6 +31,7 @@ help:
 	@echo "make hooks              run the quick part of lint before each commit"
 	@echo "make validation         compare with the published tables, write docs/validation.md"
 	@echo "make benchmark          measure, print tables, keep each run in benchmarks/runs"
+	@echo "make gpu-check          whether a GPU here computes what it should, and how fast"
 	@echo "make benchmark-compare A=OLD.json B=NEW.json   two such runs, as ratios"
 	@echo "make mutants [MODULE=kernel]   small changes that no test notices; hours without MODULE"
 	@echo "make wheels             build both distributions into dist/"
@@ -80,6 +81,9 @@ validation: .venv/.dev
 benchmark: .venv/.dev
 	@set -e; for script in certificates families fidelity kernels serving; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
+
+gpu-check:
+	@PYTHONDONTWRITEBYTECODE=1 $$(test -x $(BIN)/python && echo $(BIN)/python || echo python3) -m benchmarks.gpu $(OPTIONS)
 
 benchmark-compare: .venv/.dev
 	@$(BIN)/python -m benchmarks.compare $(A) $(B)

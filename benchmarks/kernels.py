@@ -23,7 +23,8 @@ import numpy as np
 
 from benchmarks._record import Record
 from relu_landscape.engine.descent import batch, global_set
-from relu_landscape.engine.descent.batch import Descent, End
+from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape import sampling
 from relu_landscape.engine.landscape.problem import Problem

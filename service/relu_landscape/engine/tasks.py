@@ -51,11 +51,19 @@ class Task(ABC, Generic[ProblemT, AnswerT]):
 
 
 class Runner(Protocol):
-    """Executes tasks; yields each with its answer, in any order."""
+    """Executes tasks; yields each with its answer, in any order.
+
+    One that follows paths faster than arrays on one core says how much in its attribute ``pace``.
+    """
 
     def __call__(
         self, tasks: Sequence[Task[ProblemT, AnswerT]]
     ) -> Iterator[tuple[Task[ProblemT, AnswerT], AnswerT]]: ...
+
+
+def pace_of(run: Runner) -> int:
+    """How many times as large the tasks for this runner should be as for arrays on one core."""
+    return int(getattr(run, "pace", 1))
 
 
 class Monitor(Protocol):

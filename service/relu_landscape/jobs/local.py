@@ -65,11 +65,11 @@ def solve_locally(
     # Through its canonical form, so that equal requests are computed from equal models.
     request = analysis.request.model_validate(request.canonical())
     monitor = ProgressMonitor(request.starts_asked, StopSign(), watch or _say_nothing)
-    count = workers or (cpu_cores() if chosen.name == "numpy" else 1)
+    count = workers or cpu_cores()
     # BLAS in this process too: a parallel sum's rounding can change which minimum is reached.
     with processes(count) as pool, threadpool_limits(limits=1):
         work = Work(analysis.composition, request)
-        run = ProcessRunner(pool, count, work, chosen.computes, monitor.computed)
+        run = ProcessRunner(pool, count, work, chosen, monitor.computed)
         composed = composing.compose(
             composing.problem(request), run=run, monitor=monitor, chunk_starts=chunk_starts
         )

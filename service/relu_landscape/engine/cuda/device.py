@@ -10,13 +10,12 @@ import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from relu_landscape.engine.cuda import calls, source
-from relu_landscape.engine.lanes import native
+from relu_landscape.engine.lanes import bits, native
 from relu_landscape.engine.lanes.native import (
     FlowRules,
     KernelError,
@@ -45,12 +44,15 @@ class DeviceKernel:
     def __init__(
         self, cupy: Any, turn: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
-        self._cupy, self._turn = cupy, turn
+        self.cupy, self._turn = cupy, turn
         self._modules: dict[source.Shape, calls.Module] = {}
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         self._multiprocessors = int(properties["multiProcessorCount"])
         self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
         architecture = f"sm_{properties['major']}{properties['minor']}"
+        name = properties["name"]
+        #: As its driver calls it.
+        self.device = name.decode() if isinstance(name, bytes) else str(name)
         compiler = ".".join(str(part) for part in cupy.cuda.nvrtc.getVersion())
         self.info = KernelInfo("native", native.VERSION, architecture, f"NVRTC {compiler}")
 
@@ -61,8 +63,8 @@ class DeviceKernel:
 
     def paths_at_once(self, teacher: native.Teacher, students: int, coordinates: int) -> int:
         """How many paths a call should get: enough to fill the device, and no more than fit."""
-        blocks = self._module(teacher, students, coordinates).flow.blocks
-        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        blocks = self.module(teacher, students, coordinates).flow.blocks
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
         own = 8 * (2 * students * coordinates + 16)  # of one path
         return max(1, min(PATHS_PER_BLOCK * blocks, int(MEMORY_SHARE * free) // own))
 
@@ -70,13 +72,13 @@ class DeviceKernel:
         """See ``lanes.native.Kernel.forces``."""
         W = np.ascontiguousarray(W, dtype=np.float64)
         n, K, p = native.checked_batch(W, teacher)
-        made = self._module(teacher, K, p)
+        made = self.module(teacher, K, p)
         result = np.empty_like(W)
 
         def compute(part: slice) -> int:
-            given = self._cupy.asarray(W[part])
-            force = self._cupy.empty_like(given)
-            call = calls.Call(self._cupy, made.forces, len(given), teacher)
+            given = self.cupy.asarray(W[part])
+            force = self.cupy.empty_like(given)
+            call = calls.Call(self.cupy, made.forces, len(given), teacher)
             call.run((call.teacher, len(given), given, force, call.queue, call.work))
             result[part] = force.get()
             return len(given)
@@ -95,16 +97,16 @@ class DeviceKernel:
     ) -> int:
         """See ``lanes.native.Kernel.flow``."""
         n, K, p = native.checked_paths(paths, teacher)
-        made = self._module(teacher, K, p)
+        made = self.module(teacher, K, p)
         paths.event[:] = 0
 
         def follow(part: slice) -> int:
             given = {
-                each.name: self._cupy.asarray(getattr(paths, each.name)[part])
+                each.name: self.cupy.asarray(getattr(paths, each.name)[part])
                 for each in fields(Paths)
             }
             count = part.stop - part.start
-            call = calls.Call(self._cupy, made.flow, count, teacher)
+            call = calls.Call(self.cupy, made.flow, count, teacher)
             was_cancelled = call.run(
                 (
                     call.problem(K, len(teacher.V), p),
@@ -138,14 +140,14 @@ class DeviceKernel:
     ) -> tuple[Real, Real, int]:
         """See ``lanes.native.Kernel.polish``."""
         n, K, p = native.checked_batch(W, teacher)
-        made = self._module(teacher, K, p)
+        made = self.module(teacher, K, p)
         result = np.array(W, dtype=np.float64, order="C")
         norms = np.sqrt(np.sum(force * force, axis=(-2, -1)))
 
         def minimise(part: slice) -> int:
-            given = [self._cupy.asarray(array[part]) for array in (result, force, norms)]
+            given = [self.cupy.asarray(array[part]) for array in (result, force, norms)]
             count = part.stop - part.start
-            call = calls.Call(self._cupy, made.polish, count, teacher)
+            call = calls.Call(self.cupy, made.polish, count, teacher)
             was_cancelled = call.run(
                 (
                     call.teacher,
@@ -172,23 +174,48 @@ class DeviceKernel:
         if not count:
             return 0
         with self._turn():
-            return calls.in_parts(self._cupy, count, work)
+            return calls.in_parts(self.cupy, count, work)
 
-    def _module(self, teacher: native.Teacher, students: int, coordinates: int) -> calls.Module:
+    def module(self, teacher: native.Teacher, students: int, coordinates: int) -> calls.Module:
+        """What was compiled for problems of this shape; compiled now, if need be."""
         shape = source.Shape(students, len(teacher.V), coordinates, teacher.is_orthonormal)
         if shape not in self._modules:
             plan = source.planned(shape, self._shared_bytes)
-            self._modules[shape] = calls.module(self._cupy, plan, self._multiprocessors)
+            self._modules[shape] = calls.module(self.cupy, plan, self._multiprocessors)
         return self._modules[shape]
 
 
-@cache
-def load() -> DeviceKernel:
-    """The kernel for the current device. Raises ``KernelError`` where there is none."""
+def count() -> int:
+    """GPUs that CuPy sees here; none where there is no CuPy or no driver."""
     try:
         cupy = importlib.import_module("cupy")
-        if cupy.cuda.runtime.getDeviceCount() < 1:
-            raise KernelError("CuPy sees no GPU")
-        return DeviceKernel(cupy)
+        return int(cupy.cuda.runtime.getDeviceCount())
+    except Exception:  # CuPy's own exceptions vary with the toolkit's version
+        return 0
+
+
+def load(
+    number: int = 0, turn: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> DeviceKernel:
+    """The kernel on the device with this number, which this process uses from now on.
+
+    It has shown that it computes the bits of this version (``lanes.bits``). Raises ``KernelError``
+    with a sentence on why there is none.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
     except ImportError as error:
         raise KernelError(f"CuPy is not installed ({error})") from error
+    try:
+        if not cupy.cuda.runtime.getDeviceCount():
+            raise KernelError("CuPy sees no GPU")
+        cupy.cuda.Device(number).use()
+        kernel = DeviceKernel(cupy, turn)
+        is_right = bits.are_right(kernel, bits.SAMPLES[-1])
+    except KernelError:
+        raise
+    except Exception as error:  # a driver too old for the toolkit, a device that is in use
+        raise KernelError(f"CuPy found no working GPU ({error})") from error
+    if not is_right:
+        raise KernelError("the GPU computes other bits than the kernel's version says")
+    return kernel

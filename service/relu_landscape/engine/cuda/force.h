@@ -41,8 +41,8 @@ INLINE void products(const Teacher *teacher, Room r, const double *X) {
     pair_of(q, &i, &j);
     r.pair[i * PAIR_STRIDE + j] = product(X + i * STRIDE, X + j * STRIDE, COORDINATES);
   }
-  if (ORTHONORMAL) return;
-  EACH(q, TEACHER_PAIRS) {
+  const int overlaps = ORTHONORMAL ? 0 : TEACHER_PAIRS;
+  EACH(q, overlaps) {
     const int i = q / TEACHERS, m = q % TEACHERS, end = m / 4 * 4 + 4; /* zeros, as in lanes */
     r.pull[q] = product(teacher->teacher + m * TEACHERS, X + i * STRIDE,
                         end < TEACHERS ? end : TEACHERS);

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import PurePosixPath
 
 from relu_landscape.engine.lanes.native import VERSION
 
 ENGINE = "relu_landscape.engine"
-MAIN = "cuda/kernels.h"
+MAIN = ("cuda", "kernels.h")
 #: No contraction: every fused multiplication is written as one. (Division and square root of
 #: doubles are correctly rounded without being asked.)
-OPTIONS = ("--std=c++17", "--fmad=false", "-default-device")
+OPTIONS = ("--std=c++17", "--fmad=false")
 #: Pairs that a thread has about four of; a block has at most 256 threads.
 PAIRS_PER_THREAD = 4
 THREADS = (32, 64, 128, 256)
@@ -124,29 +123,18 @@ def text(plan: Plan) -> str:
 
 @cache
 def _body() -> str:
-    return "".join(_included(PurePosixPath(MAIN), set()))
+    return "".join(_included(*MAIN, set()))
 
 
-def _included(path: PurePosixPath, seen: set[PurePosixPath]) -> Iterator[str]:
+def _included(folder: str, name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
     """The lines of a file, with those of what it includes in their place, once each."""
-    seen.add(path)
-    folder = files(ENGINE)
-    for line in folder.joinpath(*path.parts).read_text(encoding="utf-8").splitlines(keepends=True):
-        found = re.fullmatch(r'#include "(?P<name>[^"]+)"\n', line)
+    seen.add((folder, name))
+    whole = files(ENGINE).joinpath(folder, name).read_text(encoding="utf-8")
+    for line in whole.splitlines(keepends=True):
+        found = re.fullmatch(r'#include "(?:\.\./(?P<folder>\w+)/)?(?P<name>[^"/]+)"\n', line)
         if not found:
             yield line
             continue
-        inner = _resolved(path.parent / found["name"])
+        inner = found["folder"] or folder, found["name"]
         if inner not in seen:
-            yield from _included(inner, seen)
-
-
-def _resolved(path: PurePosixPath) -> PurePosixPath:
-    """Without ``..``."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    return PurePosixPath(*parts)
+            yield from _included(*inner, seen)

@@ -23,7 +23,7 @@ from relu_landscape.engine.descent.ends import End, ends_of
 from relu_landscape.engine.descent.lanes import NativeFlow, ZeroLossCheck, minimiser
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
-from relu_landscape.engine.lanes.native import Kernel
+from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace, on_host
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import frobenius
@@ -43,17 +43,12 @@ STEP_LIMIT = 20_000
 CREEPING_STEPS = 1_200
 #: The same for the native kernel, which makes hundreds of steps in the time of one Hessian.
 NATIVE_CREEPING_STEPS = 6_000
-#: Paths that the native kernel gets at once, for each of its lanes: so many that the last ones,
-#: which do not fill the lanes, are few.
-PATHS_PER_LANE = 32
 #: Entries of the largest temporary of a batch: 160 kB, so that a step stays in the second cache.
 LANE_ENTRIES = 20_000
 
 
-def lane_count(students: int, teachers: int, *, on_gpu: bool) -> int:
-    """How many paths run side by side."""
-    if on_gpu:
-        return 16_384
+def lane_count(students: int, teachers: int) -> int:
+    """How many paths are followed side by side by arrays."""
     return max(8, min(512, LANE_ENTRIES // (students * max(students, teachers))))
 
 
@@ -78,14 +73,13 @@ class Descent:
         *,
         xp: ArrayNamespace,
         flow_tolerance: float,
-        on_gpu: bool = False,
-        kernel: Kernel | None = None,
+        kernel: PathKernel | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.teacher = teacher
         self.loss = Loss.of(teacher, xp)
         self._xp = xp
-        self._lanes = lane_count(students, teacher.width, on_gpu=on_gpu)
+        self._lanes = lane_count(students, teacher.width)
         #: With fewer than these left, the slowest are worth handing back.
         self._few = self._lanes // 3
         self._check = check
@@ -95,6 +89,7 @@ class Descent:
         self._polished_gradient = self._crediting.polished_gradient(students)
         self._may_be_global = students > teacher.width
         self.method = flows.Flow(self.loss, flow_tolerance)
+        self._kernel: PathKernel | None = None
         self._minimise: Callable[..., quasi_newton.Polished] = quasi_newton.minimise
         if kernel is not None:
             due = ZeroLossCheck(GLOBAL_CHECK_STEPS, GLOBAL_CHECK_GRADIENT)
@@ -102,7 +97,7 @@ class Descent:
             self.method = NativeFlow(self.loss, flow_tolerance, teacher, kernel, asked)
             self._minimise = minimiser(kernel, teacher)
             self._few = kernel.lanes
-            self._lanes = max(self._lanes, PATHS_PER_LANE * kernel.lanes)
+            self._kernel = kernel
         affordable = students * teacher.width <= creeping.MOST_WEIGHTS
         creeping_steps = CREEPING_STEPS if kernel is None else NATIVE_CREEPING_STEPS
         self._step_limit = creeping_steps if affordable else STEP_LIMIT
@@ -116,6 +111,9 @@ class Descent:
     ) -> list[Company]:
         """Paths at time zero from ``W`` (B, K, p)."""
         numbers = np.asarray(starts, dtype=np.int64)
+        if self._kernel is not None:
+            _, students, coordinates = W.shape
+            self._lanes = self._kernel.paths_at_once(self.teacher, students, coordinates)
         return [
             self._company(
                 numbers[first : first + self._lanes],

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
-from relu_landscape.engine.lanes.native import FlowRules, Kernel, Paths, PolishRules
+from relu_landscape.engine.lanes.follower import PathKernel
+from relu_landscape.engine.lanes.native import FlowRules, Paths, PolishRules
 from relu_landscape.engine.model.arrays import Array, on_host
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import frobenius
@@ -39,7 +40,7 @@ class NativeFlow(flows.Flow):
     """
 
     teacher: Teacher
-    kernel: Kernel
+    kernel: PathKernel
     check: ZeroLossCheck | None
 
     def init(self, W: Array) -> flows.FlowState:
@@ -96,7 +97,7 @@ class NativeFlow(flows.Flow):
         )
 
 
-def minimiser(kernel: Kernel, teacher: Teacher) -> Callable[..., quasi_newton.Polished]:
+def minimiser(kernel: PathKernel, teacher: Teacher) -> Callable[..., quasi_newton.Polished]:
     """``quasi_newton.minimise`` by the kernel: the same parameters, the same answer."""
 
     def minimise(

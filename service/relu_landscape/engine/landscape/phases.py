@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from relu_landscape.engine.landscape.problem import Problem
-from relu_landscape.engine.tasks import Monitor, Runner, Task
+from relu_landscape.engine.tasks import Monitor, Runner, Task, pace_of
 
 AnswerT = TypeVar("AnswerT")
 
@@ -17,6 +17,11 @@ class Phases:
     def __init__(self, run: Runner, monitor: Monitor) -> None:
         self._run = run
         self._monitor = monitor
+
+    @property
+    def pace(self) -> int:
+        """Of the runner (``tasks.pace_of``)."""
+        return pace_of(self._run)
 
     def check(self) -> None:
         """Raise ``Cancelled`` where the monitor does."""

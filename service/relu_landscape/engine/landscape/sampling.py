@@ -36,6 +36,9 @@ STRICT_GRADIENT = FIRST_GRADIENT_TOLERANCE / STRICT_FACTOR
 #: other saddles lie.
 PUSH = 1e-4
 PUSH_NOISE = 1e-7
+#: The smallest task for a fast runner is this part of what it does in the time in which arrays on
+#: one core follow a batch: less would not fill a GPU.
+LEAST_SHARE = 16
 
 
 def new_descent(problem: Problem, backend: Backend) -> Descent:
@@ -45,7 +48,6 @@ def new_descent(problem: Problem, backend: Backend) -> Descent:
         problem.students,
         xp=backend.xp,
         flow_tolerance=problem.flow_tolerance,
-        on_gpu=backend.on_gpu,
         kernel=backend.kernel,
     )
 
@@ -197,15 +199,17 @@ def follow_starts(
     ``chunk_starts``: starts per task of the first round (default: about a second of work);
     ``seen`` is told every answer.
     """
-    lanes = lane_count(problem.students, problem.teachers, on_gpu=False)
-    chunk = chunk_starts or min(3 * lanes, max(lanes // 2, -(-problem.starts // 8)))
+    lanes = lane_count(problem.students, problem.teachers)
+    pace = phases.pace
+    least = max(lanes // 2, pace * lanes // LEAST_SHARE)
+    chunk = chunk_starts or min(3 * pace * lanes, max(least, -(-problem.starts // 8)))
     waiting = list(range(problem.starts))
     answers: list[Ends] = []
     for turn in itertools.count():
         if not waiting:
             break
-        last = len(waiting) <= 2 * lanes and turn > 0
-        size = chunk if turn == 0 else (-(-len(waiting) // 4) if last else lanes)
+        last = len(waiting) <= 2 * pace * lanes and turn > 0
+        size = chunk if turn == 0 else (-(-len(waiting) // 4) if last else pace * lanes)
         tasks = [
             Sample(
                 key=f"sample/{turn}/{size}/{first}",

@@ -29,14 +29,4 @@ INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
   }
 }
 
-/* The same for one to four: the count must be a constant for the chains to overlap. */
-INLINE void some_angles(int count, const vec *cosine, vec *pull, vec *dip) {
-  switch (count) {
-    case 4: angles(4, cosine, pull, dip); break;
-    case 3: angles(3, cosine, pull, dip); break;
-    case 2: angles(2, cosine, pull, dip); break;
-    default: angles(1, cosine, pull, dip);
-  }
-}
-
 #endif

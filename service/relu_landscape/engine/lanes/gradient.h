@@ -96,6 +96,16 @@ static void measure(Gradient *g, const vec *W) {
   }
 }
 
+/* ``angles`` for one to four: the count must be a constant for the chains to overlap. */
+INLINE void some_angles(int count, const vec *cosine, vec *pull, vec *dip) {
+  switch (count) {
+    case 4: angles(4, cosine, pull, dip); break;
+    case 3: angles(3, cosine, pull, dip); break;
+    case 2: angles(2, cosine, pull, dip); break;
+    default: angles(1, cosine, pull, dip);
+  }
+}
+
 /* The angles of student ``i`` with those after it: B, and the radial sums of both. */
 static void student_angles(Gradient *g, size_t i) {
   const size_t K = g->K;

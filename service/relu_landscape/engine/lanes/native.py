@@ -30,6 +30,9 @@ LIBRARY = "_lanes.so"
 #: Sets of instructions, the best first.
 VARIANTS = ("avx512", "avx2", "neon")
 
+#: Paths that a call should get, for each lane.
+PATHS_PER_LANE = 128
+
 # Why a path left (lanes.h); several may hold at once.
 SMALL_GRADIENT, CHECK_DUE, AT_STEP_LIMIT, SHORT_STUDENT, NOT_FINITE = 1, 2, 4, 8, 16
 
@@ -46,7 +49,7 @@ class Teacher(Protocol):
 
 
 class KernelError(ConfigurationError):
-    """There is no native kernel here; the message says why."""
+    """There is no such kernel here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,10 @@ class Kernel:
     info: KernelInfo
     lanes: int
     _function: Callable[[str], Any]
+
+    def paths_at_once(self, teacher: Teacher, students: int, coordinates: int) -> int:  # noqa: ARG002
+        """So many that the last ones, which do not fill the lanes, are few."""
+        return PATHS_PER_LANE * self.lanes
 
     def forces(self, teacher: Teacher, W: Real) -> Real:
         """-grad L (n, K, p) at ``W``; accuracy as in ``model.kernel``. NaN at a norm of zero."""

@@ -1,5 +1,5 @@
-"""Arrays of any namespace, and what computes on them by name: NumPy everywhere, CuPy where there is
-a GPU, the native kernel beside NumPy where it was compiled.
+"""Arrays of any namespace, and what computes by name: NumPy everywhere, and beside it the native
+kernel where it was compiled, or a GPU.
 
 ``Array`` and ``ArrayNamespace`` are the part of the Python array API standard (2024.12, which
 NumPy, CuPy and array-api-strict follow through array-api-compat) that the engine uses, and no more:
@@ -8,8 +8,7 @@ what is not listed here is not available on every backend.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -17,7 +16,9 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.cuda import device
 from relu_landscape.engine.lanes import native
+from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.errors import ConfigurationError
 
 
@@ -120,41 +121,44 @@ def on_host(x: Array) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Backend:
-    """Where arrays live: ``xp`` their namespace, ``on_gpu`` whether that is a GPU's memory.
+    """What computes: ``xp`` on arrays; ``kernel``, if there is one, follows paths in their place.
 
-    ``kernel``: what follows paths in the place of arrays, if anything does.
+    ``name`` is that by which ``backend_named`` finds the same elsewhere.
     """
 
     name: str
     xp: ArrayNamespace
-    on_gpu: bool
-    kernel: native.Kernel | None = None
+    kernel: PathKernel | None = None
 
 
 def backend_named(name: str) -> Backend:
-    """The backend ``numpy``, ``cupy``, or the native kernel of one version (``native-1``).
+    """The backend ``numpy``, or the kernel of one version: ``native-2`` on this processor,
+    ``cuda-2`` on a GPU.
 
     Raises ``ConfigurationError`` where this machine does not have it: another one in its place
-    would compute other bits.
+    might compute other bits.
     """
     if name == "numpy":
-        return Backend(name, NUMPY, on_gpu=False)
-    if name.startswith("native-"):
-        kernel = native.load()
-        if kernel.info.label != name:
-            raise ConfigurationError(
-                f"The native kernel here is {kernel.info.label}, and {name} is asked for; install "
-                "the same release of relu-landscape everywhere."
-            )
-        return Backend(name, NUMPY, on_gpu=False, kernel=kernel)
-    if name == "cupy":
-        try:
-            xp = cast("ArrayNamespace", importlib.import_module("array_api_compat.cupy"))
-        except ImportError as error:
-            raise ConfigurationError(
-                "The backend cupy needs the extra 'gpu': pip install 'relu-landscape[gpu]'."
-            ) from error
-        return Backend(name, xp, on_gpu=True)
-    raise ConfigurationError(
-        f"There is no backend {name!r}; choose numpy, cupy or native-{native.VERSION}."
-    )
+        return Backend(name, NUMPY)
+    loaders: dict[str, Callable[[], PathKernel]] = {
+        "native": native.load,
+        "cuda": device.load,
+    }
+    load = loaders.get(name.partition("-")[0])
+    if load is None:
+        raise ConfigurationError(
+            f"There is no backend {name!r}; choose numpy, native-{native.VERSION} or "
+            f"cuda-{native.VERSION}."
+        )
+    return backend_on(name, load())
+
+
+def backend_on(name: str, kernel: PathKernel) -> Backend:
+    """The backend of this name with a kernel that was loaded. Raises ``ConfigurationError`` where
+    the name asks for another version of it."""
+    if not name.endswith(f"-{kernel.info.version}"):
+        raise ConfigurationError(
+            f"The kernel here is {kernel.info.label}, and {name} is asked for; install the same "
+            "release of relu-landscape everywhere."
+        )
+    return Backend(name, NUMPY, kernel)

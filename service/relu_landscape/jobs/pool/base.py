@@ -55,7 +55,13 @@ class Lane(Protocol):
 
 
 class Pool(Protocol):
-    """Workers somewhere, fed through lanes so that no job keeps another waiting."""
+    """Workers somewhere, fed through lanes so that no job keeps another waiting.
+
+    ``pace``: how fast each follows paths (``engine.tasks.pace_of``).
+    """
+
+    @property
+    def pace(self) -> int: ...
 
     def lane(self, work: Work) -> Lane:
         """A new lane for a job's chunks. ``close_lane`` ends it."""

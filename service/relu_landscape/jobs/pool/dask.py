@@ -48,6 +48,7 @@ class DaskPool:
         self._settings = settings
         self._compositions = tuple(each.composition for each in registry.analyses)
         self._backend = backend
+        self.pace = backend.pace
         self._local = LocalWorkers(settings.workers) if settings.dask_scheduler is None else None
         self._loop: Any = None
         self._client: Any = None

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
 
 from relu_landscape.analyses import load
 from relu_landscape.errors import ConfigurationError
+from relu_landscape.jobs.pool.turns import turns_at
 from relu_landscape.wire.jobs import Kernel
 
 BackendName = Literal["numpy", "cupy"]
 #: Of the engine, by dotted name.
-LOAD_KERNEL = "relu_landscape.engine.lanes.native:load"
+LOAD_NATIVE = "relu_landscape.engine.lanes.native:load"
+LOAD_DEVICE = "relu_landscape.engine.cuda.device:load"
+COUNT_DEVICES = "relu_landscape.engine.cuda.device:count"
+BACKEND_NAMED = "relu_landscape.engine.model.arrays:backend_named"
+BACKEND_ON = "relu_landscape.engine.model.arrays:backend_on"
+#: How fast paths are followed, in units of arrays on one core: for the size of tasks, no more.
+NATIVE_PACE = 8
+DEVICE_PACE = 256
 
 
 @dataclass(frozen=True)
 class ChosenBackend:
     """The backend chosen at start; ``reason`` is a sentence for the log and service-info.
 
-    ``kernel``: the native kernel that follows random starts, or None where arrays do, with its own
-    ``kernel_reason``.
+    ``kernel``: what follows random starts, or None where arrays do, with its own ``kernel_reason``.
     """
 
     name: BackendName
@@ -32,13 +41,22 @@ class ChosenBackend:
     @property
     def computes(self) -> str:
         """The name by which a worker finds the same (``arrays.backend_named``)."""
-        return f"{self.kernel.name}-{self.kernel.version}" if self.kernel else self.name
+        if self.kernel is None:
+            return self.name
+        return f"{'cuda' if self.name == 'cupy' else self.kernel.name}-{self.kernel.version}"
 
     @property
     def backend_class(self) -> str:
-        """``cpu`` (NumPy), ``gpu`` (CuPy) or the native kernel with its version: floating point
-        may differ between classes, never within one."""
-        return {"numpy": "cpu", "cupy": "gpu"}.get(self.computes, self.computes)
+        """``cpu`` (NumPy), or the kernel with its version, which has the same bits on a processor
+        and on a GPU: floating point may differ between classes, never within one."""
+        return f"{self.kernel.name}-{self.kernel.version}" if self.kernel else "cpu"
+
+    @property
+    def pace(self) -> int:
+        """How fast a worker follows paths (``engine.tasks.pace_of``)."""
+        if self.kernel is None:
+            return 1
+        return DEVICE_PACE if self.name == "cupy" else NATIVE_PACE
 
 
 def choose_backend(
@@ -49,64 +67,69 @@ def choose_backend(
     Raises ``ConfigurationError`` when ``cupy`` or the native kernel was asked for and cannot work
     here.
     """
-    chosen = _choose_arrays(wanted)
-    if chosen.name == "cupy":
-        if kernel == "native":
-            raise ConfigurationError(
-                "RELU_LANDSCAPE_KERNEL=native computes on the CPU, and the backend is a GPU: write "
-                "RELU_LANDSCAPE_BACKEND=numpy too, or RELU_LANDSCAPE_KERNEL=auto"
-            )
-        return replace(chosen, kernel_reason="the GPU's arrays follow the starts")
-    if kernel == "numpy":
-        return replace(chosen, kernel_reason="the setting asks for NumPy")
+    if wanted == "cupy" and kernel != "auto":
+        raise ConfigurationError(
+            f"RELU_LANDSCAPE_KERNEL={kernel} computes on the CPU, and the backend is a GPU: write "
+            "RELU_LANDSCAPE_BACKEND=numpy too, or RELU_LANDSCAPE_KERNEL=auto"
+        )
+    if wanted == "numpy":
+        return _on_cpu("the setting asks for the CPU", kernel)
+    if kernel != "auto":
+        return _on_cpu(f"the setting asks for the kernel {kernel}, which is the CPU's", kernel)
     try:
-        info = load(LOAD_KERNEL)().info
+        return _on_gpu("the setting asks for it" if wanted == "cupy" else "it works here")
+    except ConfigurationError as error:
+        if wanted == "auto":
+            return _on_cpu(f"no GPU: {error}", kernel)
+        raise ConfigurationError(
+            f"RELU_LANDSCAPE_BACKEND=cupy cannot be used: {error}. Install the extra gpu "
+            "(pip install 'relu-landscape[gpu]') on a machine with an NVIDIA driver, or write "
+            "RELU_LANDSCAPE_BACKEND=numpy"
+        ) from error
+
+
+def _on_gpu(why: str) -> ChosenBackend:
+    """Raises ``ConfigurationError`` where there is no GPU that computes the kernel's bits."""
+    found = load(LOAD_DEVICE)()
+    kernel = Kernel.model_validate(vars(found.info))
+    reason = f"a GPU with CuPy ({load(COUNT_DEVICES)()} of them): {why}"
+    follows = f"the GPU follows the starts ({kernel.instructions}, {kernel.compiler})"
+    return ChosenBackend("cupy", found.device, reason, kernel, follows)
+
+
+def _on_cpu(reason: str, kernel: Literal["auto", "native", "numpy"]) -> ChosenBackend:
+    if kernel == "numpy":
+        return ChosenBackend(
+            "numpy", cpu_name(), reason, kernel_reason="the setting asks for NumPy"
+        )
+    try:
+        info = load(LOAD_NATIVE)().info
     except ConfigurationError as error:
         if kernel == "native":
             raise ConfigurationError(
                 f"RELU_LANDSCAPE_KERNEL=native cannot be used: {error}; or write "
                 "RELU_LANDSCAPE_KERNEL=numpy"
             ) from error
-        return replace(chosen, kernel_reason=f"NumPy follows the starts; {error}")
+        follows = f"NumPy follows the starts; {error}"
+        return ChosenBackend("numpy", cpu_name(), reason, kernel_reason=follows)
     found = Kernel.model_validate(vars(info))
     why = "the setting asks for it" if kernel == "native" else "it was compiled and works here"
-    reason = f"native {found.version} ({found.instructions}, {found.compiler}): {why}"
-    return replace(chosen, kernel=found, kernel_reason=reason)
+    follows = f"native {found.version} ({found.instructions}, {found.compiler}): {why}"
+    return ChosenBackend("numpy", cpu_name(), reason, found, follows)
 
 
-def _choose_arrays(wanted: Literal["auto", "numpy", "cupy"]) -> ChosenBackend:
-    if wanted == "numpy":
-        return ChosenBackend("numpy", cpu_name(), "the setting asks for NumPy")
-    device, problem = probe_gpu()
-    if device is not None:
-        why = "the setting asks for CuPy" if wanted == "cupy" else "a GPU and CuPy work here"
-        return ChosenBackend("cupy", device, why)
-    if wanted == "cupy":
-        raise ConfigurationError(
-            f"RELU_LANDSCAPE_BACKEND=cupy cannot be used: {problem}. Install the extra gpu "
-            "(pip install 'relu-landscape[gpu]') on a machine with an NVIDIA driver, or write "
-            "RELU_LANDSCAPE_BACKEND=numpy"
-        )
-    return ChosenBackend("numpy", cpu_name(), f"no GPU: {problem}")
+@cache
+def backend_here(name: str) -> Any:
+    """What computes by this name (``ChosenBackend.computes``) in this worker process.
 
-
-def probe_gpu() -> tuple[str | None, str]:
-    """Name of the first GPU that computes, or ``None`` and why there is none."""
-    try:
-        import cupy
-    except ImportError as error:
-        return None, f"CuPy is not installed ({error})"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-        if count < 1:
-            return None, "CuPy sees no GPU"
-        # A driver too old for the toolkit shows only when something is computed.
-        if float(cupy.arange(3.0).sum()) != 3.0:
-            return None, "the GPU computes wrongly"
-        name = cupy.cuda.runtime.getDeviceProperties(0)["name"]
-    except Exception as error:  # CuPy's own exceptions vary with the toolkit's version
-        return None, f"CuPy found no working GPU ({error})"
-    return name.decode() if isinstance(name, bytes) else str(name), ""
+    Processes spread over the GPUs of the machine, and take turns at each. Raises
+    ``ConfigurationError`` where this machine does not have it.
+    """
+    if not name.startswith("cuda-"):
+        return load(BACKEND_NAMED)(name)
+    devices = load(COUNT_DEVICES)()
+    number = os.getpid() % devices if devices else 0
+    return load(BACKEND_ON)(name, load(LOAD_DEVICE)(number, turns_at(number)))
 
 
 def cpu_name() -> str:

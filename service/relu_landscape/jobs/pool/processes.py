@@ -18,6 +18,7 @@ from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import JobFailed
 from relu_landscape.jobs.pool.base import Work
 from relu_landscape.jobs.pool.codec import decode_answer, encode_task
+from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.worker import Outcome, execute
 
 AnswerT = TypeVar("AnswerT")
@@ -68,8 +69,13 @@ class ProcessRunner:
     pool: ProcessPoolExecutor
     workers: int
     work: Work
-    backend: str
+    backend: ChosenBackend
     computed: Callable[[], None]
+
+    @property
+    def pace(self) -> int:
+        """Of what the processes compute with."""
+        return self.backend.pace
 
     def __call__(
         self, tasks: Sequence[Task[Any, AnswerT]]
@@ -100,7 +106,7 @@ class ProcessRunner:
                     self.work.composition,
                     self.work.encoded,
                     encode_task(task),
-                    self.backend,
+                    self.backend.computes,
                 )
         except BrokenProcessPool as error:
             raise _death(task) from error

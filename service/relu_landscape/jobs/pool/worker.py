@@ -81,14 +81,14 @@ def execute(
                 f"a worker has version {ALGORITHM} of the algorithm, the service {algorithm}; "
                 "install the same release of relu-landscape everywhere"
             )
-        from relu_landscape.analyses import composition, load
+        from relu_landscape.analyses import composition
         from relu_landscape.jobs.pool.codec import decode_task, encode_answer
+        from relu_landscape.jobs.pool.device import backend_here
 
         chosen = composition(composition_name)
         one_thread()
         problem = chosen.problem(chosen.request.model_validate_json(request))
-        arrays = load("relu_landscape.engine.model.arrays:backend_named")(backend)
-        answer = decode_task(chosen, task).run(problem, arrays)
+        answer = decode_task(chosen, task).run(problem, backend_here(backend))
         return "answer", encode_answer(answer)
     except LandscapeError as error:
         return "error", _error(str(error), final=True)

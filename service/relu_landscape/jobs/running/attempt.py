@@ -54,6 +54,11 @@ class ChunkRunner:
     monitor: ProgressMonitor
     lanes: list[Lane] = field(default_factory=list)
 
+    @property
+    def pace(self) -> int:
+        """Of the pool."""
+        return self.pool.pace
+
     def __call__(
         self, tasks: Sequence[Task[Any, AnswerT]]
     ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:

@@ -1,7 +1,8 @@
 /* The GPU's kernel on a processor: the threads of its one block are threads of the system.
  *
  * TEXT names the kernel's text. With THREADS 1 nothing waits; with more, every barrier is a real
- * one, so that a sanitiser of threads sees a missing one as a race. */
+ * one, so that a sanitiser of threads sees a missing one as a race. Where ALONE is defined there is
+ * a program that computes a few steps. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -96,6 +97,32 @@ void simulate_forces(const Teacher *teacher, int64_t n, const double *W, double 
   free(a.work);
 }
 
-int64_t doubles_of_a_block(int which) {
-  return which == 0 ? FLOW_DOUBLES : which == 1 ? POLISH_DOUBLES : PAIRS_DOUBLES;
+#ifdef ALONE
+static double *numbers(size_t count) {
+  double *x = calloc(count, sizeof *x);
+  for (size_t i = 0; x && i < count; i++) x[i] = (double)((i * i * 7 + i * 3 + 1) % 101) / 101 - 0.5;
+  return x;
 }
+
+int main(void) {
+  enum { PATHS = 3 };
+  int64_t steps[PATHS] = {0}, limits[PATHS] = {4, 9, 7}, events[PATHS] = {0}, evaluations = 0;
+  int32_t cancel = 0;
+  double norms[TEACHERS], inverse[TEACHERS], V[TEACHERS * TEACHERS] = {0};
+  double size[PATHS] = {0.05, 0.05, 0.05}, eigenvalue[PATHS] = {0.43, 0.43, 0.43};
+  double tolerance[PATHS] = {0}, time[PATHS] = {0}, norm[PATHS] = {1.0, 1.0, 1.0};
+  for (int m = 0; m < TEACHERS; m++) V[m * TEACHERS + m] = norms[m] = inverse[m] = 1.0;
+  double *W = numbers(PATHS * ENTRIES), *force = numbers(PATHS * ENTRIES);
+  const Problem problem = {STUDENTS, TEACHERS, COORDINATES, ORTHONORMAL ? 0 : V, norms};
+  const Teacher teacher = {V, norms, inverse};
+  const Rules rules = {1e-3, 4, 20, 1.95, 0.9, 0.43, 10, 1e-50, 1e-6, 1e3, 2, 1e3, 0.97, 0.05, 1e-6};
+  const Polish polish = {1e-11, 12, 0.4, 0.2};
+  Paths paths = {W, force, norm, time, size, eigenvalue, steps, tolerance, limits, events};
+  simulate_forces(&teacher, PATHS, W, force);
+  simulate_flow(&problem, &teacher, &rules, PATHS, &paths, &cancel, &evaluations);
+  simulate_polish(&teacher, &polish, PATHS, W, force, norm, &cancel, &evaluations);
+  free(W);
+  free(force);
+  return evaluations < 2 * (4 + 9 + 7) + PATHS;
+}
+#endif

@@ -8,8 +8,9 @@ from scipy import optimize
 
 from relu_landscape.engine.descent import batch as descents
 from relu_landscape.engine.descent import creeping, quasi_newton, starts
-from relu_landscape.engine.descent.batch import Descent, End
+from relu_landscape.engine.descent.batch import Descent
 from relu_landscape.engine.descent.crediting import Crediting
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.model.arrays import NUMPY, on_host
 from relu_landscape.engine.model.loss import Loss
@@ -216,9 +217,8 @@ def test_behind_the_saddle_nobody_is_credited_to_the_near_minimum() -> None:
 
 
 def test_lanes_are_at_least_eight() -> None:
-    assert descents.lane_count(64, 64, on_gpu=False) == 8
-    assert descents.lane_count(1, 1, on_gpu=False) == 512
-    assert descents.lane_count(64, 64, on_gpu=True) == 16_384
+    assert descents.lane_count(64, 64) == 8
+    assert descents.lane_count(1, 1) == 512
 
 
 @pytest.mark.parametrize("published", known.WELL_SPECIFIED[1:8], ids=known.name)

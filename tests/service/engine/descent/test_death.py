@@ -11,7 +11,8 @@ from scipy.integrate import solve_ivp
 
 from relu_landscape.engine.descent import batch as descents
 from relu_landscape.engine.descent import death, fast_time, passage, starts
-from relu_landscape.engine.descent.batch import Descent, End
+from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Carried, Passage
 from relu_landscape.engine.descent.steepest import steepest

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.descent import batch, creeping
-from relu_landscape.engine.descent.batch import Descent, End
+from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.model.arrays import NUMPY

@@ -28,7 +28,7 @@ def request(K: int, M: int) -> LandscapeRequest:
 
 def solved(shape: tuple[int, int], kernel: Kernel | None, chunk: int | None = None) -> Composed:
     asked = request(*shape)
-    backend = Backend("here", ARRAYS, on_gpu=False, kernel=kernel)
+    backend = Backend("here", ARRAYS, kernel=kernel)
     run = run_here(COMPOSITION.problem(asked), backend)
     return solve(asked, run=run, chunk_starts=chunk)
 

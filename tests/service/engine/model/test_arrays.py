@@ -16,8 +16,8 @@ def test_backends_by_name() -> None:
     chosen = backend_named("numpy")
     assert chosen.name == "numpy"
     assert chosen.xp.asarray([1.0]).dtype == np.float64
-    assert chosen.on_gpu is False
-    with pytest.raises(ConfigurationError, match="choose numpy, cupy or native"):
+    assert chosen.kernel is None
+    with pytest.raises(ConfigurationError, match="choose numpy, native-2 or cuda-2"):
         backend_named("abacus")
 
 
@@ -26,5 +26,5 @@ def test_cupy_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(ConfigurationError, match=r"relu-landscape\[gpu\]"):
-        backend_named("cupy")
+    with pytest.raises(ConfigurationError, match="CuPy is not installed"):
+        backend_named("cuda-2")

@@ -1,64 +1,25 @@
-"""Which backend is chosen, and why; CuPy is played where there is none."""
+"""Which backend is chosen, and why; kernels and GPUs are played."""
 
 from __future__ import annotations
 
+import os
+import selectors
+import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
+from relu_landscape.analyses import load
 from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.errors import ConfigurationError
 from relu_landscape.jobs.pool import device
-from relu_landscape.jobs.pool.device import choose_backend
+from relu_landscape.jobs.pool.device import backend_here, choose_backend
+from relu_landscape.jobs.pool.turns import turns_at
 from relu_landscape.wire.jobs import Kernel
-
-
-def cupy(count: int = 1, fault: Exception | None = None) -> Any:
-    def devices() -> int:
-        if fault is not None:
-            raise fault
-        return count
-
-    runtime = SimpleNamespace(
-        getDeviceCount=devices, getDeviceProperties=lambda _: {"name": b"NVIDIA Test"}
-    )
-    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime), arange=np.arange)
-
-
-def test_a_working_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", cupy())
-    for wanted in ("auto", "cupy"):
-        chosen = choose_backend(wanted)
-        assert (chosen.name, chosen.backend_class) == ("cupy", "gpu")
-        assert chosen.device == "NVIDIA Test"
-        assert (chosen.computes, chosen.kernel) == ("cupy", None)
-    assert choose_backend("numpy", "numpy").backend_class == "cpu"
-
-
-@pytest.mark.parametrize(
-    ("module", "reason"),
-    [
-        (None, "CuPy is not installed"),
-        (cupy(count=0), "CuPy sees no GPU"),
-        (cupy(fault=RuntimeError("driver too old")), "no working GPU (driver too old)"),
-    ],
-)
-def test_without_a_gpu_numpy_is_taken_and_the_reason_told(
-    monkeypatch: pytest.MonkeyPatch, module: Any, reason: str
-) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", module)
-    chosen = choose_backend("auto", "numpy")
-    assert (chosen.name, chosen.backend_class) == ("numpy", "cpu")
-    assert reason in chosen.reason
-    assert chosen.device
-    with pytest.raises(ConfigurationError) as error:
-        choose_backend("cupy")
-    assert reason in str(error.value)
-    assert "RELU_LANDSCAPE_BACKEND=numpy" in str(error.value)
 
 
 @dataclass(frozen=True)
@@ -71,13 +32,56 @@ class PlayedInfo:
     compiler: str = "gcc 12"
 
 
-def play_kernel(monkeypatch: pytest.MonkeyPatch, problem: str | None = None) -> None:
-    def load() -> Any:
+NO_GPU = "CuPy sees no GPU"
+
+
+def play_kernel(
+    monkeypatch: pytest.MonkeyPatch, problem: str | None = None, gpu_problem: str | None = NO_GPU
+) -> None:
+    """A native kernel and a GPU, or sentences on why there is none."""
+
+    def native() -> Any:
         if problem is not None:
             raise ConfigurationError(problem)
         return SimpleNamespace(info=PlayedInfo())
 
-    monkeypatch.setattr(device, "load", lambda _name: load)
+    def gpu() -> Any:
+        if gpu_problem is not None:
+            raise ConfigurationError(gpu_problem)
+        info = PlayedInfo(instructions="sm_90", compiler="NVRTC 13.0")
+        return SimpleNamespace(info=info, device="NVIDIA Test")
+
+    found = {device.LOAD_NATIVE: native, device.LOAD_DEVICE: gpu, device.COUNT_DEVICES: lambda: 2}
+    monkeypatch.setattr(device, "load", found.__getitem__)
+
+
+def test_a_working_gpu_is_taken_and_is_the_same_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bits are the native kernel's, so are its ids: both may compute parts of one job."""
+    play_kernel(monkeypatch, gpu_problem=None)
+    for wanted in ("auto", "cupy"):
+        chosen = choose_backend(wanted)
+        assert (chosen.name, chosen.computes) == ("cupy", "cuda-7")
+        assert chosen.backend_class == choose_backend("numpy").backend_class == "native-7"
+        assert chosen.device == "NVIDIA Test"
+        assert "2 of them" in chosen.reason
+        assert "sm_90, NVRTC 13.0" in chosen.kernel_reason
+        assert chosen.pace > choose_backend("numpy").pace > choose_backend("numpy", "numpy").pace
+    assert choose_backend("numpy", "numpy").backend_class == "cpu"
+
+
+@pytest.mark.parametrize("reason", [NO_GPU, "CuPy is not installed", "driver too old"])
+def test_without_a_gpu_the_processor_is_taken_and_the_reason_told(
+    monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    play_kernel(monkeypatch, gpu_problem=reason)
+    chosen = choose_backend("auto")
+    assert (chosen.name, chosen.backend_class) == ("numpy", "native-7")
+    assert reason in chosen.reason
+    assert chosen.device
+    with pytest.raises(ConfigurationError) as error:
+        choose_backend("cupy")
+    assert reason in str(error.value)
+    assert "RELU_LANDSCAPE_BACKEND=numpy" in str(error.value)
 
 
 @pytest.mark.parametrize("wanted", ["auto", "native"])
@@ -110,11 +114,16 @@ def test_the_setting_can_ask_for_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (chosen.computes, chosen.backend_class, chosen.kernel) == ("numpy", "cpu", None)
 
 
-def test_a_gpu_has_no_native_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    play_kernel(monkeypatch)
-    monkeypatch.setitem(sys.modules, "cupy", cupy())
+@pytest.mark.parametrize("kernel", ["native", "numpy"])
+def test_who_asks_for_the_processors_kernel_gets_the_processor(
+    monkeypatch: pytest.MonkeyPatch, kernel: Any
+) -> None:
+    play_kernel(monkeypatch, gpu_problem=None)
+    chosen = choose_backend("auto", kernel)
+    assert chosen.name == "numpy"
+    assert kernel in chosen.reason
     with pytest.raises(ConfigurationError, match="RELU_LANDSCAPE_BACKEND=numpy"):
-        choose_backend("auto", "native")
+        choose_backend("cupy", kernel)
 
 
 def test_what_a_worker_is_told_is_what_it_finds() -> None:
@@ -125,3 +134,54 @@ def test_what_a_worker_is_told_is_what_it_finds() -> None:
     assert found.xp is backend_named("numpy").xp
     with pytest.raises(ConfigurationError, match=r"native-999|was not compiled"):
         backend_named("native-999")
+
+
+def test_workers_spread_over_the_gpus_and_take_turns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[int, Any]] = []
+
+    def gpu(number: int, turn: Any) -> Any:
+        asked.append((number, turn))
+        return SimpleNamespace(info=PlayedInfo())
+
+    found = {device.LOAD_DEVICE: gpu, device.COUNT_DEVICES: lambda: 3}
+    monkeypatch.setattr(device, "load", lambda name: found.get(name) or load(name))
+    backend_here.cache_clear()
+    backend = backend_here("cuda-7")
+    assert backend_here("cuda-7") is backend  # one context for a process
+    backend_here.cache_clear()
+    assert (backend.name, backend.kernel is not None) == ("cuda-7", True)
+    ((number, turn),) = asked
+    assert number == os.getpid() % 3
+    with turn():
+        pass
+
+
+def test_one_process_at_a_time_has_its_turn(tmp_path: Path) -> None:
+    """Another process waits while this one is at it, and goes on when it is done or dead."""
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from relu_landscape.jobs.pool.turns import turns_at\n"
+        "with turns_at(0, Path(sys.argv[1]))():\n"
+        "    print('mine', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+
+    def other() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    first = other()
+    assert first.stdout is not None
+    assert first.stdout.readline() == "mine\n"
+    second = other()
+    assert second.stdout is not None
+    with selectors.DefaultSelector() as ready:
+        ready.register(second.stdout, selectors.EVENT_READ)
+        assert not ready.select(timeout=1.0)
+        first.kill()  # its lock goes with it
+        assert second.stdout.readline() == "mine\n"
+    with turns_at(1, tmp_path)():  # another device has turns of its own
+        pass
+    second.communicate("")
+    first.communicate()

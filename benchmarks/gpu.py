@@ -1,0 +1,314 @@
+"""A real GPU: whether it computes what it should, and how fast.
+
+    make gpu-check                     (or, without an installation: python3 -m benchmarks.gpu)
+
+Needs Python, CuPy, NumPy, SciPy and this tree (a C compiler too, for the native kernel beside it):
+no network, no server, no installation. Takes less than six minutes on an H100 and writes
+build/gpu-check.json and build/gpu-check.md, the table of docs/benchmarks-gpu.md. Fails where the
+device computes other bits than the native kernel, or anything is not as it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if "relu_landscape" not in sys.modules:
+    sys.path[:0] = [str(ROOT), str(ROOT / "service")]
+try:
+    import array_api_compat  # noqa: F401
+except ImportError:  # SciPy brings a copy along
+    import importlib
+
+    sys.modules["array_api_compat"] = importlib.import_module("scipy._lib.array_api_compat")
+
+from benchmarks._gpu_cases import (  # noqa: E402
+    K17,
+    Case,
+    Rate,
+    ends_of,
+    fma_of_gradient,
+    follow_chunk,
+    gram_matrix,
+    kernel_rate,
+    native_or_none,
+)  # fmt: skip
+from relu_landscape.engine.cuda import device  # noqa: E402
+from relu_landscape.engine.lanes import bits  # noqa: E402
+
+#: Correctness against NumPy: K, M, d, general teacher, starts.
+AGAINST_NUMPY = (
+    Case(8, 8, 8, 400), Case(17, 17, 1000, 160), Case(18, 17, 17, 96), Case(12, 12, 20, 160, True),
+    Case(32, 32, 32, 64), Case(64, 64, 64, 16),
+)  # fmt: skip
+#: Bits against the native kernel.
+AGAINST_NATIVE = (
+    Case(2, 2, 2, 64), Case(8, 8, 8, 256), Case(17, 17, 1000, 256), Case(18, 17, 17, 128),
+    Case(12, 17, 30, 128, True), Case(32, 32, 64, 64), Case(64, 64, 64, 16),
+    Case(64, 64, 1000, 8),
+)  # fmt: skip
+#: Rate of the kernel alone.
+RATES = (
+    Case(8, 8, 8, 200_000), Case(17, 17, 17, 60_000), K17.of(60_000), Case(18, 17, 17, 30_000),
+    Case(17, 17, 17, 30_000, True), Case(32, 32, 32, 12_000), Case(40, 40, 40, 6_000),
+    Case(64, 64, 64, 1_500),
+)  # fmt: skip
+WHOLE = (1_000, 10_000, 100_000, 1_000_000)
+#: Largest difference of polished points, the kernel's against arrays (both polish to 1e-11).
+SAME_POINT = 1e-4
+LARGEST_SHARE = 0.003
+#: Published shares of 0 to 4 anti-aligned students at K = M = 17, d = 1000 (arXiv:2604.09412).
+PUBLISHED = (13.09, 27.52, 29.05, 18.94, 7.55)
+
+
+@dataclass
+class Check:
+    """What was found, as it goes: printed, and kept for the two files."""
+
+    small: bool
+    began: float = field(default_factory=time.time)
+    lines: list[str] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def say(self, line: str = "") -> None:
+        """A line of the Markdown file, and of the terminal."""
+        print(line, flush=True)
+        self.lines.append(line)
+
+    def table(self, title: str, columns: str, rows: Iterator[list[Any]]) -> None:
+        """A table whose rows appear as they are found."""
+        self.say(f"\n## {title}\n\n| {columns} |\n|{'---|' * (columns.count('|') + 1)}")
+        for row in rows:
+            self.found.setdefault(title, []).append(row)
+            self.say("| " + " | ".join(_shown(value) for value in row) + " |")
+
+    def must(self, holds: bool, sentence: str) -> str:
+        """``yes``, or a fault."""
+        if not holds:
+            self.faults.append(sentence)
+        return "yes" if holds else "NO"
+
+    def write(self, folder: Path) -> None:
+        """The two files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        seconds = time.time() - self.began
+        self.say(f"\n{seconds:.0f} s in all; " + (f"FAULTS: {self.faults}" if self.faults else
+                                                 "everything as it should be."))  # fmt: skip
+        (folder / "gpu-check.md").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+        document = {"seconds": seconds, "faults": self.faults, **self.found}
+        (folder / "gpu-check.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def machine(check: Check, kernel: Any) -> None:
+    """Who was measured."""
+    cupy = kernel.cupy
+    version = cupy.cuda.runtime.driverGetVersion()
+    check.found["machine"] = {
+        "device": kernel.device, "kernel": vars(kernel.info), "cupy": cupy.__version__,
+        "driver_cuda": version, "multiprocessors": kernel.lanes, "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }  # fmt: skip
+    today = datetime.now(UTC).strftime("%d %B %Y")
+    check.say(
+        f"{today}: {kernel.device}, {kernel.lanes} multiprocessors, {kernel.info.instructions}, "
+        f"CuPy {cupy.__version__}, {kernel.info.compiler}, CUDA driver {version}; "
+        f"{os.cpu_count()} host cores, Python {platform.python_version()}."
+    )
+
+
+def against_native(check: Check, kernel: Any, native: Any) -> Iterator[list[Any]]:
+    """Forces, paths and polish, bit by bit, and twice the same."""
+    for sample in bits.SAMPLES:
+        holds = bits.are_right(kernel, sample)
+        shape = (sample.students, sample.teachers, sample.coordinates)
+        yield [f"digest of {shape}", bits.PATHS, check.must(holds, f"digest of {shape}"), "-", "-"]
+    if native is None:
+        return
+    for case in _smaller(AGAINST_NATIVE, 16, check.small):
+        began = time.time()
+        mine = case.followed(kernel)
+        seconds = time.time() - began
+        twice = case.followed(kernel) == mine
+        same = check.must(mine == case.followed(native), f"bits at {case}")
+        again = check.must(twice, f"the same bytes twice at {case}")
+        yield [str(case), case.starts, same, again, seconds]
+
+
+def against_numpy(check: Check, kernel: Any) -> Iterator[list[Any]]:
+    """Ends of whole descents."""
+    for case in _smaller(AGAINST_NUMPY, 8, check.small):
+        mine, theirs = ends_of(case, kernel), ends_of(case, None)
+        other, farthest = 0, 0.0
+        for start, end in mine.items():
+            distance = abs(end.W - theirs[start].W).max()
+            if end.outcome is not theirs[start].outcome or distance > SAME_POINT:
+                other += 1
+            elif end.outcome.name == "FIXED_POINT":
+                farthest = max(farthest, float(distance))
+        holds = other <= max(1, LARGEST_SHARE * case.starts)
+        yield [str(case), case.starts, other, farthest, check.must(holds, f"ends at {case}")]
+
+
+def short_of_memory(check: Check, kernel: Any) -> None:
+    """A device with little memory does the same in parts."""
+    case = Case(8, 8, 8, 400)
+    wanted = case.followed(kernel)
+    pool = kernel.cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=256 * 1024)
+    try:
+        same = check.must(case.followed(kernel) == wanted, "bits where memory is short")
+    finally:
+        pool.set_limit(size=0)
+    check.say(f"\nWith 256 kB of device memory, {case.starts} starts in parts, same bits: {same}")
+
+
+def rates(check: Check, kernel: Any, peak: float) -> Iterator[list[Any]]:
+    """The kernel alone: starts, gradients and arithmetic a second."""
+    for case in _smaller(RATES, 40, check.small):
+        rate: Rate = kernel_rate(case, kernel)
+        achieved = 2.0 * fma_of_gradient(case) * rate.gradients / rate.flow_seconds
+        yield [
+            str(case), case.starts, rate.blocks_per_multiprocessor, rate.threads,
+            case.starts / rate.flow_seconds, case.starts / rate.polish_seconds,
+            case.starts / (rate.flow_seconds + rate.polish_seconds),
+            rate.gradients / case.starts, achieved / 1e12,
+            f"{100 * achieved / peak:.0f}%" if peak else "-",
+        ]  # fmt: skip
+
+
+def peak_of(kernel: Any) -> float:
+    """Double-precision operations a second of a loop of fused multiplications."""
+    cupy = kernel.cupy
+    text = r"""extern "C" __global__ void burn(double *x, int n) {
+      double a[8];
+      for (int k = 0; k < 8; k++) a[k] = x[0] + k + threadIdx.x;
+      for (int i = 0; i < n; i++)
+        for (int k = 0; k < 8; k++) a[k] = fma(a[k], 0.999999, 1e-6);
+      for (int k = 1; k < 8; k++) a[0] += a[k];
+      if (a[0] == 12345.0) x[0] = a[0];
+    }"""
+    burn = cupy.RawKernel(text, "burn")
+    x, steps, blocks, threads = cupy.zeros(1), 20_000, 8 * kernel.lanes, 256
+    best = 0.0
+    for _ in range(4):
+        begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+        begin.record()
+        burn((blocks,), (threads,), (x, steps))
+        end.record()
+        end.synchronize()
+        seconds = cupy.cuda.get_elapsed_time(begin, end) / 1e3
+        best = max(best, 2.0 * 8 * steps * blocks * threads / seconds)
+    return best
+
+
+def whole(check: Check, pool: ProcessPoolExecutor, processes: int) -> Iterator[list[Any]]:
+    """From drawing starts to counted ends, by as many processes as there are cores."""
+    for count in WHOLE if not check.small else (40,):
+        case = K17.of(count)
+        chunk = max(1, min(16_384, -(-count // processes)))
+        began = time.time()
+        jobs = [
+            pool.submit(follow_chunk, case, first, min(chunk, count - first), "cuda")
+            for first in range(0, count, chunk)
+        ]
+        losses: dict[float, int] = {}
+        for job in jobs:
+            for loss, hits in job.result().items():
+                losses[loss] = losses.get(loss, 0) + hits
+        seconds = time.time() - began
+        lowest = sorted((loss, hits) for loss, hits in losses.items() if loss >= 0)[:5]
+        shares = ", ".join(f"{100 * hits / count:.2f}" for _, hits in lowest)
+        yield [count, seconds, count / seconds, shares]
+
+
+def on_cores(check: Check, pool: ProcessPoolExecutor, processes: int) -> Iterator[list[Any]]:
+    """The native kernel on all cores, and on the device by the same processes."""
+    for case in _smaller((Case(8, 8, 8, 32_000), K17.of(8_000), Case(32, 32, 32, 1_600)), 32,
+                         check.small):  # fmt: skip
+        row: list[Any] = [str(case)]
+        for backend, factor in (("native", 1), ("cuda", 1 if check.small else 8)):
+            count = factor * case.starts
+            chunk = max(1, count // (4 * processes if backend == "native" else processes))
+            began = time.time()
+            jobs = [
+                pool.submit(follow_chunk, case, first, min(chunk, count - first), backend)
+                for first in range(0, count, chunk)
+            ]
+            for job in jobs:
+                job.result()
+            row.append(count / (time.time() - began))
+        yield [*row, row[2] / row[1], row[2] / (row[1] / processes * 2)]
+
+
+def _smaller(cases: tuple[Case, ...], largest: int, is_small: bool) -> list[Case]:
+    if not is_small:
+        return list(cases)
+    return [case.of(min(3, case.starts)) for case in cases if case.students <= min(8, largest)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns how many faults were found."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--small", action="store_true", help="a few starts of each, for a trial")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--to", type=Path, default=ROOT / "build")
+    asked = parser.parse_args(arguments)
+    check = Check(asked.small)
+    if not (ROOT / "service/relu_landscape/engine/lanes/_lanes.so").exists():
+        subprocess.run([sys.executable, str(ROOT / "hatch_build.py")], check=False)
+    kernel, native = device.load(), native_or_none()
+    try:
+        machine(check, kernel)
+        check.table("Bits", "case | starts | as the native kernel | twice the same | seconds",
+                    against_native(check, kernel, native))  # fmt: skip
+        check.table("Ends of whole descents, against NumPy",
+                    "case | starts | other ends | farthest polished point | holds",
+                    against_numpy(check, kernel))  # fmt: skip
+        short_of_memory(check, kernel)
+        peak = 0.0 if asked.small else peak_of(kernel)
+        check.say(f"\nPeak of fused multiplications in double precision: {peak / 1e12:.1f} Tflop/s")
+        check.table("The kernel alone",
+                    "case | starts | blocks per multiprocessor | threads | flow, starts/s | "
+                    "polish, starts/s | both | gradients a start | Tflop/s | of the peak",
+                    rates(check, kernel, peak))  # fmt: skip
+        if asked.processes:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(asked.processes, mp_context=context) as pool:
+                list(pool.map(gram_matrix, [2] * asked.processes))  # processes are there
+                check.table(f"Whole runs, {asked.processes} processes, K = M = 17, d = 1000 "
+                            f"(published: {PUBLISHED})",
+                            "starts | seconds | starts/s | per cent at the five lowest losses",
+                            whole(check, pool, asked.processes))  # fmt: skip
+                if native is not None:
+                    check.table("Beside the host's cores, starts/s",
+                                "case | native, all cores | GPU | ratio | ratio to two cores",
+                                on_cores(check, pool, asked.processes))  # fmt: skip
+    except BaseException as error:
+        check.faults.append(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        check.write(asked.to)
+    return len(check.faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
