@@ -1,6 +1,6 @@
 """How often the integrator credits a start to another end than an accurate one does.
 
-    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 100] [--backend native-1]
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 100] [--backend native-2]
 
 (from the repository root) prints a table and keeps the figures in benchmarks/runs: for each pair of
 widths, starts whose end (loss to 1e-7, or zero loss with K > M) differs from that of SciPy's LSODA

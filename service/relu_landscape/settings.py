@@ -72,7 +72,9 @@ class Settings(BaseSettings):
         "CPU core that this process may use",
     )
     backend: Literal["auto", "numpy", "cupy"] = Field(
-        "auto", description="arrays on the CPU (numpy) or a GPU (cupy); auto: a GPU if one works"
+        "auto",
+        description="what follows random starts: the CPU (numpy) or a GPU (cupy); auto: a GPU if "
+        "one works",
     )
     kernel: Literal["auto", "native", "numpy"] = Field(
         "auto",

@@ -15,12 +15,13 @@ class BackendInfo(Wire):
 
     name: Literal["numpy", "cupy"]
     backend_class: str = Field(
-        description="part of every content id: cpu (NumPy), gpu (CuPy), or native- and the version "
-        "of the native kernel; floating point may differ between classes, never within one"
+        description="part of every content id: cpu (NumPy), or native- and the version of the "
+        "native kernel, whose bits a GPU computes too; floating point may differ between classes, "
+        "never within one"
     )
     device: str
     reason: str = Field(description="why this one was chosen")
-    kernel: Kernel | None = Field(description="the native kernel; null: arrays follow the starts")
+    kernel: Kernel | None = Field(description="what follows the starts; null: arrays do")
     kernel_reason: str = Field(description="why that one")
 
 

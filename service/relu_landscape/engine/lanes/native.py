@@ -63,7 +63,7 @@ class KernelInfo:
 
     @property
     def label(self) -> str:
-        """Name and version, as content ids have them: ``native-1``."""
+        """Name and version, as content ids have them: ``native-2``."""
         return f"{self.name}-{self.version}"
 
 
