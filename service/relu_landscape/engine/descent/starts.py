@@ -31,6 +31,21 @@ def generator(seed: int, start: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, 0], counter=[0, 0, 0, start]))
 
 
+class _Streams:
+    """The streams of one seed, one after the other: ``generator``, for a fifth of its price."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.Philox(key=[seed, 0])
+        self._generator = np.random.Generator(self._bits)
+        self._state = self._bits.state
+
+    def at(self, start: int) -> np.random.Generator:
+        """The stream of this start, from its beginning; it ends the one before."""
+        self._state["state"]["counter"][:] = (0, 0, 0, start)
+        self._bits.state = self._state
+        return self._generator
+
+
 def draw(
     indices: Sequence[int],
     *,
@@ -47,18 +62,24 @@ def draw(
     """
     M = teacher.width
     perpendicular = min(students, dimension - M)
-    W = np.zeros((len(indices), students, M + perpendicular))
+    is_root = 0 < students <= dimension - M  # of a Wishart matrix
+    # Degrees of freedom d - M - i of its diagonal, i = 0 .. K-1; all are positive.
+    shape = (dimension - M - np.arange(students)) / 2.0
+    normals = np.empty((len(indices), students * (M + perpendicular)))
+    gammas = np.empty((len(indices), students))
+    streams = _Streams(seed)
     for row, index in enumerate(indices):
-        rng = generator(seed, index)
-        W[row, :, :M] = rng.standard_normal((students, M))
-        if dimension - M >= students:
-            # Degrees of freedom d - M - i of the diagonal, i = 0 .. K-1; all are positive here.
-            freedom = dimension - M - np.arange(students)
-            W[row, :, M:] = np.tril(rng.standard_normal((students, students)), -1)
-            W[row, np.arange(students), M + np.arange(students)] = np.sqrt(
-                2.0 * rng.standard_gamma(freedom / 2.0)
-            )
-        else:
-            W[row, :, M:] = rng.standard_normal((students, perpendicular))
+        rng = streams.at(index)
+        rng.standard_normal(out=normals[row])
+        if is_root:
+            rng.standard_gamma(shape, out=gammas[row])
+    W = np.empty((len(indices), students, M + perpendicular))
+    in_span, beside = np.split(normals, [students * M], axis=1)
+    W[..., :M] = in_span.reshape(len(indices), students, M)
+    W[..., M:] = beside.reshape(len(indices), students, perpendicular)
+    if is_root:
+        diagonal = np.arange(students)
+        W[..., M:] = np.tril(W[..., M:], -1)
+        W[:, diagonal, M + diagonal] = np.sqrt(2.0 * gammas)
     W *= scale / math.sqrt(dimension)
     return W
