@@ -15,10 +15,11 @@ from relu_landscape.engine.families.rounds import Round, run_round
 from relu_landscape.engine.families.search import Fresh, Judged, Search, judged
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.landscape.catalogue import Catalogue
-from relu_landscape.engine.landscape.classified import classified
+from relu_landscape.engine.landscape.classified import classified_structured
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model.arrays import Backend
+from relu_landscape.engine.points import identity
 from relu_landscape.engine.tasks import Task
 from relu_landscape.wire.landscape import SearchSummary
 
@@ -114,9 +115,12 @@ def search_structures(
     ]
     # A canonical order, so that the first finder does not depend on the order of the searches.
     wanted.sort(key=lambda item: item[:2])
-    weights = [embed(point) for _, _, point in wanted]
-    points = classified(problem, phases, "classify/structured", weights)
-    for (_, name, _), point in zip(wanted, points, strict=True):
+    # A point of much symmetry is a point of every structure with less, and is found in all of them.
+    weights, losses = [embed(point) for _, _, point in wanted], [loss for loss, _, _ in wanted]
+    firsts = [wanted[each[0]] for each in identity.copies(weights, losses, problem.teacher)]
+    found = [point for _, _, point in firsts]
+    points = classified_structured(problem, phases, "classify/structured", found)
+    for (_, name, _), point in zip(firsts, points, strict=True):
         if point is not None:
             catalogue.add(f"structured {name}", point, "structured")
     return [SearchSummary.model_validate(asdict(each.result().summary())) for each in searches]
