@@ -50,6 +50,11 @@ class SearchRounds(Task[Problem, Rounds]):
     first: int
     count: int
 
+    @property
+    def memo(self) -> str:
+        """The name says the widths, and of the teacher that it is orthonormal."""
+        return ""
+
     def run(self, problem: Problem, backend: Backend) -> Rounds:  # noqa: ARG002
         structure = parse(self.name)
         numbers = range(self.first, self.first + self.count)
@@ -72,6 +77,11 @@ class JudgePoints(Task[Problem, Verdicts]):
 
     name: str
     rounds: tuple[Fresh, ...]
+
+    @property
+    def memo(self) -> str:
+        """As of the rounds that brought the points."""
+        return ""
 
     def run(self, problem: Problem, backend: Backend) -> Verdicts:  # noqa: ARG002
         structure = parse(self.name)
@@ -128,6 +138,9 @@ def search_structures(
 
 def searched(phases: Phases, names: list[str]) -> list[Search]:
     """The searches of these structures, all of them side by side, to their ends.
+
+    None of their tasks depends on anything but structures, so a runner may have the answers from
+    another job (``Task.memo``), whatever its starts, seed and dimension were.
 
     In turns: the rounds that each is sure to need, then the points that they brought. So no round
     is run in vain, and a long search does not keep its workers from helping another.

@@ -73,7 +73,8 @@ def largest_gradient(students: int, teachers: int) -> float:
 
     The floor of the gradient grows like K^1.5 with the rounding of its K M entries.
     """
-    return max(gradient_tolerance(max(students, teachers)), 2e-15 * float(students) ** 1.5)
+    rounding: float = 2e-15 * students**1.5
+    return max(gradient_tolerance(max(students, teachers)), rounding)
 
 
 def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
