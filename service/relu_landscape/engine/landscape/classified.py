@@ -1,7 +1,7 @@
 """What points are, as tasks: the fixed point beside some weights, and its whole spectrum.
 
-Of weights of any kind by Newton's method and one dense eigenproblem; of what the structured search
-found by its symmetry.
+Of weights of any kind by Newton's method and one dense eigenproblem; by its symmetry of what the
+structured search found, and of wide weights that show one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from relu_landscape.engine.families import network
 from relu_landscape.engine.families.points import Point as FamilyPoint
 from relu_landscape.engine.families.points import embed
+from relu_landscape.engine.families.recognised import beside
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
@@ -32,6 +33,8 @@ Real = NDArray[np.float64]
 #: least where there are many.
 SPECTRUM_COST = 5e9
 MOST_POINTS = 64
+#: Up to so many weights, dense matrices are at least as fast as finding the symmetry first.
+MOST_DENSE = 400
 #: Without one a point is some milliseconds, and what counts is how long an answer becomes:
 #: 16 bytes for each of its K M weights and eigenvalues.
 ANSWER_BYTES = 4_000_000
@@ -93,6 +96,10 @@ def _structured(problem: Problem, found: FamilyPoint) -> Point | None:
 
 
 def _point(problem: Problem, W: Real) -> Point | None:
+    if W.size > MOST_DENSE and problem.teacher.is_orthonormal:
+        symmetric = beside(W, problem.teacher)
+        if symmetric is not None:
+            return symmetric
     try:
         point = classify.classify(W, problem.teacher)
     except NumericalError:
