@@ -11,7 +11,7 @@ from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.recognised import beside, recognised
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import parse
-from relu_landscape.engine.landscape import COMPOSITION, classified
+from relu_landscape.engine.landscape import COMPOSITION
 from relu_landscape.engine.landscape.classified import Classify
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.points import classify
@@ -149,7 +149,7 @@ def test_wide_symmetric_ends_need_no_dense_matrix(monkeypatch: pytest.MonkeyPatc
         asked.append(W)
         return expected
 
-    monkeypatch.setattr(classified.classify, "classify", dense)
+    monkeypatch.setattr(classify, "classify", dense)
     irregular = W + 1e-3 * rng.standard_normal(W.shape)
     task = Classify(key="a", weights=np.stack([W, irregular]))
     symmetric, other = task.run(problem, NUMPY).points
