@@ -32,7 +32,7 @@ CASES = ("7,7,300", "17,17,100", "18,17,50", "40,40,60")
 #: Columns, and the kinds of tasks in each.
 COLUMNS = {
     "starts": ("sample", "follow", "escape"),
-    "classify": ("classify", "classify structured"),
+    "classify": ("classify", "spectra"),
     "search": ("structure", "judge"),
     "rest": (),
 }

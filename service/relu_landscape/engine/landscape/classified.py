@@ -81,7 +81,7 @@ class Structured:
 class ClassifyStructured(Task[Problem, Points]):
     """The fixed points that the structured search found, with their spectra."""
 
-    kind: ClassVar[str] = "classify structured"
+    kind: ClassVar[str] = "spectra"
     answer: ClassVar[type[Points]] = Points
 
     found: tuple[Structured, ...]

@@ -121,7 +121,7 @@ def split_minima(problem: Problem, phases: Phases, lines: list[Line]) -> None:
     weights, losses = [embed(point) for _, _, point in found], [loss for loss, _, _ in found]
     groups = identity.copies(weights, losses, problem.teacher)
     firsts = [found[group[0]][2] for group in groups]
-    for point in classified_structured(problem, phases, "classify/narrower", firsts):
+    for point in classified_structured(problem, phases, "spectra/narrower", firsts):
         if point is None or point.loss <= ZERO_LOSS or point.index(problem.dimension):
             continue
         whole = _analysed(problem, point)

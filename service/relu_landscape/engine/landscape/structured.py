@@ -129,7 +129,7 @@ def search_structures(
     weights, losses = [embed(point) for _, _, point in wanted], [loss for loss, _, _ in wanted]
     firsts = [wanted[each[0]] for each in identity.copies(weights, losses, problem.teacher)]
     found = [point for _, _, point in firsts]
-    points = classified_structured(problem, phases, "classify/structured", found)
+    points = classified_structured(problem, phases, "spectra/structured", found)
     for (_, name, _), point in zip(firsts, points, strict=True):
         if point is not None:
             catalogue.add(f"structured {name}", point, "structured")
