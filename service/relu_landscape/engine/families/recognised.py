@@ -24,9 +24,9 @@ from relu_landscape.engine.points.symmetry import Symmetry
 #: Structures with more unknowns are left to dense matrices, which are hardly larger.
 MOST_UNKNOWNS = 100
 #: The symmetric point counts as the one beside the weights where it is nearer than this share of
-#: the smallest eigenvalue, in absolute value. The Hessian changes by a few units per unit of
-#: distance (more where a student is short), so no eigenvalue is zero on the way, and no other fixed
-#: point can be there.
+#: the smallest eigenvalue, in absolute value, times the square of the shortest student, if it is
+#: shorter than a teacher. The Hessian changes by a few units per unit of distance, and like 1/w^2
+#: with a short student w; so no eigenvalue is zero on the way, and no other fixed point is there.
 NEAR = 0.01
 
 
@@ -62,7 +62,8 @@ def beside(W: Array, teacher: Teacher) -> classify.Point | None:
     there = np.empty_like(W)
     there[np.ix_(placed.students, placed.teachers)] = found.W
     moved = float(np.linalg.norm(there - W))
-    if moved > NEAR * float(np.abs(found.span).min()):
+    shortest = min(1.0, float(norms.min()))
+    if moved > NEAR * float(np.abs(found.span).min()) * shortest**2:
         return None
     return replace(found, W=there, moved=moved)
 
