@@ -45,6 +45,16 @@ class Task(ABC, Generic[ProblemT, AnswerT]):
         """Random starts that count as done when this task is."""
         return 0
 
+    @property
+    def memo(self) -> str | None:
+        """What of the problem the answer depends on, where that is not all of it.
+
+        The same task with the same text then has this answer in every job, and is spared where
+        another one had it. ``""``: the task says everything, ``run`` never looks at the problem.
+        None: each job computes its own.
+        """
+        return None
+
     @abstractmethod
     def run(self, problem: ProblemT, backend: Backend) -> AnswerT:
         """Do the work. The answer depends on the problem, this task and the backend alone."""

@@ -83,6 +83,11 @@ class Judge(Task[LandscapeRequest, Sum]):
     place: int
     losses: NDArray[np.float64]
 
+    @property
+    def memo(self) -> str:
+        """A sum depends on nothing of the request: jobs of one seed share it."""
+        return ""
+
     def run(self, problem: LandscapeRequest, backend: Backend) -> Sum:
         begin(problem, self.key)
         return self.compute(problem)

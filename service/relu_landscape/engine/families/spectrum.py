@@ -122,6 +122,17 @@ def lines(found: list[Component]) -> list[Line]:
     return sorted(found_lines, key=lambda line: (line.space != "span", line.eigenvalue))
 
 
+def whole(found: list[Component], space: Space) -> Array:
+    """Every eigenvalue of the first point in one space, as often as it occurs, ascending.
+
+    ``found``: the components of an integral structure. (K M,) in the span, (K,) perpendicular.
+    """
+    chosen = [component for component in found if component.space == space]
+    values = np.concatenate([component.eigenvalues[0] for component in chosen])
+    times = [int(c.multiplicity) for c in chosen for _ in c.eigenvalues[0]]
+    return np.sort(np.repeat(values, times))
+
+
 def summaries(found: list[Component]) -> list[HessianSummary]:
     """Counts and smallest eigenvalues of every point of a batch, exact at any width.
 

@@ -1,6 +1,6 @@
 """Every fixed point that can be found for two widths."""
 
-from relu_landscape.engine.landscape.classified import Classify
+from relu_landscape.engine.landscape.classified import Classify, ClassifyStructured
 from relu_landscape.engine.landscape.pathways import FollowPathway
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import Certify
@@ -20,6 +20,7 @@ COMPOSITION = Composition(
         Follow,
         Escape,
         Classify,
+        ClassifyStructured,
         SearchRounds,
         JudgePoints,
         FollowPathway,

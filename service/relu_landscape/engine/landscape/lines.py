@@ -30,7 +30,7 @@ from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.structures import default_structures
 from relu_landscape.engine.landscape import report
 from relu_landscape.engine.landscape.catalogue import ZERO_LOSS, Catalogue, Entry
-from relu_landscape.engine.landscape.classified import classified
+from relu_landscape.engine.landscape.classified import classified, classified_structured
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.structured import searched
@@ -118,9 +118,10 @@ def split_minima(problem: Problem, phases: Phases, lines: list[Line]) -> None:
         if item.is_minimum
     ]
     found.sort(key=lambda item: item[:2])
-    weights = [embed(point) for _, _, point in found]
-    points = classified(problem, phases, "classify/narrower", weights)
-    for point in points:
+    weights, losses = [embed(point) for _, _, point in found], [loss for loss, _, _ in found]
+    groups = identity.copies(weights, losses, problem.teacher)
+    firsts = [found[group[0]][2] for group in groups]
+    for point in classified_structured(problem, phases, "spectra/narrower", firsts):
         if point is None or point.loss <= ZERO_LOSS or point.index(problem.dimension):
             continue
         whole = _analysed(problem, point)

@@ -15,10 +15,11 @@ from relu_landscape.engine.families.rounds import Round, run_round
 from relu_landscape.engine.families.search import Fresh, Judged, Search, judged
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.landscape.catalogue import Catalogue
-from relu_landscape.engine.landscape.classified import classified
+from relu_landscape.engine.landscape.classified import classified_structured
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model.arrays import Backend
+from relu_landscape.engine.points import identity
 from relu_landscape.engine.tasks import Task
 from relu_landscape.wire.landscape import SearchSummary
 
@@ -49,6 +50,11 @@ class SearchRounds(Task[Problem, Rounds]):
     first: int
     count: int
 
+    @property
+    def memo(self) -> str:
+        """The name says the widths, and of the teacher that it is orthonormal."""
+        return ""
+
     def run(self, problem: Problem, backend: Backend) -> Rounds:  # noqa: ARG002
         structure = parse(self.name)
         numbers = range(self.first, self.first + self.count)
@@ -71,6 +77,11 @@ class JudgePoints(Task[Problem, Verdicts]):
 
     name: str
     rounds: tuple[Fresh, ...]
+
+    @property
+    def memo(self) -> str:
+        """As of the rounds that brought the points."""
+        return ""
 
     def run(self, problem: Problem, backend: Backend) -> Verdicts:  # noqa: ARG002
         structure = parse(self.name)
@@ -114,9 +125,12 @@ def search_structures(
     ]
     # A canonical order, so that the first finder does not depend on the order of the searches.
     wanted.sort(key=lambda item: item[:2])
-    weights = [embed(point) for _, _, point in wanted]
-    points = classified(problem, phases, "classify/structured", weights)
-    for (_, name, _), point in zip(wanted, points, strict=True):
+    # A point of much symmetry is a point of every structure with less, and is found in all of them.
+    weights, losses = [embed(point) for _, _, point in wanted], [loss for loss, _, _ in wanted]
+    firsts = [wanted[each[0]] for each in identity.copies(weights, losses, problem.teacher)]
+    found = [point for _, _, point in firsts]
+    points = classified_structured(problem, phases, "spectra/structured", found)
+    for (_, name, _), point in zip(firsts, points, strict=True):
         if point is not None:
             catalogue.add(f"structured {name}", point, "structured")
     return [SearchSummary.model_validate(asdict(each.result().summary())) for each in searches]
@@ -124,6 +138,9 @@ def search_structures(
 
 def searched(phases: Phases, names: list[str]) -> list[Search]:
     """The searches of these structures, all of them side by side, to their ends.
+
+    None of their tasks depends on anything but structures, so a runner may have the answers from
+    another job (``Task.memo``), whatever its starts, seed and dimension were.
 
     In turns: the rounds that each is sure to need, then the points that they brought. So no round
     is run in vain, and a long search does not keep its workers from helping another.

@@ -68,6 +68,15 @@ def gradient_tolerance(width: int) -> float:
     return max(1e-13, 1e-16 * width)
 
 
+def largest_gradient(students: int, teachers: int) -> float:
+    """Gradient norm above which there is no fixed point here, with K and M units.
+
+    The floor of the gradient grows like K^1.5 with the rounding of its K M entries.
+    """
+    rounding: float = 2e-15 * students**1.5
+    return max(gradient_tolerance(max(students, teachers)), rounding)
+
+
 def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
     """Newton's method from a point beside a fixed point; returns (W, gradient norm).
 
@@ -91,8 +100,7 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
         if not norm < best_norm:
             break
         best, best_norm = trial, norm
-    # The floor of the gradient grows like K^1.5 with the rounding of its K M entries.
-    if best_norm > max(tolerance, 2e-15 * W.shape[0] ** 1.5):
+    if best_norm > largest_gradient(*W.shape):
         raise NumericalError(
             f"Newton's method stopped at gradient norm {best_norm:.2g}, above {tolerance:.2g}: "
             "there is no isolated fixed point beside this start."

@@ -158,8 +158,44 @@ def same_point(first: Point, second: Point, teacher: Teacher) -> bool:
         first.span, second.span, rtol=0.0, atol=POLISHED_SPECTRUM
     ):
         return False
-    C, other = coordinates(first.W, teacher), coordinates(second.W, teacher)
-    return _relabelling(C, other, teacher, POLISHED) is not None
+    return are_copies(first.W, second.W, teacher)
+
+
+def are_copies(W: Real, other: Real, teacher: Teacher) -> bool:
+    """Whether a relabelling carries polished weights (K, M) onto others, entry by entry."""
+    C, moved = coordinates(W, teacher), coordinates(other, teacher)
+    tolerance = POLISHED * teacher.mean_norm
+    # What the quick way finds was compared as well; only where it finds nothing is more asked.
+    if teacher.is_orthonormal and symmetry.relabelled_by_looks(C, moved, tolerance=tolerance):
+        return True
+    return _relabelling(C, moved, teacher, POLISHED) is not None
+
+
+def copies(weights: Sequence[Real], losses: Sequence[float], teacher: Teacher) -> list[list[int]]:
+    """Polished points by what they are: positions of the copies of each, the first one first.
+
+    ``weights`` (K, M) each, at critical points, with their ``losses``; groups in the order of
+    their first members. Invariants only say which pairs are worth comparing; ``are_copies``
+    decides.
+    """
+    groups: list[list[int]] = []
+    known: list[Real] = []
+    unit = teacher.mean_norm**2
+    for place, (W, loss) in enumerate(zip(weights, losses, strict=True)):
+        numbers = invariants(W, teacher, loss)
+        for group, candidate in zip(groups, known, strict=True):
+            first = group[0]
+            if (
+                abs(losses[first] - loss) <= POLISHED_LOSS * (unit + abs(loss))
+                and np.abs(candidate - numbers).max() <= POLISHED
+                and are_copies(weights[first], W, teacher)
+            ):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+            known.append(numbers)
+    return groups
 
 
 def relation(left: Real, right: Real, teacher: Teacher) -> Relation:

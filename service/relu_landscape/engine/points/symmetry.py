@@ -321,6 +321,29 @@ def relabelling(
     return students, teachers
 
 
+def relabelled_by_looks(
+    R: Real, other: Real, *, tolerance: float = SAME_ENTRY
+) -> tuple[list[int], list[int]] | None:
+    """The same for free teachers, without a graph: a hundred times as fast, but it can miss some.
+
+    Teachers are put in order by the entries that they see, students by their entries at teachers so
+    ordered. Where teachers that look alike are exchanged by the point's symmetry, as those of one
+    block are, any order of them will do. What is returned was compared entry by entry, as in
+    ``relabelling``; None proves nothing.
+    """
+    if R.shape != other.shape:
+        return None
+    both = labels_of(np.stack([R, other]), tolerance)
+    teachers = [np.lexsort(np.sort(labels, axis=0)) for labels in both]
+    rows = [labels[:, order].T for labels, order in zip(both, teachers, strict=True)]
+    students = [np.lexsort(row) for row in rows]
+    row, column = ([np.argsort(mine), theirs] for mine, theirs in (students, teachers))
+    found = row[1][row[0]].tolist(), column[1][column[0]].tolist()
+    if float(np.abs(other[np.ix_(*found)] - R).max()) > tolerance:
+        return None
+    return found
+
+
 def gram_symmetries(T: Real) -> int:
     """Order of the group of permutations of teachers that leave their Gram matrix unchanged."""
     # One student that sees all teachers alike adds nothing to the symmetry.

@@ -77,3 +77,15 @@ def chunk_name(task: Task[Any, Any]) -> str:
     keeps checkpoints of another way (the setting ``chunk_starts`` changed) apart.
     """
     return f"{task.key}:{hashlib.sha256(encode_task(task)).hexdigest()[:16]}"
+
+
+def memo_name(task: Task[Any, Any], composition: str, needs: str) -> str | None:
+    """Name under which other jobs find the task's answer; None where it has no ``memo``.
+
+    A hash of all that the answer depends on: the task, its ``memo``, the composition that knows
+    such tasks, and ``needs``, the algorithm and the class of backend (``store.scripts.needs``).
+    """
+    if task.memo is None:
+        return None
+    words = [needs, composition, task.memo, encode_task(task).decode()]
+    return hashlib.sha256(orjson.dumps(words)).hexdigest()

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -20,7 +21,7 @@ from relu_landscape.errors import (
     Unavailable,
 )
 from relu_landscape.jobs.about import after
-from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name
+from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name, memo_name
 from relu_landscape.jobs.pool.codec import decode_answer
 from relu_landscape.jobs.pool.worker import one_thread
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
@@ -40,16 +41,17 @@ LOOK_SECONDS = 0.1
 
 @dataclass
 class ChunkRunner:
-    """The engine's runner: answers from the checkpoints, the rest from the pool.
+    """The engine's runner: answers from the checkpoints, from other jobs, the rest from the pool.
 
     Answers are always decoded from the bytes that are stored, so a resumed run sees exactly what
-    an uninterrupted one saw.
+    an uninterrupted one saw. Other jobs' answers (``Task.memo``) are bytes of the same kind.
     """
 
     claim: Claim
     claims: ClaimingStore
     pool: Pool
     work: Work
+    needs: str
     stop: StopSign
     monitor: ProgressMonitor
     lanes: list[Lane] = field(default_factory=list)
@@ -66,11 +68,15 @@ class ChunkRunner:
         by_name = {chunk_name(task): task for task in tasks}
         finished = self.claims.finished_chunks(self.claim.job) if by_name else set()
         stored = [name for name in by_name if name in finished]
+        missing = {name: task for name, task in by_name.items() if name not in finished}
+        memos = {name: memo for name, task in missing.items() if (memo := self._memo(task))}
         lane = self.pool.lane(self.work)
         self.lanes.append(lane)
         try:
-            lane.put(task for name, task in by_name.items() if name not in finished)
-            for name, answer in self.claims.answers(self.claim.job, stored):
+            lane.put(task for name, task in missing.items() if name not in memos)
+            known = self.claims.answers(self.claim.job, stored)
+            remembered = zip(memos, self.claims.remembered(list(memos.values())), strict=True)
+            for name, answer in chain(known, remembered):
                 self.stop.check()
                 if answer is None:
                     lane.put([by_name[name]])
@@ -95,9 +101,12 @@ class ChunkRunner:
 
     def _checkpoint(self, returned: Returned) -> None:
         assert returned.answer is not None  # noqa: S101 - for the type checker
-        name = chunk_name(returned.task)
-        if self.claims.checkpoint(self.claim, name, returned.answer) == "cancel":
+        name, memo = chunk_name(returned.task), self._memo(returned.task)
+        if self.claims.checkpoint(self.claim, name, returned.answer, memo) == "cancel":
             self.stop.set("cancel")
+
+    def _memo(self, task: Task[Any, Any]) -> str | None:
+        return memo_name(task, self.work.composition, self.needs)
 
     def drain(self) -> None:
         """Send nothing more, and keep the answers that are there.
@@ -137,6 +146,7 @@ class Attempt:
     analysis: Analysis
     chunk_starts: int | None
     provenance: Provenance
+    needs: str
     stop: StopSign = field(default_factory=StopSign)
     _began: float = field(default_factory=time.monotonic, init=False)
 
@@ -150,7 +160,9 @@ class Attempt:
             return
         monitor = ProgressMonitor(request.starts_asked, self.stop, self._publish)
         work = Work(self.analysis.composition, request)
-        runner = ChunkRunner(self.claim, self.claims, self.pool, work, self.stop, monitor)
+        runner = ChunkRunner(
+            self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor
+        )
         try:
             self._run(request, runner, monitor)
         except LeaseLost as error:

@@ -16,7 +16,7 @@ from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.leases import LeaseKeeper
 from relu_landscape.jobs.store.claims import ClaimingStore, new_name
 from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.scripts import queue_name
+from relu_landscape.jobs.store.scripts import needs, queue_name
 from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Coordinator:
         self._pool = pool
         self._registry = registry
         self._queues = [queue_name(each.kind, backend.backend_class) for each in registry.analyses]
+        self._needs = needs(backend.backend_class)
         self._provenance = provenance(backend)
         self._closing = threading.Event()
         self._wake = threading.Event()
@@ -143,6 +144,7 @@ class Coordinator:
             analysis=self._registry.analysis(claim.kind),
             chunk_starts=self._settings.chunk_starts,
             provenance=self._provenance,
+            needs=self._needs,
         )
         thread = threading.Thread(
             target=self._run, args=(attempt,), name=f"job-{claim.job[:8]}", daemon=True

@@ -13,7 +13,13 @@ import orjson
 
 from relu_landscape.errors import LeaseLost
 from relu_landscape.jobs.store.connection import Patience, Target
-from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS, SWEEP_BATCH, Keys, Scripts
+from relu_landscape.jobs.store.scripts import (
+    LARGEST_BARREN_ATTEMPTS,
+    MOST_MEMOS,
+    SWEEP_BATCH,
+    Keys,
+    Scripts,
+)
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import TERMINAL
@@ -123,9 +129,12 @@ class ClaimingStore:
         """Hold the lease for another term, and learn whether somebody asked for a stop."""
         return self._fenced("renew", claim)
 
-    def checkpoint(self, claim: Claim, chunk: str, answer: bytes) -> Standing:
-        """Store a finished chunk's answer."""
-        return self._fenced("checkpoint", claim, chunk, answer)
+    def checkpoint(
+        self, claim: Claim, chunk: str, answer: bytes, memo: str | None = None
+    ) -> Standing:
+        """Store a finished chunk's answer; with ``memo``, also for other jobs under that name."""
+        shared = () if memo is None else (memo, MOST_MEMOS)
+        return self._fenced("checkpoint", claim, chunk, answer, *shared)
 
     def report(
         self, claim: Claim, kind: Literal["progress", "findings"], data: JsonObject
@@ -179,6 +188,14 @@ class ClaimingStore:
             values = self._patience.call(lambda batch=batch: self._client.hmget(name, batch))  # type: ignore[misc]
             yield from zip(batch, cast("list[bytes | None]", values), strict=True)
 
+    def remembered(self, memos: Sequence[str]) -> Iterator[bytes | None]:
+        """The answers under these names, whichever job had them; ``None`` for one that is gone.
+
+        They are kept longer for it.
+        """
+        for first in range(0, len(memos), READ_BATCH):
+            yield from self._run("recall", *memos[first : first + READ_BATCH])
+
     def look(self) -> list[Held]:
         """Every job that a process holds now.
 
@@ -207,9 +224,9 @@ class ClaimingStore:
         return taken
 
     def sweep(self) -> int:
-        """Forget jobs past their time; how many."""
+        """Forget jobs past their time, and answers not used for as long; how many jobs."""
         self._settle()
-        return cast(int, self._run("sweep", SWEEP_BATCH))
+        return cast(int, self._run("sweep", SWEEP_BATCH, self._ttl))
 
     def _fenced(self, script: str, claim: Claim, *arguments: bytes | str | float) -> Standing:
         standing = self._run(script, claim.job, claim.token, *arguments).decode()

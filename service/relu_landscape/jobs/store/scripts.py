@@ -8,6 +8,8 @@ Keys, all under a prefix ``p``::
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream
+    p:memo:<name>    an answer that other jobs may use, by a hash of the whole question
+    p:memos          zset: those names by the time of last use
     p:jobs           zset: every id by sequence  p:jobs:<kind>    the same, of one kind
     p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind
     p:queues         set: names <kind>/<needs>   needs: <algorithm>/<backend class>
@@ -38,6 +40,10 @@ LARGEST_BARREN_ATTEMPTS = 10
 #: dropped (and would be computed again), because they are the bulkiest thing in the store.
 LEFT_CHUNKS_SECONDS = 86_400
 
+#: Answers that are kept for other jobs; more drop those that were not used for longest. One has
+#: some kilobytes, 40 at most; the search of a landscape of width 17 is 60 of them, of width 40 150.
+MOST_MEMOS = 4096
+
 #: Ids handled per call of a script, so that none blocks the store for long.
 SWEEP_BATCH = 200
 
@@ -48,6 +54,7 @@ NAMES = (
     "renew",
     "look",
     "checkpoint",
+    "recall",
     "report",
     "finish",
     "stop",

@@ -140,7 +140,8 @@ def test_the_registry_finds_the_composition() -> None:
 def test_tasks_and_answers_can_be_carried() -> None:
     kinds = [each.kind for each in COMPOSITION.tasks]
     assert kinds == [
-        "sample", "follow", "escape", "classify", "structure", "judge", "pathway", "certify",
+        "sample", "follow", "escape", "classify", "spectra", "structure", "judge",
+        "pathway", "certify",
     ]  # fmt: skip
     for each in COMPOSITION.tasks:
         _check_portable(each)
@@ -177,7 +178,7 @@ def test_task_keys_are_unique_and_answers_of_their_kind() -> None:
 
     solve(request, run=run, chunk_starts=3)
     assert len(set(seen)) == len(seen)
-    assert {"sample", "classify", "structure", "judge", "pathway"} <= {
+    assert {"sample", "classify", "spectra", "structure", "judge", "pathway"} <= {
         key.split("/")[0] for key in seen
     }
 

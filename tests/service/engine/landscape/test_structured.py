@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 
+from relu_landscape.engine.families import network
 from relu_landscape.engine.families.effort import effort
+from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.search import search
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.landscape import COMPOSITION
+from relu_landscape.engine.landscape.classified import ClassifyStructured, Structured
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
+from relu_landscape.engine.points import classify
 from relu_landscape.engine.tasks import Runner, Task, run_here
 from relu_landscape.wire.requests import LandscapeRequest
 
 from .solving import NUMPY, body, solve
 
 AnswerT = TypeVar("AnswerT")
-
 #: What a task may take by the estimate, so that a cancelled job leaves its cores soon.
 LONGEST_SECONDS = 2.0
 
@@ -99,3 +105,41 @@ def test_the_landscape_has_what_each_search_finds() -> None:
         assert sum(task.count for task in rounds) * size == alone.starts  # none in vain
         points = [task for task in seen if isinstance(task, JudgePoints) and task.name == name]
         assert sum(len(fresh.signs) for task in points for fresh in task.rounds) >= alone.points
+
+
+def test_a_point_of_many_structures_is_classified_once() -> None:
+    """The identity is a point of every structure; at widths of 40, 273 points were 57."""
+    request = LandscapeRequest(student_width=7, teacher_width=7, starts=0)
+    problem = COMPOSITION.problem(request)
+    here = run_here(problem, NUMPY)
+    sent: list[Structured] = []
+
+    def run(
+        tasks: Sequence[Task[Any, AnswerT]],
+    ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
+        for task in tasks:
+            sent.extend(task.found if isinstance(task, ClassifyStructured) else ())
+            assert task.kind != "classify"  # no dense eigenproblem: none of these needs one
+        yield from here(tasks)
+
+    runner: Runner = run
+    found = body(solve(request, run=runner))
+    every = sum(each.minima for each in found.searched.structures)
+    assert len(sent) == len(found.fixed_points) < every
+    # And no two of them have the loss of one.
+    losses = sorted(classify.spectrum_at(embed(each.point), problem.teacher).loss for each in sent)
+    assert all(right - left > 1e-9 for left, right in pairwise(losses))
+
+
+def test_where_the_search_has_not_polished_enough_newtons_method_does() -> None:
+    problem = COMPOSITION.problem(LandscapeRequest(student_width=7, teacher_width=7, starts=0))
+    point = search(parse("1+6"), most_starts=256).points[0].point
+    beside = replace(point, deviations=point.deviations + 1e-9)
+    task = ClassifyStructured(key="a", found=tuple(map(Structured.of, (point, beside))))
+    plain, polished = task.run(problem, NUMPY).points
+    assert plain is not None
+    assert polished is not None
+    assert network.at_rest(beside, problem.teacher) is None
+    assert polished.moved > 1e-10
+    np.testing.assert_allclose(polished.W, plain.W, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(polished.span, plain.span, rtol=0, atol=1e-12)

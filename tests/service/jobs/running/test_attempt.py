@@ -20,6 +20,7 @@ from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
 from relu_landscape.jobs.running.sealing import digest, seal
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
+from relu_landscape.jobs.store.scripts import needs
 from relu_landscape.jobs.testing import perfect_copy
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import Provenance
@@ -175,6 +176,7 @@ def attempt(claims: LastWords, request: JsonObject) -> Attempt:
         analysis=TOY.analysis("landscape"),
         chunk_starts=None,
         provenance=PROVENANCE,
+        needs=needs("cpu"),
     )
 
 

@@ -127,7 +127,8 @@ async def test_every_script_runs_on_this_version(external: Callable[..., Externa
     claim = claims.claim(QUEUES)
     assert claim is not None
     assert claims.renew(claim) == "held"
-    assert claims.checkpoint(claim, "c", b"1") == "held"
+    assert claims.checkpoint(claim, "c", b"1", "m") == "held"
+    assert list(claims.remembered(["m", "other"])) == [b"1", None]
     assert claims.report(claim, "progress", {}) == "held"
     claims.stop(claim, "returned")
     claim = claims.claim(QUEUES)

@@ -15,6 +15,7 @@ from tests.service.jobs.store.contents import Contents
 WRITES: dict[str, Callable[[ClaimingStore, Claim], object]] = {
     "renew": lambda claims, claim: claims.renew(claim),
     "checkpoint": lambda claims, claim: claims.checkpoint(claim, "c2", b"stale"),
+    "share": lambda claims, claim: claims.checkpoint(claim, "c2", b"stale", "m"),
     "progress": lambda claims, claim: claims.report(claim, "progress", {"phase": "stale"}),
     "findings": lambda claims, claim: claims.report(claim, "findings", {"n": -1}),
     "finish": lambda claims, claim: claims.finish(claim, b"stale", {"m1": b"stale"}),
@@ -45,7 +46,7 @@ async def test_who_lost_the_lease_changes_nothing(
     assert contents.all() == before
 
 
-@pytest.mark.parametrize("write", ["renew", "checkpoint", "progress", "findings"])
+@pytest.mark.parametrize("write", ["renew", "checkpoint", "share", "progress", "findings"])
 async def test_who_holds_the_lease_is_told_of_a_cancellation_and_of_none_before(
     asking: AskingStore, claims: ClaimingStore, write: str
 ) -> None:

@@ -74,3 +74,9 @@ local function holds(id, token)
 end
 -- At maxmemory a script's first write must be one that can free some; after it the others pass.
 local function whatever_the_memory() redis.call('DEL', p .. ':nothing') end
+local function forget_memos(names)
+  for _, name in ipairs(names) do
+    redis.call('ZREM', p .. ':memos', name)
+    redis.call('DEL', key('memo', name))
+  end
+end
