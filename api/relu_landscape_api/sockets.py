@@ -95,6 +95,7 @@ class _Protocol(HttpToolsProtocol):
         self._part: Literal["head", "body"] | None = "head"
         self._head_bytes = 0
         self._heads = 0
+        self._pieces: list[bytes] = []
         self.url = b""
         self._awaited: str | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -130,6 +131,7 @@ class _Protocol(HttpToolsProtocol):
             return
         before, self._heads = self._part, 0
         super().data_received(data)
+        self._hand_on()
         if self._part == "head":
             # Where this head began within the data, after the end of a request, it began a moment
             # ago; otherwise all of them belong to it.
@@ -154,7 +156,20 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._part = "body"
 
+    def on_body(self, body: bytes) -> None:
+        # uvicorn adds each piece to what it has by copying both. A body can come in pieces of one
+        # byte, a hundred thousand in one read, which would take a third of a second.
+        self._pieces.append(body)
+
+    def _hand_on(self) -> None:
+        """Give uvicorn what has come of a body."""
+        if self._pieces:
+            whole = b"".join(self._pieces)
+            self._pieces.clear()
+            super().on_body(whole)
+
     def on_message_complete(self) -> None:
+        self._hand_on()
         super().on_message_complete()
         self._part = None
 
