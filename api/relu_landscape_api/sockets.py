@@ -90,6 +90,7 @@ class _Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.is_lingering = False
+        self._is_ending = False
         self._unwanted_bytes = 0
         #: What is to come of a request that is not whole; None between two requests.
         self._part: Literal["head", "body"] | None = "head"
@@ -184,6 +185,7 @@ class _Protocol(HttpToolsProtocol):
         self._watch()
 
     def shutdown(self) -> None:
+        self._is_ending = True
         if self.is_lingering:
             self._real.close()
         else:
@@ -193,11 +195,13 @@ class _Protocol(HttpToolsProtocol):
         """Close: at once where the request has come whole, else after the rest of it.
 
         This side is closed meanwhile, so that the other one knows that the answer is complete.
+        Where no request has begun there is no answer, and nobody to wait for: browsers open
+        connections that they may need, and one of them held an ending process for ten seconds.
         """
         if self.is_lingering or self._real.is_closing():
             self._real.close()
-        elif self._part is not None:
-            self._linger(_LINGER_SECONDS)
+        elif self._part is not None and self.cycle is not None:
+            self._linger(_REFUSAL_SECONDS if self._is_ending else _LINGER_SECONDS)
         else:
             self._real.close()
 
