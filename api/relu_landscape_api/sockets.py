@@ -90,11 +90,13 @@ class _Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.is_lingering = False
+        self._is_ending = False
         self._unwanted_bytes = 0
         #: What is to come of a request that is not whole; None between two requests.
         self._part: Literal["head", "body"] | None = "head"
         self._head_bytes = 0
         self._heads = 0
+        self._pieces: list[bytes] = []
         self.url = b""
         self._awaited: str | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -130,6 +132,7 @@ class _Protocol(HttpToolsProtocol):
             return
         before, self._heads = self._part, 0
         super().data_received(data)
+        self._hand_on()
         if self._part == "head":
             # Where this head began within the data, after the end of a request, it began a moment
             # ago; otherwise all of them belong to it.
@@ -154,7 +157,20 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._part = "body"
 
+    def on_body(self, body: bytes) -> None:
+        # uvicorn adds each piece to what it has by copying both. A body can come in pieces of one
+        # byte, a hundred thousand in one read, which would take a third of a second.
+        self._pieces.append(body)
+
+    def _hand_on(self) -> None:
+        """Give uvicorn what has come of a body."""
+        if self._pieces:
+            whole = b"".join(self._pieces)
+            self._pieces.clear()
+            super().on_body(whole)
+
     def on_message_complete(self) -> None:
+        self._hand_on()
         super().on_message_complete()
         self._part = None
 
@@ -169,6 +185,7 @@ class _Protocol(HttpToolsProtocol):
         self._watch()
 
     def shutdown(self) -> None:
+        self._is_ending = True
         if self.is_lingering:
             self._real.close()
         else:
@@ -178,11 +195,13 @@ class _Protocol(HttpToolsProtocol):
         """Close: at once where the request has come whole, else after the rest of it.
 
         This side is closed meanwhile, so that the other one knows that the answer is complete.
+        Where no request has begun there is no answer, and nobody to wait for: browsers open
+        connections that they may need, and one of them held an ending process for ten seconds.
         """
         if self.is_lingering or self._real.is_closing():
             self._real.close()
-        elif self._part is not None:
-            self._linger(_LINGER_SECONDS)
+        elif self._part is not None and self.cycle is not None:
+            self._linger(_REFUSAL_SECONDS if self._is_ending else _LINGER_SECONDS)
         else:
             self._real.close()
 

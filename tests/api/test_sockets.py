@@ -14,9 +14,13 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 import pytest
 
+from relu_landscape_api import sockets
+from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
 from relu_landscape_api.sockets import bounds
 from tests.api.process import DEADLINE_SECONDS, Server
+from tests.api.samples import open_in_memory
+from tests.serving import serving
 
 POST = b"POST /v1/landscapes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -165,6 +169,20 @@ def test_what_is_no_http_is_answered_too(start: Callable[..., Server]) -> None:
         answer = everything(line)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in answer
+
+
+def test_a_connection_that_brought_no_request_holds_no_process(
+    make_settings: Callable[..., ApiSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser opens some that it may need. The end of the process waited ten seconds for one."""
+    monkeypatch.setattr(sockets, "_LINGER_SECONDS", 3600.0)
+    app = create_app(make_settings(), service_factory=open_in_memory)
+    with ExitStack() as lines:
+        with serving(app) as running:  # which has to end by itself
+            silent, begun = (lines.enter_context(connect(running.url)) for _ in range(2))
+            begun.sendall(b"GET /livez HT")
+            assert httpx.get(f"{running.url}/livez").status_code == 200
+        assert everything(silent) == everything(begun) == b""
 
 
 def test_the_limit_follows_from_the_open_files(

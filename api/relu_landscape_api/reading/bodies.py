@@ -19,6 +19,11 @@ from relu_landscape_api.reading.echo import shown
 #: Longest number taken from a request. Doubles need 17 significant digits and the largest integer
 #: field 16; Python refuses integers beyond 4,300 digits with an error of its own.
 LONGEST_NUMBER = 400
+#: Arrays and objects in one text, and members of objects: several times those of the largest
+#: request that there is. Python's parser makes them, and the collector of cycles follows them,
+#: without letting another thread run: a megabyte of empty arrays would keep the event loop waiting
+#: for half a second, one of members for a tenth.
+MOST_PARTS = 10_000
 #: Bodies up to this size are read in the event loop: a millisecond at the most, whatever they hold,
 #: and a thread's round trip would cost more. Larger ones are read in a thread.
 SMALL_BODY_BYTES = 4096
@@ -31,6 +36,10 @@ Read = TypeVar("Read")
 
 class _NotJsonError(ValueError):
     """Raised inside the parser's hooks; never leaves this module."""
+
+
+class _TooMuchError(ValueError):
+    """For what may be JSON, but more of it than is read."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -67,8 +76,13 @@ def parse_json(text: str) -> Any:
     """The JSON value of ``text``; ``ValueError`` with a sentence for everything else.
 
     Refused although Python's parser takes them: ``NaN`` and ``Infinity``, numbers that overflow,
-    duplicate names, lone surrogates. Nesting deeper than the parser's stack is refused too.
+    duplicate names, lone surrogates. Nesting deeper than the parser's stack is refused too, and
+    more than ``MOST_PARTS`` arrays and objects, or members (a bracket or colon in a text counts).
     """
+    if text.count("[") + text.count("{") > MOST_PARTS:
+        raise _TooMuchError(f"it has more than {MOST_PARTS:,} opening brackets")
+    if text.count(":") > MOST_PARTS:
+        raise _TooMuchError(f"it has more than {MOST_PARTS:,} colons")
     try:
         value = json.loads(
             text,
@@ -80,7 +94,7 @@ def parse_json(text: str) -> Any:
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise _TooMuchError("it is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
     except UnicodeEncodeError:
@@ -138,6 +152,8 @@ def _value(body: bytes) -> Any:
         return parse_json(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise HTTPException(400, "The body is not UTF-8.") from None
+    except _TooMuchError as error:
+        raise HTTPException(400, f"The body is not read: {error}.") from None
     except ValueError as error:
         raise HTTPException(400, f"The body is not JSON: {error}.") from None
 

@@ -116,9 +116,14 @@ def _accuracy(beside: Beside) -> float:
     return read_number(beside.owner["loss_accuracy"], "the fixed point's loss_accuracy")
 
 
-def _loss_accuracy(value: object, beside: Beside) -> bool:
+def _loss_accuracy(value: object, beside: Beside) -> bool | None:
+    """No coarser than doubles are; implied where no exact loss of the interval is farther off."""
     stated = Fraction(read_number(value, "the fixed point's loss_accuracy"))
-    return 0 <= stated <= _allowed(beside, Fraction(beside.claims.loss["upper"]))
+    low, high = (Fraction(beside.claims.loss[end]) for end in ("lower", "upper"))
+    if not 0 <= stated <= _allowed(beside, high):
+        return False
+    loss = Fraction(read_number(beside.owner.get("loss"), "the fixed point's loss"))
+    return True if max(loss - low, high - loss) <= stated else None
 
 
 def _is_global(value: object, beside: Beside) -> bool | None:

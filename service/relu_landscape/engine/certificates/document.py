@@ -92,6 +92,20 @@ def refused(method: Mapping[str, Any], reason: str) -> dict[str, Any]:
     }
 
 
+#: Those that say how and where a proof was made.
+_METHOD = (
+    "method",
+    "mode",
+    "bits",
+    "student_width",
+    "teacher_width",
+    "weights",
+    "structured_point",
+)
+#: Every member that a certificate can have.
+MEMBERS = frozenset(refused({}, "")) | frozenset(_METHOD)
+
+
 def read_number(value: object, name: str) -> float:
     """A finite JSON number as a double. Raises ``InputError`` that names the field."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -15,8 +15,14 @@ from typing import Any
 
 from relu_landscape.engine.certificates import dense, reduced
 from relu_landscape.engine.certificates.beside import Beside, compare, copies_of, members
-from relu_landscape.engine.certificates.claims import Claims
-from relu_landscape.engine.certificates.document import FORMAT, read_claims, read_count, statement
+from relu_landscape.engine.certificates.claims import SPURIOUS_RULE, Claims
+from relu_landscape.engine.certificates.document import (
+    FORMAT,
+    MEMBERS,
+    read_claims,
+    read_count,
+    statement,
+)
 from relu_landscape.engine.certificates.stored import Stored
 from relu_landscape.errors import InputError, NumericalError
 
@@ -129,7 +135,19 @@ def _in_words(certificate: Mapping[str, Any], claims: Claims) -> str | None:
     widths = [read_count(certificate.get(name), name) for name in names]
     if certificate.get("statement") != statement(claims, *widths):
         return "the statement in words does not say what the numbers say."
-    return None
+    if certificate.get("spurious_rule", SPURIOUS_RULE) != SPURIOUS_RULE:
+        return "the spurious_rule is not the one that is proven by."
+    return _unproven(certificate)
+
+
+def _unproven(certificate: Mapping[str, Any]) -> str | None:
+    """What stands in the certificate as if it were proven too, and is not looked at."""
+    other = "weights" if certificate.get("method") == "reduced" else "structured_point"
+    for name in ("reason", other):
+        if certificate.get(name) is not None:
+            return f"the {name} has no place in a certificate of this method that claims something."
+    unknown = sorted(map(repr, certificate.keys() - MEMBERS))
+    return f"the format knows no member {unknown[0][:100]}." if unknown else None
 
 
 def _proven(certificate: Mapping[str, Any], claims: Claims, strict: bool) -> Stored | str:

@@ -224,6 +224,56 @@ def test_a_tampered_member_of_the_details_is_named(name: str) -> None:
     assert f"details.{member}" in answer["reason"] or member in answer["reason"]
 
 
+#: What is no number, and would be read as if it had been proven.
+WORDS: dict[str, tuple[str, object, str]] = {
+    "another rule": ("spurious_rule", lambda rule: rule + ", whatever its loss", "spurious_rule"),
+    "no rule": ("spurious_rule", None, "spurious_rule"),
+    "a reason": ("reason", "every start ends here.", "reason"),
+    "another point": ("structured_point", {"teacher_blocks": [6]}, "structured_point"),
+    "an unknown member": ("probability", 0.5, "'probability'"),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_certificate_holds_nothing_that_is_not_looked_at(name: str) -> None:
+    """Beside the numbers that were proven such members passed, whatever they said."""
+    member, value, named = WORDS[name]
+    document = _landscape()
+    point = _minimum(document)
+    certificate = point["certificate"]
+    certificate[member] = value(certificate[member]) if callable(value) else value
+    answer = next(each for each in verify(document) if each["key"] == point["key"])
+    assert answer["holds"] is False
+    assert named in answer["reason"]
+
+
+def test_a_family_is_not_proven_by_weights() -> None:
+    """Of blocks: weights beside them would be anybody's."""
+    document = _family()
+    document["certificate"]["weights"] = [[1.0]]
+    (answer,) = verify(document)
+    assert answer["holds"] is False
+    assert "weights" in answer["reason"]
+
+
+@pytest.mark.parametrize(("accuracy", "covered"), [(None, True), (1e-18, True), (1e-30, False)])
+def test_an_accuracy_is_implied_as_far_as_the_loss_is_known(
+    accuracy: float | None, covered: bool
+) -> None:
+    """The loss of the teacher itself is proven to lie below 1e-22, and not to be zero."""
+    document = _landscape()
+    point = next(p for p in document["landscape"]["fixed_points"] if p["is_global"])
+    high = float(point["certificate"]["loss"]["upper"])
+    assert point["loss"] == 0.0
+    assert 1e-30 < high < 1e-18
+    if accuracy is not None:
+        point["loss_accuracy"] = accuracy
+    answer = next(each for each in verify(document) if each["key"] == point["key"])
+    assert answer["holds"] is True
+    assert ("loss_accuracy" in answer["covers"]) is covered
+    assert ("loss_accuracy" in answer["not_covered"]) is not covered
+
+
 def test_the_global_minimum_and_saddles_cannot_change_places() -> None:
     document = _landscape()
     for point in document["landscape"]["fixed_points"]:

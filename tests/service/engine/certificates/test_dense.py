@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from relu_landscape.engine.certificates import certify
+from relu_landscape.engine.certificates import certify, verify
 from relu_landscape.errors import InputError
 from tests.service.engine.certificates import points
 from tests.service.engine.certificates.points import Doubles, anti_aligned
@@ -251,6 +251,16 @@ def test_fast_and_strict_agree() -> None:
     )
     assert strict["loss"] == fast["loss"]
     assert strict["radius"] == pytest.approx(fast["radius"], rel=1e-4)
+
+
+def test_a_certificate_is_checked_as_it_was_made_unless_asked_otherwise() -> None:
+    """Balls prove a little more than the fast mode does. A certificate that claims as much for the
+    fast mode does not hold by itself, and holds where balls are asked for."""
+    fast, strict = (_certify(anti_aligned(6, 1), mode) for mode in MODES)
+    assert strict["smallest_eigenvalue_span"] > fast["smallest_eigenvalue_span"]
+    claim = strict | {"mode": "fast"}
+    verdicts = [verify(claim), verify(claim, strict=False), verify(claim, strict=True)]
+    assert [answer["holds"] for (answer,) in verdicts] == [False, False, True]
 
 
 def test_certificate_survives_json_to_the_last_bit() -> None:

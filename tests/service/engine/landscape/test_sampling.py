@@ -64,9 +64,14 @@ def test_an_end_without_a_gradient_fails_alone() -> None:
     """A student of norm zero once ended the whole task, and with it the job."""
     problem = _problem(3, 3, input_dimension=4)
     gone, lost = np.diag([1.0, 1.0, 0.0]), np.diag([1.0, 1.0, np.nan])
-    found = grouped(problem, [_end(0, gone), _end(1, lost), _end(2, np.eye(3))])
+    gone[1, 2] = 0.5
+    # Students that have nothing along a teacher are all there.
+    blind = gone.T.copy()
+    blind[2] = [0.3, 0.4, 0.0]
+    ends = [_end(0, gone), _end(1, lost), _end(2, np.eye(3)), _end(3, blind)]
+    found = grouped(problem, ends)
     assert found.failed == {"VANISHED": (0,), "NOT_FINITE": (1,)}
-    assert [group.members for group in found.groups] == [(2,)]
+    assert [group.members for group in found.groups] == [(2,), (3,)]
     weights = np.stack([gone, lost, np.eye(3), np.array([[1e-9, 0, 0], [0, 1, 0], [0, 0, 1]])])
     points = Classify(key="a", weights=weights).run(problem, NUMPY).points
     assert [point is None for point in points[:3]] == [True, True, False]

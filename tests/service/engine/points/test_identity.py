@@ -119,6 +119,12 @@ def test_the_nearest_of_several_is_found() -> None:
     assert identity.nearest(known_numbers, base + 2e-5) is None
     assert identity.nearest(known_numbers, base, tolerance=5e-7) is None
     assert identity.nearest([], base) is None
+    # As far as is allowed is not too far; of two that are equally near it is the first.
+    step = 2.0**-20
+    assert identity.nearest([base + 1.0, base], base, tolerance=0.0) == 1
+    assert identity.nearest([np.ones(3), np.ones(3) + step], np.ones(3) + 2 * step) == 1
+    assert identity.nearest([np.ones(3) + step, np.ones(3) - step], np.ones(3)) == 0
+    assert identity.nearest([np.ones(3) + step] * 2, np.ones(3), tolerance=step) == 0
     # The first number alone does not decide.
     other = base.copy()
     other[5] += 1e-4
@@ -208,6 +214,14 @@ def test_every_number_has_to_agree(scale: float) -> None:
     )
     fewer = classify.spectrum_at(W[:4], teacher)
     assert not identity.same_point(point, replace(fewer, loss=point.loss), teacher)
+    # Losses agree to 1e-9, of the unit and of themselves where they are larger than that.
+    for loss in (0.0, 1.0, 100.0):
+        allowed = 1e-9 * (1.0 + loss) * scale**2
+        here = replace(point, loss=loss * scale**2)
+        for sign in (1.0, -1.0):
+            for share, is_same in ((0.9, True), (1.1, False)):
+                other = replace(here, loss=here.loss + sign * share * allowed)
+                assert identity.same_point(here, other, teacher) is is_same
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -225,6 +225,24 @@ def test_extra_students_stand_behind() -> None:
     np.testing.assert_array_equal(_canonical(R, found)[-1], R[0])
 
 
+def test_an_orbit_of_two_that_belongs_to_no_block_stands_behind() -> None:
+    """Two students that see two teachers alike are matched to them, and yet neither is anyone's;
+    the three natural ones stand first, whichever teachers come first."""
+    R = np.full((5, 5), 0.05)
+    R[:2, :2] = 0.4
+    R[2:, 2:] = 0.1 + 0.8 * np.eye(3)
+    rng = np.random.default_rng(6)
+    for _ in range(6):
+        shuffled = R[rng.permutation(5)][:, rng.permutation(5)]
+        found = symmetry.analyse(shuffled, np.ones(5), np.ones(5))
+        assert found.natural == (1, None)
+        assert found.student_orbits == ((0, 1, 2), (3, 4))
+        assert found.teacher_orbits == ((0, 1), (2, 3, 4))
+        form = _canonical(shuffled, found)
+        np.testing.assert_array_equal(np.diagonal(form[:3, 2:]), [0.9] * 3)
+        np.testing.assert_array_equal(form[3:, :2], np.full((2, 2), 0.4))
+
+
 def test_anti_aligned_counts_negative_overlaps_with_the_matched_teacher() -> None:
     R = np.eye(4) * 0.9
     R[0] = [-0.95, 0.3, 0.3, 0.3]

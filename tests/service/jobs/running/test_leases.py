@@ -88,6 +88,32 @@ def test_after_an_outage_every_holder_has_a_whole_term_again(terms: float, notic
     assert world.steps_until_it_lapses() >= RENEWALS_PER_TERM
 
 
+@pytest.mark.parametrize(("share", "steps"), [(0.6, 2), (0.66, 2), (0.67, 3), (0.9, 3), (5.0, 3)])
+def test_a_process_that_stood_still_gives_every_holder_a_whole_term_again(
+    share: float, steps: int
+) -> None:
+    """Looks come each third of a term. More than two thirds between two of them are a silence:
+    whatever stood still here may have stood still there."""
+    world = World()
+    assert not world.lapses()
+    world.now += share * TERM
+    assert world.steps_until_it_lapses() == steps
+
+
+@pytest.mark.parametrize(("share", "is_silence"), [(0.16, False), (0.17, True), (0.19, True)])
+def test_a_look_whose_answer_is_late_is_a_silence(share: float, is_silence: bool) -> None:
+    """A sixth of a term: a holder may have waited as long, after a third without renewal."""
+    world = World()
+    for _ in range(RENEWALS_PER_TERM):
+        assert not world.lapses()
+        world.now += STEP - 0.5 * share * TERM
+    world.takes_seconds = share * TERM
+    world.lapses()
+    world.takes_seconds = 0.0
+    world.now += 0.5 * TERM
+    assert world.lapses() is not is_silence
+
+
 def test_a_look_that_takes_its_time_shortens_no_term() -> None:
     world = World()
     world.takes_seconds = STEP / 8

@@ -46,6 +46,7 @@ class Here:
     """A pool of this thread, which counts what it computes by kind, and may die on the way."""
 
     dies_after: int | None = None
+    pace: int = 1
     ran: Counter[str] = field(default_factory=Counter)
 
     def lane(self, work: Work) -> HereLane:

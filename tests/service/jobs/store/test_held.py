@@ -159,6 +159,37 @@ async def test_what_is_owed_to_the_store_is_told_before_the_next_claim(
     assert claims.renew(third) == "held"
 
 
+@pytest.mark.parametrize("ask", ["claim", "sweep"])
+async def test_each_of_several_that_are_owed_is_told(
+    asking: AskingStore, claims: ClaimingStore, ask: str
+) -> None:
+    """In the order in which they came; one that were forgotten would seem to run for ever."""
+    first, second, third = [await submitted(asking, claims, job) for job in ("a", "b", "c")]
+    claims.owe(first, "failed", "no memory")
+    claims.owe(second, "returned")
+    if ask == "claim":
+        again = claims.claim(QUEUES)
+        assert again is not None
+        assert again.job == "b"
+    else:
+        claims.sweep()
+    states = [await asking.state(job) for job in ("a", "b", "c")]
+    assert states == ["failed", "running" if ask == "claim" else "queued", "running"]
+    assert claims.renew(third) == "held"
+
+
+async def test_a_job_is_over_once_it_has_ended_and_one_that_is_unknown_is_not(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    assert not claims.is_over("a")
+    claim = await submitted(asking, claims)
+    assert not claims.is_over("a")
+    await asking.cancel("a")
+    assert not claims.is_over("a")
+    claims.stop(claim, "cancelled")
+    assert claims.is_over("a")
+
+
 async def test_a_stored_request_that_is_no_json_fails_its_job_alone(
     asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
 ) -> None:
