@@ -66,12 +66,10 @@ INLINE void judge(Flow *f, Board *board, const Rules *rules) {
     }
   }
   sync();
-  if (board->is_accepted) {
-    const double h = board->tried;
-    EACH(e, ENTRIES) {
-      const int at = place(e, COORDINATES, STRIDE);
-      f->W[at] = fma_(h, f->k2[at], f->W[at]);
-    }
+  const double h = board->tried;
+  EACH(e, ENTRIES) {
+    const int at = place(e, COORDINATES, STRIDE);
+    f->W[at] = without_dust(board->is_accepted ? fma_(h, f->k2[at], f->W[at]) : f->W[at]);
   }
   sync();
 }

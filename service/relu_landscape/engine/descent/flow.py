@@ -30,6 +30,9 @@ from relu_landscape.engine.model.stiff import ImplicitPart, frobenius
 GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
 #: Students shorter than this have norm zero; ``fast_time.ZERO`` is the length they are given.
 DEAD = 1e-50
+#: Entries smaller than this are zero, as in lanes/control.h: perpendicular parts die like
+#: exp(-t/7), and arithmetic with numbers below 1e-308 takes a hundred times as long.
+SMALLEST_ENTRY = 1e-120
 #: First step; the controller finds the right one within a few steps.
 FIRST_STEP = 0.05
 #: The explicit part is stable up to h lambda = 2; 1.95 leaves a margin of 2.5%.
@@ -119,6 +122,7 @@ class Flow:
         error = h * change * careful / (math.sqrt(W.shape[-2]) * self.tolerance)
         accepted = error <= 1.0  # a NaN is not accepted
         moved = xp.where(accepted[:, None, None], W + k2 * h[:, None, None], W)
+        moved = xp.where(xp.abs(moved) < SMALLEST_ENTRY, 0.0, moved)
         force = -self.loss.gradient(moved) * self._alive(moved)
         time = state.time + xp.where(accepted, h, 0.0)
 

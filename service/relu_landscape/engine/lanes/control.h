@@ -6,6 +6,15 @@
 
 #define GAMMA 0.2928932188134524 /* 1 - 1/sqrt 2, which makes the method of order two */
 
+/* Entries smaller than this are zero: far below the rounding of anything, and far above where
+ * arithmetic on a processor becomes a hundred times slower (1e-308), which the parts perpendicular
+ * to the teacher would reach, since they die like exp(-t/7). Shortest students have 1e-50. */
+#define SMALLEST_ENTRY 1e-120
+
+INLINE vec without_dust(vec w) {
+  return choose(magnitude(w) < SMALLEST_ENTRY, all_lanes(0.0), w); /* a NaN stays one */
+}
+
 /* The local error of a step, in units of what is allowed: accepted up to 1, and a NaN is not.
  * ``change`` = |k2 - k1|. */
 INLINE vec error_of(const Rules *rules, double students, vec time, vec step_size, vec change) {

@@ -71,7 +71,7 @@ static void try_step(Flow *f, const Rules *rules) {
   const mask accepted = error <= 1.0; /* a NaN is not accepted */
   const vec h = choose(accepted, tried, (vec){0});
   for (size_t at = 0; at < entries; at++)
-    f->W[at] = choose(accepted, fma_(h, f->k2[at], f->W[at]), f->W[at]);
+    f->W[at] = without_dust(choose(accepted, fma_(h, f->k2[at], f->W[at]), f->W[at]));
   compute_force(&f->gradient, f->W, f->force);
   f->gradient_norm = frobenius(f->force, entries);
   f->shortest = f->gradient.length[0];

@@ -95,6 +95,17 @@ def test_where_a_student_is_short_or_not_finite_it_stops_as_the_native_kernel_do
         np.testing.assert_array_equal(getattr(mine, each.name), getattr(theirs, each.name))
 
 
+def test_dust_is_cleared_as_the_native_kernel_does(kernel: DeviceKernel) -> None:
+    teacher = a_teacher(3)
+    W = some_starts(3, teacher, 9, 3)
+    W[:, :, 3:] *= 1e-119
+    mine, theirs = (paths_from(NATIVE, teacher, W, steps=60) for _ in range(2))
+    kernel.flow(teacher, rules(NATIVE, teacher, 3), mine)
+    NATIVE.flow(teacher, rules(NATIVE, teacher, 3), theirs)
+    assert_same_bits(mine, theirs)
+    assert not np.all(mine.W[:, :, 3:])
+
+
 def _instead(text: str, code: str) -> str:
     assert code == ""
     return text
