@@ -1,0 +1,1 @@
+"""One-pass SGD at any learning rate: its noise, its fixed points, and trajectories."""
