@@ -44,13 +44,13 @@ def of_overlaps(Q: Real, R: Real, teacher: Teacher) -> Real:
     """
     scale = float(np.abs(Q).max())
     if not np.allclose(Q, Q.T, rtol=0.0, atol=INDEFINITE * scale):
-        raise InputError("overlaps_Q is not symmetric: Q[i][j] must equal Q[j][i].")
+        raise InputError("Q is not symmetric: Q[i][j] must equal Q[j][i].")
     span = np.asarray(np.linalg.solve(teacher.V, R.T).T, dtype=np.float64)
     P = (Q + Q.T) / 2.0 - span @ span.T
     smallest = float(np.linalg.eigvalsh(P)[0])
     if smallest < -INDEFINITE * max(scale, float(np.sum(span * span, axis=1).max())):
         raise InputError(
-            "No weights have these overlaps: overlaps_Q - overlaps_R T^-1 overlaps_R^T has the "
+            "No weights have these overlaps: Q - R T^-1 R^T has the "
             f"negative eigenvalue {smallest:.3g}."
         )
     return weights(span, P)
