@@ -78,7 +78,7 @@ validation: .venv/.dev
 		&& exit $$outcome
 
 benchmark: .venv/.dev
-	@set -e; for script in certificates families fidelity kernels serving; do \
+	@set -e; for script in certificates dynamics families fidelity kernels serving; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
 benchmark-compare: .venv/.dev
