@@ -14,6 +14,7 @@ from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.families import families
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
+from relu_landscape_cli.trajectory import trajectory
 from relu_landscape_cli.verifying import verify
 
 app = typer.Typer(
@@ -79,8 +80,8 @@ def serve(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "families": families, "watch": watch, "show": show, "list": list_jobs,
-    "export": export, "verify": verify, "doctor": doctor,
+    "solve": solve, "families": families, "trajectory": trajectory, "watch": watch, "show": show,
+    "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relu_landscape_cli.findings import Finding
-    from relu_landscape_client import FixedPoint, Landscape, Status
+    from relu_landscape_client import FixedPoint, Landscape, Status, Trajectory
 
 #: Wide enough for a landscape's table where there is no terminal that says otherwise.
 _WIDTH_WITHOUT_TERMINAL = 120
@@ -247,6 +247,28 @@ def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
     if document.get("ends"):
         tables.append(_rows("ends", [document["ends"]]))
     return tables
+
+
+def trajectory_tables(found: Trajectory) -> list[Table | str]:
+    """A trajectory: the loss at a dozen of its times, where it leads, and how its runs ended."""
+    curve, count = found.loss, len(found.times)
+    table = Table()
+    for heading in ("time", "runs", "mean loss", "standard deviation"):
+        table.add_column(heading, justify="right")
+    for place in sorted({round(n * (count - 1) / 11) for n in range(12)}):
+        values = (found.times[place], curve.mean[place], curve.standard_deviation[place])
+        time, mean, spread = (number(float(value), 8) for value in values)
+        table.add_row(time, str(curve.running[place]), mean, spread)
+    ends = Table(
+        "attractor", "loss", "kind", "runs", title="beneath the ends", title_justify="left"
+    )
+    for each in found.attractors:
+        kind = "global" if each.is_global else "minimum" if each.attractive else "no minimum"
+        ends.add_row(each.key, number(each.loss, 12), kind, str(each.runs))
+    outcomes = Table("runs", "outcome", title_justify="left")
+    for outcome in dict.fromkeys(run.outcome for run in found.runs):
+        outcomes.add_row(str(sum(run.outcome == outcome for run in found.runs)), outcome)
+    return [repr(found), table, ends, outcomes, f"id {found.id}"]
 
 
 def _cell(value: Any) -> str:

@@ -32,6 +32,14 @@ from relu_landscape.wire.landscape import (
     LandscapeFinding,
 )
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.trajectories import PHASES as TRAJECTORY_PHASES
+from relu_landscape.wire.trajectories import (
+    RunDetails,
+    RunInFull,
+    Trajectory,
+    TrajectoryFinding,
+    TrajectoryRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,8 +217,22 @@ LANDSCAPE = Analysis(
     ),
 )
 
+TRAJECTORY = Analysis(
+    noun="trajectory",
+    plural="trajectories",
+    summary="Gradient flow, or one-pass SGD at a learning rate, from one start",
+    request=TrajectoryRequest,
+    finding=TrajectoryFinding,
+    result=Trajectory,
+    phases=TRAJECTORY_PHASES,
+    composition="relu_landscape.engine.dynamics:COMPOSITION",
+    parts=Parts(path="runs", collection="runs", noun="run", details=RunDetails, full=RunInFull),
+    # Its fields bound each other, and its starts are matrices: no matter for a query string.
+    has_short_form=False,
+)
+
 ANALYSES = Registry(
-    analyses=(LANDSCAPE,),
+    analyses=(LANDSCAPE, TRAJECTORY),
     calls=(
         ShortCall(
             name="family",

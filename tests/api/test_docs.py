@@ -19,6 +19,7 @@ from relu_landscape.analyses import ANALYSES
 from relu_landscape.schema import definitions
 from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.trajectories import Trajectory, TrajectoryRequest
 from relu_landscape_api.answering.problems import STATUSES
 from tests.serving import Running
 
@@ -50,12 +51,13 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
-    query, post, reading, events, cancelling, families, shapes, wrong = (
+    query, post, trajectory, reading, events, cancelling, families, shapes, wrong = (
         run(script, running, tmp_path) for script in SCRIPTS
     )
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
     assert json.loads(post[0])["request"]["student_width"] == 3
+    assert Trajectory.model_validate_json(trajectory[0]).request.method == "sgd"
     assert "weights" in json.loads(reading[2])
     assert np.load(tmp_path / "m1.npz")["weights"].shape == (2, 2)
     assert re.findall(r"^event: (\w+)$", events[0], re.MULTILINE)[-1] == "state"
@@ -79,6 +81,13 @@ def without_id(problem: dict[str, Any]) -> dict[str, Any]:
 def test_the_table_of_fields_is_complete() -> None:
     table = PAGE[PAGE.index("| field |") : PAGE.index("In a query string, matrices")]
     assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(LandscapeRequest.model_fields)
+
+
+def test_the_table_of_a_trajectory_s_fields_is_complete() -> None:
+    section = PAGE[PAGE.index("## Asking for a trajectory") : PAGE.index("## Reading it")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(re.sub(r"\(.*?\)", "", each) for each in columns))
+    assert sorted(named) == sorted(TrajectoryRequest.model_fields)
 
 
 def test_the_phases_are_listed() -> None:

@@ -49,6 +49,7 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
     }
     assert answers.pop(("get", "/v1/schema.json", "200")) == set()  # itself a schema
     landscape, status = {"Landscape"}, {"LandscapeStatus"}
+    trajectory, its_status = {"Trajectory"}, {"TrajectoryStatus"}
     assert answers == {
         ("post", "/v1/landscapes", "200"): landscape,
         ("post", "/v1/landscapes", "202"): status,
@@ -59,6 +60,13 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("delete", "/v1/landscapes/{id}", "200"): status,
         ("delete", "/v1/landscapes/{id}", "202"): status,
         ("get", "/v1/landscapes/{id}/fixed-points/{key}", "200"): {"FixedPointInFull"},
+        ("post", "/v1/trajectories", "200"): trajectory,
+        ("post", "/v1/trajectories", "202"): its_status,
+        ("get", "/v1/trajectories", "200"): {"TrajectoryStatusPage"},
+        ("get", "/v1/trajectories/{id}", "200"): trajectory | its_status,
+        ("delete", "/v1/trajectories/{id}", "200"): its_status,
+        ("delete", "/v1/trajectories/{id}", "202"): its_status,
+        ("get", "/v1/trajectories/{id}/runs/{key}", "200"): {"RunInFull"},
         ("get", "/v1/jobs", "200"): {"JobPage"},
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
@@ -109,7 +117,7 @@ def test_the_example_of_a_body_is_accepted(client: TestClient, document: dict[st
             example = operation["requestBody"]["content"][JSON]["example"]
             assert client.request(method, path, json=example).status_code in (200, 202)
             seen += 1
-    assert seen == 1
+    assert seen == 2
 
 
 def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict[str, Any]) -> None:
@@ -131,7 +139,7 @@ def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict
         answer = client.request(method, path, params=query)
         assert answer.status_code in (200, 202), (path, query, answer.text)
         seen += 1
-    assert seen == 5
+    assert seen == 6
 
 
 @pytest.fixture(scope="module")

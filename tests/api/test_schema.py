@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.trajectories import TrajectoryRequest
 from tests.serving import Running
 
 #: Examples per operation and mode: enough to meet every keyword of its schema, few enough for
@@ -32,6 +34,12 @@ OPERATIONS = [
     ("DELETE", "/v1/landscapes/{id}"),
     ("GET", "/v1/landscapes/{id}/events"),
     ("GET", "/v1/landscapes/{id}/fixed-points/{key}"),
+    ("POST", "/v1/trajectories"),
+    ("GET", "/v1/trajectories"),
+    ("GET", "/v1/trajectories/{id}"),
+    ("DELETE", "/v1/trajectories/{id}"),
+    ("GET", "/v1/trajectories/{id}/events"),
+    ("GET", "/v1/trajectories/{id}/runs/{key}"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/jobs"),
@@ -62,6 +70,26 @@ def consistent(values: Any) -> None:
             values["input_dimension"] = max(values["input_dimension"], 64)
         if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
             values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
+        if IN_TRAJECTORIES & values.keys():
+            consistent_trajectory(values)
+
+
+#: Fields of trajectories that landscapes do not have.
+IN_TRAJECTORIES = TrajectoryRequest.model_fields.keys() - LandscapeRequest.model_fields.keys()
+
+
+def consistent_trajectory(values: dict[str, Any]) -> None:
+    """Only methods but the flow have a learning rate, starts are given in one way, and the effort
+    is bounded."""
+    for name in IN_TRAJECTORIES - {"method", "learning_rate", "until", "start", "attractors"}:
+        values.pop(name, None)
+    if values.get("method", "flow") == "flow":
+        values.pop("learning_rate", None)
+    else:
+        values["learning_rate"] = max(values.get("learning_rate") or 1.0, 1e-2)
+        values["student_width"] = min(values["student_width"], 24)
+        values["teacher_width"] = min(values["teacher_width"], 24)
+        values["until"] = min(values.get("until", 1.0), 10.0)
 
 
 def fits(answer: schemathesis.Response, parameters: Mapping[str, Any]) -> bool:

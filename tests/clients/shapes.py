@@ -6,10 +6,19 @@ those of the shape, by the same names.
 
 from __future__ import annotations
 
-from relu_landscape_client import disconnectivity, families, parts, points, results, status
+from relu_landscape_client import (
+    disconnectivity,
+    families,
+    parts,
+    points,
+    results,
+    status,
+    trajectories,
+)
 
 CLASSES: dict[str, type] = {
     "Attraction": parts.Attraction,
+    "Attractor": trajectories.Attractor,
     "BranchEvent": families.Event,
     "Continuation": families.Continuation,
     "Disconnectivity": disconnectivity.Disconnectivity,
@@ -23,10 +32,14 @@ CLASSES: dict[str, type] = {
     "LandscapeStatus": status.Status,
     "Leaf": disconnectivity.Leaf,
     "Node": disconnectivity.Node,
+    "LossCurve": trajectories.LossCurve,
     "Overlaps": parts.Overlaps,
     "Pathway": results.Pathway,
     "Progress": status.Progress,
+    "Run": trajectories.RunSummary,
+    "RunInFull": trajectories.TrajectoryRun,
     "Stability": parts.Stability,
     "StabilityChange": families.Change,
     "Structure": parts.Structure,
+    "Trajectory": trajectories.Trajectory,
 }

@@ -18,7 +18,7 @@ from relu_landscape.schema import published
 from relu_landscape_cli.main import app
 from relu_landscape_client import AsyncClient, Client
 from relu_landscape_client._decode import members
-from relu_landscape_client.client import Options
+from relu_landscape_client._options import Options, TrajectoryOptions
 from relu_landscape_client.status import FINAL, LANDSCAPE
 from tests.page.contract import CONTRACT
 
@@ -96,6 +96,8 @@ SHORTER = {
     "Event": "BranchEvent",
     "Details": "FixedPointDetails",
     "Finding": "LandscapeFinding",
+    "RunSummary": "Run",
+    "TrajectoryRun": "RunInFull",
     "Status": "LandscapeStatus",
 }
 #: Bases of others, and what holds a list of the schema as columns.
@@ -153,6 +155,17 @@ def test_client_asks_for_every_field_of_a_short_call(client: type[Any], call: st
     assert defaults == SCHEMA["calls"][call]["defaults"]
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_client_asks_for_every_field_of_a_trajectory(client: type[Any]) -> None:
+    parameters = set(inspect.signature(client.trajectory).parameters)
+    required = set(SHAPES["TrajectoryRequest"]["required"])
+    asked = (parameters & required) | set(get_type_hints(TrajectoryOptions))
+    assert asked == fields_of("TrajectoryRequest")
+    for name in ("method", "spacing", "overlaps_at"):
+        known = get_type_hints(TrajectoryOptions)[name]
+        assert list(get_args(known)) == words("TrajectoryRequest", name)
+
+
 def test_client_knows_the_proofs_and_the_states() -> None:
     proofs = get_type_hints(Options)["certify"]
     assert list(get_args(proofs)) == words("LandscapeRequest", "certify")
@@ -175,6 +188,12 @@ def parameters_of(command: str) -> dict[str, Any]:
     """The command's arguments and options for the service, by name."""
     group: Any = typer.main.get_command(app)
     return {each.name: each for each in group.commands[command].params if each.name not in OWN}
+
+
+def test_trajectory_has_an_option_for_every_field_of_a_request() -> None:
+    """But for matrices, and for what a table does not show."""
+    left_out = {"teacher_gram", "weights", "Q", "R", "overlaps_at", "spacing"}
+    assert set(parameters_of("trajectory")) == fields_of("TrajectoryRequest") - left_out
 
 
 def test_solve_has_an_option_for_every_field_of_a_request() -> None:

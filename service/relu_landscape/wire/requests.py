@@ -41,6 +41,14 @@ StructureName = Annotated[str, Field(max_length=LONGEST_STRUCTURE)]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH, strict=True)]
 
 
+def mean_norm(gram: Gram | None) -> float:
+    """Mean norm of a teacher unit; 1 where the matrix is none, which the engine says."""
+    squares = [row[i] for i, row in enumerate(gram or ())]
+    if not squares or min(squares) <= 0.0:
+        return 1.0
+    return math.fsum(map(math.sqrt, squares)) / len(squares)
+
+
 class AnalysisRequest(Wire):
     """One question of any kind; ``kind`` names it in the registry and is part of the content id.
 
@@ -195,7 +203,7 @@ class LandscapeRequest(AnalysisRequest):
                     shortest,
                     f"{SMALLEST_GRAM_DIAGONAL:g} or more on the diagonal: squares of lengths",
                 )
-        norm = self._mean_norm()
+        norm = mean_norm(self.teacher_gram)
         if not SMALLEST_START * norm <= self.init_scale <= LARGEST_START * norm:
             raise RequestError(
                 "init_scale",
@@ -204,13 +212,6 @@ class LandscapeRequest(AnalysisRequest):
                 f"{SMALLEST_START * norm:g} to {LARGEST_START * norm:g} here",
             )
         return self
-
-    def _mean_norm(self) -> float:
-        """Mean norm of a teacher unit; 1 where the matrix is none, which the engine says."""
-        squares = [row[i] for i, row in enumerate(self.teacher_gram or ())]
-        if not squares or min(squares) <= 0.0:
-            return 1.0
-        return math.fsum(map(math.sqrt, squares)) / len(squares)
 
     @classmethod
     def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:

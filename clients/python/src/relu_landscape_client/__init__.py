@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     from relu_landscape_client.status import Finding as Finding
     from relu_landscape_client.status import Progress as Progress
     from relu_landscape_client.status import Status as Status
+    from relu_landscape_client.trajectories import Attractor as Attractor
+    from relu_landscape_client.trajectories import LossCurve as LossCurve
+    from relu_landscape_client.trajectories import RunSummary as RunSummary
+    from relu_landscape_client.trajectories import Trajectory as Trajectory
+    from relu_landscape_client.trajectories import TrajectoryRun as TrajectoryRun
 
 __version__ = "0.2.0"
 
@@ -71,6 +76,7 @@ _HOMES = {
     "points": ("FixedPoint", "FixedPoints"),
     "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),
+    "trajectories": ("Attractor", "LossCurve", "RunSummary", "Trajectory", "TrajectoryRun"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -40,7 +40,7 @@ class Cache:
     def load(self, landscape_id: str) -> dict[str, Any] | None:
         """The result under ``landscape_id``, or None where there is none that is whole."""
         document = self._read(self._file(landscape_id))
-        if document is None or document.get("id") != landscape_id or "fixed_points" not in document:
+        if document is None or document.get("id") != landscape_id or "digest" not in document:
             return None
         return document
 

@@ -39,6 +39,9 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 LANDSCAPES = "v1/landscapes"
+TRAJECTORIES = "v1/trajectories"
+#: What one of them is called.
+NOUNS = {LANDSCAPES: "landscape", TRAJECTORIES: "trajectory"}
 JOBS = "v1/jobs"
 #: So many streams in a row that break without a single event are enough to stop trying.
 STREAM_FAILURES = 3
@@ -51,8 +54,8 @@ LONGEST_PAUSE_SECONDS = 2.0
 def _silent(_: Status) -> None: ...
 
 
-def _path(landscape_id: str, *more: str) -> str:
-    return "/".join([LANDSCAPES, *(quote(part, safe="") for part in (landscape_id, *more))])
+def _path(kind: str, job_id: str, *more: str) -> str:
+    return "/".join([kind, *(quote(part, safe="") for part in (job_id, *more))])
 
 
 def document(path: str, **params: Any) -> Conversation[Document]:
@@ -61,27 +64,29 @@ def document(path: str, **params: Any) -> Conversation[Document]:
     return answer.document()
 
 
-def submit(request: Mapping[str, Any]) -> Conversation[tuple[Status, Document | None]]:
+def submit(
+    request: Mapping[str, Any], kind: str = LANDSCAPES
+) -> Conversation[tuple[Status, Document | None]]:
     """Hand in a request; the status, and the result where the server knows it already."""
-    answer: Answer = yield Call("POST", LANDSCAPES, json=request)
+    answer: Answer = yield Call("POST", kind, json=request)
     return _status_and_result(answer.document())
 
 
 def _status_and_result(found: Document) -> tuple[Status, Document | None]:
-    return Status.from_document(found), found if "fixed_points" in found else None
+    return Status.from_document(found), found if "digest" in found else None
 
 
-def status(landscape_id: str) -> Conversation[tuple[Status, Document | None]]:
-    """Where a landscape stands, with its result once it is finished."""
-    answer: Answer = yield Call("GET", _path(landscape_id))
+def status(job_id: str, kind: str = LANDSCAPES) -> Conversation[tuple[Status, Document | None]]:
+    """Where a job stands, with its result once it is finished."""
+    answer: Answer = yield Call("GET", _path(kind, job_id))
     return _status_and_result(answer.document())
 
 
-def cancel(landscape_id: str) -> Conversation[Status]:
-    """Cancel a landscape; the status says ``cancelling`` until its cores are free."""
-    answer: Answer = yield Call("DELETE", _path(landscape_id))
+def cancel(job_id: str, kind: str = LANDSCAPES) -> Conversation[Status]:
+    """Cancel a job; the status says ``cancelling`` until its cores are free."""
+    answer: Answer = yield Call("DELETE", _path(kind, job_id))
     if not answer.body.strip():
-        now, _ = yield from status(landscape_id)
+        now, _ = yield from status(job_id, kind)
         return now
     return Status.from_document(answer.document())
 
@@ -104,14 +109,23 @@ def listing(path: str, limit: int | None) -> Conversation[list[Status]]:
 
 def fixed_point(landscape_id: str, key: str) -> Conversation[Document]:
     """One fixed point in full."""
-    found: Document = yield from document(_path(landscape_id, "fixed-points", key))
+    found: Document = yield from document(_path(LANDSCAPES, landscape_id, "fixed-points", key))
+    return found
+
+
+def run(trajectory_id: str, key: str) -> Conversation[Document]:
+    """One run of a trajectory in full."""
+    found: Document = yield from document(_path(TRAJECTORIES, trajectory_id, "runs", key))
     return found
 
 
 def follow(
-    landscape_id: str, watcher: Watcher | None = None, timeout_seconds: float | None = None
+    job_id: str,
+    watcher: Watcher | None = None,
+    timeout_seconds: float | None = None,
+    kind: str = LANDSCAPES,
 ) -> Conversation[Document]:
-    """Wait until a landscape is finished; its result."""
+    """Wait until a job is finished; its result."""
     watcher = watcher or _silent
     start: float = yield Now()
     until = math.inf if timeout_seconds is None else start + timeout_seconds
@@ -119,20 +133,20 @@ def follow(
     pause = FIRST_PAUSE_SECONDS
     last_event_id: str | None = None
     while True:
-        now, result = yield from status(landscape_id)
+        now, result = yield from status(job_id, kind)
         watcher(now)
         if result is not None:
             return result
-        _raise_if_over(now)
+        _raise_if_over(now, NOUNS[kind])
         if failures < STREAM_FAILURES:
             before = last_event_id
-            last_event_id = yield from _listen(now, last_event_id, until, watcher)
+            last_event_id = yield from _listen(now, last_event_id, until, watcher, kind)
             failures = 0 if last_event_id != before else failures + 1
         clock: float = yield Now()
         if clock >= until:
             raise TimedOut(
-                f"landscape {landscape_id[:12]} is not finished after {timeout_seconds:g} s; the "
-                f"server goes on: ask again, or fetch {landscape_id} later"
+                f"{NOUNS[kind]} {job_id[:12]} is not finished after {timeout_seconds:g} s; the "
+                f"server goes on: ask again, or fetch {job_id} later"
             )
         if failures:
             yield Pause(min(pause, until - clock))
@@ -142,10 +156,10 @@ def follow(
 
 
 def _listen(
-    now: Status, last_event_id: str | None, until: float, watcher: Watcher
+    now: Status, last_event_id: str | None, until: float, watcher: Watcher, kind: str
 ) -> Conversation[str | None]:
     """Pass the events of one stream on; the id of the last one, when it ended or broke."""
-    is_open: bool = yield Listen(_path(now.id, "events"), last_event_id, until)
+    is_open: bool = yield Listen(_path(kind, now.id, "events"), last_event_id, until)
     while is_open:
         event: Event | None = yield NextEvent()
         if event is None:
@@ -159,13 +173,13 @@ def _listen(
     return last_event_id
 
 
-def _raise_if_over(now: Status) -> None:
+def _raise_if_over(now: Status, noun: str) -> None:
     if now.state == "failed":
-        raise LandscapeFailed(now.id, now.error or "the server gives no reason")
+        raise LandscapeFailed(now.id, now.error or "the server gives no reason", noun)
     if now.state == "cancelled":
-        raise LandscapeCancelled(now.id)
+        raise LandscapeCancelled(now.id, noun)
     if now.state == "finished":
-        raise ProtocolError(f"landscape {now.id[:12]} is finished, yet its result did not come")
+        raise ProtocolError(f"{noun} {now.id[:12]} is finished, yet its result did not come")
 
 
 def result(
@@ -196,26 +210,29 @@ def identity() -> Conversation[str | None]:
     return f"{algorithm}/{backend_class}"
 
 
-def landscape(
+def whole(
     request: Mapping[str, Any],
     cache: Cache,
     served_by: str | None,
     watcher: Watcher | None,
     timeout_seconds: float | None,
+    kind: str = LANDSCAPES,
 ) -> Conversation[Document]:
     """From a request to its result: cache, submit, follow, fetch."""
-    known = cache.id_of(request, served_by)
+    # Requests of different kinds may have the same fields.
+    asked = request if kind == LANDSCAPES else {"kind": NOUNS[kind], "request": request}
+    known = cache.id_of(asked, served_by)
     if known is not None:
         found = cache.load(known)
         if found is not None:
             return found
-    now, found = yield from submit(request)
-    cache.remember(request, served_by, now.id)
+    now, found = yield from submit(request, kind)
+    cache.remember(asked, served_by, now.id)
     if found is None:
         found = cache.load(now.id)
     if found is None:
         (watcher or _silent)(now)
-        found = yield from follow(now.id, watcher, timeout_seconds)
+        found = yield from follow(now.id, watcher, timeout_seconds, kind)
     cache.save(now.id, found)
     return found
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from relu_landscape_client import _bar, _decode, _drivers, _flows, _http
 from relu_landscape_client._cache import Cache, default_folder
+from relu_landscape_client._options import Options, TrajectoryOptions
 from relu_landscape_client._steps import Conversation
 from relu_landscape_client.errors import ClientError
 from relu_landscape_client.status import Status
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
+    from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
 
 #: A server restarts in seconds; half a minute also covers a slow one.
 PATIENCE_SECONDS = 30.0
@@ -27,31 +29,15 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-class Options(TypedDict, total=False):
-    """Fields of a request; what is left out, or None, takes the server's default.
-
-    A server knows its own fields and refuses others by name, so further ones may be passed.
-    """
-
-    starts: int
-    seed: int
-    input_dimension: int
-    init_scale: float
-    teacher_gram: Any
-    flow_tolerance: float
-    structured: bool
-    structures: Sequence[str]
-    saddles: bool
-    certify: Literal["none", "fast", "strict"]
-
-
-def _request(student_width: int, teacher_width: int, options: Options) -> dict[str, Any]:
+def _request(
+    student_width: int, teacher_width: int, options: Options | TrajectoryOptions
+) -> dict[str, Any]:
     return _decode.plain(
         {"student_width": student_width, "teacher_width": teacher_width, **options}
     )
 
 
-def _id(which: str | Status | Landscape) -> str:
+def _id(which: str | Status | Landscape | Trajectory) -> str:
     return which if isinstance(which, str) else which.id
 
 
@@ -83,6 +69,18 @@ def _continuation(document: _flows.Document) -> Continuation:
     return Continuation.from_document(document)
 
 
+def _trajectory(document: _flows.Document) -> Trajectory:
+    from relu_landscape_client.trajectories import Trajectory
+
+    return Trajectory.from_document(document)
+
+
+def _run(document: _flows.Document) -> TrajectoryRun:
+    from relu_landscape_client.trajectories import TrajectoryRun
+
+    return TrajectoryRun.from_document(document)
+
+
 def _cache(cache: bool | str | Path) -> Cache:
     if cache is False:
         return Cache(None)
@@ -105,11 +103,12 @@ class _Base:
         return self._served_by
 
     def _whole(
-        self, request: dict[str, Any], watcher: _bar.Watcher | None, timeout: float | None
-    ) -> Conversation[_flows.Document]:
+        self, request: dict[str, Any], watcher: _bar.Watcher | None, timeout: float | None,
+        kind: str = _flows.LANDSCAPES,
+    ) -> Conversation[_flows.Document]:  # fmt: skip
         served_by = yield from self._identity()
-        found: _flows.Document = yield from _flows.landscape(
-            request, self._cache, served_by, watcher, timeout
+        found: _flows.Document = yield from _flows.whole(
+            request, self._cache, served_by, watcher, timeout, kind
         )
         return found
 
@@ -234,6 +233,21 @@ class Client(_Base):
             around_folds=around_folds or None,
         )))  # fmt: skip
 
+    def trajectory(
+        self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[TrajectoryOptions],
+    ) -> Trajectory:  # fmt: skip
+        """Follow gradient flow, or one-pass SGD; the other arguments as for ``landscape``."""
+        request = _request(student_width, teacher_width, options)
+        with _bar.watching(progress) as watcher:
+            return _trajectory(self._driver.run(
+                self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
+            ))  # fmt: skip
+
+    def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
+        """One run of a trajectory with its curves and overlaps."""
+        return _run(self._driver.run(_flows.run(_id(which), key)))
+
     def service_info(self) -> dict[str, Any]:
         """Versions, backend and limits of the server."""
         return self._driver.run(_flows.document("v1/service-info"))
@@ -344,6 +358,21 @@ class AsyncClient(_Base):
             to_width=to_width, points=points, branch=branch,
             around_folds=around_folds or None,
         )))  # fmt: skip
+
+    async def trajectory(
+        self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[TrajectoryOptions],
+    ) -> Trajectory:  # fmt: skip
+        """See ``Client.trajectory``."""
+        request = _request(student_width, teacher_width, options)
+        with _bar.watching(progress) as watcher:
+            return _trajectory(await self._driver.run(
+                self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
+            ))  # fmt: skip
+
+    async def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
+        """See ``Client.run``."""
+        return _run(await self._driver.run(_flows.run(_id(which), key)))
 
     async def service_info(self) -> dict[str, Any]:
         """See ``Client.service_info``."""

@@ -108,22 +108,20 @@ class ServerError(AnswerError):
 
 
 class LandscapeFailed(ClientError):  # noqa: N818 - a state of a job
-    """The computation ended with an error; ``id`` names the landscape."""
+    """The computation ended with an error; ``id`` names the landscape, or the trajectory."""
 
-    def __init__(self, landscape_id: str, reason: str) -> None:
-        self.id = landscape_id
+    def __init__(self, job_id: str, reason: str, noun: str = "landscape") -> None:
+        self.id = job_id
         self.reason = reason
-        super().__init__(f"landscape {landscape_id[:12]} failed: {reason}")
+        super().__init__(f"{noun} {job_id[:12]} failed: {reason}")
 
 
 class LandscapeCancelled(ClientError):  # noqa: N818 - a state of a job
     """Somebody cancelled the computation; asking again starts it again."""
 
-    def __init__(self, landscape_id: str) -> None:
-        self.id = landscape_id
-        super().__init__(
-            f"landscape {landscape_id[:12]} was cancelled; asking again starts it again"
-        )
+    def __init__(self, job_id: str, noun: str = "landscape") -> None:
+        self.id = job_id
+        super().__init__(f"{noun} {job_id[:12]} was cancelled; asking again starts it again")
 
 
 class FileError(ClientError, ValueError):

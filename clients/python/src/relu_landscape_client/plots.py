@@ -199,3 +199,36 @@ def disconnectivity(
     ax.margins(x=0.1, y=0.15)
     ax.set_title("disconnectivity of the minima")
     return ax
+
+
+def losses(
+    times: Floats,
+    mean: Floats,
+    band: tuple[Floats, Floats] | None,
+    levels: Mapping[str, float],
+    ax: Axes | None = None,
+    *,
+    linear_until: float | None = None,
+    title: str = "",
+) -> Axes:
+    """Mean loss against time, a band between quantiles, and named levels of the loss.
+
+    ``linear_until``: from this time on the axis is logarithmic.
+    """
+    ax = _axes(ax)
+    if band is not None:
+        ax.fill_between(times, *band, color=COLOURS["minimum"], alpha=0.25, linewidth=0)
+    ax.plot(times, mean, color=COLOURS["minimum"])
+    for name, level in levels.items():
+        ax.axhline(level, color=OTHER_COLOUR, linewidth=0.8)
+        ax.annotate(
+            name, (times[-1], level), xytext=(2, 2), textcoords="offset points", fontsize="small"
+        )
+    if linear_until is not None:
+        ax.set_xscale("symlog", linthresh=linear_until)
+    if np.nanmin(mean, initial=np.inf) > 0.0:
+        ax.set_yscale("log")
+    ax.set_xlabel("time")
+    ax.set_ylabel("population loss")
+    ax.set_title(title)
+    return ax

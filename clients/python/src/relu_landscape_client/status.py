@@ -19,6 +19,8 @@ from relu_landscape_client.errors import ProtocolError
 
 #: The kind of job that ``Client.landscape`` asks for.
 LANDSCAPE = "landscape"
+#: Results by a member that they alone have, with their kind.
+RESULTS = {"fixed_points": LANDSCAPE, "runs": "trajectory"}
 #: States from which nothing more happens by itself.
 FINAL = frozenset({"finished", "failed", "cancelled"})
 
@@ -108,11 +110,13 @@ class Status:
 
     @classmethod
     def from_document(cls, document: Document) -> Status:
-        """Read an answer of ``/v1/landscapes/{id}``: a status, or a result (then finished)."""
-        if "fixed_points" in document:
+        """Read an answer of ``/v1/landscapes/{id}`` or ``/v1/trajectories/{id}``: a status, or a
+        result (then finished)."""
+        known = next((kind for member, kind in RESULTS.items() if member in document), None)
+        if known is not None:
             return cls(
                 id=str(required(document, "id")),
-                kind=LANDSCAPE,
+                kind=known,
                 state="finished",
                 request=dict(mapping(required(document, "request"))),
                 progress=Progress(fraction=1.0),

@@ -18,14 +18,29 @@ from relu_landscape.wire.landscape import (
     Structure,
 )
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.trajectories import (
+    Attractor,
+    LossCurve,
+    Run,
+    RunDetails,
+    TrajectoryBody,
+    TrajectoryRequest,
+)
 
 
 def perfect_copy(request: AnalysisRequest) -> Composed:
-    """The landscape whose only point is the teacher itself, without its physics.
+    """The landscape whose only point is the teacher itself, without its physics; or a trajectory
+    that stands still there.
 
     Every number is invented but for the widths; students beyond the teacher are zero.
     """
+    if isinstance(request, TrajectoryRequest):
+        return _standing_still(request)
     assert isinstance(request, LandscapeRequest)  # noqa: S101 - other kinds bring their own
+    return _teacher_itself(request)
+
+
+def _teacher_itself(request: LandscapeRequest) -> Composed:
     student, teacher = request.student_width, request.teacher_width
     rows = [[float(i == j) for j in range(teacher)] for i in range(student)]
     point = FixedPoint(
@@ -85,3 +100,46 @@ def perfect_copy(request: AnalysisRequest) -> Composed:
         perpendicular_copies=max(0, request.input_dimension - teacher),
     )
     return Composed(result=body, parts={"m1": details})
+
+
+def _standing_still(request: TrajectoryRequest) -> Composed:
+    student, teacher = request.student_width, request.teacher_width
+    R = [[float(i == j) for j in range(teacher)] for i in range(student)]
+    Q = [[float(i == j) for j in range(student)] for i in range(student)]
+    times = [0.0, request.until]
+    run = Run(
+        key="r1",
+        start=request.start,
+        outcome="reached the last time",
+        reached_end=True,
+        ended_at=request.until,
+        first_loss=0.0,
+        last_loss=0.0,
+        attractor="a1",
+        attractor_outcome="converged to an isolated fixed point",
+    )
+    attractor = Attractor(
+        key="a1", loss=0.0, is_global=True, is_continuum=False, attractive=True, runs=1, R=R, Q=Q
+    )
+    quantiles: dict[str, list[float | None]] = {"0.5": [0.0, 0.0]}
+    body = TrajectoryBody(
+        times=times,
+        steps=None,
+        critical_learning_rate=None,
+        loss=LossCurve(
+            running=[1, 1], mean=[0.0, 0.0], standard_deviation=[None, None], quantiles=quantiles
+        ),
+        runs=[run],
+        attractors=[attractor],
+    )
+    details = RunDetails(
+        times=times,
+        loss=[0.0, 0.0],
+        gradient_norm=[0.0, 0.0],
+        norms=[[1.0] * student] * 2,
+        matched_teacher=[[0] * student] * 2,
+        overlap_times=times,
+        R=[R, R],
+        Q=[Q, Q],
+    )
+    return Composed(result=body, parts={"r1": details})

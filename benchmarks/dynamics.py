@@ -1,0 +1,111 @@
+"""One-pass SGD: steps a second of the exact chain, seconds of the differential equations.
+
+    python -m benchmarks.dynamics > table.md     (from the repository root)
+
+Prints a table in Markdown and keeps the figures in benchmarks/runs. One core: CPU seconds of this
+process, with one thread per BLAS call (OMP_NUM_THREADS=1).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks._record import Record
+from relu_landscape.engine.descent import starts
+from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
+from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
+from relu_landscape.engine.dynamics.sigma import noise
+from relu_landscape.engine.model.teacher import make_teacher
+
+RUNS = 64
+LEARNING_RATE = 0.1
+UNTIL = 200.0
+#: Steps of the plain simulation; it takes some ms each in d = 10,000.
+PLAIN_STEPS = 20
+
+
+def cpu_seconds(work: Callable[[], Any]) -> float:
+    """CPU seconds of this process."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def start(width: int, dimension: int) -> Any:
+    return starts.draw(
+        [0], seed=0, students=width, teacher=make_teacher(width), dimension=dimension
+    )[0]
+
+
+def chain_rate(width: int, dimension: int) -> float:
+    """Steps a second of ``RUNS`` runs side by side."""
+    teacher, W = make_teacher(width), start(width, dimension)
+    layout = Layout.of(width, width, dimension, 1)
+    runs = Runs(
+        tuple(range(RUNS)), np.repeat(W[None], RUNS, axis=0),
+        np.full(RUNS, longest(W, teacher)), np.full(RUNS, -1),
+    )  # fmt: skip
+    chain = Chain(teacher, layout, Noise(LEARNING_RATE), seed=0)
+    stretches = 8
+    seconds = cpu_seconds(lambda: chain.run(runs, first_stretch=0, stretches=stretches, steps=[]))
+    return RUNS * stretches * layout.stretch / seconds
+
+
+def plain_rate(width: int, dimension: int) -> float:
+    """The same by NumPy on vectors of length d."""
+    rng = np.random.default_rng(0)
+    W = np.zeros((RUNS, width, dimension))
+    W[..., :width] = np.eye(width)
+
+    def steps() -> None:
+        for _ in range(PLAIN_STEPS):
+            x = rng.standard_normal((RUNS, dimension))
+            fields = np.matmul(W, x[..., None])[..., 0]
+            error = np.maximum(fields, 0.0).sum(1) - np.maximum(x[:, :width], 0.0).sum(1)
+            delta = LEARNING_RATE / dimension * error[:, None] * (fields > 0.0)
+            np.subtract(W, delta[..., None] * x[:, None], out=W)
+
+    return RUNS * PLAIN_STEPS / cpu_seconds(steps)
+
+
+def equations(width: int) -> tuple[float, int]:
+    """CPU seconds and steps of the differential equations to ``UNTIL``."""
+    teacher, W = make_teacher(width), start(width, 1000)
+    rate = LEARNING_RATE * 8 / width
+    integrator = Integrator(teacher, Noise(rate), tolerance=1e-3)
+    found: list[int] = []
+
+    def follow() -> None:
+        stretch = integrator.run(State.of(W, teacher), [UNTIL], steps=10**6)
+        found.append(stretch.state.steps)
+
+    return cpu_seconds(follow), found[0]
+
+
+def main() -> None:
+    record = Record("dynamics")
+    print("| K = M | d | chain, steps/s | plain NumPy, steps/s |\n|---|---|---|---|")
+    for width, dimension in ((8, 100), (8, 1000), (8, 10_000), (8, 10**6), (17, 1000)):
+        rate = chain_rate(width, dimension)
+        plain = plain_rate(width, dimension) if dimension <= 10_000 else float("nan")
+        record.add(f"chain, width {width}, d = {dimension}", "1/s", rate)
+        print(f"| {width} | {dimension:,} | {rate:,.0f} | {plain:,.0f} |", flush=True)
+    print("\n| K = M | one Sigma, ms | equations to 200, CPU s | steps |\n|---|---|---|---|")
+    for width in (2, 8, 17):
+        teacher, W = make_teacher(width), start(width, 1000)
+        noise(W, teacher)
+        once = 1e3 * cpu_seconds(partial(noise, W, teacher))
+        seconds, steps = equations(width)
+        record.add(f"Sigma, width {width}", "ms", once)
+        record.add(f"equations, width {width}", "CPU s", seconds)
+        print(f"| {width} | {once:.1f} | {seconds:.2f} | {steps} |", flush=True)
+    record.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What may be asked: the fields of requests, as keyword arguments.
+
+What is left out, or None, takes the server's default. A server knows its own fields and refuses
+others by name, so further ones may be passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypedDict
+
+
+class Options(TypedDict, total=False):
+    """Fields of a landscape's request."""
+
+    starts: int
+    seed: int
+    input_dimension: int
+    init_scale: float
+    teacher_gram: Any
+    flow_tolerance: float
+    structured: bool
+    structures: Sequence[str]
+    saddles: bool
+    certify: Literal["none", "fast", "strict"]
+
+
+class TrajectoryOptions(TypedDict, total=False):
+    """Fields of a trajectory's request."""
+
+    method: Literal["flow", "ode", "sgd"]
+    learning_rate: float
+    batch_size: int
+    label_noise: float
+    input_dimension: int
+    teacher_gram: Any
+    seed: int
+    start: int
+    init_scale: float
+    weights: Any
+    Q: Any
+    R: Any
+    until: float
+    points: int
+    spacing: Literal["linear", "logarithmic"]
+    first_time: float
+    runs: int
+    own_starts: bool
+    overlaps_at: Literal["all times", "last time"]
+    attractors: bool
+    flow_tolerance: float

@@ -1,0 +1,233 @@
+"""One-pass SGD in infinitely many dimensions, at a finite learning rate; gamma = 0 is the flow.
+
+With S the part in the teacher's span and P the second moments outside it (``places``),
+
+    dS/dt = -grad_S L,      dP/dt = -(A P + P A) + gamma Sigma            (Saad and Solla 1995)
+
+Sigma the noise (``sigma``), A the perpendicular block. S follows the W-method of ``descent.flow``.
+P follows the exponential midpoint rule: with A frozen,
+
+    P(t + h) = e^{-hA} P e^{-hA} + gamma int_0^h e^{-sA} Sigma e^{-sA} ds
+
+is solved exactly, so that P stays positive semidefinite and no mode of A limits the step. Second
+order; the step is chosen by what it differs from the first-order one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descent.flow import (
+    EARLY_EIGENVALUE,
+    EARLY_TIME,
+    FIRST_STEP,
+    GAMMA,
+    LATE_EIGENVALUE,
+    STABILITY,
+)
+from relu_landscape.engine.dynamics import places
+from relu_landscape.engine.dynamics.sigma import noise
+from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.stiff import ImplicitPart
+from relu_landscape.engine.model.teacher import Teacher
+
+Real = NDArray[np.float64]
+
+#: Norm of a student above which it counts as having run away, in units of the longest student at
+#: the start or of the teacher's mean norm: where the learning rate is too large growth is
+#: exponential, and the teacher no longer matters.
+RUN_AWAY = 100.0
+#: Norm below which a student of the flow counts as vanished; it goes to zero in finite time.
+VANISHED = 1e-6
+#: A step this short follows a student that vanishes, or nothing.
+SHORTEST_STEP = 1e-10
+
+
+class Stop(Enum):
+    """Why a trajectory ends before its time. The value is the sentence that users read."""
+
+    RAN_AWAY = "ran away: the weights grow without bound at this learning rate"
+    VANISHED = "a student came to norm zero, where the flow's direction does not exist"
+
+
+def longest(W: Real, teacher: Teacher) -> float:
+    """The norm above which students that start at ``W`` (K, p) have run away."""
+    return RUN_AWAY * max(teacher.mean_norm, float(np.linalg.norm(W, axis=1).max()))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Learning rate with what it multiplies; ``learning_rate`` 0: gradient flow."""
+
+    learning_rate: float
+    label_noise: float = 0.0
+    batch_size: int = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """A trajectory on its way: ``span`` (K, M), ``P`` (K, K), time, next step, steps so far.
+
+    ``limit``: the norm above which a student has run away.
+    """
+
+    span: Real
+    P: Real
+    time: float
+    step_size: float
+    steps: int
+    limit: float
+
+    @staticmethod
+    def of(W: Real, teacher: Teacher) -> State:
+        """At time zero from weights (K, p)."""
+        beside = W[:, teacher.width :]
+        return State(
+            span=W[:, : teacher.width].copy(),
+            P=beside @ beside.T,
+            time=0.0,
+            step_size=FIRST_STEP,
+            steps=0,
+            limit=longest(W, teacher),
+        )
+
+    @property
+    def W(self) -> Real:
+        """Weights (K, M + K) with these overlaps."""
+        return places.weights(self.span, self.P)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a trajectory: where it is now, the weights at the times it passed (T, K, M + K),
+    and why it stopped, if it did."""
+
+    state: State
+    recorded: Real
+    stop: Stop | None
+
+
+class Integrator:
+    """Follows one trajectory."""
+
+    def __init__(self, teacher: Teacher, noise_: Noise, *, tolerance: float) -> None:
+        self._teacher = teacher
+        self._loss = Loss.of(teacher, NUMPY)
+        self._noise = noise_
+        self._tolerance = tolerance
+
+    def run(self, state: State, times: Sequence[float], *, steps: int) -> Stretch:
+        """Advance through ``times`` (ascending, none before the state's), for ``steps`` at most.
+
+        A time at the state's own is recorded at once. Steps end at each of the times.
+        """
+        recorded: list[Real] = []
+        waiting = list(times)
+        stop = None
+        last = state.steps + steps
+        while True:
+            while waiting and waiting[0] <= state.time:
+                recorded.append(state.W)
+                waiting.pop(0)
+            stop = self._stopped(state)
+            if stop is not None or not waiting or state.steps >= last:
+                break
+            state = self._step(state, waiting[0])
+        shape = (len(recorded), len(state.span), self._teacher.width + len(state.span))
+        return Stretch(state, np.array(recorded).reshape(shape), stop)
+
+    def _stopped(self, state: State) -> Stop | None:
+        norms = np.sqrt(np.sum(state.span**2, axis=1) + np.diagonal(state.P))
+        unit = self._teacher.mean_norm
+        if float(norms.max()) > state.limit:
+            return Stop.RAN_AWAY
+        if float(norms.min()) < VANISHED * unit or state.step_size < SHORTEST_STEP:
+            return Stop.VANISHED
+        return None
+
+    def _step(self, state: State, until: float) -> State:
+        """Try one step; a rejected one leaves all but the step size (and the count) as it was."""
+        h = min(state.step_size, until - state.time)
+        K, M = state.span.shape
+        W = state.W
+        force = self._force(W)
+        implicit = ImplicitPart(W[None], np.array([GAMMA * h]), xp=NUMPY)
+        k1 = self._solved(implicit, force, M)
+        here = self._outside(W)
+        middle = here.after(state.P, h / 2.0)
+        between = places.weights(state.span + k1 * (h / 2.0), middle)
+        k2 = self._solved(implicit, self._force(between) + force - k1, M)
+        span = state.span + h * k2
+        P = self._outside(between).after(state.P, h)
+        first = here.after(state.P, h)
+        # Lengths of a trajectory that runs away are followed relative to what they are.
+        unit = max(self._teacher.mean_norm, float(np.linalg.norm(W)) / math.sqrt(K))
+        off = math.hypot(
+            h * float(np.linalg.norm(k2 - k1)), float(np.linalg.norm(P - first)) / unit
+        )
+        error = off / (math.sqrt(K) * self._tolerance * unit)
+        if not math.isfinite(error):
+            error = 1e6
+        growth = min(max(0.8 / math.sqrt(error + 1e-300), 0.2), 2.5)
+        limit = STABILITY / (EARLY_EIGENVALUE if state.time < EARLY_TIME else LATE_EIGENVALUE)
+        if error > 1.0:
+            return replace(state, step_size=h * growth, steps=state.steps + 1)
+        # A step cut short by a time to be recorded says nothing against a longer one.
+        proposed = h * growth if h >= state.step_size else max(h * growth, state.step_size)
+        time = until if h == until - state.time else state.time + h
+        return replace(
+            state,
+            span=span,
+            P=P,
+            time=time,
+            step_size=min(proposed, limit),
+            steps=state.steps + 1,
+        )
+
+    def _force(self, W: Real) -> Real:
+        found = -np.asarray(self._loss.gradient(NUMPY.asarray(W[None])))[0]
+        return np.asarray(found[:, : self._teacher.width])
+
+    @staticmethod
+    def _solved(implicit: ImplicitPart, force: Real, M: int) -> Real:
+        padded = np.pad(force, ((0, 0), (0, len(force))))
+        return np.asarray(implicit.solve(NUMPY.asarray(padded[None])))[0, :, :M]
+
+    def _outside(self, W: Real) -> _Outside:
+        values, vectors = np.linalg.eigh(places.perpendicular_block(W, self._teacher))
+        gain = np.zeros((len(W), len(W)))
+        rate = self._noise.learning_rate
+        if rate > 0.0:
+            gain = rate * noise(
+                W, self._teacher,
+                label_noise=self._noise.label_noise, batch_size=self._noise.batch_size,
+            )  # fmt: skip
+            gain = vectors.T @ gain @ vectors
+        return _Outside(values, vectors, gain)
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """The equation of P with A and Sigma frozen: eigenvalues and vectors of A, gain in them."""
+
+    values: Real
+    vectors: Real
+    gain: Real
+
+    def after(self, P: Real, h: float) -> Real:
+        """P after a time h."""
+        decay = np.exp(-h * self.values)
+        rates = (self.values[:, None] + self.values) * h
+        small = np.abs(rates) < 1e-8
+        weight = np.where(small, 1.0 - rates / 2.0, -np.expm1(-rates) / np.where(small, 1.0, rates))
+        inside = self.vectors.T @ P @ self.vectors
+        moved = decay[:, None] * inside * decay + h * weight * self.gain
+        found = self.vectors @ moved @ self.vectors.T
+        return np.asarray((found + found.T) / 2.0)

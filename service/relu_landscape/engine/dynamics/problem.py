@@ -1,0 +1,143 @@
+"""What is asked, in the engine's own terms: lengths in the teacher's unit (``landscape.units``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descent import starts
+from relu_landscape.engine.dynamics import places
+from relu_landscape.engine.dynamics.chain import Layout
+from relu_landscape.engine.dynamics.ode import Noise
+from relu_landscape.engine.landscape.units import in_unit, unit_of
+from relu_landscape.engine.model.teacher import Teacher, make_teacher
+from relu_landscape.errors import InputError
+from relu_landscape.wire.trajectories import TrajectoryRequest
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A trajectory to compute; fields as in ``wire.trajectories.TrajectoryRequest``.
+
+    ``given``: weights (K, p) of the start, p the coordinates of a start in this dimension; None: it
+    is drawn. ``times`` to record, from 0; ``steps`` of SGD at these times, empty for the others.
+    """
+
+    students: int
+    teacher: Teacher
+    dimension: int
+    method: Literal["flow", "ode", "sgd"]
+    noise: Noise
+    seed: int
+    start: int
+    scale: float
+    given: Real | None
+    times: tuple[float, ...]
+    steps: tuple[int, ...]
+    runs: int
+    own_starts: bool
+    keeps_all_overlaps: bool
+    finds_attractors: bool
+    flow_tolerance: float
+    unit: float
+
+    @property
+    def layout(self) -> Layout:
+        """How SGD draws its inputs."""
+        return Layout.of(self.students, self.teacher.width, self.dimension, self.noise.batch_size)
+
+    def start_number(self, run: int) -> int | None:
+        """Number of the random start of a run; None where the start is given."""
+        if self.given is not None:
+            return None
+        return self.start + run if self.own_starts else self.start
+
+    def begin(self, runs: tuple[int, ...]) -> Real:
+        """Weights (B, K, p) at time zero of these runs."""
+        if self.given is not None:
+            return np.repeat(self.given[None], len(runs), axis=0)
+        return starts.draw(
+            [self.start_number(run) or 0 for run in runs],
+            seed=self.seed,
+            students=self.students,
+            teacher=self.teacher,
+            dimension=self.dimension,
+            scale=self.scale,
+        )
+
+    @staticmethod
+    def from_request(request: TrajectoryRequest) -> Problem:
+        """The problem of a request.
+
+        Raises ``TeacherError`` for an impossible teacher, ``InputError`` for overlaps that no
+        weights have, or a start that the input dimension has no room for.
+        """
+        unit = unit_of(request.teacher_gram)
+        teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
+        times, steps = _times(request)
+        return Problem(
+            students=request.student_width,
+            teacher=teacher,
+            dimension=request.input_dimension,
+            method=request.method,
+            noise=Noise(
+                request.learning_rate or 0.0, request.label_noise / unit, request.batch_size
+            ),
+            seed=request.seed,
+            start=request.start,
+            scale=request.init_scale / unit,
+            given=_given(request, teacher, unit),
+            times=times,
+            steps=steps,
+            runs=request.runs,
+            own_starts=request.own_starts,
+            keeps_all_overlaps=request.overlaps_at == "all times",
+            finds_attractors=request.attractors,
+            flow_tolerance=request.flow_tolerance,
+            unit=unit,
+        )
+
+
+def _times(request: TrajectoryRequest) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Times to record, and the steps of SGD at which it is there; both ascending, no one twice."""
+    if request.spacing == "linear":
+        times = np.linspace(0.0, request.until, request.points)
+    else:
+        times = np.r_[0.0, np.geomspace(request.first_time, request.until, request.points - 1)]
+        times[-1] = request.until
+    if request.method != "sgd" or request.learning_rate is None:
+        return tuple(dict.fromkeys(times.tolist())), ()
+    per_step = request.learning_rate / request.input_dimension
+    steps = tuple(dict.fromkeys([round(time / per_step) for time in times[:-1]]))
+    steps = tuple(dict.fromkeys([*steps, request.steps_asked]))
+    return tuple(step * per_step for step in steps), steps
+
+
+def _given(request: TrajectoryRequest, teacher: Teacher, unit: float) -> Real | None:
+    """The given start in the coordinates of this dimension, or None."""
+    if request.weights is not None:
+        W = np.array(request.weights) / unit
+    elif request.Q is not None and request.R is not None:
+        Q, R = (np.array(each) / unit / unit for each in (request.Q, request.R))
+        W = places.of_overlaps(Q, R, teacher)
+    else:
+        return None
+    M = teacher.width
+    room = min(request.student_width, request.input_dimension - M)
+    if W.shape[1] <= M + room:
+        return np.pad(W, ((0, 0), (0, M + room - W.shape[1])))
+    P = W[:, M:] @ W[:, M:].T
+    values, vectors = np.linalg.eigh(P)
+    kept = slice(len(values) - room, None)
+    if values[: len(values) - room].max() > places.INDEFINITE * float(np.trace(W @ W.T)):
+        raise InputError(
+            f"The start needs more than {room} dimensions outside the teacher's span, and "
+            f"input_dimension leaves {room}."
+        )
+    beside = vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0.0))
+    return np.hstack([W[:, :M], beside])

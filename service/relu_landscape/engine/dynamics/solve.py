@@ -1,0 +1,215 @@
+"""A whole trajectory: pieces one after another, runs side by side, then where their ends lead.
+
+The result is a function of the request alone: every piece is cut by numbers of steps, and every run
+draws from streams of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.dynamics import report
+from relu_landscape.engine.dynamics.chain import Runs
+from relu_landscape.engine.dynamics.ode import RUN_AWAY, State, Stop
+from relu_landscape.engine.dynamics.problem import Problem
+from relu_landscape.engine.dynamics.tasks import (
+    Ends,
+    Fall,
+    Followed,
+    Integrate,
+    Records,
+    Simulate,
+)
+from relu_landscape.engine.tasks import Composed, Monitor, Runner, Task
+from relu_landscape.wire.trajectories import TrajectoryFinding
+
+Real = NDArray[np.float64]
+AnswerT = TypeVar("AnswerT")
+
+#: Runs of SGD in one task: enough to share the cost of a step's few dozen calls of NumPy.
+RUNS_PER_TASK = 32
+#: Ends that fall in one task.
+FALLS_PER_TASK = 16
+#: Parts into which the times of differential equations are cut, for progress.
+PARTS = 20
+
+
+def compose(
+    problem: Problem, *, run: Runner, monitor: Monitor, chunk_starts: int | None = None
+) -> Composed:
+    """Compute a trajectory.
+
+    Parameters: ``run`` executes tasks; ``monitor`` is told of progress and may cancel;
+    ``chunk_starts`` runs of SGD per task. Returns a ``wire.trajectories.TrajectoryBody``, and
+    ``RunDetails`` for each of its runs. Raises ``Cancelled`` if the monitor says so.
+    """
+    if problem.method == "sgd":
+        followed = _simulate(problem, run, monitor, chunk_starts or RUNS_PER_TASK)
+    else:
+        followed = _integrate(problem, run, monitor)
+    ends = _fall(followed, run, monitor) if problem.finds_attractors else []
+    return report.composed(problem, followed, ends)
+
+
+def _answers(
+    tasks: Sequence[Task[Problem, AnswerT]], run: Runner, monitor: Monitor
+) -> Iterator[tuple[Task[Problem, AnswerT], AnswerT]]:
+    """Each task with its answer, as it comes; asks whether to stop."""
+    monitor.check()
+    for task, answer in run(tasks):
+        monitor.check()
+        yield task, answer
+
+
+def _integrate(problem: Problem, run: Runner, monitor: Monitor) -> Followed:
+    """Follow the differential equations, a piece at a time."""
+    times, seconds = problem.times, seconds_per_step(problem)
+    steps = max(1, int(1.0 / seconds))
+    size = -(-len(times) // PARTS)
+    parts = [times[first : first + size] for first in range(0, len(times), size)]
+    monitor.phase("integrate", len(parts))
+    state = State.of(problem.begin((0,))[0], problem.teacher)
+    pieces: list[Records] = []
+    stop: Stop | None = None
+    for part in parts:
+        waiting = part
+        while waiting and stop is None:
+            key = f"integrate/{waiting[0]!r}/{state.steps}"
+            task = Integrate(key=key, state=state, times=waiting, steps=steps)
+            ((_, answer),) = _answers([task], run, monitor)
+            state, stop = answer.state, answer.stop
+            pieces.append(answer.records)
+            waiting = waiting[answer.records.loss.shape[1] :]
+        monitor.advance(task)
+        _tell(problem, monitor, state.time, pieces[-1].loss[:, -1:], np.array([stop is None]))
+    records = _joined(pieces, axis=1)
+    return Followed(
+        records=records,
+        last=state.W[None],
+        reached=(records.loss.shape[1],),
+        stops=(stop,),
+        ended_at=(state.time,),
+    )
+
+
+def seconds_per_step(problem: Problem) -> float:
+    """About what a step of the differential equations takes: measured at widths of 8 and 17."""
+    K, units = problem.students, problem.students + problem.teacher.width
+    if problem.noise.learning_rate == 0.0:
+        return 5e-4 + 1e-6 * K * units
+    return 3e-3 + 3.5e-7 * units**4
+
+
+def seconds_per_stretch(problem: Problem, runs: int) -> float:
+    """About what a stretch of so many runs takes: some 25 us of calls for each step, and 1 to 3 us
+    of numbers for each input (measured at widths of 8 and 17)."""
+    layout, units = problem.layout, problem.students + problem.teacher.width
+    return layout.stretch * (25e-6 + runs * layout.batch * (1.0 + 0.07 * units) * 1e-6)
+
+
+def _simulate(problem: Problem, run: Runner, monitor: Monitor, size: int) -> Followed:
+    """Follow the runs of SGD, every chunk of them by some stretches, and again."""
+    layout, steps = problem.layout, problem.steps
+    whole = -(-steps[-1] // layout.stretch)
+    size = min(size, problem.runs)
+    together = max(1, int(1.0 / seconds_per_stretch(problem, size)))
+    rounds = range(0, whole, together)
+    numbers = [
+        tuple(range(first, min(first + size, problem.runs)))
+        for first in range(0, problem.runs, size)
+    ]
+    chunks = [_begin(problem, each) for each in numbers]
+    monitor.phase("simulate", len(chunks) * len(rounds))
+    pieces: list[list[Records]] = [[] for _ in chunks]
+    last: list[Real] = [np.zeros(0) for _ in chunks]
+    for first in rounds:
+        until = min(first + together, whole)
+        low = -1 if first == 0 else first * layout.stretch
+        record = tuple(step for step in steps if low < step <= until * layout.stretch)
+        tasks = [
+            Simulate(
+                key=f"simulate/{size}/{place}/{first}", runs=chunk, first_stretch=first,
+                stretches=until - first, record=record,
+            )
+            for place, chunk in enumerate(chunks)
+        ]  # fmt: skip
+        places = {task.key: place for place, task in enumerate(tasks)}
+        for task, answer in _answers(tasks, run, monitor):
+            place = places[task.key]
+            chunks[place] = answer.runs
+            if record:
+                pieces[place].append(answer.records)
+                last[place] = answer.last
+            monitor.advance(task)
+        ran_away = np.concatenate([chunk.ran_away for chunk in chunks])
+        if record:
+            losses = np.concatenate([each[-1].loss[:, -1:] for each in pieces])
+            _tell(problem, monitor, problem.times[steps.index(record[-1])], losses, ran_away < 0)
+    records = _joined([_joined(each, axis=1) for each in pieces], axis=0)
+    return _with_ends(problem, records, np.concatenate(last), ran_away)
+
+
+def _begin(problem: Problem, numbers: tuple[int, ...]) -> Runs:
+    W = problem.begin(numbers)
+    lengths = np.linalg.norm(W, axis=-1).max(axis=-1)
+    limit = RUN_AWAY * np.maximum(lengths, problem.teacher.mean_norm)
+    return Runs(numbers, W, limit, np.full(len(numbers), -1))
+
+
+def _with_ends(
+    problem: Problem, records: Records, last: Real, ran_away: NDArray[np.int64]
+) -> Followed:
+    """A run counts as gone from the beginning of the block after which that was found."""
+    reached, stops, ended = [], [], []
+    per_step = problem.noise.learning_rate / problem.dimension
+    for step in ran_away.tolist():
+        gone = step >= 0
+        before = step - problem.layout.steps
+        reached.append(
+            sum(each <= before for each in problem.steps) if gone else len(problem.steps)
+        )
+        stops.append(Stop.RAN_AWAY if gone else None)
+        ended.append(min(step * per_step, problem.times[-1]) if gone else problem.times[-1])
+    return Followed(records, last, tuple(reached), tuple(stops), tuple(ended))
+
+
+def _fall(followed: Followed, run: Runner, monitor: Monitor) -> list[Ends]:
+    """Follow gradient flow from the ends of the runs that did not run away."""
+    falling = [number for number, stop in enumerate(followed.stops) if stop is not Stop.RAN_AWAY]
+    tasks = [
+        Fall(
+            key=f"fall/{first}",
+            runs=tuple(falling[first : first + FALLS_PER_TASK]),
+            W=followed.last[falling[first : first + FALLS_PER_TASK]],
+        )
+        for first in range(0, len(falling), FALLS_PER_TASK)
+    ]
+    if tasks:
+        monitor.phase("attractors", len(tasks))
+    answers: dict[str, Ends] = {}
+    for task, answer in _answers(tasks, run, monitor):
+        answers[task.key] = answer
+        monitor.advance(task)
+    return [answers[task.key] for task in tasks]
+
+
+def _joined(pieces: Sequence[Records], *, axis: int) -> Records:
+    """Records one after another (axis 1: times, 0: runs)."""
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(piece, name) for piece in pieces], axis=axis)
+        for name in vars(pieces[0])
+    }
+    return Records(**joined)
+
+
+def _tell(
+    problem: Problem, monitor: Monitor, time: float, losses: Real, running: NDArray[np.bool_]
+) -> None:
+    """Say how far it is."""
+    some = losses[running]
+    mean = float(np.mean(some)) * problem.unit**2 if some.size else None
+    monitor.findings([TrajectoryFinding(time=time, loss=mean)])

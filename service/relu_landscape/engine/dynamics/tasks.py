@@ -1,0 +1,160 @@
+"""The tasks of a trajectory: pieces of about a second, each handing on where it got to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.dynamics.chain import Chain, Runs
+from relu_landscape.engine.dynamics.ode import Integrator, State, Stop
+from relu_landscape.engine.dynamics.places import measure
+from relu_landscape.engine.dynamics.problem import Problem
+from relu_landscape.engine.model.arrays import Backend
+from relu_landscape.engine.tasks import Task
+
+Real = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Records:
+    """What ``places.measure`` says of B runs at T times; ``R``, ``Q`` at none where only the last
+    are kept."""
+
+    loss: Real
+    gradient_norm: Real
+    norms: Real
+    matched: Whole
+    R: Real
+    Q: Real
+
+    @staticmethod
+    def of(W: Real, problem: Problem) -> Records:
+        """Measure weights (B, T, K, M + K)."""
+        B, T, K, p = W.shape
+        found = measure(W.reshape(B * T, K, p), problem.teacher)
+        kept = T if problem.keeps_all_overlaps else 0
+        R = found.R.reshape(B, T, K, problem.teacher.width)[:, :kept]
+        Q = found.Q.reshape(B, T, K, K)[:, :kept]
+        return Records(
+            loss=found.loss.reshape(B, T),
+            gradient_norm=found.gradient_norm.reshape(B, T),
+            norms=found.norms.reshape(B, T, K),
+            matched=found.matched.reshape(B, T, K),
+            R=np.ascontiguousarray(R),
+            Q=np.ascontiguousarray(Q),
+        )
+
+
+@dataclass(frozen=True)
+class Integrated:
+    """Where the differential equations got to, what was passed, and why they stopped."""
+
+    state: State
+    records: Records
+    stop: Stop | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integrate(Task[Problem, Integrated]):
+    """Follow the flow or the differential equations from ``state`` through ``times``, for so many
+    ``steps`` at most."""
+
+    kind: ClassVar[str] = "integrate"
+    answer: ClassVar[type[Integrated]] = Integrated
+
+    state: State
+    times: tuple[float, ...]
+    steps: int
+
+    def run(self, problem: Problem, backend: Backend) -> Integrated:  # noqa: ARG002
+        integrator = Integrator(problem.teacher, problem.noise, tolerance=problem.flow_tolerance)
+        found = integrator.run(self.state, self.times, steps=self.steps)
+        return Integrated(found.state, Records.of(found.recorded[None], problem), found.stop)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Where runs of SGD got to, what was passed, and the weights (B, K, M + K) at the last step
+    that was recorded (none: (B, 0, 0))."""
+
+    runs: Runs
+    records: Records
+    last: Real
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate(Task[Problem, Simulated]):
+    """Go on with some runs of SGD, by so many stretches."""
+
+    kind: ClassVar[str] = "simulate"
+    answer: ClassVar[type[Simulated]] = Simulated
+
+    runs: Runs
+    first_stretch: int
+    stretches: int
+    record: tuple[int, ...]
+
+    def run(self, problem: Problem, backend: Backend) -> Simulated:  # noqa: ARG002
+        chain = Chain(problem.teacher, problem.layout, problem.noise, seed=problem.seed)
+        runs, W = chain.run(
+            self.runs,
+            first_stretch=self.first_stretch,
+            stretches=self.stretches,
+            steps=self.record,
+        )
+        last = W[:, -1] if self.record else np.zeros((len(W), 0, 0))
+        return Simulated(runs, Records.of(W, problem), np.ascontiguousarray(last))
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What came of all runs: records over all times, the weights (K, M + K) at each end, the number
+    of times that each run reached, and why and when it ended before the last one."""
+
+    records: Records
+    last: Real
+    reached: tuple[int, ...]
+    stops: tuple[Stop | None, ...]
+    ended_at: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where gradient flow went from the ends of runs: names of ``descent.outcomes.Outcome``, and
+    weights (B, K, M)."""
+
+    runs: tuple[int, ...]
+    outcomes: tuple[str, ...]
+    W: Real
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fall(Task[Problem, Ends]):
+    """Follow gradient flow from the ends ``W`` (B, K, M + K) of these runs."""
+
+    kind: ClassVar[str] = "fall"
+    answer: ClassVar[type[Ends]] = Ends
+
+    runs: tuple[int, ...]
+    W: Real
+
+    def run(self, problem: Problem, backend: Backend) -> Ends:
+        descent = Descent(
+            problem.teacher,
+            problem.students,
+            xp=backend.xp,
+            flow_tolerance=problem.flow_tolerance,
+            kernel=backend.kernel,
+        )
+        ends, _ = descent.run(descent.begin(self.runs, self.W))
+        ends.sort(key=lambda end: end.start)
+        return Ends(
+            runs=tuple(end.start for end in ends),
+            outcomes=tuple(end.outcome.name for end in ends),
+            W=np.array([end.W for end in ends]),
+        )
