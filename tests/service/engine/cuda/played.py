@@ -38,9 +38,6 @@ class PlayedArray:
     def __getitem__(self, key: Any) -> PlayedArray:
         return PlayedArray(self.values[key])
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.values[key] = value
-
     def __len__(self) -> int:
         return len(self.values)
 
@@ -50,6 +47,10 @@ class PlayedArray:
 
     def get(self) -> np.ndarray:
         return self.values.copy()
+
+    def set(self, values: np.ndarray, *, stream: _Stream) -> None:
+        assert values.dtype == self.values.dtype
+        self.values[...] = values
 
 
 def with_threads(text: str, threads: int) -> str:
