@@ -40,7 +40,11 @@ def nvrtc() -> ctypes.CDLL:
 def compile_text(nvrtc: ctypes.CDLL, text: str, architecture: str) -> tuple[int, str, bytes]:
     """NVRTC's status, its log, and the program for the device."""
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
-    options = [*source.OPTIONS, f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
+    # The last two as CuPy adds them.
+    options = [
+        *source.OPTIONS, f"--gpu-architecture={architecture}", "--ptxas-options=-v",
+        "--device-as-default-execution-space", "-ftz=true",
+    ]  # fmt: skip
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernel.cu", 0, None, None)
     given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
     status = nvrtc.nvrtcCompileProgram(program, len(options), given)
