@@ -52,7 +52,7 @@ def families(
             "around_folds": around_folds,
         }
     with reporting(as_json=as_json):
-        document = _call(name, arguments, server, api_key)
+        document = call(name, arguments, server, api_key)
         if as_json:
             tables.print_json(document)
         elif name == "family":
@@ -66,9 +66,10 @@ def _whole(width: float) -> float | int:
     return int(width) if width.is_integer() else width
 
 
-def _call(
+def call(
     name: str, arguments: dict[str, Any], server: str | None, api_key: str | None
 ) -> dict[str, Any]:
+    """The answer to a short call: by the server, or here where there is none."""
     if server is None:
         from relu_landscape.analyses import ANALYSES
         from relu_landscape.jobs.local import call_locally

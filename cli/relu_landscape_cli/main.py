@@ -12,6 +12,7 @@ import typer
 import relu_landscape
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.families import families
+from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.trajectory import trajectory
@@ -80,8 +81,9 @@ def serve(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "families": families, "trajectory": trajectory, "watch": watch, "show": show,
-    "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
+    "solve": solve, "families": families, "learning-rates": learning_rates,
+    "trajectory": trajectory, "watch": watch, "show": show, "list": list_jobs, "export": export,
+    "verify": verify, "doctor": doctor,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

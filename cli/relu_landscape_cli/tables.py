@@ -249,6 +249,13 @@ def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
     return tables
 
 
+def learning_rates_tables(document: Mapping[str, Any]) -> list[Table | str]:
+    """A minimum as a function of the learning rate: what it is, and its loss along the way."""
+    names = ("structure", "student_width", "teacher_width", "loss", "slope", "critical_rate")
+    head = _rows("minimum", [{name: document[name] for name in names}])
+    return [head, _rows("up to the critical rate", document["curve"])]
+
+
 def trajectory_tables(found: Trajectory) -> list[Table | str]:
     """A trajectory: the loss at a dozen of its times, where it leads, and how its runs ended."""
     curve, count = found.loss, len(found.times)

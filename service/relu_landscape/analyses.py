@@ -31,6 +31,7 @@ from relu_landscape.wire.landscape import (
     Landscape,
     LandscapeFinding,
 )
+from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.trajectories import PHASES as TRAJECTORY_PHASES
 from relu_landscape.wire.trajectories import (
@@ -255,6 +256,17 @@ ANALYSES = Registry(
             result=Continuation,
             function="relu_landscape.engine.families.answers:continuation_answer",
             cost="relu_landscape.engine.families.asking:continuation_cost",
+        ),
+        ShortCall(
+            name="learning_rates",
+            path="/v1/learning-rates",
+            summary="A minimum under one-pass SGD",
+            description="The largest stable learning rate of a minimum of a family, and its loss "
+            "up to that, in high dimension.",
+            query=LearningRatesQuery,
+            result=LearningRates,
+            function="relu_landscape.engine.dynamics.answers:learning_rates_answer",
+            cost="relu_landscape.engine.dynamics.answers:learning_rates_cost",
         ),
     ),
 )

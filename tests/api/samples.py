@@ -28,6 +28,7 @@ from relu_landscape.wire.families import (
     StabilityChange,
     TeacherBlock,
 )
+from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery, RatedLoss
 
 
 def family(query: FamilyQuery) -> Family:
@@ -115,7 +116,27 @@ def continuation(query: ContinuationQuery) -> Continuation:
     )
 
 
-CALLS: dict[str, Callable[[Any], Wire]] = {"family": family, "continuation": continuation}
+def learning_rates(query: LearningRatesQuery) -> LearningRates:
+    """One learning rate."""
+    return LearningRates(
+        family=query.structure,
+        structure=query.structure,
+        branch=query.branch,
+        student_width=query.student_width,
+        teacher_width=query.teacher_width,
+        loss=0.25,
+        is_global=False,
+        slope=0.5,
+        critical_rate=1.0,
+        curve=[RatedLoss(learning_rate=0.5, first_order=0.5, loss=0.75)],
+    )
+
+
+CALLS: dict[str, Callable[[Any], Wire]] = {
+    "family": family,
+    "continuation": continuation,
+    "learning_rates": learning_rates,
+}
 
 
 @asynccontextmanager

@@ -70,6 +70,7 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/jobs", "200"): {"JobPage"},
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
+        ("get", "/v1/learning-rates", "200"): {"LearningRates"},
         ("get", "/v1/service-info", "200"): {"ApiInfo"},
         ("get", "/readyz", "200"): {"Readiness"},
         ("get", "/livez", "200"): {"Alive"},
@@ -139,7 +140,7 @@ def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict
         answer = client.request(method, path, params=query)
         assert answer.status_code in (200, 202), (path, query, answer.text)
         seen += 1
-    assert seen == 6
+    assert seen == 7
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,8 @@ def answers(client: TestClient, service: InMemoryService) -> Iterator[tuple[str,
     yield "Family", client.get("/v1/families", params=family).json()
     widths = {"structure": "1+*", "from_width": "2", "to_width": "9"}
     yield "Continuation", client.get("/v1/families/continuation", params=widths).json()
+    rated = {"K": "8", "width": "8", "structure": "one-anti-aligned"}
+    yield "LearningRates", client.get("/v1/learning-rates", params=rated).json()
     yield "ApiInfo", client.get("/v1/service-info").json()
     yield "Readiness", client.get("/readyz").json()
     yield "Problem", client.get("/v1/landscape?K=0").json()

@@ -42,6 +42,7 @@ OPERATIONS = [
     ("GET", "/v1/trajectories/{id}/runs/{key}"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
+    ("GET", "/v1/learning-rates"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/service-info"),
     ("GET", "/v1/schema.json"),

@@ -53,6 +53,7 @@ from relu_landscape.wire.landscape import (
     Starts,
     Structure,
 )
+from relu_landscape.wire.learning_rates import LearningRates, RatedLoss
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 
 REQUEST = LandscapeRequest(student_width=2, teacher_width=2, starts=10)
@@ -317,4 +318,16 @@ def continuation() -> Continuation:
             )
         ],
         ends=None,
+    )  # fmt: skip
+
+
+def learning_rates() -> LearningRates:
+    """Two learning rates."""
+    return LearningRates(
+        family="one-anti-aligned", structure="1+7", branch=None, student_width=8, teacher_width=8,
+        loss=0.5, is_global=False, slope=0.25, critical_rate=0.75,
+        curve=[
+            RatedLoss(learning_rate=rate, first_order=0.5 + rate / 4, loss=0.5 + rate / 2)
+            for rate in (0.25, 0.5)
+        ],
     )  # fmt: skip

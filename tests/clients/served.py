@@ -16,7 +16,15 @@ from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
 from relu_landscape_client import AsyncClient, Client
 from tests.clients.faulty import Line, name_of
-from tests.clients.samples import SAID_AT_FIRST, SCRIPT, Step, continuation, family, two_minima
+from tests.clients.samples import (
+    SAID_AT_FIRST,
+    SCRIPT,
+    Step,
+    continuation,
+    family,
+    learning_rates,
+    two_minima,
+)
 from tests.serving import Running, serving
 
 
@@ -120,5 +128,6 @@ def _service(settings: Settings) -> InMemoryService:
     service.answers_to_calls = {
         "family": lambda query: family(query.student_width),
         "continuation": lambda query: continuation(),
+        "learning_rates": lambda query: learning_rates(),
     }
     return service

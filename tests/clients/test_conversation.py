@@ -291,6 +291,20 @@ def test_families(run: Run, server: Served) -> None:
     }  # fmt: skip
 
 
+def test_learning_rates(run: Run, server: Served) -> None:
+    found = run("learning_rates", 8, 8, "one-anti-aligned", batch_size=4, points=2)
+    assert (found.critical_rate, found.slope) == (0.75, 0.25)
+    assert found.rates.tolist() == [0.25, 0.5]
+    assert found.losses.tolist() == [0.625, 0.75]
+    assert found.first_order.tolist() == [0.5625, 0.625]
+    ((name, asked),) = server.service.called
+    assert name == "learning_rates"
+    assert asked.model_dump() == {
+        "student_width": 8, "teacher_width": 8, "structure": "one-anti-aligned", "branch": None,
+        "batch_size": 4, "label_noise": 0.0, "points": 2,
+    }  # fmt: skip
+
+
 def test_the_key_travels(run: Run, server: Served) -> None:
     run("service_info", api_key="open-sesame")
     sent = server.line.requests[-1].headers

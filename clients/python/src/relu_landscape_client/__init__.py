@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Event as Event
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.families import FamilyStability as FamilyStability
+    from relu_landscape_client.learning_rates import LearningRates as LearningRates
     from relu_landscape_client.lines import Origin as Origin
     from relu_landscape_client.lines import SaddleLine as SaddleLine
     from relu_landscape_client.parts import Attraction as Attraction
@@ -71,6 +72,7 @@ _HOMES = {
     ),
     "disconnectivity": ("Disconnectivity",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
+    "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
     "points": ("FixedPoint", "FixedPoints"),

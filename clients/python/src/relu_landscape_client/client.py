@@ -7,11 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from relu_landscape_client import _bar, _decode, _drivers, _flows, _http
+from relu_landscape_client import _answers, _bar, _decode, _drivers, _flows, _http
 from relu_landscape_client._cache import Cache, default_folder
 from relu_landscape_client._options import Options, TrajectoryOptions
 from relu_landscape_client._steps import Conversation
-from relu_landscape_client.errors import ClientError
 from relu_landscape_client.status import Status
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from relu_landscape_client._bar import ProgressOption
     from relu_landscape_client.families import Continuation, Family
+    from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
     from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
@@ -39,46 +39,6 @@ def _request(
 
 def _id(which: str | Status | Landscape | Trajectory) -> str:
     return which if isinstance(which, str) else which.id
-
-
-def _landscape(document: _flows.Document) -> Landscape:
-    from relu_landscape_client.results import Landscape
-
-    return Landscape.from_document(document)
-
-
-def _landscapes(found: list[_flows.Document | ClientError]) -> list[Landscape | ClientError]:
-    return [each if isinstance(each, ClientError) else _landscape(each) for each in found]
-
-
-def _fixed_point(document: _flows.Document) -> FixedPoint:
-    from relu_landscape_client.points import FixedPoint
-
-    return FixedPoint.from_document(document)
-
-
-def _family(document: _flows.Document) -> Family:
-    from relu_landscape_client.families import Family
-
-    return Family.from_document(document)
-
-
-def _continuation(document: _flows.Document) -> Continuation:
-    from relu_landscape_client.families import Continuation
-
-    return Continuation.from_document(document)
-
-
-def _trajectory(document: _flows.Document) -> Trajectory:
-    from relu_landscape_client.trajectories import Trajectory
-
-    return Trajectory.from_document(document)
-
-
-def _run(document: _flows.Document) -> TrajectoryRun:
-    from relu_landscape_client.trajectories import TrajectoryRun
-
-    return TrajectoryRun.from_document(document)
 
 
 def _cache(cache: bool | str | Path) -> Cache:
@@ -151,7 +111,9 @@ class Client(_Base):
         """
         request = _request(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
-            return _landscape(self._driver.run(self._whole(request, watcher, timeout_seconds)))
+            return _answers.landscape(
+                self._driver.run(self._whole(request, watcher, timeout_seconds))
+            )
 
     def submit(
         self, student_width: int, teacher_width: int, **options: Unpack[Options]
@@ -173,7 +135,7 @@ class Client(_Base):
             found = self._driver.run(
                 _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
             )
-        return _landscapes(found)
+        return _answers.landscapes(found)
 
     def result(
         self, which: str | Status, *, progress: ProgressOption = None,
@@ -181,7 +143,7 @@ class Client(_Base):
     ) -> Landscape:  # fmt: skip
         """The landscape under an id, from the cache or the server; waits until it is finished."""
         with _bar.watching(progress) as watcher:
-            return _landscape(
+            return _answers.landscape(
                 self._driver.run(_flows.result(_id(which), self._cache, watcher, timeout_seconds))
             )
 
@@ -195,7 +157,7 @@ class Client(_Base):
 
     def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """One fixed point in full; its ``details`` hold weights and all eigenvalues."""
-        return _fixed_point(self._driver.run(_flows.fixed_point(_id(which), key)))
+        return _answers.fixed_point(self._driver.run(_flows.fixed_point(_id(which), key)))
 
     def jobs(self, limit: int | None = 100) -> list[Status]:
         """The server's jobs of every kind, newest first; None for all of them."""
@@ -213,7 +175,7 @@ class Client(_Base):
 
         With ``certify``, its ``certificate`` is a computer-assisted proof.
         """
-        return _family(self._driver.run(_flows.document(
+        return _answers.family(self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
             structure=structure, branch=branch, certify=certify or None,
         )))  # fmt: skip
@@ -227,10 +189,21 @@ class Client(_Base):
         ``points`` widths are sampled between ``from_width`` and ``to_width``. A branch that folds
         back ends there, or with ``around_folds`` goes on through the same widths, as sheet 2.
         """
-        return _continuation(self._driver.run(_flows.document(
+        return _answers.continuation(self._driver.run(_flows.document(
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
             around_folds=around_folds or None,
+        )))  # fmt: skip
+
+    def learning_rates(
+        self, student_width: int, teacher_width: int, structure: str, branch: int | None = None, *,
+        batch_size: int = 1, label_noise: float = 0.0, points: int = 9,
+    ) -> LearningRates:  # fmt: skip
+        """A minimum under one-pass SGD: its largest stable learning rate, its loss up to that."""
+        return _answers.learning_rates(self._driver.run(_flows.document(
+            "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
+            structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
+            points=points,
         )))  # fmt: skip
 
     def trajectory(
@@ -240,13 +213,13 @@ class Client(_Base):
         """Follow gradient flow, or one-pass SGD; the other arguments as for ``landscape``."""
         request = _request(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
-            return _trajectory(self._driver.run(
+            return _answers.trajectory(self._driver.run(
                 self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
             ))  # fmt: skip
 
     def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
         """One run of a trajectory with its curves and overlaps."""
-        return _run(self._driver.run(_flows.run(_id(which), key)))
+        return _answers.run(self._driver.run(_flows.run(_id(which), key)))
 
     def service_info(self) -> dict[str, Any]:
         """Versions, backend and limits of the server."""
@@ -286,7 +259,7 @@ class AsyncClient(_Base):
         """See ``Client.landscape``."""
         request = _request(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
-            return _landscape(
+            return _answers.landscape(
                 await self._driver.run(self._whole(request, watcher, timeout_seconds))
             )
 
@@ -307,7 +280,7 @@ class AsyncClient(_Base):
             found = await self._driver.run(
                 _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
             )
-        return _landscapes(found)
+        return _answers.landscapes(found)
 
     async def result(
         self, which: str | Status, *, progress: ProgressOption = None,
@@ -316,7 +289,7 @@ class AsyncClient(_Base):
         """See ``Client.result``."""
         with _bar.watching(progress) as watcher:
             flow = _flows.result(_id(which), self._cache, watcher, timeout_seconds)
-            return _landscape(await self._driver.run(flow))
+            return _answers.landscape(await self._driver.run(flow))
 
     async def status(self, which: str | Status) -> Status:
         """See ``Client.status``."""
@@ -328,7 +301,7 @@ class AsyncClient(_Base):
 
     async def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """See ``Client.fixed_point``."""
-        return _fixed_point(await self._driver.run(_flows.fixed_point(_id(which), key)))
+        return _answers.fixed_point(await self._driver.run(_flows.fixed_point(_id(which), key)))
 
     async def jobs(self, limit: int | None = 100) -> list[Status]:
         """See ``Client.jobs``."""
@@ -343,7 +316,7 @@ class AsyncClient(_Base):
         branch: int | None = None, *, certify: bool = False,
     ) -> Family:  # fmt: skip
         """See ``Client.family``."""
-        return _family(await self._driver.run(_flows.document(
+        return _answers.family(await self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
             structure=structure, branch=branch, certify=certify or None,
         )))  # fmt: skip
@@ -353,10 +326,21 @@ class AsyncClient(_Base):
         branch: int | None = None, around_folds: bool = False,
     ) -> Continuation:  # fmt: skip
         """See ``Client.continuation``."""
-        return _continuation(await self._driver.run(_flows.document(
+        return _answers.continuation(await self._driver.run(_flows.document(
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
             around_folds=around_folds or None,
+        )))  # fmt: skip
+
+    async def learning_rates(
+        self, student_width: int, teacher_width: int, structure: str, branch: int | None = None, *,
+        batch_size: int = 1, label_noise: float = 0.0, points: int = 9,
+    ) -> LearningRates:  # fmt: skip
+        """See ``Client.learning_rates``."""
+        return _answers.learning_rates(await self._driver.run(_flows.document(
+            "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
+            structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
+            points=points,
         )))  # fmt: skip
 
     async def trajectory(
@@ -366,13 +350,13 @@ class AsyncClient(_Base):
         """See ``Client.trajectory``."""
         request = _request(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
-            return _trajectory(await self._driver.run(
+            return _answers.trajectory(await self._driver.run(
                 self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
             ))  # fmt: skip
 
     async def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
         """See ``Client.run``."""
-        return _run(await self._driver.run(_flows.run(_id(which), key)))
+        return _answers.run(await self._driver.run(_flows.run(_id(which), key)))
 
     async def service_info(self) -> dict[str, Any]:
         """See ``Client.service_info``."""

@@ -6,6 +6,7 @@ import pytest
 
 from relu_landscape import analyses
 from relu_landscape.engine import families, verify
+from relu_landscape.engine.dynamics.answers import learning_rates_answer
 from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
@@ -17,6 +18,7 @@ def test_the_registry_finds_them() -> None:
     assert names == {
         "family": families.family_answer,
         "continuation": families.continuation_answer,
+        "learning_rates": learning_rates_answer,
     }
     with pytest.raises(AttributeError, match="no attribute 'waltz'"):
         _ = families.waltz

@@ -1,0 +1,69 @@
+"""Documents as what they say. The classes are imported when the first of them is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relu_landscape_client import _flows
+from relu_landscape_client.errors import ClientError
+
+if TYPE_CHECKING:
+    from relu_landscape_client.families import Continuation, Family
+    from relu_landscape_client.learning_rates import LearningRates
+    from relu_landscape_client.points import FixedPoint
+    from relu_landscape_client.results import Landscape
+    from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
+
+
+def landscape(document: _flows.Document) -> Landscape:
+    """A landscape."""
+    from relu_landscape_client.results import Landscape
+
+    return Landscape.from_document(document)
+
+
+def landscapes(found: list[_flows.Document | ClientError]) -> list[Landscape | ClientError]:
+    """Landscapes, and what was raised in the place of some."""
+    return [each if isinstance(each, ClientError) else landscape(each) for each in found]
+
+
+def fixed_point(document: _flows.Document) -> FixedPoint:
+    """A fixed point in full."""
+    from relu_landscape_client.points import FixedPoint
+
+    return FixedPoint.from_document(document)
+
+
+def family(document: _flows.Document) -> Family:
+    """A family at one width."""
+    from relu_landscape_client.families import Family
+
+    return Family.from_document(document)
+
+
+def continuation(document: _flows.Document) -> Continuation:
+    """A family along width."""
+    from relu_landscape_client.families import Continuation
+
+    return Continuation.from_document(document)
+
+
+def learning_rates(document: _flows.Document) -> LearningRates:
+    """A minimum under one-pass SGD."""
+    from relu_landscape_client.learning_rates import LearningRates
+
+    return LearningRates.from_document(document)
+
+
+def trajectory(document: _flows.Document) -> Trajectory:
+    """A trajectory."""
+    from relu_landscape_client.trajectories import Trajectory
+
+    return Trajectory.from_document(document)
+
+
+def run(document: _flows.Document) -> TrajectoryRun:
+    """A run of a trajectory, in full."""
+    from relu_landscape_client.trajectories import TrajectoryRun
+
+    return TrajectoryRun.from_document(document)

@@ -1,0 +1,23 @@
+"""``learning-rates``: without a server on the real engine, and with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate
+
+
+def test_a_minimum_is_told(command: Any) -> None:
+    found = command.json("learning-rates", "one-anti-aligned", 8, "--points", 3)
+    assert found["critical_rate"] == pytest.approx(0.4106, abs=5e-5)
+    assert len(found["curve"]) == 3
+    text = command("learning-rates", "global", 6).stdout
+    assert f"{critical_learning_rate(6):.6f}"[:7] in text
+
+
+def test_a_saddle_is_refused_in_a_sentence(command: Any) -> None:
+    said = command("learning-rates", "one-anti-aligned", 4, code=2).stderr
+    assert "saddle" in said
+    assert "Traceback" not in said
