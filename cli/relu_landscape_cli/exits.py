@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -94,4 +95,10 @@ def reporting(*, as_json: bool) -> Iterator[None]:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return str(error.args[0])  # str() of a KeyError would put quotation marks around it
+    if isinstance(error, client.ServerAbsent):
+        reason = re.sub(r"^\[Errno -?\d+\] ", "", error.reason)
+        return (
+            f"the server at {error.address} cannot be reached ({reason}); start one there with "
+            "'relu-landscape serve', or name another with --server URL"
+        )
     return str(error) or type(error).__name__

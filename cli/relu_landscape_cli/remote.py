@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,11 +33,14 @@ Which = Annotated[str, typer.Argument(metavar="ID|FILE", help="Id of a landscape
 
 def connect(server: str, api_key: str | None) -> Client:
     """A client for people at a prompt."""
+    from stamina.instrumentation import set_on_retry_hooks
+
     from relu_landscape_client import Client
 
-    # A try that will be repeated is no news at a prompt; how the last one ended is.
-    logging.getLogger("stamina").setLevel(logging.ERROR)
-    return Client(server, api_key, patience_seconds=PATIENCE_SECONDS)
+    # A try that will be repeated is no news at a prompt; how the last one ended is. Without hooks
+    # nothing is logged, be it by logging or by structlog, which stamina prefers where it is.
+    set_on_retry_hooks([])
+    return Client(server, api_key, patience_seconds=PATIENCE_SECONDS, waits_for_start=False)
 
 
 def fetch(which: str, server: str, api_key: str | None) -> Landscape:

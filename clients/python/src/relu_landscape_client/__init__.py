@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.errors import NotFound as NotFound
     from relu_landscape_client.errors import ProtocolError as ProtocolError
     from relu_landscape_client.errors import RequestRefused as RequestRefused
+    from relu_landscape_client.errors import ServerAbsent as ServerAbsent
     from relu_landscape_client.errors import ServerError as ServerError
     from relu_landscape_client.errors import TimedOut as TimedOut
     from relu_landscape_client.families import Change as Change
@@ -62,7 +63,7 @@ _HOMES = {
     "errors": (
         "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",
         "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",
-        "ProtocolError", "RequestRefused", "ServerError", "TimedOut",
+        "ProtocolError", "RequestRefused", "ServerAbsent", "ServerError", "TimedOut",
     ),
     "disconnectivity": ("Disconnectivity",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
