@@ -52,7 +52,7 @@ def doctor(
         if as_json:
             tables.print_json([asdict(each) for each in findings])
         else:
-            tables.console().print(tables.doctor_table(findings))
+            tables.show(tables.doctor_table(findings))
         if any(each.verdict == "problem" for each in findings):
             raise typer.Exit(int(Exit.NO))
 

@@ -56,9 +56,9 @@ def families(
         if as_json:
             tables.print_json(document)
         elif name == "family":
-            tables.console().print(*tables.family_tables(document))
+            tables.show(*tables.family_tables(document))
         else:
-            tables.console().print(*tables.continuation_tables(document))
+            tables.show(*tables.continuation_tables(document))
 
 
 def _whole(width: float) -> float | int:

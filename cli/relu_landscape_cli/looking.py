@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.ids import whole_id
 from relu_landscape_cli.remote import (
     DEFAULT_SERVER,
     ApiKey,
     AsJson,
+    Id,
     Server,
     Which,
     connect,
@@ -25,7 +27,7 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to list.")]
 
 
 def watch(
-    landscape_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a landscape.")],
+    landscape_id: Id,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to watch.")] = None,
@@ -43,17 +45,21 @@ def watch(
         tables.bar(is_quiet=as_json) as bar,
     ):
         told = tables.print_status_line if as_json else bar
-        landscape = client.result(landscape_id, progress=told or False, timeout_seconds=timeout)
+        which = whole_id(client, landscape_id)
+        landscape = client.result(which, progress=told or False, timeout_seconds=timeout)
         if as_json:
             tables.print_json(landscape.document)
         else:
-            tables.console().print(tables.landscape_table(landscape))
+            tables.show(tables.landscape_table(landscape))
 
 
 def show(
     which: Annotated[
         str | None,
-        typer.Argument(metavar="[ID|FILE]", help="Left out: list the server's landscapes."),
+        typer.Argument(
+            metavar="[ID|FILE]",
+            help="Id of a landscape, or its first digits, or a file; left out: list all.",
+        ),
     ] = None,
     key: Annotated[str | None, typer.Argument(help="One fixed point, such as m1.")] = None,
     server: Server = DEFAULT_SERVER,
@@ -74,13 +80,13 @@ def show(
             if as_json:
                 tables.print_json(landscape.document)
             else:
-                tables.console().print(tables.landscape_table(landscape))
+                tables.show(tables.landscape_table(landscape))
             return
         point = landscape.fixed_points[key]
         if as_json:
             tables.print_json(point.document)
         else:
-            tables.console().print(*tables.point_tables(point))
+            tables.show(*tables.point_tables(point))
 
 
 def list_jobs(
@@ -100,7 +106,7 @@ def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
     if as_json:
         tables.print_json([tables.status_document(each) for each in statuses])
     else:
-        tables.console().print(tables.status_table(statuses))
+        tables.show(tables.status_table(statuses))
 
 
 def export(

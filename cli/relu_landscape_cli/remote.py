@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relu_landscape_cli.ids import whole_id
+
 if TYPE_CHECKING:
     from relu_landscape_client import Client, Landscape
 
@@ -28,7 +30,11 @@ ApiKey = Annotated[
     ),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, no tables.")]
-Which = Annotated[str, typer.Argument(metavar="ID|FILE", help="Id of a landscape, or a file.")]
+Which = Annotated[
+    str,
+    typer.Argument(metavar="ID|FILE", help="Id of a landscape, or its first digits, or a file."),
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a landscape, or its first digits.")]
 
 
 def connect(server: str, api_key: str | None) -> Client:
@@ -53,4 +59,4 @@ def fetch(which: str, server: str, api_key: str | None) -> Landscape:
         except ProtocolError as error:
             raise FileError(f"{which}: {error}") from error
     with connect(server, api_key) as client:
-        return client.result(which, progress=False)
+        return client.result(whole_id(client, which), progress=False)

@@ -122,7 +122,7 @@ def show_landscape(landscape: Landscape, output: Path | None, *, as_json: bool) 
     if as_json:
         tables.print_json(landscape.document)
     else:
-        tables.console().print(tables.landscape_table(landscape))
+        tables.show(tables.landscape_table(landscape))
 
 
 def _ask(
