@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,14 +24,28 @@ from relu_landscape_cli.remote import (
 if TYPE_CHECKING:
     from relu_landscape_client import Status
 
-Limit = Annotated[int, typer.Option(min=1, help="How many to list.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many to list at the most.")]
+
+
+class State(StrEnum):
+    """Where a job may stand."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    FINISHED = "finished"
 
 
 def watch(
     landscape_id: Id,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to watch.")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds to watch at the most.", show_default="no limit"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Follow a landscape until it is finished, then show it.
@@ -93,11 +108,29 @@ def list_jobs(
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     limit: Limit = 20,
+    state: Annotated[
+        list[State] | None,
+        typer.Option(help="Only jobs in this state; may be repeated.", show_default="every state"),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only jobs of this kind, such as landscape; may be repeated.",
+            show_default="every kind",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List a server's jobs of every kind, newest first."""
     with reporting(as_json=as_json), connect(server, api_key) as client:
-        _show_statuses(client.jobs(limit), as_json=as_json)
+        # With a filter all of them: how many pages hold the wanted ones is not known before.
+        jobs = client.jobs(None if state or kind else limit)
+        wanted = [
+            each
+            for each in jobs
+            if (not state or each.state in state) and (not kind or each.kind in kind)
+        ]
+        _show_statuses(wanted[:limit], as_json=as_json)
 
 
 def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
@@ -105,8 +138,10 @@ def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
 
     if as_json:
         tables.print_json([tables.status_document(each) for each in statuses])
-    else:
+    elif statuses:
         tables.show(tables.status_table(statuses))
+    else:
+        typer.echo("there are no such jobs", err=True)
 
 
 def export(

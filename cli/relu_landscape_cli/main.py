@@ -12,6 +12,7 @@ import typer
 import relu_landscape
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.families import families
+from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.verifying import verify
@@ -81,6 +82,7 @@ def serve(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "families": families, "watch": watch, "show": show, "list": list_jobs,
     "export": export, "verify": verify, "doctor": doctor,
+    "submit": submit, "cancel": cancel,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)
