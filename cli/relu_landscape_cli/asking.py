@@ -16,8 +16,12 @@ class Certify(StrEnum):
     STRICT = "strict"
 
 
-StudentWidth = Annotated[int, typer.Argument(help="How many ReLU units the student has.")]
-TeacherWidth = Annotated[int, typer.Argument(help="How many ReLU units the teacher has.")]
+StudentWidth = Annotated[
+    int, typer.Argument(metavar="STUDENT", help="How many ReLU units the student has.")
+]
+TeacherWidth = Annotated[
+    int, typer.Argument(metavar="TEACHER", help="How many ReLU units the teacher has.")
+]
 Starts = Annotated[
     int | None,
     typer.Option(help="Random starts; 0 is the structured search alone.", show_default="1000"),

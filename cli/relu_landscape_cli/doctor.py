@@ -17,6 +17,7 @@ import typer
 
 from relu_landscape_cli.exits import Exit, reporting
 from relu_landscape_cli.findings import Finding
+from relu_landscape_cli.interrupts import held
 from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
@@ -35,13 +36,18 @@ def doctor(
     server: Annotated[
         str | None,
         typer.Option(
-            envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Also examine this server."
+            envvar="RELU_LANDSCAPE_SERVER",
+            metavar="URL",
+            help="Also examine this server.",
+            show_default="none",
         ),
     ] = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check versions, settings, store, pool and GPU, and say what to do.
+    """Look at what works here, and say what to do.
+
+    Versions, settings, the data folder, store, pool, GPU and kernel.
 
     Nothing is changed and no job is run. Exit code 1 where something must be done.
     """
@@ -120,7 +126,8 @@ def data_folder(settings: Settings) -> Finding:
 
 def store(settings: Settings) -> Finding:
     """Does the external store answer; or does an embedded one start, in a folder for the test?"""
-    return asyncio.run(_store(settings))
+    with held():  # an embedded one is started and stopped, and must not be left behind
+        return asyncio.run(_store(settings))
 
 
 async def _store(settings: Settings) -> Finding:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -71,6 +72,16 @@ def code_of(error: BaseException) -> Exit | None:
     return None
 
 
+#: Set once an interrupt has been said: it may come before ``reporting`` is reached, too.
+_interrupt_said = threading.Event()
+
+
+def say_interrupt_unless_said(code: object) -> None:
+    """The last word of the process that ends with ``code``."""
+    if code == Exit.INTERRUPTED and not _interrupt_said.is_set():
+        typer.echo("relu-landscape: interrupted", err=True)
+
+
 @contextmanager
 def reporting(*, as_json: bool) -> Iterator[None]:
     """Say expected errors in one sentence on standard error (one JSON object with ``--json``).
@@ -84,6 +95,8 @@ def reporting(*, as_json: bool) -> Iterator[None]:
         if code is None or isinstance(error, typer.Exit):
             raise
         sentence = "interrupted" if code is Exit.INTERRUPTED else _sentence(error)
+        if code is Exit.INTERRUPTED:
+            _interrupt_said.set()
         if as_json:
             document = {"error": sentence, "type": type(error).__name__, "exit_code": int(code)}
             typer.echo(json.dumps(document, ensure_ascii=False), err=True)

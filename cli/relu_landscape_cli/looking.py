@@ -76,7 +76,10 @@ def show(
             help="Id of a landscape, or its first digits, or a file; left out: list all.",
         ),
     ] = None,
-    key: Annotated[str | None, typer.Argument(help="One fixed point, such as m1.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="[KEY]", help="One fixed point, such as m1.", show_default=False),
+    ] = None,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     limit: Limit = 20,
@@ -146,7 +149,12 @@ def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
 
 def export(
     which: Which,
-    output: Annotated[Path, typer.Argument(help="File that ends in .json, .npz or .csv.")],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUTPUT", help="The file to write; its name ends in .json, .npz or .csv."
+        ),
+    ],
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     as_json: AsJson = False,

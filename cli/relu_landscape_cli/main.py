@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 import relu_landscape
 from relu_landscape_cli.doctor import doctor
+from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
 from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.looking import export, list_jobs, show, watch
@@ -21,8 +21,10 @@ app = typer.Typer(
     name="relu-landscape",
     help="Loss landscapes of two-layer ReLU networks in the teacher-student setting.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
+    # Plain help: the boxes cut long names of environment variables at 80 columns.
+    rich_markup_mode=None,
 )
 
 
@@ -47,11 +49,19 @@ def _options(
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 for every interface.", show_default="127.0.0.1"
+        ),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="TCP port; 0 takes a free one.", show_default="8000")
+    ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded store and its log.")
+        Path | None,
+        typer.Option(
+            help="Folder of the embedded store and its log.", show_default="the platform's for data"
+        ),
     ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let others connect although no key is set.")
@@ -90,7 +100,11 @@ for name, command in _COMMANDS.items():
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(app())
+    try:
+        app()
+    except SystemExit as end:
+        say_interrupt_unless_said(end.code)
+        raise
 
 
 if __name__ == "__main__":

@@ -39,13 +39,10 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a landscape, or its
 
 def connect(server: str, api_key: str | None) -> Client:
     """A client for people at a prompt."""
-    from stamina.instrumentation import set_on_retry_hooks
+    from relu_landscape_client import Client, silence_repeats
 
-    from relu_landscape_client import Client
-
-    # A try that will be repeated is no news at a prompt; how the last one ended is. Without hooks
-    # nothing is logged, be it by logging or by structlog, which stamina prefers where it is.
-    set_on_retry_hooks([])
+    # A try that will be repeated is no news at a prompt; how the last one ended is.
+    silence_repeats()
     return Client(server, api_key, patience_seconds=PATIENCE_SECONDS, waits_for_start=False)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from relu_landscape_cli import asking
 from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.interrupts import ending_processes
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
 from relu_landscape_cli.saving import check, save
 
@@ -145,7 +146,8 @@ def _compute(
             if watch is not None:
                 watch(status)
 
-        solution = solve_locally(
-            request, workers=workers, backend=backend, kernel=kernel, watch=tell
-        )
+        with ending_processes():
+            solution = solve_locally(
+                request, workers=workers, backend=backend, kernel=kernel, watch=tell
+            )
     return Landscape.from_document(solution.result)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from relu_landscape_client._decode import strict_json as strict_json
+    from relu_landscape_client._http import silence_repeats as silence_repeats
     from relu_landscape_client.client import AsyncClient as AsyncClient
     from relu_landscape_client.client import Client as Client
     from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
@@ -59,6 +60,7 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "_decode": ("strict_json",),
+    "_http": ("silence_repeats",),
     "client": ("AsyncClient", "Client"),
     "errors": (
         "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",

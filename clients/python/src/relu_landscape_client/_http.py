@@ -174,6 +174,16 @@ class Patience:
         }
 
 
+def silence_repeats() -> None:
+    """Log nothing about calls that are repeated, in the whole process.
+
+    By default stamina tells ``logging``, or ``structlog`` where that is installed.
+    """
+    from stamina.instrumentation import set_on_retry_hooks
+
+    set_on_retry_hooks([])
+
+
 def repeat_rule(
     patience_seconds: float, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Exception], bool | float]:
