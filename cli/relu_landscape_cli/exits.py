@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -70,6 +72,16 @@ def code_of(error: BaseException) -> Exit | None:
     return None
 
 
+#: Set once an interrupt has been said: it may come before ``reporting`` is reached, too.
+_interrupt_said = threading.Event()
+
+
+def say_interrupt_unless_said(code: object) -> None:
+    """The last word of the process that ends with ``code``."""
+    if code == Exit.INTERRUPTED and not _interrupt_said.is_set():
+        typer.echo("relu-landscape: interrupted", err=True)
+
+
 @contextmanager
 def reporting(*, as_json: bool) -> Iterator[None]:
     """Say expected errors in one sentence on standard error (one JSON object with ``--json``).
@@ -83,6 +95,8 @@ def reporting(*, as_json: bool) -> Iterator[None]:
         if code is None or isinstance(error, typer.Exit):
             raise
         sentence = "interrupted" if code is Exit.INTERRUPTED else _sentence(error)
+        if code is Exit.INTERRUPTED:
+            _interrupt_said.set()
         if as_json:
             document = {"error": sentence, "type": type(error).__name__, "exit_code": int(code)}
             typer.echo(json.dumps(document, ensure_ascii=False), err=True)
@@ -94,4 +108,10 @@ def reporting(*, as_json: bool) -> Iterator[None]:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return str(error.args[0])  # str() of a KeyError would put quotation marks around it
+    if isinstance(error, client.ServerAbsent):
+        reason = re.sub(r"^\[Errno -?\d+\] ", "", error.reason)
+        return (
+            f"the server at {error.address} cannot be reached ({reason}); start one there with "
+            "'relu-landscape serve', or name another with --server URL"
+        )
     return str(error) or type(error).__name__

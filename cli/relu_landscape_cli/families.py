@@ -11,28 +11,51 @@ from relu_landscape_cli.remote import ApiKey, AsJson, connect
 
 
 def families(
-    structure: Annotated[str, typer.Argument(help="Such as 1+6, or one-anti-aligned.")],
-    teacher_width: Annotated[float, typer.Argument(help="Width of the teacher, real.")],
+    structure: Annotated[
+        str,
+        typer.Argument(
+            metavar="STRUCTURE",
+            help="A structure, such as 1+6, or a name, such as one-anti-aligned.",
+        ),
+    ],
+    teacher_width: Annotated[
+        float, typer.Argument(metavar="WIDTH", help="Width of the teacher; real with --to.")
+    ],
     student_width: Annotated[
-        float | None, typer.Option(help="Width of the student; left out: the teacher's.")
+        float | None, typer.Option(help="Width of the student.", show_default="the teacher's")
     ] = None,
     to: Annotated[
-        float | None, typer.Option(help="Follow the family along real width up to this one.")
+        float | None,
+        typer.Option(help="Follow the family along real width up to this one.", show_default=False),
     ] = None,
-    points: Annotated[int, typer.Option(min=2, help="Widths to sample, with --to.")] = 50,
-    branch: Annotated[int | None, typer.Option(min=1, help="Which of several, by loss.")] = None,
+    points: Annotated[int, typer.Option(min=2, help="How many widths to sample, with --to.")] = 50,
+    branch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which of several branches, by loss.", show_default="the lowest"),
+    ] = None,
     around_folds: Annotated[
-        bool, typer.Option(help="Go on where the family folds back, with --to.")
+        bool,
+        typer.Option(help="Go on where the family folds back, with --to; otherwise it ends there."),
     ] = False,
-    certify: Annotated[bool, typer.Option(help="Prove it, without --to; see --json.")] = False,
+    certify: Annotated[
+        bool, typer.Option(help="Prove the point, without --to; --json shows the proof.")
+    ] = False,
     server: Annotated[
         str | None,
-        typer.Option(envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Left out: here."),
+        typer.Option(
+            envvar="RELU_LANDSCAPE_SERVER",
+            metavar="URL",
+            help="Ask this server.",
+            show_default="none: computed here",
+        ),
     ] = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Loss, spectrum and stability of a symmetric family at any width up to 10^9."""
+    """Describe a symmetric family: loss, spectrum and stability.
+
+    At any width up to 10^9; with --to along real width.
+    """
     from relu_landscape_cli import tables
 
     arguments: dict[str, Any] = {"structure": structure, "branch": branch}
@@ -56,9 +79,9 @@ def families(
         if as_json:
             tables.print_json(document)
         elif name == "family":
-            tables.console().print(*tables.family_tables(document))
+            tables.show(*tables.family_tables(document))
         else:
-            tables.console().print(*tables.continuation_tables(document))
+            tables.show(*tables.continuation_tables(document))
 
 
 def _whole(width: float) -> float | int:

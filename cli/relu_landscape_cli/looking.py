@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.ids import whole_id
 from relu_landscape_cli.remote import (
     DEFAULT_SERVER,
     ApiKey,
     AsJson,
+    Id,
     Server,
     Which,
     connect,
@@ -21,14 +24,28 @@ from relu_landscape_cli.remote import (
 if TYPE_CHECKING:
     from relu_landscape_client import Status
 
-Limit = Annotated[int, typer.Option(min=1, help="How many to list.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many to list at the most.")]
+
+
+class State(StrEnum):
+    """Where a job may stand."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    FINISHED = "finished"
 
 
 def watch(
-    landscape_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a landscape.")],
+    landscape_id: Id,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to watch.")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds to watch at the most.", show_default="no limit"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Follow a landscape until it is finished, then show it.
@@ -43,19 +60,26 @@ def watch(
         tables.bar(is_quiet=as_json) as bar,
     ):
         told = tables.print_status_line if as_json else bar
-        landscape = client.result(landscape_id, progress=told or False, timeout_seconds=timeout)
+        which = whole_id(client, landscape_id)
+        landscape = client.result(which, progress=told or False, timeout_seconds=timeout)
         if as_json:
             tables.print_json(landscape.document)
         else:
-            tables.console().print(tables.landscape_table(landscape))
+            tables.show(tables.landscape_table(landscape))
 
 
 def show(
     which: Annotated[
         str | None,
-        typer.Argument(metavar="[ID|FILE]", help="Left out: list the server's landscapes."),
+        typer.Argument(
+            metavar="[ID|FILE]",
+            help="Id of a landscape, or its first digits, or a file; left out: list all.",
+        ),
     ] = None,
-    key: Annotated[str | None, typer.Argument(help="One fixed point, such as m1.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="[KEY]", help="One fixed point, such as m1.", show_default=False),
+    ] = None,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     limit: Limit = 20,
@@ -74,24 +98,42 @@ def show(
             if as_json:
                 tables.print_json(landscape.document)
             else:
-                tables.console().print(tables.landscape_table(landscape))
+                tables.show(tables.landscape_table(landscape))
             return
         point = landscape.fixed_points[key]
         if as_json:
             tables.print_json(point.document)
         else:
-            tables.console().print(*tables.point_tables(point))
+            tables.show(*tables.point_tables(point))
 
 
 def list_jobs(
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     limit: Limit = 20,
+    state: Annotated[
+        list[State] | None,
+        typer.Option(help="Only jobs in this state; may be repeated.", show_default="every state"),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only jobs of this kind, such as landscape; may be repeated.",
+            show_default="every kind",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List a server's jobs of every kind, newest first."""
     with reporting(as_json=as_json), connect(server, api_key) as client:
-        _show_statuses(client.jobs(limit), as_json=as_json)
+        # With a filter all of them: how many pages hold the wanted ones is not known before.
+        jobs = client.jobs(None if state or kind else limit)
+        wanted = [
+            each
+            for each in jobs
+            if (not state or each.state in state) and (not kind or each.kind in kind)
+        ]
+        _show_statuses(wanted[:limit], as_json=as_json)
 
 
 def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
@@ -99,13 +141,20 @@ def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:
 
     if as_json:
         tables.print_json([tables.status_document(each) for each in statuses])
+    elif statuses:
+        tables.show(tables.status_table(statuses))
     else:
-        tables.console().print(tables.status_table(statuses))
+        typer.echo("there are no such jobs", err=True)
 
 
 def export(
     which: Which,
-    output: Annotated[Path, typer.Argument(help="File that ends in .json, .npz or .csv.")],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUTPUT", help="The file to write; its name ends in .json, .npz or .csv."
+        ),
+    ],
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
     as_json: AsJson = False,

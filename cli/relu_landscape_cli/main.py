@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,9 @@ import typer
 
 import relu_landscape
 from relu_landscape_cli.doctor import doctor
+from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
+from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
@@ -22,8 +23,10 @@ app = typer.Typer(
     name="relu-landscape",
     help="Loss landscapes of two-layer ReLU networks in the teacher-student setting.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
+    # Plain help: the boxes cut long names of environment variables at 80 columns.
+    rich_markup_mode=None,
 )
 
 
@@ -48,11 +51,19 @@ def _options(
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 for every interface.", show_default="127.0.0.1"
+        ),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="TCP port; 0 takes a free one.", show_default="8000")
+    ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded store and its log.")
+        Path | None,
+        typer.Option(
+            help="Folder of the embedded store and its log.", show_default="the platform's for data"
+        ),
     ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let others connect although no key is set.")
@@ -83,7 +94,7 @@ def serve(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "families": families, "learning-rates": learning_rates,
     "trajectory": trajectory, "watch": watch, "show": show, "list": list_jobs, "export": export,
-    "verify": verify, "doctor": doctor,
+    "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)
@@ -91,7 +102,11 @@ for name, command in _COMMANDS.items():
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(app())
+    try:
+        app()
+    except SystemExit as end:
+        say_interrupt_unless_said(end.code)
+        raise
 
 
 if __name__ == "__main__":

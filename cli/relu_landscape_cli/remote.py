@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from relu_landscape_cli.ids import whole_id
 
 if TYPE_CHECKING:
     from relu_landscape_client import Client, Landscape
@@ -29,16 +30,20 @@ ApiKey = Annotated[
     ),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, no tables.")]
-Which = Annotated[str, typer.Argument(metavar="ID|FILE", help="Id of a landscape, or a file.")]
+Which = Annotated[
+    str,
+    typer.Argument(metavar="ID|FILE", help="Id of a landscape, or its first digits, or a file."),
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a landscape, or its first digits.")]
 
 
 def connect(server: str, api_key: str | None) -> Client:
     """A client for people at a prompt."""
-    from relu_landscape_client import Client
+    from relu_landscape_client import Client, silence_repeats
 
     # A try that will be repeated is no news at a prompt; how the last one ended is.
-    logging.getLogger("stamina").setLevel(logging.ERROR)
-    return Client(server, api_key, patience_seconds=PATIENCE_SECONDS)
+    silence_repeats()
+    return Client(server, api_key, patience_seconds=PATIENCE_SECONDS, waits_for_start=False)
 
 
 def fetch(which: str, server: str, api_key: str | None) -> Landscape:
@@ -51,4 +56,4 @@ def fetch(which: str, server: str, api_key: str | None) -> Landscape:
         except ProtocolError as error:
             raise FileError(f"{which}: {error}") from error
     with connect(server, api_key) as client:
-        return client.result(which, progress=False)
+        return client.result(whole_id(client, which), progress=False)

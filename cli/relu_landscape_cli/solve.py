@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relu_landscape_cli import asking
 from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.interrupts import ending_processes
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
 from relu_landscape_cli.saving import check, save
 
 if TYPE_CHECKING:
     from relu_landscape_client import Landscape
-
-
-class Certify(StrEnum):
-    """Proofs to ask for."""
-
-    NONE = "none"
-    FAST = "fast"
-    STRICT = "strict"
 
 
 class Kernel(StrEnum):
@@ -41,54 +35,51 @@ class Backend(StrEnum):
 
 
 def solve(
-    student_width: Annotated[int, typer.Argument(help="ReLU units of the student.")],
-    teacher_width: Annotated[int, typer.Argument(help="ReLU units of the teacher.")],
-    starts: Annotated[
-        int | None, typer.Option(help="Random starts; 0: the structured search alone.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Start n depends on (seed, n) alone.")] = None,
-    input_dimension: Annotated[
-        int | None, typer.Option(help="Dimension of the Gaussian inputs.")
-    ] = None,
-    init_scale: Annotated[float | None, typer.Option(help="Norm of a student at start.")] = None,
-    flow_tolerance: Annotated[
-        float | None, typer.Option(help="Local error of the gradient-flow integrator.")
-    ] = None,
-    structured: Annotated[
-        bool | None, typer.Option("--structured/--sampled", help="Search symmetric families too?")
-    ] = None,
-    structure: Annotated[
-        list[str] | None, typer.Option(help="Structure to search, such as 1+6; repeatable.")
-    ] = None,
-    saddles: Annotated[
-        bool | None, typer.Option("--saddles", help="Also saddles and what they join.")
-    ] = None,
-    certify: Annotated[Certify | None, typer.Option(help="Computer-assisted proofs.")] = None,
+    student_width: asking.StudentWidth,
+    teacher_width: asking.TeacherWidth,
+    starts: asking.Starts = None,
+    seed: asking.Seed = None,
+    input_dimension: asking.InputDimension = None,
+    init_scale: asking.InitScale = None,
+    flow_tolerance: asking.FlowTolerance = None,
+    structured: asking.Structured = None,
+    structure: asking.Structures = None,
+    saddles: asking.Saddles = None,
+    certify: asking.Proofs = None,
     server: Annotated[
         str | None,
         typer.Option(
             envvar="RELU_LANDSCAPE_SERVER", metavar="URL",
-            help="Ask this server; left out: compute here, without any.",
+            help="Ask this server.", show_default="none: computed here",
         ),
     ] = None,
     api_key: ApiKey = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes, without a server; one per core.")
+        int | None, typer.Option(
+            min=1, help="Processes that compute, without a server.", show_default="one per core"
+        ),
     ] = None,
-    backend: Annotated[Backend, typer.Option(help="Arrays, without a server.")] = Backend.AUTO,
+    backend: Annotated[
+        Backend, typer.Option(help="Arrays to compute with, without a server.")
+    ] = Backend.AUTO,
     kernel: Annotated[
         Kernel,
         typer.Option(
-            envvar="RELU_LANDSCAPE_KERNEL", help="What follows the starts, without a server."
+            envvar="RELU_LANDSCAPE_KERNEL", help="What follows the random starts, without a server."
         ),
     ] = Kernel.AUTO,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to wait for a server's answer.")
+        float | None, typer.Option(
+            min=0, help="Seconds to wait for a server's result.", show_default="no limit"
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also write .json, .npz or .csv.")
+        Path | None, typer.Option(
+            "--output", "-o", help="Also write the landscape to this .json, .npz or .csv file.",
+            show_default=False,
+        ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bars.")] = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Find the fixed points of a landscape.
@@ -96,12 +87,11 @@ def solve(
     With --server through that server, otherwise here; id, digest and every number are the same.
     What is left out takes the service's default.
     """
-    options = {
-        "starts": starts, "seed": seed, "input_dimension": input_dimension,
-        "init_scale": init_scale, "flow_tolerance": flow_tolerance, "structured": structured,
-        "structures": structure, "saddles": saddles, "certify": certify and certify.value,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
+    given = asking.options(
+        starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
+        flow_tolerance=flow_tolerance, structured=structured, structures=structure,
+        saddles=saddles, certify=certify,
+    )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:
             check(output)
@@ -122,7 +112,7 @@ def show_landscape(landscape: Landscape, output: Path | None, *, as_json: bool) 
     if as_json:
         tables.print_json(landscape.document)
     else:
-        tables.console().print(tables.landscape_table(landscape))
+        tables.show(tables.landscape_table(landscape))
 
 
 def _ask(
@@ -156,7 +146,8 @@ def _compute(
             if watch is not None:
                 watch(status)
 
-        solution = solve_locally(
-            request, workers=workers, backend=backend, kernel=kernel, watch=tell
-        )
+        with ending_processes():
+            solution = solve_locally(
+                request, workers=workers, backend=backend, kernel=kernel, watch=tell
+            )
     return Landscape.from_document(solution.result)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
+from rich import box
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,23 +22,37 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from relu_landscape_cli.fitting import Column, Fitted
+from relu_landscape_cli.matrices import Matrix
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relu_landscape_cli.findings import Finding
     from relu_landscape_client import FixedPoint, Landscape, Status, Trajectory
 
-#: Wide enough for a landscape's table where there is no terminal that says otherwise.
+#: Wide enough for a landscape's table where neither a terminal nor COLUMNS says otherwise.
 _WIDTH_WITHOUT_TERMINAL = 120
+#: So much of an id is shown in lists: among a million ids two begin alike with 0.2%.
+ID_DIGITS = 12
 
 
 def console(*, is_error: bool = False) -> Console:
     """A console on standard output or error, as they are now (tests replace them)."""
     # Without markup: [gpu] in a sentence is a word, not a style.
     made = Console(stderr=is_error, highlight=False, markup=False)
-    if not made.is_terminal:
+    if not made.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         made.width = _WIDTH_WITHOUT_TERMINAL
     return made
+
+
+def show(*parts: RenderableType) -> None:
+    """Print on standard output, with an empty line between two parts."""
+    screen = console()
+    for place, part in enumerate(parts):
+        if place:
+            screen.print()
+        screen.print(part)
 
 
 def print_json(document: Any) -> None:
@@ -51,36 +67,47 @@ def number(value: float | None, digits: int = 6) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}g}"
 
 
-def share(point: FixedPoint) -> str:
-    """The attraction probability with its interval, in percent."""
+def share(point: FixedPoint, *, is_short: bool = False) -> str:
+    """The attraction probability in percent, with its interval where it is not ``is_short``."""
     if point.attraction is None or math.isnan(point.probability):
         return "–"
+    if is_short:
+        return f"{100 * point.probability:.2f}"
     low, high = point.attraction.interval_95
     return f"{100 * point.probability:.2f} ({100 * low:.2f}–{100 * high:.2f})"
 
 
-def landscape_table(landscape: Landscape) -> Table:
+def landscape_table(landscape: Landscape) -> Fitted:
     """A row per fixed point."""
-    table = Table(
-        title=f"{landscape.student_width} students, {landscape.teacher_width} teachers: "
-        f"minima: {len(landscape.minima)}, saddles: {len(landscape.saddles)}",
-        caption=_caption(landscape),
-        title_justify="left",
-        caption_justify="left",
+    points = landscape.fixed_points
+    eigenvalues = [point.stability.min_eigenvalue_span for point in points]
+    columns = [
+        Column("key", [point.key for point in points]),
+        Column("structure", [point.structure.name for point in points]),
+        Column(
+            "loss", [number(point.loss, 12) for point in points],
+            short=[number(point.loss) for point in points], is_number=True,
+        ),
+        Column("kind", [point.kind.replace("_", " ") for point in points], dropped=4),
+        Column("index", [str(point.stability.index) for point in points], dropped=1,
+               is_number=True),
+        Column(
+            "% of starts (95%)", [share(point) for point in points], dropped=2,
+            short=[share(point, is_short=True) for point in points], short_heading="% of starts",
+            is_number=True,
+        ),
+        Column(
+            "smallest eigenvalue", [number(value) for value in eigenvalues], dropped=5,
+            short=[number(value, 3) for value in eigenvalues], short_heading="eigenvalue",
+            is_number=True,
+        ),
+        Column("proof", ["yes" if point.is_certified else "" for point in points], dropped=3),
+    ]  # fmt: skip
+    title = (
+        f"{landscape.student_width} students, {landscape.teacher_width} teachers: "
+        f"minima: {len(landscape.minima)}, saddles: {len(landscape.saddles)}"
     )
-    for heading in ("key", "kind"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("loss", "% of starts (95%)", "index", "smallest eigenvalue"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("structure", "proof"):
-        table.add_column(heading)
-    for point in landscape.fixed_points:
-        table.add_row(
-            point.key, point.kind.replace("_", " "), number(point.loss, 12), share(point),
-            str(point.stability.index), number(point.stability.min_eigenvalue_span),
-            point.structure.name, "yes" if point.is_certified else "",
-        )  # fmt: skip
-    return table
+    return Fitted(columns, title=title, caption=_caption(landscape))
 
 
 def _caption(landscape: Landscape) -> str:
@@ -98,11 +125,12 @@ def _caption(landscape: Landscape) -> str:
     return "\n".join(["; ".join(words), *lines, f"id {landscape.id}"])
 
 
-def point_tables(point: FixedPoint) -> list[Table]:
+def point_tables(point: FixedPoint) -> list[RenderableType]:
     """One fixed point: its facts, its overlaps and its spectrum."""
-    facts = Table(title=repr(point), show_header=False, title_justify="left")
     stability = point.stability
-    for name, value in (
+    facts = (
+        ("kind", point.kind.replace("_", " ")),
+        ("structure", point.structure.name),
         ("loss", number(point.loss, 17)),
         ("isotropy", point.structure.isotropy),
         ("relabelled copies", point.structure.orbit_size),
@@ -117,39 +145,49 @@ def point_tables(point: FixedPoint) -> list[Table]:
         ("gradient norm", number(stability.gradient_norm)),
         ("% of starts (95%)", share(point)),
         ("proof", (point.certificate or {}).get("verdict", "none")),
-    ):
-        facts.add_row(name, "–" if value is None else str(value))
-    spectrum = Table("eigenvalue", "multiplicity", "space", title="spectrum", title_justify="left")
+    )
     lines = point.spectrum
-    for value, count, space in zip(
-        lines.eigenvalues.tolist(), lines.multiplicities, lines.spaces, strict=True
-    ):
-        spectrum.add_row(number(value, 12), str(count), space)
-    return [facts, *(_matrix(name, getattr(point, name)) for name in ("R", "Q")), spectrum]
+    spectrum = [
+        Column("eigenvalue", [number(value, 12) for value in lines.eigenvalues.tolist()],
+               is_number=True),
+        Column("multiplicity", [str(count) for count in lines.multiplicities], is_number=True),
+        Column("space", lines.spaces),
+    ]  # fmt: skip
+    units = [int(each["size"]) for each in point.structure.students]
+    return [
+        _facts(point.key, facts),
+        Matrix("R", point.R, units, point.structure.blocks, "students", "teachers"),
+        Matrix("Q", point.Q, units, units, "students", "students"),
+        Fitted(spectrum, title="spectrum"),
+    ]
 
 
-def _matrix(name: str, matrix: Any) -> Table:
-    table = Table(title=name, show_header=False, title_justify="left")
-    for row in matrix.tolist() if matrix.ndim == 2 else ():
-        # A zero added after rounding: an overlap of -1e-17 is not shown as -0.0000.
-        table.add_row(*(f"{round(entry, 4) + 0.0: .4f}" for entry in row))
-    return table
+def _facts(title: str, facts: Iterable[tuple[str, str | int | None]]) -> Fitted:
+    """A name and a value per line."""
+    rows = [(name, "–" if value is None else str(value)) for name, value in facts]
+    columns = [Column("", [row[place] for row in rows]) for place in (0, 1)]
+    return Fitted(columns, title=title)
 
 
-def status_table(statuses: list[Status]) -> Table:
-    """A row per job of a server."""
-    table = Table()
-    table.add_column("id", no_wrap=True, min_width=64)  # it is there to be copied
-    for heading in ("kind", "students", "teachers", "starts", "state", "created", "error"):
-        table.add_column(heading)
-    for each in statuses:
-        request: Mapping[str, Any] = each.request
-        table.add_row(
-            each.id, each.kind, *(str(request.get(name, "–")) for name in
-                       ("student_width", "teacher_width", "starts")),
-            each.state, each.created_at or "–", each.error or "",
-        )  # fmt: skip
-    return table
+def status_table(statuses: list[Status]) -> Fitted:
+    """A row per job of a server; an id's first digits do for every command."""
+
+    def asked(name: str) -> list[str]:
+        return [str(each.request.get(name, "–")) for each in statuses]
+
+    times = [(each.created_at or "–").replace("T", " ") for each in statuses]
+    columns = [
+        Column("id", [each.id[:ID_DIGITS] for each in statuses]),
+        Column("kind", [each.kind for each in statuses], dropped=1),
+        Column("students", asked("student_width"), dropped=3, is_number=True),
+        Column("teachers", asked("teacher_width"), dropped=4, is_number=True),
+        Column("starts", asked("starts"), dropped=5, is_number=True),
+        Column("state", [each.state for each in statuses]),
+        Column("created", [time[:19] for time in times], short=[time[:16] for time in times],
+               dropped=6),
+    ]  # fmt: skip
+    errors = [f"{each.id[:ID_DIGITS]}: {each.error}" for each in statuses if each.error]
+    return Fitted(columns, caption="\n".join(errors))
 
 
 @contextmanager
@@ -192,34 +230,46 @@ def print_status_line(status: Status) -> None:
     sys.stdout.flush()
 
 
-def verdict_table(verdicts: list[dict[str, Any]]) -> Table:
+def verdict_table(verdicts: list[dict[str, Any]]) -> Fitted:
     """A row per certificate: what it vouches for of the numbers beside it, and what it does not."""
     words = {True: "yes", False: "NO", None: "claims nothing"}
-    table = Table("key", "holds", "reason", "covers", "not covered", show_lines=True)
+    columns = [
+        Column("key", [str(each.get("key", "")) for each in verdicts]),
+        Column("holds", [words[each["holds"]] for each in verdicts]),
+        Column("reason", [each.get("reason") or "" for each in verdicts]),
+    ]
+    # The lists are long and mostly alike: each is said once, with those it is true of.
+    alike: dict[str, list[str]] = {}
     for each in verdicts:
-        lists = [", ".join(each.get(name) or []) for name in ("covers", "not_covered")]
-        table.add_row(
-            str(each.get("key", "")), words[each["holds"]], each.get("reason") or "", *lists
-        )
-    return table
+        covers, other = (", ".join(each.get(name) or []) for name in ("covers", "not_covered"))
+        lists = f"covers {covers or 'nothing'}; does not cover {other or 'nothing named'}"
+        alike.setdefault(lists, []).append(str(each.get("key", "")))
+    told = [f"{', '.join(keys)}: {lists}" for lists, keys in alike.items()]
+    return Fitted(columns, caption="\n".join(told))
 
 
 def doctor_table(findings: list[Finding]) -> Table:
     """A row per thing that was looked at."""
-    table = Table("", "", "found", "what to do")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("", "what"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("found, and what to do", overflow="fold")
     for each in findings:
-        table.add_row(each.verdict, each.name, each.says, each.remedy)
+        remedy = f"\n→ {each.remedy}" if each.remedy else ""
+        table.add_row(each.verdict, each.name, each.says + remedy)
     return table
 
 
-def family_tables(document: Mapping[str, Any]) -> list[Table]:
+def family_tables(document: Mapping[str, Any]) -> list[Fitted]:
     """A family at one width: its facts, its branches and its spectrum."""
-    facts = Table(show_header=False)
-    for name, value in {**document, **(document.get("stability") or {})}.items():
-        if not isinstance(value, dict | list):
-            facts.add_row(name.replace("_", " "), _cell(value))
+    everything = {**document, **(document.get("stability") or {})}
+    facts = [
+        (name.replace("_", " "), _cell(value))
+        for name, value in everything.items()
+        if not isinstance(value, dict | list)
+    ]
     return [
-        facts,
+        _facts("", facts),
         *(
             _rows(name, document[name])
             for name in ("student_blocks", "branches", "spectrum")
@@ -228,19 +278,31 @@ def family_tables(document: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def _rows(title: str, rows: list[Mapping[str, Any]]) -> Table:
-    """A table of a list of objects, without what is itself an object."""
-    headings = [name for name, value in rows[0].items() if not isinstance(value, dict | list)]
-    table = Table(
-        *(name.replace("_", " ") for name in headings),
-        title=title.replace("_", " "), title_justify="left",
-    )  # fmt: skip
-    for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in headings))
-    return table
+def _rows(title: str, rows: list[Mapping[str, Any]]) -> Fitted:
+    """A table of a list of objects, without what is itself an object; the last column goes first.
+
+    The first two stay: they say which object it is, and its most telling number.
+    """
+    names = [name for name, value in rows[0].items() if not isinstance(value, dict | list)]
+    columns = []
+    for place, name in enumerate(names):
+        values = [row.get(name) for row in rows]
+        columns.append(Column(
+            name.replace("_", " "), [_cell(value) for value in values],
+            dropped=place if place > 1 else 0, short=[_cell(value, 6) for value in values],
+            is_number=all(map(_is_number, values)),
+        ))  # fmt: skip
+    return Fitted(columns, title=title.replace("_", " "))
 
 
-def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
+def _is_number(value: Any) -> bool:
+    """A number, one in digits because it is large, or none."""
+    if isinstance(value, str):
+        return value.isdigit()
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def continuation_tables(document: Mapping[str, Any]) -> list[Fitted]:
     """A family along width: its points, changes of stability, folds, and where it ends."""
     names = ("points", "changes", "events")
     tables = [_rows(name, document[name]) for name in names if document.get(name)]
@@ -249,11 +311,11 @@ def continuation_tables(document: Mapping[str, Any]) -> list[Table]:
     return tables
 
 
-def learning_rates_tables(document: Mapping[str, Any]) -> list[Table | str]:
+def learning_rates_tables(document: Mapping[str, Any]) -> list[Fitted]:
     """A minimum as a function of the learning rate: what it is, and its loss along the way."""
     names = ("structure", "student_width", "teacher_width", "loss", "slope", "critical_rate")
-    head = _rows("minimum", [{name: document[name] for name in names}])
-    return [head, _rows("up to the critical rate", document["curve"])]
+    facts = [(name.replace("_", " "), _cell(document[name])) for name in names]
+    return [_facts("", facts), _rows("up to the critical rate", document["curve"])]
 
 
 def trajectory_tables(found: Trajectory) -> list[Table | str]:
@@ -278,7 +340,7 @@ def trajectory_tables(found: Trajectory) -> list[Table | str]:
     return [repr(found), table, ends, outcomes, f"id {found.id}"]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, digits: int = 12) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return number(value, 12) if isinstance(value, float) or value is None else str(value)
+    return number(value, digits) if isinstance(value, float) or value is None else str(value)

@@ -39,7 +39,7 @@ def verify(
         if as_json:
             tables.print_json(verdicts)
         elif verdicts:
-            tables.console().print(tables.verdict_table(verdicts))
+            tables.show(tables.verdict_table(verdicts))
         else:
             typer.echo(f"{file}: there is no certificate in it", err=True)
         claims = [each["holds"] for each in verdicts if each["holds"] is not None]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +121,22 @@ def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(doctor, "_DISTRIBUTIONS", ("numpy", "no-such-thing", "cupy-cuda13x"))
     found = doctor.versions()
     assert (found.verdict, found.remedy) == ("problem", "pip install no-such-thing")
+
+
+def test_a_scheduler_that_does_not_answer_is_said_in_the_table_alone(
+    unused_tcp_port: int, tmp_path: Path
+) -> None:
+    """A log line stood above the table, which said "not connected yet"."""
+    url = f"tcp://127.0.0.1:{unused_tcp_port}"
+    environment = os.environ | {
+        "RELU_LANDSCAPE_DASK_SCHEDULER": url, "RELU_LANDSCAPE_DATA_DIR": str(tmp_path),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "relu_landscape_cli.main", "doctor", "--json"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    found = {each["name"]: each for each in json.loads(done.stdout)}
+    assert found["pool"]["verdict"] == "problem"
+    assert url in found["pool"]["says"]
+    assert found["pool"]["remedy"] == "start the scheduler, and workers for it"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import os
 import re
 import signal
@@ -14,11 +13,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+import stamina.instrumentation
 import typer.main
 
 from relu_landscape import errors as service
-from relu_landscape_cli import exits, remote
+from relu_landscape_cli import exits
 from relu_landscape_cli.main import app
 from relu_landscape_client import errors as client
 from tests.cli.conftest import Command
@@ -99,14 +100,45 @@ def test_time_is_over(command: Command, server: Served) -> None:
     assert "goes on" in command(*words, code=5).stderr
 
 
-def test_nobody_answers(
-    command: Command, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+def test_an_absent_server_is_said_at_once_with_the_remedy(
+    command: Command, unused_tcp_port: int
 ) -> None:
-    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.0)
+    """It used to be asked again for ten seconds, and the sentence was an error number."""
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    assert url in command("show", "--server", url, code=3).stderr
-    assert not logging.getLogger("stamina").isEnabledFor(logging.WARNING)
+    for words in (("show",), ("list",), ("watch", ID), ASK, ("families", "1+6", 7)):
+        result = command(*words, "--server", url, code=3)
+        assert (result.stdout, result.stderr) == (
+            "",
+            f"relu-landscape: the server at {url} cannot be reached (Connection refused); start "
+            "one there with 'relu-landscape serve', or name another with --server URL\n",
+        )
     assert "no address" in command("show", "--server", "nonsense", code=2).stderr
+
+
+def test_an_absent_server_is_asked_once(command: Command, server: Served) -> None:
+    def refuse(request: httpx2.Request) -> None:
+        raise httpx2.ConnectError("[Errno 111] Connection refused", request=request)
+
+    server.line.instead = refuse
+    command("list", "--server", server.url, code=3)
+    assert len(server.line.asked) == 1
+
+
+def test_a_server_that_restarts_in_the_middle_is_waited_for_without_a_word(
+    command: Command, server: Served
+) -> None:
+    """Whatever logs repeated calls (logging, structlog, Prometheus) is told of none."""
+    submit(server, REQUEST)
+
+    def vanish(request: httpx2.Request) -> None:
+        if len(server.line.asked) in (2, 3):  # the stream, then the next look at the status
+            raise httpx2.ConnectError("[Errno 111] Connection refused", request=request)
+
+    server.line.instead = vanish
+    result = command("watch", ID, "--server", server.url)
+    assert "minima: 2" in result.stdout
+    assert result.stderr == ""
+    assert stamina.instrumentation.get_on_retry_hooks() == ()
 
 
 def test_what_is_not_there(command: Command, server: Served, tmp_path: Path) -> None:

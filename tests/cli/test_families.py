@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from relu_landscape.errors import InputError
@@ -20,6 +24,20 @@ def test_a_family_at_a_width_that_needs_all_digits(command: Command) -> None:
     text = command("families", "one-anti-aligned", 10**9).stdout
     assert "1+999999999" in text
     assert "minimum" in text
+
+
+def test_a_family_by_name_loads_nothing_for_nothing() -> None:
+    """More than half of the time went into SciPy, igraph (with matplotlib) and Arb, all unused."""
+    code = (
+        "import sys; from relu_landscape_cli.main import app\n"
+        "try: app(['families', '1+6', '7', '--json'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["structure"] == "1+6"
+    heavy = {"scipy", "igraph", "matplotlib", "flint", "distributed", "fastapi", "httpx2", "pandas"}
+    assert heavy & set(done.stderr.split()) == set()
 
 
 def test_branches_can_be_chosen(command: Command) -> None:

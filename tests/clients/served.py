@@ -62,8 +62,8 @@ class Served:
 
     def call(self, kind: str, method: str, *args: Any, **options: Any) -> Any:
         """Call one method of the ``plain`` or the ``asynchronous`` client."""
-        made = {name: options.pop(name) for name in ("cache", "patience_seconds", "api_key")
-                if name in options}  # fmt: skip
+        names = ("cache", "patience_seconds", "waits_for_start", "api_key")
+        made = {name: options.pop(name) for name in names if name in options}
         if kind == "plain":
             with self.client(**made) as client:
                 return getattr(client, method)(*args, **options)

@@ -24,11 +24,12 @@ from relu_landscape_client import (
     NotFound,
     ProtocolError,
     RequestRefused,
+    ServerAbsent,
     ServerError,
     _http,
     errors,
 )
-from tests.clients.faulty import problem
+from tests.clients.faulty import Instead, problem
 from tests.clients.samples import ASKED, ID, document
 from tests.clients.served import Served
 
@@ -92,6 +93,43 @@ def test_without_patience_every_call_is_made_once(run: Run, server: Served) -> N
     with stamina.set_testing(False), pytest.raises(Busy):
         run("submit", 2, 2, patience_seconds=0)
     assert len(server.line.asked) == 1
+
+
+def _unreachable(times: int) -> Instead:
+    """The first ``times`` calls find nobody at the address."""
+    left = [times]
+
+    def instead(request: httpx2.Request) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise httpx2.ConnectError("[Errno 111] Connection refused", request=request)
+
+    return instead
+
+
+def test_a_server_that_starts_is_waited_for(run: Run, server: Served) -> None:
+    server.line.instead = _unreachable(3)
+    assert run("landscape", **ASKED).id == ID
+
+
+def test_an_absent_server_is_absent_at_once_for_those_who_do_not_wait(
+    run: Run, server: Served
+) -> None:
+    server.line.instead = _unreachable(1)
+    with pytest.raises(ServerAbsent, match="Connection refused") as caught:
+        run("submit", 2, 2, waits_for_start=False)
+    assert caught.value.address == server.url
+    assert len(server.line.asked) == 1
+
+
+def test_a_server_that_has_answered_is_missed_even_by_those_who_do_not_wait(
+    run: Run, server: Served
+) -> None:
+    """It restarts in the middle of a job: its first answer is followed by three refusals."""
+    refuse = _unreachable(3)
+    server.line.instead = lambda request: refuse(request) if len(server.line.asked) > 1 else None
+    assert run("landscape", **ASKED, waits_for_start=False).id == ID
+    assert server.service.computations == 1
 
 
 def test_retry_after_is_obeyed_to_the_second_and_not_beyond_patience() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from relu_landscape_client._decode import strict_json as strict_json
+    from relu_landscape_client._http import silence_repeats as silence_repeats
     from relu_landscape_client.client import AsyncClient as AsyncClient
     from relu_landscape_client.client import Client as Client
     from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.errors import NotFound as NotFound
     from relu_landscape_client.errors import ProtocolError as ProtocolError
     from relu_landscape_client.errors import RequestRefused as RequestRefused
+    from relu_landscape_client.errors import ServerAbsent as ServerAbsent
     from relu_landscape_client.errors import ServerError as ServerError
     from relu_landscape_client.errors import TimedOut as TimedOut
     from relu_landscape_client.families import Change as Change
@@ -64,11 +66,12 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "_decode": ("strict_json",),
+    "_http": ("silence_repeats",),
     "client": ("AsyncClient", "Client"),
     "errors": (
         "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",
         "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",
-        "ProtocolError", "RequestRefused", "ServerError", "TimedOut",
+        "ProtocolError", "RequestRefused", "ServerAbsent", "ServerError", "TimedOut",
     ),
     "disconnectivity": ("Disconnectivity",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),

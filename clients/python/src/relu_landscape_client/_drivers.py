@@ -30,11 +30,11 @@ class SyncDriver:
     """Carries conversations out, one at a time per call, over one ``httpx2.Client``."""
 
     def __init__(
-        self, options: dict[str, Any], patience_seconds: float,
+        self, options: dict[str, Any], patience: _http.Patience,
         transport: httpx2.BaseTransport | None,
     ) -> None:  # fmt: skip
         self._http = httpx2.Client(transport=transport, **options)
-        self._patience_seconds = patience_seconds
+        self._patience = patience
 
     def close(self) -> None:
         """Close the connections."""
@@ -77,10 +77,10 @@ class SyncDriver:
     def _call(self, call: Call) -> Answer:
         import stamina
 
-        options = _http.request_options(call)
-        for attempt in stamina.retry_context(**_http.stamina_options(self._patience_seconds)):
-            with attempt, _http.translated(_http.what(self._http.base_url, call)):
-                return _http.answer(self._http.request(**options))
+        base, options = self._http.base_url, _http.request_options(call)
+        for attempt in stamina.retry_context(**self._patience.options()):
+            with attempt, _http.translated(_http.what(base, call), base):
+                return self._patience.answer(self._http.request(**options))
         raise AssertionError("stamina either returns or raises")
 
 
@@ -125,11 +125,11 @@ class AsyncDriver:
     """Carries conversations out over one ``httpx2.AsyncClient``."""
 
     def __init__(
-        self, options: dict[str, Any], patience_seconds: float,
+        self, options: dict[str, Any], patience: _http.Patience,
         transport: httpx2.AsyncBaseTransport | None,
     ) -> None:  # fmt: skip
         self._http = httpx2.AsyncClient(transport=transport, **options)
-        self._patience_seconds = patience_seconds
+        self._patience = patience
 
     async def close(self) -> None:
         """Close the connections."""
@@ -172,11 +172,10 @@ class AsyncDriver:
     async def _call(self, call: Call) -> Answer:
         import stamina
 
-        options = _http.request_options(call)
-        retries = stamina.retry_context(**_http.stamina_options(self._patience_seconds))
-        async for attempt in retries:
-            with attempt, _http.translated(_http.what(self._http.base_url, call)):
-                return _http.answer(await self._http.request(**options))
+        base, options = self._http.base_url, _http.request_options(call)
+        async for attempt in stamina.retry_context(**self._patience.options()):
+            with attempt, _http.translated(_http.what(base, call), base):
+                return self._patience.answer(await self._http.request(**options))
         raise AssertionError("stamina either returns or raises")
 
 

@@ -23,6 +23,7 @@ from relu_landscape_client.errors import (
     NotFound,
     ProtocolError,
     RequestRefused,
+    ServerAbsent,
     ServerError,
 )
 
@@ -31,6 +32,8 @@ REPEATABLE = frozenset({429, 502, 503, 504})
 #: A stream that is silent for so long is taken for broken. The server sends a heartbeat at least
 #: every 15 s (the default of its event library), so three of them are missing.
 STREAM_SILENCE_SECONDS = 45.0
+#: A machine that is there takes a connection at once; one that is switched off never does.
+CONNECT_SECONDS = 10.0
 
 _KINDS: dict[int, type[AnswerError]] = {
     400: RequestRefused,
@@ -58,18 +61,22 @@ def base_options(url: str, api_key: str | None, timeout_seconds: float) -> dict[
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     # The base path is kept, so that a server behind a proxy's prefix works.
-    return {"base_url": address, "headers": headers, "timeout": timeout_seconds}
+    timeout = httpx2.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS))
+    return {"base_url": address, "headers": headers, "timeout": timeout}
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn every httpx2 exception into ours; ``what`` says what was tried."""
+def translated(what: str, base: httpx2.URL | None = None) -> Iterator[None]:
+    """Turn every httpx2 exception into ours; ``what`` says what was tried, ``base`` where."""
     try:
         yield
     except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
         raise AddressError(f"{what}: {error}") from error
     except (httpx2.DecodingError, httpx2.TooManyRedirects, httpx2.HTTPStatusError) as error:
         raise ProtocolError(f"{what}: {error}") from error
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        reason = str(error) or type(error).__name__
+        raise ServerAbsent(what, str(base or "").rstrip("/"), reason) from error
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         reason = str(error) or type(error).__name__
         raise ConnectionFailed(f"{what}: {reason}") from error
@@ -139,6 +146,44 @@ def retry_after(header: str | None) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
+class Patience:
+    """For how long one client's calls are repeated; ``seconds`` 0: never.
+
+    Unless it ``waits_for_start``, a server that has not answered yet and cannot be reached is
+    absent: that is said at once. One that has answered is missed for as long as the patience lasts.
+    """
+
+    def __init__(self, seconds: float, *, waits_for_start: bool) -> None:
+        self._seconds = seconds
+        self._misses_server = waits_for_start
+
+    def answer(self, response: httpx2.Response) -> Answer:
+        """``answer``, having noted that there is a server."""
+        self._misses_server = True
+        return answer(response)
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of ``stamina.retry_context``; waits 0.1 s at first, then up to 5 s."""
+        rule = repeat_rule(self._seconds)
+        return {
+            "on": lambda error: (
+                (self._misses_server or not isinstance(error, ServerAbsent)) and rule(error)
+            ),
+            "attempts": None if self._seconds > 0 else 1,
+            "timeout": self._seconds or None,
+        }
+
+
+def silence_repeats() -> None:
+    """Log nothing about calls that are repeated, in the whole process.
+
+    By default stamina tells ``logging``, or ``structlog`` where that is installed.
+    """
+    from stamina.instrumentation import set_on_retry_hooks
+
+    set_on_retry_hooks([])
+
+
 def repeat_rule(
     patience_seconds: float, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Exception], bool | float]:
@@ -163,15 +208,6 @@ def repeat_rule(
     return hook
 
 
-def stamina_options(patience_seconds: float) -> dict[str, Any]:
-    """Arguments of ``stamina.retry_context``; waits 0.1 s at first, then up to 5 s."""
-    return {
-        "on": repeat_rule(patience_seconds),
-        "attempts": None if patience_seconds > 0 else 1,
-        "timeout": patience_seconds or None,
-    }
-
-
 def stream_request(listen: Listen, now: float) -> dict[str, Any]:
     """Keyword arguments of ``httpx2``'s ``build_request`` for an event stream."""
     silence = max(0.001, min(STREAM_SILENCE_SECONDS, listen.until - now))
@@ -180,7 +216,7 @@ def stream_request(listen: Listen, now: float) -> dict[str, Any]:
         headers["Last-Event-ID"] = listen.last_event_id
     return {
         "method": "GET", "url": listen.path, "headers": headers,
-        "timeout": httpx2.Timeout(10.0, read=silence),
+        "timeout": httpx2.Timeout(CONNECT_SECONDS, read=silence),
     }  # fmt: skip
 
 

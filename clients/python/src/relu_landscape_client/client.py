@@ -85,6 +85,8 @@ class Client(_Base):
         patience_seconds: for so long a call is repeated while the server does not answer or says
             that it is busy; ``Retry-After`` is obeyed. 0: every call is made once. Repeating is
             safe: the same request has the same id and joins the same computation.
+        waits_for_start: False: where nothing can be reached at ``url``, ``ServerAbsent`` is raised
+            at once instead of being patient, until the server has answered for the first time.
         transport: an ``httpx2`` transport instead of the network, for tests.
 
     Safe to use from several threads. Close it, or use it as a context manager.
@@ -93,11 +95,13 @@ class Client(_Base):
     def __init__(
         self, url: str = "http://127.0.0.1:8000", api_key: str | None = None, *,
         cache: bool | str | Path = True, timeout_seconds: float = CALL_TIMEOUT_SECONDS,
-        patience_seconds: float = PATIENCE_SECONDS, transport: httpx2.BaseTransport | None = None,
+        patience_seconds: float = PATIENCE_SECONDS, waits_for_start: bool = True,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:  # fmt: skip
         super().__init__(cache)
         options = _http.base_options(url, api_key, timeout_seconds)
-        self._driver = _drivers.SyncDriver(options, patience_seconds, transport)
+        patience = _http.Patience(patience_seconds, waits_for_start=waits_for_start)
+        self._driver = _drivers.SyncDriver(options, patience, transport)
 
     def landscape(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
@@ -245,12 +249,13 @@ class AsyncClient(_Base):
     def __init__(
         self, url: str = "http://127.0.0.1:8000", api_key: str | None = None, *,
         cache: bool | str | Path = True, timeout_seconds: float = CALL_TIMEOUT_SECONDS,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS, waits_for_start: bool = True,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:  # fmt: skip
         super().__init__(cache)
         options = _http.base_options(url, api_key, timeout_seconds)
-        self._driver = _drivers.AsyncDriver(options, patience_seconds, transport)
+        patience = _http.Patience(patience_seconds, waits_for_start=waits_for_start)
+        self._driver = _drivers.AsyncDriver(options, patience, transport)
 
     async def landscape(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,

@@ -3,6 +3,7 @@
     ClientError
     ├── AddressError (also ValueError)        the server's address cannot be used
     ├── ConnectionFailed (also ConnectionError)   no answer, or none that arrived whole
+    │   └── ServerAbsent                  nothing can be reached at the server's ``address``
     ├── TimedOut (also TimeoutError)          the time given is over; the server goes on computing
     ├── ProtocolError                         an answer that the contract does not know
     ├── AnswerError                           the server refused: ``status``, ``detail``, ``errors``
@@ -35,6 +36,15 @@ class AddressError(ClientError, ValueError):
 
 class ConnectionFailed(ClientError, ConnectionError):  # noqa: N818 - an event, not a fault
     """No answer came, or none that arrived whole, although the call was repeated."""
+
+
+class ServerAbsent(ConnectionFailed):
+    """Nothing can be reached at ``address``: no call has arrived there, let alone an answer."""
+
+    def __init__(self, what: str, address: str, reason: str) -> None:
+        self.address = address
+        self.reason = reason
+        super().__init__(f"{what}: {reason}")
 
 
 class TimedOut(ClientError, TimeoutError):  # noqa: N818 - a state, not a fault

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from relu_landscape.engine.certificates import certify_reduced
-from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, values
@@ -28,6 +26,9 @@ def continuation_answer(query: ContinuationQuery) -> Continuation:
 
     Raises ``InputError`` for patterns without ``*`` and widths that leave a block below 1.
     """
+    # Imported here, with SciPy: half a second that a family at one width does not need.
+    from relu_landscape.engine.families.continuation import continuation
+
     return continuation(
         query.structure,
         query.from_width,
@@ -40,6 +41,9 @@ def continuation_answer(query: ContinuationQuery) -> Continuation:
 
 def certificate_of(point: Point) -> Certificate:
     """Certificate of a structured point of integral block sizes, at any width."""
+    # Imported here: Arb and what proves with it take half a second, and few ask for a proof.
+    from relu_landscape.engine.certificates import certify_reduced
+
     table = layout(point.structure)
     z = values(table, point)
     students = point.structure.students

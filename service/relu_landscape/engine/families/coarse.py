@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from relu_landscape.engine.families.layout import Array, layout
 from relu_landscape.engine.families.points import Point, from_values, values
@@ -267,6 +266,8 @@ def _beside(form: Form) -> dict[int, list[int]]:
     beside = {t: form.on(t) for t in range(len(form.p))}
     singles = [t for t, p in enumerate(form.p) if p == 1]
     if singles and form.units:
+        from scipy.optimize import linear_sum_assignment  # heavy, and seldom needed
+
         gain = [[abs(form.students[s].row[t]) for t in singles] for s in form.units]
         for i, j in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
             beside[singles[j]] = [form.units[i]]

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import brentq
 
 from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, rebased, stacked
@@ -210,6 +209,8 @@ class Arc:
 
     def root(self, function: Callable[[float], float]) -> float:
         """Where a function of the share changes its sign."""
+        from scipy.optimize import brentq  # heavy, and seldom needed
+
         return float(brentq(function, 0.0, 1.0, xtol=SHARE_TOLERANCE, rtol=1e-14))
 
     def point(self, share: float) -> Point | None:
@@ -224,6 +225,7 @@ class Arc:
         against the way to the nearer end (the other sheet is as near next to a fold), by bisection
         on the arc itself.
         """
+        from scipy.optimize import brentq  # heavy, and seldom needed
 
         def above(share: float) -> float:
             return float(self.guess(share)[-1]) - parameter

@@ -20,7 +20,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import symmetry
@@ -205,6 +204,8 @@ def relation(left: Real, right: Real, teacher: Teacher) -> Relation:
     ``relabelled``: students and teachers exchanged, the latter as their Gram matrix allows.
     Otherwise ``different``.
     """
+    from scipy.optimize import linear_sum_assignment  # heavy, and seldom needed
+
     close = RAW_LABELLED * teacher.mean_norm
     if np.max(np.abs(left - right)) <= close:
         return "same copy"

@@ -15,10 +15,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import igraph
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 Real = NDArray[np.float64]
 
@@ -68,6 +66,9 @@ class _Coloured:
     """The coloured graph of labelled overlaps; vertices: students, teachers, then entries."""
 
     def __init__(self, R: NDArray[np.int64], T: NDArray[np.int64] | None) -> None:
+        # Imported here: with it comes matplotlib, where that is installed, for half a second.
+        import igraph
+
         self.K, self.M = R.shape
         K, M = self.K, self.M
         entries = np.arange(K * M) + K + M
@@ -148,6 +149,8 @@ def matching(R: Real, norms: Real, teacher_norms: Real) -> dict[int, int]:
 
     Cosines count in steps of ``SAME_ENTRY``, so that rounding does not decide between equals.
     """
+    from scipy.optimize import linear_sum_assignment  # heavy, and seldom needed
+
     cosines = np.abs(R) / (np.maximum(norms, 1e-300)[:, None] * teacher_norms)
     rows, columns = linear_sum_assignment(-np.round(cosines / SAME_ENTRY))
     return dict(zip(rows.tolist(), columns.tolist(), strict=True))

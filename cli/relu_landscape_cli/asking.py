@@ -1,0 +1,76 @@
+"""What a landscape can be asked with: the options that ``solve`` and ``submit`` share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Certify(StrEnum):
+    """Proofs to ask for."""
+
+    NONE = "none"
+    FAST = "fast"
+    STRICT = "strict"
+
+
+StudentWidth = Annotated[
+    int, typer.Argument(metavar="STUDENT", help="How many ReLU units the student has.")
+]
+TeacherWidth = Annotated[
+    int, typer.Argument(metavar="TEACHER", help="How many ReLU units the teacher has.")
+]
+Starts = Annotated[
+    int | None,
+    typer.Option(help="Random starts; 0 is the structured search alone.", show_default="1000"),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Start number n depends on (seed, n) alone.", show_default="0"),
+]
+InputDimension = Annotated[
+    int | None, typer.Option(help="Dimension of the Gaussian inputs.", show_default="1000")
+]
+InitScale = Annotated[
+    float | None, typer.Option(help="Norm of each student unit at the start.", show_default="1.0")
+]
+FlowTolerance = Annotated[
+    float | None,
+    typer.Option(help="Local error of the gradient flow's integrator.", show_default="0.001"),
+]
+Structured = Annotated[
+    bool | None,
+    typer.Option(
+        "--structured/--sampled",
+        help="Search symmetric families besides random starts, or do not.",
+        show_default="structured",
+    ),
+]
+Structures = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A structure to search, such as 1+6; may be repeated.", show_default="the usual set"
+    ),
+]
+Saddles = Annotated[
+    bool | None,
+    typer.Option(
+        "--saddles/--no-saddles", help="Search saddles too, and the minima that each joins.",
+        show_default="no-saddles",
+    ),
+]  # fmt: skip
+Proofs = Annotated[
+    Certify | None,
+    typer.Option("--certify", help="Computer-assisted proofs to add.", show_default="none"),
+]
+
+
+def options(**given: Any) -> dict[str, Any]:
+    """The fields of a request that were given; the rest takes the service's defaults."""
+    return {
+        name: value.value if isinstance(value, StrEnum) else value
+        for name, value in given.items()
+        if value is not None
+    }
