@@ -73,7 +73,7 @@ class Flow:
     def init(self, W: Array) -> FlowState:
         """Paths at time zero from ``W`` (B, K, p)."""
         xp = self.loss.xp
-        force = -self.loss.gradient(W) * self._alive(W)
+        force = self._force(W)
         one = xp.ones(W.shape[0], dtype=W.dtype)
         return FlowState(
             W=W,
@@ -84,6 +84,10 @@ class Flow:
             eigenvalue=one * LATE_EIGENVALUE,
             steps=xp.zeros(W.shape[0], dtype=xp.int64),
         )
+
+    def _force(self, W: Array) -> Array:
+        """-grad L (B, K, p) where students live."""
+        return -self.loss.gradient(W) * self._alive(W)
 
     def _alive(self, W: Array) -> Array:
         """One for students that live, zero for those that rest at norm zero (``death``); (B, K, 1).
@@ -123,7 +127,7 @@ class Flow:
         accepted = error <= 1.0  # a NaN is not accepted
         moved = xp.where(accepted[:, None, None], W + k2 * h[:, None, None], W)
         moved = xp.where(xp.abs(moved) < SMALLEST_ENTRY, 0.0, moved)
-        force = -self.loss.gradient(moved) * self._alive(moved)
+        force = Flow._force(self, moved)  # by arrays, as the rest of the step
         time = state.time + xp.where(accepted, h, 0.0)
 
         speed = frobenius(k1, xp=xp)

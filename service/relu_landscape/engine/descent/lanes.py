@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.engine.lanes.native import FlowRules, Paths, PolishRules
 from relu_landscape.engine.model.arrays import Array, on_host
 from relu_landscape.engine.model.loss import Loss
-from relu_landscape.engine.model.stiff import frobenius
 from relu_landscape.engine.model.teacher import Teacher
 
 
@@ -43,11 +43,9 @@ class NativeFlow(flows.Flow):
     kernel: PathKernel
     check: ZeroLossCheck | None
 
-    def init(self, W: Array) -> flows.FlowState:
-        state = super().init(W)
-        force = self.kernel.forces(self.teacher, on_host(W)) * on_host(self._alive(W))
-        norm = frobenius(force, xp=self.loss.xp)
-        return flows.FlowState(**{**vars(state), "force": force, "gradient_norm": norm})
+    def _force(self, W: Array) -> Array:
+        alive = on_host(self._alive(W))
+        return cast("Array", self.kernel.forces(self.teacher, on_host(W)) * alive)
 
     def advance(
         self,
