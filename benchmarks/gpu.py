@@ -48,6 +48,7 @@ from benchmarks._gpu_cases import (  # noqa: E402
 )  # fmt: skip
 from relu_landscape.engine.cuda import device  # noqa: E402
 from relu_landscape.engine.lanes import bits  # noqa: E402
+from relu_landscape.engine.lanes.native import KernelError  # noqa: E402
 
 #: Correctness against NumPy: K, M, d, general teacher, starts.
 AGAINST_NUMPY = (
@@ -266,7 +267,7 @@ def _smaller(cases: tuple[Case, ...], largest: int, is_small: bool) -> list[Case
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns how many faults were found."""
+    """Returns how many faults were found; 2 where there is nothing to check."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--small", action="store_true", help="a few starts of each, for a trial")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -275,7 +276,11 @@ def main(arguments: list[str] | None = None) -> int:
     check = Check(asked.small)
     if not (ROOT / "service/relu_landscape/engine/lanes/_lanes.so").exists():
         subprocess.run([sys.executable, str(ROOT / "hatch_build.py")], check=False)
-    kernel, native = device.load(), native_or_none()
+    try:
+        kernel, native = device.load(), native_or_none()
+    except KernelError as error:
+        print(f"There is no GPU to check: {error}", file=sys.stderr)
+        return 2
     try:
         machine(check, kernel)
         check.table("Bits", "case | starts | as the native kernel | twice the same | seconds",

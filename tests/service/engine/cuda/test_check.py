@@ -28,6 +28,15 @@ def test_it_finds_nothing_wrong_with_a_right_device(
     assert "everything as it should be" in (tmp_path / "gpu-check.md").read_text()
 
 
+def test_without_a_gpu_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert gpu.main(["--to", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("There is no GPU to check: CuPy is not installed")
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_says_what_a_wrong_device_does_wrong(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
