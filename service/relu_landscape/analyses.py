@@ -266,7 +266,7 @@ ANALYSES = Registry(
             query=LearningRatesQuery,
             result=LearningRates,
             function="relu_landscape.engine.dynamics.answers:learning_rates_answer",
-            cost="relu_landscape.engine.dynamics.answers:learning_rates_cost",
+            cost="relu_landscape.engine.families.asking:learning_rates_cost",
         ),
     ),
 )

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from relu_landscape.engine.dynamics.learning_rates import loss_shift
 from relu_landscape.engine.dynamics.second_moment import SecondMoment
-from relu_landscape.engine.families.asking import family_cost
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.points import Point, embed
 from relu_landscape.engine.model.teacher import make_teacher
-from relu_landscape.engine.tasks import Cost
 from relu_landscape.errors import InputError
-from relu_landscape.wire.families import FamilyQuery
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery, RatedLoss
-
-#: Seconds of one set of four students (measured at widths of 17 and 32), and of the pencil's
-#: eigenvalue per cubed number of unknowns.
-SECONDS_PER_SET, SECONDS_PER_CUBE = 1.2e-5, 2e-10
-
-
-def learning_rates_cost(query: LearningRatesQuery) -> Cost:
-    """Of ``learning_rates_answer``: the search, or the pencil where that is longer."""
-    searching = family_cost(_family_query(query))
-    units = query.student_width + query.teacher_width
-    unknowns = query.student_width * (query.student_width + 1) / 2
-    seconds = SECONDS_PER_SET * units**4 / 24.0 + SECONDS_PER_CUBE * unknowns**3
-    if searching.seconds > seconds:
-        return Cost(searching.seconds + seconds, searching.field, searching.instead)
-    return Cost(searching.seconds + seconds, "student_width", "ask for a smaller width")
 
 
 def learning_rates_answer(query: LearningRatesQuery) -> LearningRates:
@@ -62,13 +44,4 @@ def learning_rates_answer(query: LearningRatesQuery) -> LearningRates:
             )
             for rate in rates
         ],
-    )
-
-
-def _family_query(query: LearningRatesQuery) -> FamilyQuery:
-    return FamilyQuery(
-        student_width=query.student_width,
-        teacher_width=query.teacher_width,
-        structure=query.structure,
-        branch=query.branch,
     )

@@ -13,6 +13,7 @@ from relu_landscape.engine.families.wellknown import named
 from relu_landscape.engine.tasks import Cost
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
+from relu_landscape.wire.learning_rates import LearningRatesQuery
 
 #: A search takes some times its patience: measured 1.3 to 4 for 5 to 30 unknowns.
 PATIENCES = 4
@@ -20,6 +21,9 @@ PATIENCES = 4
 POINT_SECONDS, POINT_SECONDS_PER_UNKNOWN = 0.004, 0.0008
 #: Steps of a continuation per factor of e in the width, at the least.
 STEPS_PER_FOLD = 5
+#: Seconds of one set of four units (measured at widths of 17 and 24), and of an eigenvalue of the
+#: pencil of second moments per cubed number of its unknowns.
+SECONDS_PER_SET, SECONDS_PER_CUBE = 1.2e-5, 2e-10
 
 FEWER_BLOCKS = (
     "name a structure of fewer blocks, or let a landscape search it (POST /v1/landscapes with "
@@ -47,6 +51,18 @@ def continuation_cost(query: ContinuationQuery) -> Cost:
     if searching > following:
         return Cost(searching + following, "structure", FEWER_BLOCKS)
     return Cost(searching + following, "points", FEWER_POINTS)
+
+
+def learning_rates_cost(query: LearningRatesQuery) -> Cost:
+    """Of ``dynamics.answers.learning_rates_answer``: the search, and the pencil after it."""
+    structure = _structure(query.structure, query.teacher_width, query.student_width)
+    searching = _search_seconds(structure)
+    units = query.student_width + query.teacher_width
+    unknowns = query.student_width * (query.student_width + 1) / 2
+    seconds = SECONDS_PER_SET * units**4 / 24.0 + SECONDS_PER_CUBE * unknowns**3
+    if searching > seconds:
+        return Cost(searching + seconds, "structure", FEWER_BLOCKS)
+    return Cost(searching + seconds, "student_width", "ask for a smaller width")
 
 
 def _search_seconds(structure: Structure | None) -> float:

@@ -8,7 +8,11 @@ import sys
 import pytest
 
 from relu_landscape import analyses
-from relu_landscape.engine.families.asking import continuation_cost, family_cost
+from relu_landscape.engine.families.asking import (
+    continuation_cost,
+    family_cost,
+    learning_rates_cost,
+)
 from relu_landscape.jobs.running.short import ACCEPTED_SHARE, LONG_SECONDS
 from relu_landscape.settings import Settings
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
@@ -104,7 +108,7 @@ def test_what_is_no_structure_costs_nothing_and_is_refused_by_what_computes() ->
 
 def test_the_registry_knows_the_costs() -> None:
     costs = [call.cost and analyses.cost(call.cost) for call in analyses.ANALYSES.calls]
-    assert costs == [family_cost, continuation_cost]
+    assert costs == [family_cost, continuation_cost, learning_rates_cost]
 
 
 def test_who_judges_imports_nothing_heavy() -> None:
