@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from relu_landscape_client._arrays import Floats
+from relu_landscape_client._arrays import Floats, array
 from relu_landscape_client._decode import (
     OURS,
     Document,
@@ -80,6 +78,4 @@ class LearningRates:
         return self._column("first_order")
 
     def _column(self, name: str) -> Floats:
-        values = np.array([number(required(one, name)) for one in self.curve], np.float64)
-        values.flags.writeable = False
-        return values
+        return array([number(required(one, name)) for one in self.curve])
