@@ -59,10 +59,10 @@ class CallProcess:
         when ``kill`` was called meanwhile, or when the process died.
         """
         with self._asking, self._ended_as_error():
-            pipe = self._ready()  # its time begins when the process is there
+            self._ready()  # its time begins when the process is there
             if given_up.is_set():
                 raise PoolUnavailable("Nobody waits for the calculation.")
-            pipe.send((name, query, seconds + ORPHAN_SECONDS))
+            pipe = self._told((name, query, seconds + ORPHAN_SECONDS))
             if not pipe.poll(seconds):
                 self.kill()
                 raise PoolUnavailable(
@@ -96,6 +96,18 @@ class CallProcess:
             raise PoolUnavailable(
                 "The process of the calculation ended before it, perhaps for want of memory."
             ) from error
+
+    def _told(self, call: tuple[str, Wire, float]) -> Connection:
+        """The pipe to a process that was told the call."""
+        pipe = self._ready()
+        try:
+            pipe.send(call)
+        except OSError:
+            # Killed while it was idle, and looks alive for a moment longer: nothing was begun.
+            self.kill()
+            pipe = self._ready()
+            pipe.send(call)
+        return pipe
 
     def _ready(self) -> Connection:
         """The pipe to a process that waits for a call."""

@@ -25,6 +25,7 @@ from relu_landscape.errors import (
     RequestError,
 )
 from relu_landscape.jobs.running import short
+from relu_landscape.jobs.running.calling import CallProcess
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import Wire
@@ -187,6 +188,27 @@ async def test_an_idle_process_may_be_killed(tmp_path: Path) -> None:
             assert isinstance(answer, Pid)
             os.kill(answer.pid, signal.SIGKILL)
             until(lambda pid=answer.pid: is_gone(pid), "it is gone")  # type: ignore[misc]
+
+
+def test_a_process_that_was_killed_may_look_alive_a_moment_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server that forked it tells of its end after the pipe has broken: on a busy machine a
+    call came in between, and was refused although nothing had been computed.
+    """
+    process = CallProcess(CALLS)
+    name, query, nobody = f"{toy_engine.__name__}:who", Place(path=""), threading.Event()
+    try:
+        first = process.ask(name, query, PATIENCE_SECONDS, nobody)
+        assert isinstance(first, Pid)
+        os.kill(first.pid, signal.SIGKILL)
+        until(lambda: is_gone(first.pid), "it is gone")
+        monkeypatch.setattr(process._process, "is_alive", lambda: True)
+        second = process.ask(name, query, PATIENCE_SECONDS, nobody)
+        assert isinstance(second, Pid)
+        assert second.pid != first.pid
+    finally:
+        process.close()
 
 
 @asynccontextmanager
