@@ -6,6 +6,8 @@ PORT ?= $(or $(RELU_LANDSCAPE_PORT),8000)
 # make lock UPGRADE=--upgrade takes the newest versions; without it, pins stay where they can.
 UPGRADE ?=
 MODULE ?=
+# Processes of make test: one for servers and browsers, which run alone, the others for arithmetic.
+TESTERS ?= 2
 OPTIONS ?=
 
 BIN := .venv/bin
@@ -67,8 +69,8 @@ hooks: .venv/.dev
 
 test: lint
 	@mkdir -p build
-	$(BIN)/python -m pytest --cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered \
-		--junitxml=build/tests.xml
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --junitxml=build/tests.xml \
+		--cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
 
 validation: .venv/.dev
 	@mkdir -p build

@@ -25,7 +25,17 @@ for variable in [name for name in os.environ if name.startswith("RELU_LANDSCAPE_
         del os.environ[variable]
 
 
+#: Tests of the engine are arithmetic, and run beside anything. Those of everything else start
+#: servers, stores, workers and browsers, and run one after another.
+ARITHMETIC = {Path(__file__).parent / name for name in ("service/engine", "acceptance")}
+
+
+# Before the groups are read, where tests run in several processes (pytest -n 2 --dist loadgroup).
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        alone = ARITHMETIC.isdisjoint(item.path.parents)
+        item.add_marker(pytest.mark.xdist_group("served" if alone else item.path.stem))
     reasons: dict[frozenset[str], str | None] = {}
     for item in items:
         markers = frozenset(marker.name for marker in item.iter_markers())
