@@ -124,18 +124,31 @@ class Compose(Protocol[ComposedT]):
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What a computation will take, about, before it has begun.
+
+    ``seconds`` of one core by phase, in the order of the phases, on the machine that the model was
+    fitted on; ``stored_bytes``: what the result and the answers of its tasks take in a store.
+    """
+
+    seconds: Mapping[str, float]
+    stored_bytes: float
+
+
+@dataclass(frozen=True)
 class Composition(Generic[ProblemT]):
     """How one kind of analysis is computed.
 
     ``problem`` turns a request into the engine's own terms, and raises ``InputError`` where it
     makes no sense; ``tasks`` are the classes of its tasks; ``compose`` cuts the work into tasks and
-    joins their answers.
+    joins their answers; ``expected`` says what that will take, where there is a model of it.
     """
 
     request: type[AnalysisRequest]
     problem: Callable[[Any], ProblemT]
     tasks: tuple[type[Task[ProblemT, Any]], ...]
     compose: Compose[ProblemT]
+    expected: Callable[[ProblemT], Expected] | None = None
 
     def task_type(self, kind: str) -> type[Task[ProblemT, Any]]:
         """The class of this kind's tasks. Raises ``ValueError`` where there is none."""

@@ -64,7 +64,9 @@ class Progress(Wire):
     starts: int = Field(0, description="random starts asked for")
     fraction: float = Field(0.0, description="share of this phase's chunks that are done, 0 to 1")
     seconds_left: float | None = Field(
-        None, description="estimate for this phase from the pace so far; null: not known"
+        None,
+        description="estimate for the rest of the job: this phase by its pace so far, later ones "
+        "by what is expected of them where the kind has a model of that; null: not known",
     )
 
 

@@ -1,6 +1,7 @@
 """Every fixed point that can be found for two widths."""
 
 from relu_landscape.engine.landscape.classified import Classify, ClassifyStructured
+from relu_landscape.engine.landscape.expectation import expected
 from relu_landscape.engine.landscape.pathways import FollowPathway
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import Certify
@@ -27,4 +28,5 @@ COMPOSITION = Composition(
         Certify,
     ),
     compose=compose,
+    expected=expected,
 )

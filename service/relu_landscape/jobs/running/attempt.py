@@ -180,8 +180,11 @@ class Attempt:
         try:
             chosen = composition(self.analysis.composition)
             one_thread()  # the composition computes too, in this process
+            problem = chosen.problem(request)
+            if chosen.expected is not None:
+                monitor.expect(chosen.expected(problem).seconds)
             answer = chosen.compose(
-                chosen.problem(request), run=runner, monitor=monitor, chunk_starts=self.chunk_starts
+                problem, run=runner, monitor=monitor, chunk_starts=self.chunk_starts
             )
             made_by = after(self.provenance, self._seconds())
             result = seal(self.analysis, self.claim.job, request, answer.result, made_by)

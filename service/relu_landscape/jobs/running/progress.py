@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from relu_landscape.engine.tasks import Task
@@ -42,6 +42,54 @@ class StopSign:
             raise Cancelled(f"The computation was told to stop ({self.reason}).")
 
 
+class Clock:
+    """Estimates the time left of a job from what its phases were expected to take.
+
+    How fast this machine is, and how many cores work, shows in what was computed so far: seconds
+    that passed over seconds that were expected for it. The current phase is judged by its own pace
+    as soon as it has one.
+    """
+
+    def __init__(self, expected: Mapping[str, float]) -> None:
+        self._expected = dict(expected)
+        self._later = list(self._expected)
+        self._passed = self._foreseen = 0.0
+        self._name, self._tasks, self._computed = "", 0, 0
+        self._began = time.monotonic()
+
+    def begin(self, name: str, tasks: int) -> None:
+        """A phase begins; the one before it is over."""
+        if self._computed:
+            self._passed += time.monotonic() - self._began
+            self._foreseen += self._share()
+        self._name, self._tasks, self._computed = name, tasks, 0
+        if name in self._later:
+            self._later = self._later[self._later.index(name) + 1 :]
+        self._began = time.monotonic()
+
+    def computed(self) -> None:
+        """One chunk was computed rather than found: it tells the pace."""
+        self._computed += 1
+
+    def left(self, tasks: int) -> float | None:
+        """Seconds until the job's end with so many ``tasks`` of this phase to do; None: unknown."""
+        passed, foreseen, here = self._passed, self._foreseen, 0.0
+        if self._computed:
+            elapsed = time.monotonic() - self._began
+            here = elapsed / self._computed * tasks
+            passed, foreseen = passed + elapsed, foreseen + self._share()
+        elif foreseen:
+            here = passed / foreseen * self._expected.get(self._name, 0.0)
+        else:
+            return None
+        pace = passed / foreseen if foreseen else 0.0
+        return round(here + pace * sum(self._expected[name] for name in self._later), 3)
+
+    def _share(self) -> float:
+        """Of the seconds expected for this phase, those of what was computed."""
+        return self._expected.get(self._name, 0.0) * self._computed / max(self._tasks, 1)
+
+
 class ProgressMonitor:
     """The engine's monitor: counts, estimates the time left, and publishes now and then."""
 
@@ -49,47 +97,45 @@ class ProgressMonitor:
         self._stop = stop
         self._publish = publish
         self._progress = Progress(starts=starts)
-        self._phase_began = time.monotonic()
-        self._computed = 0
+        self._clock = Clock({})
         self._published = 0.0
         self._findings: JsonObject | None = None
 
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """What the phases are expected to take, in their order, told before the first begins."""
+        self._clock = Clock(seconds)
+
     def phase(self, name: str, tasks: int) -> None:
         """A phase of so many chunks begins."""
+        self._clock.begin(name, tasks)
         self._progress = self._progress.model_copy(
             update={
                 "phase": name,
                 "tasks": tasks,
                 "tasks_done": 0,
                 "fraction": 0.0,
-                "seconds_left": None,
+                "seconds_left": self._clock.left(tasks),
             }
         )
-        self._phase_began = time.monotonic()
-        self._computed = 0
         self._speak(at_once=True)
         self.check()
 
     def computed(self) -> None:
         """One chunk was computed rather than found among the checkpoints: it tells the pace."""
-        self._computed += 1
+        self._clock.computed()
 
     def advance(self, task: Task[Any, Any]) -> None:
         """One chunk of the current phase is done."""
         old = self._progress
         done = old.tasks_done + 1
         tasks = max(old.tasks, done)
-        left = None
-        if self._computed:
-            pace = (time.monotonic() - self._phase_began) / self._computed
-            left = round(pace * (tasks - done), 3)
         self._progress = old.model_copy(
             update={
                 "tasks_done": done,
                 "tasks": tasks,
                 "starts_done": min(old.starts, old.starts_done + task.starts),
                 "fraction": done / tasks,
-                "seconds_left": left,
+                "seconds_left": self._clock.left(tasks - done),
             }
         )
         self._speak(at_once=done == tasks)

@@ -213,3 +213,45 @@ def test_seconds_go_on_from_the_first_start_whatever_the_clock_of_this_machine_s
     assert running._seconds() == 21.75
     assert after(PROVENANCE, running._seconds() + 1e-5).seconds == 21.75
     assert after(PROVENANCE, -3.0).seconds == 0.0
+
+
+def test_the_rest_of_a_job_is_estimated_from_what_its_phases_should_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine twice as slow as the one that was measured, with two cores: as fast as expected."""
+    clock = [0.0]
+    monkeypatch.setattr("relu_landscape.jobs.running.progress.time.monotonic", lambda: clock[0])
+    said: list[Any] = []
+    monitor = ProgressMonitor(0, StopSign(), lambda _, data: said.append(data["seconds_left"]))
+    monitor.expect({"sample": 8.0, "classify": 2.0, "structures": 10.0})
+    task = Sample(key="sample", first=0, last=10)
+
+    def one(seconds: float) -> Any:
+        clock[0] += seconds
+        monitor.computed()
+        monitor.advance(task)
+        return said[-1]
+
+    monitor.phase("sample", 4)
+    assert said == [None], "nothing was computed yet: how fast this machine is, is not known"
+    assert one(2.0) == 6.0 + 12.0
+    assert one(2.0) == 4.0 + 12.0
+    monitor.phase("slow starts", 1)  # a phase that nobody foresaw has its own pace alone
+    assert said[-1] == 12.0
+    assert one(4.0) == pytest.approx(12.0 * 8.0 / 4.0)
+    monitor.phase("structures", 10)  # classify was skipped: it had no tasks
+    assert said[-1] == pytest.approx(20.0)
+    assert one(1.0) == 9.0
+
+
+def test_without_a_model_the_estimate_is_of_the_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("relu_landscape.jobs.running.progress.time.monotonic", lambda: clock[0])
+    said: list[Any] = []
+    monitor = ProgressMonitor(0, StopSign(), lambda _, data: said.append(data["seconds_left"]))
+    monitor.phase("runs", 2)
+    clock[0] = 3.0
+    monitor.computed()
+    monitor.advance(Sample(key="sample", first=0, last=10))
+    monitor.phase("joined", 2)
+    assert said == [None, 3.0, None]

@@ -1,0 +1,78 @@
+"""What a landscape will take, before it is begun: seconds by phase, and bytes in the store.
+
+Each phase's seconds are taken to be a product of powers: the logarithm is linear in the features
+below, with coefficients fitted by ``benchmarks.expectation`` (docs/benchmarks-expectation.md has
+its table: how far off it is). They are processor seconds of one core of the machine that was
+measured on; on another one their ratios hold, and the first chunks that are computed tell its
+speed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from relu_landscape.engine.descent.starts import reduced_dimension
+from relu_landscape.engine.landscape.expectation_fit import FITTED
+from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.tasks import Expected
+
+#: Phases that the model knows, in their order, and those that it counts with another one.
+MODELLED = ("sample", "classify", "structures", "pathways", "certify")
+PART_OF = {"slow starts": "sample", "second look": "sample"}
+#: Starts that are followed at least: so many lanes are paid for.
+FEWEST_STARTS = 16
+
+
+def expected(problem: Problem) -> Expected:
+    """What this landscape will take: within a factor of 1.5 where that was measured (widths 3 to
+    40, d = M to 1000), an extrapolation beyond.
+    """
+    return by(FITTED, problem)
+
+
+def by(coefficients: Mapping[str, Sequence[float]], problem: Problem) -> Expected:
+    """The same from other ``coefficients`` than the fitted ones."""
+    seconds = {
+        name: _power(coefficients[name], name, problem)
+        for name in MODELLED
+        if name in coefficients and _happens(name, problem)
+    }
+    stored = _power(coefficients["stored"], "stored", problem) if "stored" in coefficients else 0.0
+    return Expected(seconds, stored)
+
+
+def features(kind: str, problem: Problem) -> list[float]:
+    """What the logarithm of a phase's seconds is linear in; ``kind`` "stored": of the bytes."""
+    K, M = problem.students, problem.teachers
+    over, under = float(K > M), float(K < M)
+    widths = [1.0, math.log(K), math.log(M / K), over, under]
+    starts = math.log(max(problem.starts, FEWEST_STARTS))
+    p = reduced_dimension(K, M, problem.dimension)
+    if kind == "sample":
+        # Above M the set of zero loss is approached more slowly the fewer students are to spare.
+        spare = over / (K - M) if over else 0.0
+        return [*widths, starts, math.log(p / M), spare]
+    if kind == "stored":
+        options = [float(problem.saddles), float(problem.certify != "none")]
+        return [*widths, starts, *options]
+    if kind == "certify":
+        return [*widths, float(problem.certify == "strict"), math.log(problem.dimension / M)]
+    if kind == "classify":
+        return [*widths, starts, float(problem.certify != "none")]
+    return widths
+
+
+def _power(coefficients: Sequence[float], kind: str, problem: Problem) -> float:
+    pairs = zip(coefficients, features(kind, problem), strict=True)
+    return math.exp(sum(each * feature for each, feature in pairs))
+
+
+def _happens(phase: str, problem: Problem) -> bool:
+    if phase == "structures":
+        return problem.searches_structures
+    if phase == "pathways":
+        return problem.saddles
+    if phase == "certify":
+        return problem.certify != "none"
+    return problem.starts > 0

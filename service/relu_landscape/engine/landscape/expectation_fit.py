@@ -1,0 +1,1 @@
+FITTED: dict[str, tuple[float, ...]] = {}
