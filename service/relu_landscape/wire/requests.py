@@ -21,6 +21,9 @@ LARGEST_DIMENSION = 1_000_000
 #: Philox keys are 64-bit words; JSON numbers are exact up to 2^53.
 LARGEST_SEED = 2**53 - 1
 
+#: Ends of starts need not be symmetric: a worker then has four matrices of (K M)^2 doubles at once
+#: (measured at widths 24 to 64), 9 GB here.
+LARGEST_HESSIAN = 128 * 128
 #: Characters of a structure's name; the longest that makes sense has two numbers per block.
 LONGEST_STRUCTURE = 200
 #: Norms of students at the start, in mean norms of the teacher: what gradient flow was tested at.
@@ -187,6 +190,15 @@ class LandscapeRequest(AnalysisRequest):
                 "input_dimension",
                 self.input_dimension,
                 f"at least the teacher width, {self.teacher_width}",
+            )
+        entries = self.student_width * self.teacher_width
+        if self.starts > 0 and entries > LARGEST_HESSIAN:
+            raise RequestError(
+                "starts",
+                self.starts,
+                f"0 where student width times teacher width is above {LARGEST_HESSIAN:,}: the "
+                f"Hessian at an end without symmetry would have {entries:,} rows, too many for a "
+                "worker's memory; symmetric points are found without starts",
             )
         if self.teacher_gram is not None:
             rows = {len(row) for row in self.teacher_gram}

@@ -81,6 +81,8 @@ def test_what_is_not_json_is_refused(client: TestClient, body: bytes) -> None:
         ({"teacher_gram": [[1, 0], [0, 1e-300]]}, "teacher_gram", "1e-12 or more on the diagonal"),
         ({"structures": ["1" * 201]}, "structures[0]", "it has more than 200 characters"),
         ({"input_dimension": 1}, "input_dimension", "at least the teacher width, 2"),
+        # A Hessian of 13 GB, and four of them at once, ended one worker after the other.
+        ({"student_width": 200, "teacher_width": 200}, "starts", "0 where student width times"),
         ({"colour": "red"}, "colour", "there is no such field; the fields are student_width"),
         ({"": 1}, "", "there is no such field"),
         ({"x" * 5000: 1}, "x" * 5000, "there is no such field"),
