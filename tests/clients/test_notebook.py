@@ -78,4 +78,4 @@ def test_it_runs_with_fewer_starts(live: LiveServer, tmp_path: Path) -> None:
     ]
     shown = json.dumps(outputs)
     assert "difference / error" in shown
-    assert "19 students and 17 teachers" in shown
+    assert "19 student units, 17 teacher units" in shown

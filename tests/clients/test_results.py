@@ -292,7 +292,10 @@ def test_dataframe(landscape: Landscape) -> None:
     assert landscape.minima.to_dataframe().shape[0] == 2
     # A table of nothing has the columns of any other, and they are what a point says of itself.
     empty = landscape.fixed_points[:0].to_dataframe()
-    assert list(empty.columns) == list(table.columns)
+    assert ["student_width", "teacher_width", "seed", *empty.columns] == list(table.columns)
+    assert table["student_width"].tolist() == [2, 2, 2]
+    assert table["relaxation_time"].isna().tolist() == [False, False, True]
+    assert table.loc["m1", "orbit_size"] == 12345678901234567890
     assert ["key", *table.columns] == list(landscape.fixed_points[0].row())
 
 

@@ -46,7 +46,7 @@ def test_every_block_runs_in_order(
             code = block.replace("http://localhost:8000", live.url)
             exec(compile(code, f"README block {number}", "exec"), names)
     said = capsys.readouterr().out
-    assert "6 students and 6 teachers" in said
+    assert "6 student units, 6 teacher units" in said
     assert "student_width = 0" in said
     # Three published minima of width 6 and of small index are found by the structured search.
     assert names["landscape"].minima[0].is_global

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from relu_landscape_client._http import silence_repeats as silence_repeats
     from relu_landscape_client.client import AsyncClient as AsyncClient
     from relu_landscape_client.client import Client as Client
+    from relu_landscape_client.comparison import ComparedPoint as ComparedPoint
+    from relu_landscape_client.comparison import Comparison as Comparison
+    from relu_landscape_client.comparison import compare as compare
     from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
     from relu_landscape_client.errors import AddressError as AddressError
     from relu_landscape_client.errors import AnswerError as AnswerError
@@ -68,6 +71,7 @@ _HOMES = {
     "_decode": ("strict_json",),
     "_http": ("silence_repeats",),
     "client": ("AsyncClient", "Client"),
+    "comparison": ("ComparedPoint", "Comparison", "compare"),
     "errors": (
         "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",
         "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",

@@ -13,26 +13,38 @@ if TYPE_CHECKING:
 
 #: Columns of ``FixedPoint.row``, named here so that a table without rows has them too.
 COLUMNS = (
-    "key", "kind", "loss", "is_global", "structure", "isotropy", "anti_aligned", "attractive",
-    "index", "index_span", "index_perpendicular", "min_eigenvalue_span",
-    "min_eigenvalue_perpendicular", "hits", "probability", "probability_low", "probability_high",
-    "certified", "found_by",
+    "key", "kind", "loss", "is_global", "structure", "isotropy", "anti_aligned", "orbit_size",
+    "attractive", "index", "nullity", "index_span", "index_perpendicular", "min_eigenvalue_span",
+    "min_eigenvalue_perpendicular", "relaxation_time", "hits", "probability", "probability_low",
+    "probability_high", "certified", "found_by",
 )  # fmt: skip
 #: Those that hold floats even where every row says None.
 FLOATS = (
-    "loss", "min_eigenvalue_span", "min_eigenvalue_perpendicular", "probability",
-    "probability_low", "probability_high",
+    "loss", "min_eigenvalue_span", "min_eigenvalue_perpendicular", "relaxation_time",
+    "probability", "probability_low", "probability_high",
 )  # fmt: skip
 
 
-def dataframe(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row per fixed point, indexed by key; unknown numbers are NaN."""
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """A row per mapping; columns that are named are there even without rows."""
     try:
         import pandas as pd
     except ImportError as error:
         raise MissingExtra("pandas", "frames") from error
-    table = pd.DataFrame(list(rows), columns=list(COLUMNS)).set_index("key")
-    return table.astype(dict.fromkeys(FLOATS, float))
+    return pd.DataFrame(list(rows), columns=list(columns))
+
+
+def dataframe(
+    rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
+    """A row per fixed point, indexed by key; unknown numbers are NaN.
+
+    ``asked``: columns before the others that say the same in each row.
+    """
+    points = table(rows, COLUMNS).set_index("key").astype(dict.fromkeys(FLOATS, float))
+    for place, (name, value) in enumerate((asked or {}).items()):
+        points.insert(place, name, value)
+    return points
 
 
 def dataset(

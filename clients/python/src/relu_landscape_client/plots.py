@@ -3,6 +3,7 @@ them; without axes it makes a figure of its own."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -103,6 +104,41 @@ def ladder(fixed_points: Sequence[Point], ax: Axes | None = None, *, title: str 
     ax.set_title(title)
     if fixed_points:
         ax.legend()
+    return ax
+
+
+def ladders(
+    columns: Sequence[Sequence[Point]],
+    names: Sequence[str],
+    joined: Sequence[tuple[Sequence[float], bool]],
+    ax: Axes | None = None,
+) -> Axes:
+    """Losses of several landscapes, a column each; ``joined`` are losses that belong together.
+
+    A loss that is NaN is absent from its landscape; lines are full where the flag is set, dashed
+    elsewhere.
+    """
+    ax = _axes(ax)
+    for place, points in enumerate(columns):
+        for point in points:
+            ax.plot(
+                [place - 0.25, place + 0.25], [point.loss] * 2, color=_colour(point.kind),
+                linewidth=2, solid_capstyle="round",
+            )  # fmt: skip
+            ax.annotate(
+                point.key, (place + 0.25, point.loss), xytext=(3, 0), va="center",
+                textcoords="offset points", fontsize="x-small",
+            )  # fmt: skip
+    for losses, is_same in joined:
+        there = [(place, loss) for place, loss in enumerate(losses) if not math.isnan(loss)]
+        for (left, one), (right, other) in itertools.pairwise(there):
+            ax.plot(
+                [left + 0.25, right - 0.25], [one, other], color="black", linewidth=0.8,
+                linestyle="-" if is_same else "--",
+            )  # fmt: skip
+    ax.set_xticks(range(len(names)), names)
+    ax.set_ylabel("population loss")
+    ax.margins(x=0.15)
     return ax
 
 

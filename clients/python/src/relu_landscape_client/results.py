@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relu_landscape_client import _files, _frames
+from relu_landscape_client import _files, _frames, presenting
 from relu_landscape_client._decode import (
     OURS,
     Document,
@@ -32,6 +32,7 @@ from relu_landscape_client.lines import SaddleLine
 from relu_landscape_client.points import FixedPoint, FixedPoints
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
@@ -122,13 +123,12 @@ class Landscape:
         return hash((self.id, self.digest))
 
     def __repr__(self) -> str:
-        return (
-            f"<Landscape of {self._widths}: {len(self.minima)} minima, {len(self.saddles)} saddles>"
-        )
+        counts = f"{len(self.minima)} minima, {len(self.saddles)} saddles"
+        return f"<Landscape of {self._widths}: {counts}>"
 
     @property
     def _widths(self) -> str:
-        return f"{self.student_width} students and {self.teacher_width} teachers"
+        return presenting.widths(self)
 
     @property
     def student_width(self) -> int:
@@ -160,8 +160,14 @@ class Landscape:
         return FixedPoints([point for point in self.fixed_points if point.kind in kinds])
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A table with a row per fixed point, indexed by key (needs pandas)."""
-        return self.fixed_points.to_dataframe()
+        """A table with a row per fixed point, indexed by key (needs pandas).
+
+        Widths and seed stand in each row, so that tables of several landscapes can be joined.
+        """
+        asked = {
+            name: self.request.get(name) for name in ("student_width", "teacher_width", "seed")
+        }
+        return _frames.dataframe([point.row() for point in self.fixed_points], asked)
 
     def to_xarray(self) -> xr.Dataset:
         """Losses, overlaps, norms and attraction as one dataset over ``key``, ``student``,
@@ -208,11 +214,31 @@ class Landscape:
         """
         return cls.from_document(_files.read(path))
 
+    def to_latex(self, caption: str | None = None) -> str:
+        """The fixed points as a LaTeX table (package booktabs), ready to be included."""
+        return presenting.latex(self, caption)
+
+    def to_networkx(self) -> nx.DiGraph[str]:
+        """The disconnectivity graph (needs networkx), edges from where minima join downwards.
+
+        Nodes have ``kind`` (``minimum`` or ``join``) and ``loss``, joins their ``saddle`` too.
+        Raises ``ValueError`` where the landscape was computed without saddles.
+        """
+        return presenting.graph(self._graph())
+
+    def to_bibtex(self) -> str:
+        """BibTeX entries to cite this very result, by its digest, and the paper it follows."""
+        return presenting.bibtex(self)
+
+    def _repr_html_(self) -> str:
+        """A small ladder and a table, as a notebook shows it."""
+        return presenting.html(self)
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """The loss ladder: each fixed point at its loss, sized by its probability."""
         from relu_landscape_client import plots
 
-        return plots.ladder(self.fixed_points, ax, title=self._widths.replace(" and", ","))
+        return plots.ladder(self.fixed_points, ax, title=self._widths)
 
     def plot_spectrum(self, key: str | None = None, ax: Axes | None = None) -> Axes:
         """Eigenvalues against multiplicities of one point (default: the lowest minimum)."""
@@ -231,13 +257,16 @@ class Landscape:
         """
         from relu_landscape_client import plots
 
+        kinds = {point.key: point.kind for point in self.fixed_points}
+        return plots.disconnectivity(self._graph(), kinds, ax)
+
+    def _graph(self) -> Disconnectivity:
         if self.disconnectivity is None:
             raise ValueError(
                 "this landscape was computed without saddles, which is what joins its minima: "
                 "ask for it with saddles=True"
             )
-        kinds = {point.key: point.kind for point in self.fixed_points}
-        return plots.disconnectivity(self.disconnectivity, kinds, ax)
+        return self.disconnectivity
 
     def _point(self, key: str | None) -> FixedPoint:
         if key is not None:
