@@ -28,12 +28,12 @@ def widening_tables(landscape: Landscape) -> list[Fitted]:
         Column("gain", [number(each.gain, 4) for _, each in told], is_number=True),
         Column("at least", [number(each.guaranteed_gain, 3) for _, each in told], dropped=2,
                is_number=True),
-        Column("leads to", added, dropped=1),
+        Column("best leads to", added, dropped=1),
         Column(
             "split: saddles", [f"{each.saddle_lines} of {len(each.splits)}" for _, each in told],
             dropped=4,
         ),
-        Column("leads to", split, dropped=3),
+        Column("split leads to", split, dropped=3),
     ]  # fmt: skip
     return [Fitted(columns, title="one more student")]
 
