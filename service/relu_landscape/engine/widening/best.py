@@ -26,7 +26,8 @@ from relu_landscape.engine.widening.adding import Error
 Real = NDArray[np.float64]
 
 #: Single directions that make pairs, the lowest of D, and starts that are descended, the lowest of
-#: all: with more the minimum of no known point of up to 20 units changes.
+#: all. At 14 published points of 7 to 20 units neither eight times as many nor 1,500 random
+#: directions find a lower minimum.
 MOST_SINGLE, MOST_STARTS = 64, 128
 #: Values of D that differ by less, in units of all lengths, tie: then coordinates decide. A hundred
 #: times the rounding.

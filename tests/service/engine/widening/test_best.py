@@ -52,6 +52,15 @@ def test_random_search_finds_nothing_lower(seed: int) -> None:
     assert float(error.value(ends).min()) >= lowest - error.accuracy
 
 
+@pytest.mark.parametrize("point", [SPURIOUS[1], SPURIOUS[5], SPURIOUS[-1]], ids=known.name)
+def test_random_search_finds_nothing_lower_at_published_points(point: dict[str, float]) -> None:
+    W = known.locate(point)
+    error = Error.of(W, make_teacher(W.shape[1]))
+    lowest = float(error.value(minimum(error)[None])[0])
+    ends = _random_search(error, W.shape[1], np.random.default_rng(8), tries=40)
+    assert float(error.value(ends).min()) >= lowest - error.accuracy
+
+
 @pytest.mark.parametrize("point", SPURIOUS, ids=known.name)
 def test_the_loss_falls_by_exactly_the_gain(point: dict[str, float]) -> None:
     W = known.locate(point)
