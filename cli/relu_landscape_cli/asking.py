@@ -61,6 +61,13 @@ Saddles = Annotated[
         show_default="no-saddles",
     ),
 ]  # fmt: skip
+Widen = Annotated[
+    bool | None,
+    typer.Option(
+        "--widen/--no-widen", help="Say what one more student does at each point.",
+        show_default="no-widen",
+    ),
+]  # fmt: skip
 Proofs = Annotated[
     Certify | None,
     typer.Option("--certify", help="Computer-assisted proofs to add.", show_default="none"),

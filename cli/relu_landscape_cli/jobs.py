@@ -21,6 +21,7 @@ def submit(
     structured: asking.Structured = None,
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
+    widen: asking.Widen = None,
     certify: asking.Proofs = None,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
@@ -36,7 +37,7 @@ def submit(
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
         flow_tolerance=flow_tolerance, structured=structured, structures=structure,
-        saddles=saddles, certify=certify,
+        saddles=saddles, widen=widen, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json), connect(server, api_key) as client:
         status = client.submit(student_width, teacher_width, **given)

@@ -52,7 +52,7 @@ def watch(
 
     With --json every new status is one line of JSON, and the landscape is the last one.
     """
-    from relu_landscape_cli import tables
+    from relu_landscape_cli import tables, widening
 
     with (
         reporting(as_json=as_json),
@@ -65,7 +65,7 @@ def watch(
         if as_json:
             tables.print_json(landscape.document)
         else:
-            tables.show(tables.landscape_table(landscape))
+            tables.show(tables.landscape_table(landscape), *widening.widening_tables(landscape))
 
 
 def show(
@@ -86,7 +86,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a landscape, one of its fixed points, or the list of all."""
-    from relu_landscape_cli import tables
+    from relu_landscape_cli import tables, widening
 
     with reporting(as_json=as_json):
         if which is None:
@@ -98,13 +98,13 @@ def show(
             if as_json:
                 tables.print_json(landscape.document)
             else:
-                tables.show(tables.landscape_table(landscape))
+                tables.show(tables.landscape_table(landscape), *widening.widening_tables(landscape))
             return
         point = landscape.fixed_points[key]
         if as_json:
             tables.print_json(point.document)
         else:
-            tables.show(*tables.point_tables(point))
+            tables.show(*tables.point_tables(point), *widening.split_tables(point))
 
 
 def list_jobs(

@@ -45,6 +45,7 @@ def solve(
     structured: asking.Structured = None,
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
+    widen: asking.Widen = None,
     certify: asking.Proofs = None,
     server: Annotated[
         str | None,
@@ -90,7 +91,7 @@ def solve(
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
         flow_tolerance=flow_tolerance, structured=structured, structures=structure,
-        saddles=saddles, certify=certify,
+        saddles=saddles, widen=widen, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:
@@ -105,14 +106,14 @@ def solve(
 
 def show_landscape(landscape: Landscape, output: Path | None, *, as_json: bool) -> None:
     """Write and print a landscape."""
-    from relu_landscape_cli import tables
+    from relu_landscape_cli import tables, widening
 
     if output is not None:
         save(landscape, output)
     if as_json:
         tables.print_json(landscape.document)
     else:
-        tables.show(tables.landscape_table(landscape))
+        tables.show(tables.landscape_table(landscape), *widening.widening_tables(landscape))
 
 
 def _ask(

@@ -43,7 +43,7 @@ def test_submit_asks_what_solve_asks(command: Command, server: Served) -> None:
     given = (
         2, 3, "--starts", 7, "--seed", 4, "--input-dimension", 50, "--init-scale", 0.5,
         "--flow-tolerance", 1e-4, "--sampled", "--structure", "1+1", "--structure", "2",
-        "--saddles", "--certify", "fast", "--server", server.url,
+        "--saddles", "--widen", "--certify", "fast", "--server", server.url,
     )  # fmt: skip
     command("submit", *given)
     command("solve", *given)
@@ -64,6 +64,7 @@ def test_the_defaults_that_help_tells_are_the_request_s(name: str) -> None:
         assert told[key] == str(fields[key].default), key
     assert (told["structured"], fields["structured"].default) == ("structured", True)
     assert (told["saddles"], fields["saddles"].default) == ("no-saddles", False)
+    assert (told["widen"], fields["widen"].default) == ("no-widen", False)
     assert (told["structures"], fields["structures"].default) == ("the usual set", None)
 
 

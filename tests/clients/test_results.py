@@ -15,6 +15,7 @@ import pytest
 from relu_landscape.wire import landscape as wire
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape_cli.tables import landscape_table
+from relu_landscape_cli.widening import split_tables, widening_tables
 from relu_landscape_client import FileError, FixedPoint, Landscape, MissingExtra, ProtocolError
 from tests.clients.samples import ID, document, fixed_point, of_release_0_1
 from tests.service.engine.landscape.solving import body, solve
@@ -75,6 +76,47 @@ def test_lines_of_saddles_are_not_fixed_points() -> None:
     assert "l1: a set of saddles of dimension 1" in str(landscape_table(landscape).caption)
     del told["saddle_lines"]
     assert Landscape.from_document(told).saddle_lines == ()
+
+
+def test_one_more_student() -> None:
+    """Computed here, so that the server's own words are read; an older server has none."""
+    asked = {"student_width": 2, "teacher_width": 3, "starts": 20, "saddles": True, "widen": True}
+    found = body(solve(LandscapeRequest.model_validate(asked)))
+    told = document(fixed_points=found.fixed_points)
+    landscape = Landscape.from_document(told)
+    point, saddle = landscape.fixed_points
+    wider = point.widening
+    assert wider is not None
+    assert wider.best is not None
+    assert wider.gain == wider.best.gain == pytest.approx(wider.best.value**2)
+    assert wider.best.loss == pytest.approx(0.0585714, abs=1e-7)
+    assert wider.best.cosines.shape == (3,)
+    end = wider.best.leads_to
+    assert (end.kind, end.loss, end.structure, end.is_global) == ("minimum", 0.0, "3", True)
+    assert wider.split_way is not None
+    assert wider.split_way.student == 1
+    assert wider.saddle_lines == len(wider.splits) == 2
+    assert all(split.index == 999 for split in wider.splits)
+    assert saddle.widening is not None
+    table = landscape.to_dataframe()
+    assert table.loc["m1", "wider_gain"] == wider.gain
+    assert table.loc["m1", "wider_guaranteed_gain"] == wider.guaranteed_gain
+    assert table.loc["m1", "wider_end_structure"] == "3"
+    assert table.loc["m1", "wider_saddle_lines"] == 2
+    (printed,) = widening_tables(landscape)
+    assert str(printed.title) == "one more student"
+    assert [column.heading for column in printed.columns][:3] == [
+        "key", "loss with the best", "gain",
+    ]  # fmt: skip
+    assert printed.columns[-2].cells[0] == "2 of 2"
+    (rows,) = split_tables(point)
+    assert rows.columns[-1].cells == ["999", "999"]
+    for each in told["fixed_points"]:
+        del each["widening"]
+    older = Landscape.from_document(told)
+    assert older.fixed_points[0].widening is None
+    assert older.to_dataframe()["wider_gain"].isna().all()
+    assert widening_tables(older) == split_tables(older.fixed_points[0]) == []
 
 
 def test_stability_speaks_of_both_blocks(landscape: Landscape) -> None:

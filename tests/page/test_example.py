@@ -332,3 +332,39 @@ def test_servers_own_copy_replaces_the_stored_example(
     # The service in memory names its own device; the stored example names another.
     expect(page.locator("#headline")).to_contain_text(BACKEND.device)
     expect(page.get_by_role("button", name="NPZ")).to_be_enabled()
+
+
+def test_what_one_more_student_does_is_told(
+    watched: Watched, stage: Stage, example: dict[str, Any]
+) -> None:
+    """Where the flow ends, at zero loss, elsewhere or nowhere; and where no student helps."""
+    zero = {"kind": "global_continuum", "loss": 0.0, "structure": "zero loss", "is_global": True,
+            "reason": None}  # fmt: skip
+    ends = [
+        zero,
+        {**zero, "kind": "minimum", "loss": 0.0125, "structure": "1x0+7", "is_global": False},
+        {**dict.fromkeys(zero), "is_global": False, "reason": "It is too wide."},
+    ]
+    split = {"eigenvalue_span": -0.1, "eigenvalue_perpendicular": -0.05, "index": 2}
+    splits = [{**split, "saddle_line": place > 0} for place in range(7)]
+    points = [dict(point) for point in example["fixed_points"]]
+    for point, end in zip(points, [*ends, None], strict=False):
+        best = end and {"value": -0.05, "cosines": [1.0] * 7, "norm": 0.1, "gain": 0.0025,
+                        "loss": 0.01, "leads_to": end}  # fmt: skip
+        point["widening"] = {"best": best, "guaranteed_gain": 0.0, "residual": 0.0,
+                             "splits": splits, "split_way": None}  # fmt: skip
+    page = watched.open(f"?id={stage.finish({**example, 'fixed_points': points})}&point=m1")
+    gain, lines = "the best lowers the loss by 0.0025", "6 of 7 make a line of saddles"
+    for point, told in zip(
+        points,
+        [
+            f"{gain}; the flow then ends at zero loss; split in two, {lines}",
+            f"{gain}; the flow then ends at 1x0 + 7, loss 0.0125; split in two, {lines}",
+            f"{gain}; split in two, {lines}",
+            "none lowers the loss",
+        ],
+        strict=False,
+    ):
+        page.get_by_role("button", name=f"Show {point['key']}", exact=True).click()
+        expect(page.locator("#point-title")).to_contain_text(f"{point['key']}:")
+        expect(page.locator("#point .facts").first).to_contain_text(told)

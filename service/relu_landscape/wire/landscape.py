@@ -14,6 +14,7 @@ from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.certificate import Certificate, StudentBlock
 from relu_landscape.wire.jobs import Sealed
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.widening import Widening
 
 Space = Literal["span", "perpendicular"]
 Kind = Literal["minimum", "saddle", "global_continuum"]
@@ -21,8 +22,8 @@ FoundBy = Literal["sampled", "structured", "pathway"]
 Relation = Literal["same copy", "student order", "relabelled", "same continuum", "different"]
 SetAside = Literal["global", "zero_student", "split", "degenerate", "failed"]
 
-#: The phases of a landscape, in order; ``structures``, ``pathways`` and ``certify`` only where the
-#: request has them.
+#: The phases of a landscape, in order; ``structures``, ``pathways``, ``widening`` and ``certify``
+#: only where the request has them.
 PHASES = (
     "sample",
     "slow starts",
@@ -30,6 +31,7 @@ PHASES = (
     "second look",
     "structures",
     "pathways",
+    "widening",
     "certify",
 )
 
@@ -157,6 +159,9 @@ class FixedPoint(Wire):
     )
     stability: Stability
     attraction: Attraction | None = Field(description="null for saddles, and without starts")
+    widening: Widening | None = Field(
+        None, description="what one more student does, with widen only; isolated points"
+    )
     certificate: Certificate | None = Field(None, description="with certify only")
 
 

@@ -179,6 +179,9 @@ class LandscapeRequest(AnalysisRequest):
     saddles: bool = Field(
         False, description="also find saddles of index 1 and 2 and the minima they join"
     )
+    widen: bool = Field(
+        False, description="also say what one more student does at each isolated fixed point"
+    )
     certify: Literal["none", "fast", "strict"] = Field(
         "none", description="computer-assisted proof per isolated fixed point"
     )

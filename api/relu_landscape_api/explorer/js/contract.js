@@ -16,6 +16,7 @@ export const CONTRACT = {
     "structured": { "default": true },
     "structures": { "default": null },
     "saddles": { "default": false },
+    "widen": { "default": false },
     "certify": { "default": "none" }
   },
   "required": ["student_width", "teacher_width"],
@@ -40,6 +41,7 @@ export const CONTRACT = {
     "second look": "Looking again at starts in doubt",
     "structures": "Searching the symmetric families",
     "pathways": "Following the flow from saddles",
+    "widening": "Adding one more student",
     "certify": "Proving"
   },
   "proofs": { "none": "none", "fast": "fast", "strict": "strict" },

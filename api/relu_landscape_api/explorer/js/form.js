@@ -56,7 +56,7 @@ export class RequestForm {
     }
     $("certify").replaceChildren(...Object.entries(CONTRACT.proofs).map(([value, words]) =>
       h("option", { value, selected: value === DEFAULTS.certify }, words)));
-    for (const name of ["structured", "saddles"]) $(name).checked = DEFAULTS[name];
+    for (const name of ["structured", "saddles", "widen"]) $(name).checked = DEFAULTS[name];
     this.pair("student_width", "student_slider", (n) => n, (n) => n);
     this.pair("teacher_width", "teacher_slider", (n) => n, (n) => n);
     const last = STARTS.length - 1;
@@ -105,6 +105,7 @@ export class RequestForm {
     for (const name of NUMBERS) request[name] = Number($(name).value);
     request.structured = $("structured").checked;
     request.saddles = $("saddles").checked;
+    request.widen = $("widen").checked;
     request.certify = $("certify").value;
     const names = $("structures").value.split(",").map((part) => part.trim()).filter(Boolean);
     request.structures = names.length ? names : null;
@@ -116,6 +117,7 @@ export class RequestForm {
     for (const name of NUMBERS) $(name).value = whole[name];
     $("structured").checked = whole.structured;
     $("saddles").checked = whole.saddles;
+    $("widen").checked = whole.widen;
     $("certify").value = whole.certify;
     $("structures").value = (whole.structures ?? []).join(", ");
     for (const sync of this.sync) sync();

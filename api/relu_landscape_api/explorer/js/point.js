@@ -48,6 +48,17 @@ function indexWords({ index, index_span: span, index_perpendicular: perpendicula
     : `${count(index)} (${count(span)} in the teacher's span, ${count(perpendicular)} per perpendicular dimension)`;
 }
 
+/** What the best student gains when it is added, and where gradient flow goes from there. */
+function widerWords({ best, splits }) {
+  if (!best) return "none lowers the loss";
+  const { leads_to: end } = best;
+  const lines = splits.filter((split) => split.saddle_line).length;
+  const there = end.is_global ? "zero loss" : `${structureWords(end.structure ?? "")}, loss ${real(end.loss, 7)}`;
+  return `the best lowers the loss by ${real(best.gain, 4)}` +
+    (end.loss == null ? "" : `; the flow then ends at ${there}`) +
+    `; split in two, ${count(lines)} of ${count(splits.length)} make a line of saddles`;
+}
+
 function facts(point, landscape) {
   const { stability, structure } = point;
   const pathways = pathwaysOf(point, landscape);
@@ -65,6 +76,7 @@ function facts(point, landscape) {
     ["smallest eigenvalue", `${real(stability.min_eigenvalue_span, 8)} in the teacher's span` +
       (stability.min_eigenvalue_perpendicular != null ? `; ${real(stability.min_eigenvalue_perpendicular, 8)} perpendicular` : "")],
     ["gradient norm", real(stability.gradient_norm, 2)],
+    ["one more student", point.widening ? widerWords(point.widening) : null],
     pathways.length ? ["pathways", h("ul", {}, pathways.slice(0, 8).map((text) => h("li", {}, text)),
       pathways.length > 8 && h("li", {}, `and ${pathways.length - 8} more`))] : null,
   ].filter((fact) => fact && fact[1] != null);

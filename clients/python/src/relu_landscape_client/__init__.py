@@ -64,6 +64,11 @@ if TYPE_CHECKING:
     from relu_landscape_client.trajectories import RunSummary as RunSummary
     from relu_landscape_client.trajectories import Trajectory as Trajectory
     from relu_landscape_client.trajectories import TrajectoryRun as TrajectoryRun
+    from relu_landscape_client.widening import AddedStudent as AddedStudent
+    from relu_landscape_client.widening import SplitStudent as SplitStudent
+    from relu_landscape_client.widening import SplitWay as SplitWay
+    from relu_landscape_client.widening import Widening as Widening
+    from relu_landscape_client.widening import WiderEnd as WiderEnd
 
 __version__ = "0.2.0"
 
@@ -86,6 +91,7 @@ _HOMES = {
     "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),
     "trajectories": ("Attractor", "LossCurve", "RunSummary", "Trajectory", "TrajectoryRun"),
+    "widening": ("AddedStudent", "SplitStudent", "SplitWay", "Widening", "WiderEnd"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -22,6 +22,7 @@ class Options(TypedDict, total=False):
     structured: bool
     structures: Sequence[str]
     saddles: bool
+    widen: bool
     certify: Literal["none", "fast", "strict"]
 
 

@@ -32,6 +32,7 @@ from relu_landscape_client.parts import (
     Stability,
     Structure,
 )
+from relu_landscape_client.widening import Widening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,9 @@ class FixedPoint:
     overlaps in canonical order, ``norms`` (student_width,) the students' norms. ``kind`` is
     ``minimum``, ``saddle`` or ``global_continuum`` (then ``continuum_dimension`` is its
     dimension). ``attraction`` is None where no random starts were run or they cannot end there;
-    ``details`` is None unless the point was fetched by itself. A ``loss`` within ``loss_accuracy``,
-    its rounding error, of zero is 0.0.
+    ``widening``, what one more student does, is None unless it was asked for; ``details`` unless
+    the point was fetched by itself. A ``loss`` within ``loss_accuracy``, its rounding error, of
+    zero is 0.0.
     """
 
     key: str
@@ -62,6 +64,7 @@ class FixedPoint:
     continuum_dimension: int | None
     stability: Stability
     attraction: Attraction | None
+    widening: Widening | None
     certificate: Mapping[str, Any] | None
     details: Details | None = field(metadata=OURS)
     document: Document = field(repr=False, metadata=OURS)
@@ -82,6 +85,7 @@ class FixedPoint:
             continuum_dimension=optional(document, "continuum_dimension", integer),
             stability=Stability.from_document(required(document, "stability")),
             attraction=nullable(document, "attraction", Attraction.from_document),
+            widening=optional(document, "widening", Widening.from_document),
             certificate=optional(document, "certificate", mapping),
             details=Details.from_document(document) if "weights" in document else None,
             document=document,
@@ -143,7 +147,21 @@ class FixedPoint:
             "probability_low": low,
             "probability_high": high,
             "certified": self.is_certified,
+            **self._wider(),
             "found_by": "+".join(self.found_by),
+        }
+
+    def _wider(self) -> dict[str, Any]:
+        """What a table says of one more student; empty cells where it was not asked for."""
+        told = self.widening
+        best = None if told is None else told.best
+        end = None if best is None else best.leads_to
+        return {
+            "wider_gain": None if told is None else told.gain,
+            "wider_guaranteed_gain": None if told is None else told.guaranteed_gain,
+            "wider_saddle_lines": None if told is None else told.saddle_lines,
+            "wider_end_loss": None if end is None else end.loss,
+            "wider_end_structure": None if end is None else end.structure,
         }
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:

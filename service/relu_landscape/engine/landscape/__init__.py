@@ -8,6 +8,7 @@ from relu_landscape.engine.landscape.proofs import Certify
 from relu_landscape.engine.landscape.sampling import Escape, Follow, Sample
 from relu_landscape.engine.landscape.solve import compose
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
+from relu_landscape.engine.landscape.widened import FollowWider, Widen
 from relu_landscape.engine.tasks import Composition
 from relu_landscape.wire.requests import LandscapeRequest
 
@@ -25,6 +26,8 @@ COMPOSITION = Composition(
         SearchRounds,
         JudgePoints,
         FollowPathway,
+        Widen,
+        FollowWider,
         Certify,
     ),
     compose=compose,

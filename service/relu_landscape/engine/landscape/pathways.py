@@ -64,38 +64,45 @@ class FollowPathway(Task[Problem, PathwayEnds]):
     W: Real
 
     def run(self, problem: Problem, backend: Backend) -> PathwayEnds:
-        def descend(batch: Real) -> Real:
-            descent = new_descent(problem, backend)
-            paths = descent.begin(range(len(batch)), batch, gradient_tolerance=STRICT_GRADIENT)
-            ends = sorted(descent.run(paths, strict=True)[0], key=lambda end: end.start)
-            for end in ends:
-                if not end.outcome.converged:
-                    raise NumericalError(f"A path from the saddle {end.outcome.value}.")
-            return np.stack([end.W for end in ends])
-
         try:
             found = pathways.pathway(
                 self.W,
                 surface=pathways.surface_of(problem.teacher),
-                descend=descend,
-                zero_loss=_zero_loss(problem),
+                descend=descending(problem, backend),
+                zero_loss=zero_loss(problem),
                 step=pathways.STEP * problem.separation,
                 seed=problem.seed,
             )
-            return PathwayEnds(tuple(_end(problem, W) for W in found.ends))
+            return PathwayEnds(tuple(end_at(problem, W) for W in found.ends))
         except (NumericalError, InputError) as error:  # what one saddle does must not end the job
             return PathwayEnds(reason=str(error))
 
 
-def _zero_loss(problem: Problem) -> float:
+def descending(problem: Problem, backend: Backend) -> pathways.Descend:
+    """Gradient flow of a batch (B, K, M) to its ends; ``NumericalError`` where one has none."""
+
+    def descend(batch: Real) -> Real:
+        descent = new_descent(problem, backend)
+        paths = descent.begin(range(len(batch)), batch, gradient_tolerance=STRICT_GRADIENT)
+        ends = sorted(descent.run(paths, strict=True)[0], key=lambda end: end.start)
+        for end in ends:
+            if not end.outcome.converged:
+                raise NumericalError(f"The path {end.outcome.value}.")
+        return np.stack([end.W for end in ends])
+
+    return descend
+
+
+def zero_loss(problem: Problem) -> float:
     """The loss below which an end is a global minimum: the continuum is approached slowly."""
     return global_set.loss_limit(problem.separation) if problem.has_continuum else ZERO_LOSS
 
 
-def _end(problem: Problem, W: Real) -> PathwayEnd:
+def end_at(problem: Problem, W: Real) -> PathwayEnd:
+    """What is beside the end ``W`` (K, M) of a path: a fixed point, or the continuum."""
     W = np.ascontiguousarray(W)
     loss = float(population.loss(W, problem.teacher))
-    if problem.has_continuum and loss < _zero_loss(problem):
+    if problem.has_continuum and loss < zero_loss(problem):
         return PathwayEnd(W, None)
     return PathwayEnd(W, classify.classify(W, problem.teacher))
 

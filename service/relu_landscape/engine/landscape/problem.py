@@ -31,6 +31,7 @@ class Problem:
     structured: bool
     structures: tuple[str, ...] | None
     saddles: bool
+    widen: bool
     certify: Literal["none", "fast", "strict"]
     unit: float
 
@@ -82,6 +83,7 @@ class Problem:
             structured=request.structured,
             structures=structures,
             saddles=request.saddles,
+            widen=request.widen,
             certify=request.certify,
             unit=unit,
         )

@@ -22,6 +22,7 @@ from relu_landscape.engine.landscape.sampling import follow_starts
 from relu_landscape.engine.landscape.settling import settle
 from relu_landscape.engine.landscape.structured import chosen, search_structures
 from relu_landscape.engine.landscape.units import ScaledMonitor, scaled
+from relu_landscape.engine.landscape.widened import widened
 from relu_landscape.engine.tasks import Composed, Monitor, Runner
 from relu_landscape.wire.landscape import LandscapeBody, Searched
 
@@ -49,7 +50,8 @@ def compose(
     lines.split_minima(problem, phases, continua)
     passed = follow_pathways(problem, phases, catalogue)
     keys = _keys(problem, catalogue)
-    listed = certified(problem, phases, _listed(problem, catalogue, keys, passed))
+    listed = widened(problem, phases, _listed(problem, catalogue, keys, passed))
+    listed = certified(problem, phases, listed)
     points = [item.point for item in listed]
     joined, unfinished = pathways.told(problem, passed, keys)
     body = LandscapeBody(

@@ -28,6 +28,7 @@ from relu_landscape.wire.landscape import (
     Overlaps,
     SaddleLine,
 )
+from relu_landscape.wire.widening import Widening, WiderEnd
 
 #: A Gram matrix as it is asked with: rows of numbers.
 Gram = Sequence[Sequence[float]]
@@ -115,8 +116,39 @@ def _point(point: FixedPoint, unit: float) -> FixedPoint:
     stability = point.stability.model_copy(
         update={"gradient_norm": point.stability.gradient_norm * unit}
     )
-    changes = {**_height(point, unit), **_place(point, unit), "stability": stability}
+    changes = {
+        **_height(point, unit),
+        **_place(point, unit),
+        "stability": stability,
+        "widening": point.widening and _widening(point.widening, unit),
+    }
     return point.model_copy(update=changes)
+
+
+def _widening(widening: Widening, unit: float) -> Widening:
+    area = unit * unit
+
+    def end(reached: WiderEnd) -> WiderEnd:
+        loss = None if reached.loss is None else reached.loss * area
+        return reached.model_copy(update={"loss": loss})
+
+    best, way = widening.best, widening.split_way
+    changes = {
+        "best": best
+        and best.model_copy(
+            update={
+                "value": best.value * unit,
+                "norm": best.norm * unit,
+                "gain": best.gain * area,
+                "loss": best.loss * area,
+                "leads_to": end(best.leads_to),
+            }
+        ),
+        "guaranteed_gain": widening.guaranteed_gain * area,
+        "residual": widening.residual * area,
+        "split_way": way and way.model_copy(update={"leads_to": end(way.leads_to)}),
+    }
+    return widening.model_copy(update=changes)
 
 
 def _line(line: SaddleLine, unit: float) -> SaddleLine:

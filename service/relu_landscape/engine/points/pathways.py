@@ -121,8 +121,8 @@ def pathway(
     generator = np.random.Generator(np.random.Philox(key=seed))
     arrived = []
     for side in (1.0, -1.0):
-        end = _leave(saddle, side * direction, descend, surface, step)
-        arrived.append(_down(end, descend, surface, zero_loss, step, generator))
+        end = leave(saddle, side * direction, descend, surface, step)
+        arrived.append(down(end, descend, surface, zero_loss, step, generator))
     (left, ridges_left), (right, ridges_right) = arrived
     return Pathway(
         saddle=saddle,
@@ -134,7 +134,7 @@ def pathway(
     )
 
 
-def _leave(saddle: Real, direction: Real, descend: Descend, surface: Surface, step: float) -> Real:
+def leave(saddle: Real, direction: Real, descend: Descend, surface: Surface, step: float) -> Real:
     """Where the flow ends from a step off the saddle; longer steps where it comes back."""
     height, length = surface.loss(saddle), step
     for _ in range(MOST_TRIES):
@@ -145,7 +145,7 @@ def _leave(saddle: Real, direction: Real, descend: Descend, surface: Surface, st
     raise NumericalError("The flow came back to the saddle; it must not stop at small gradients.")
 
 
-def _down(
+def down(
     end: Real,
     descend: Descend,
     surface: Surface,
@@ -164,7 +164,7 @@ def _down(
         # a random direction of the negative eigenspace is off every symmetric set inside it
         mix = vectors[:, :count] @ generator.standard_normal(count)
         direction = (mix / np.linalg.norm(mix)).reshape(end.shape)
-        end = _leave(end, direction, descend, surface, step)
+        end = leave(end, direction, descend, surface, step)
     raise NumericalError(f"Still at a saddle after leaving {MOST_RIDGES} of them.")
 
 
