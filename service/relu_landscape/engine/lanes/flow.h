@@ -109,14 +109,15 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
   seats.squares = (double *)take(&pool, f.p / LANES + 1);
   for (int64_t path = 0; path < n; path++) paths->event[path] = 0;
   for (int lane = 0; lane < LANES; lane++) seats.path[lane] = NOBODY;
-  int status = pool.failed ? NO_MEMORY : FINISHED, left = 0;
+  int status = pool.failed ? NO_MEMORY : FINISHED, left = 0, came = 0;
   if (!status) {
     fill_unused(f.W, f.K, f.p);
     seat(&seats, &f, paths, n);
   }
   while (!status && seats.active) {
-    /* Some have left and nobody waits: a fuller set of lanes is what the caller can make. */
-    if (left && seats.next >= n && seats.active < company) break;
+    /* Some have left and nobody waits: a fuller set of lanes is what the caller can make. Whoever has
+     * just come makes a step first, as it does in any other company. */
+    if (left && !came && seats.next >= n && seats.active < company) break;
     if (__atomic_load_n(cancel, __ATOMIC_RELAXED)) {
       status = CANCELLED;
       break;
@@ -131,7 +132,7 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
       unseat(&seats, &f, paths, lane, events);
       left = 1;
     }
-    if (seats.active < LANES) seat(&seats, &f, paths, n);
+    came = seats.active < LANES && seat(&seats, &f, paths, n);
   }
   for (int lane = 0; lane < LANES && !pool.failed; lane++)
     if (seats.path[lane] != NOBODY) unseat(&seats, &f, paths, lane, 0);
