@@ -31,7 +31,7 @@ from relu_landscape.engine.model.arrays import Array, on_host
 Real = NDArray[np.float64]
 
 #: Gradient norm at which single precision has done its part, or ``ABOVE_ROUNDING`` times its
-#: rounding where that is more (from about 120 units on). At 2e-4 it is faster by a twentieth, and
+#: rounding where that is more (from about 100 units on). At 2e-4 it is faster by a twentieth, and
 #: four times as many starts end elsewhere: those that pass a saddle slowly.
 GRADIENT = 1e-3
 ABOVE_ROUNDING = 8.0
