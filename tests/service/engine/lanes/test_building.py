@@ -91,6 +91,15 @@ def test_nothing_is_read_or_written_beside_its_place(tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_a_library_without_single_precision_is_of_an_earlier_build(tmp_path: Path) -> None:
+    library = tmp_path / "old.so"
+    command = [*hatch_build.find_compiler(), "-shared", "-fPIC", str(SOURCES / "dispatch.c")]
+    subprocess.run([*command, "-o", str(library)], check=True)
+    with pytest.raises(native.KernelError, match=r"no single precision.* install relu-landscape"):
+        native.load(library=str(library))
+
+
+@needs_compiler
 def test_the_build_makes_no_warning(tmp_path: Path) -> None:
     compile_library(SOURCES, tmp_path / "strict.so", flags=("-Werror",))
 
