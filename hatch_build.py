@@ -63,7 +63,9 @@ def compile_library(
     variants: Mapping[str, Sequence[str]] | None = None,
     flags: Sequence[str] = (),
 ) -> None:
-    """Compile ``lanes.c`` once per variant, and link all of them into ``library``.
+    """Compile ``lanes.c`` twice per variant, and link all of them into ``library``.
+
+    In double precision, and in single for the beginning of paths.
 
     Parameters: ``variants``: flags by name (default: those of this machine); ``flags``: further
     ones for everything. The library takes its place at once, so that a process that has the old
@@ -75,11 +77,12 @@ def compile_library(
         raise CompileError(f"there is no variant for the processor {platform.machine()}")
     command = [*find_compiler(), *FLAGS, *flags]
     with tempfile.TemporaryDirectory() as folder:
-        objects = [f"{folder}/{name}.o" for name in ("dispatch", *variants)]
-        jobs = [[*command, "-c", str(sources / "dispatch.c"), "-o", objects[0]]]
-        for (name, own), output in zip(variants.items(), objects[1:], strict=True):
-            jobs.append([*command, *own, f"-DVARIANT={name}", "-c", str(sources / "lanes.c"),
-                         "-o", output])  # fmt: skip
+        jobs = [[*command, "-c", str(sources / "dispatch.c"), "-o", f"{folder}/dispatch.o"]]
+        for name, own in variants.items():
+            for variant, single in ((name, ()), (f"{name}_single", ("-DSINGLE",))):
+                jobs.append([*command, *own, *single, f"-DVARIANT={variant}", "-c",
+                             str(sources / "lanes.c"), "-o", f"{folder}/{variant}.o"])  # fmt: skip
+        objects = [job[-1] for job in jobs]
         _run_together(jobs)
         made = f"{folder}/{LIBRARY}"
         _run_together([[*command, "-shared", *objects, "-lm", "-o", made]])

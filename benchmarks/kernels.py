@@ -1,6 +1,6 @@
 """Random starts per second: the native kernel against NumPy, in the same run.
 
-    OPENBLAS_NUM_THREADS=1 python -m benchmarks.kernels [--seconds 10] [--reference 0]
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.kernels [--seconds 10] [--reference 0] [--single 0]
 
 (from the repository root) prints tables in Markdown and keeps the figures in benchmarks/runs. For
 each K, M, d as many starts are followed to their ends (flow, polish, crediting, paths that creep)
@@ -10,7 +10,9 @@ machine, ratios hardly. The same starts end at the same points, or the line says
 
 With ``--reference N`` the ends of N starts are compared with those of paths that are a thousand
 times more accurate (flow_tolerance 1e-6, by the native kernel; ``benchmarks.fidelity`` compares
-with LSODA).
+with LSODA). With ``--single N`` there is nothing but a table of ``precision``: N starts in double
+and with a beginning in single precision, in turns, twice, and with each set of instructions; with
+``--reference`` too, how many ends of so many of them are others than the reference's.
 """
 
 from __future__ import annotations
@@ -54,13 +56,15 @@ def problem_of(case: tuple[int, int, int], starts: int, tolerance: float = 1e-3)
     return Problem.from_request(request)
 
 
-def follow(problem: Problem, kernel: Kernel | None, count: int) -> tuple[list[End], float]:
+def follow(
+    problem: Problem, kernel: Kernel | None, count: int, *, is_mixed: bool = False
+) -> tuple[list[End], float]:
     """The ends of the first ``count`` starts, and the processor seconds they took."""
     numbers = list(range(count))
     W = sampling.draw_starts(problem, numbers)
     descent = Descent(
         problem.teacher, problem.students, xp=NUMPY, flow_tolerance=problem.flow_tolerance,
-        kernel=kernel,
+        kernel=kernel, is_mixed=is_mixed,
     )  # fmt: skip
     began = time.process_time()
     ends, _ = descent.run(descent.begin(numbers, W))
@@ -104,16 +108,21 @@ def compare(case: tuple[int, int, int], seconds: float, record: Record) -> str:
     return f"| {case[0]} | {case[1]} | {case[2]} | {count} | " + " | ".join(cells) + " |"
 
 
+def follow_accurately(problem: Problem, count: int) -> tuple[list[End], float]:
+    """The same by paths that are a thousand times more accurate."""
+    kept = batch.NATIVE_CREEPING_STEPS, batch.STEP_LIMIT
+    batch.NATIVE_CREEPING_STEPS = batch.STEP_LIMIT = FOREVER
+    try:
+        return follow(replace(problem, flow_tolerance=1e-6), load(), count)
+    finally:
+        batch.NATIVE_CREEPING_STEPS, batch.STEP_LIMIT = kept
+
+
 def fidelity(case: tuple[int, int, int], count: int, record: Record) -> str:
     """One line of the second table."""
     problem = problem_of(case, count)
     ends, spent = follow(problem, load(), count)
-    kept = batch.NATIVE_CREEPING_STEPS, batch.STEP_LIMIT
-    batch.NATIVE_CREEPING_STEPS = batch.STEP_LIMIT = FOREVER
-    try:
-        accurate, longer = follow(replace(problem, flow_tolerance=1e-6), load(), count)
-    finally:
-        batch.NATIVE_CREEPING_STEPS, batch.STEP_LIMIT = kept
+    accurate, longer = follow_accurately(problem, count)
     other = differing(ends, accurate, problem)
     record.add("K={}, M={}, d={}: other ends than the reference".format(*case), "count", other)
     return (
@@ -122,15 +131,56 @@ def fidelity(case: tuple[int, int, int], count: int, record: Record) -> str:
     )
 
 
+def precision(case: tuple[int, int, int], count: int, reference: int, record: Record) -> str:
+    """One line of the table of ``precision``."""
+    name = "K={}, M={}, d={}".format(*case)
+    problem, cells, pair = problem_of(case, count), [], []
+    for instructions in available():
+        kernel = load(instructions)
+        runs = [follow(problem, kernel, count, is_mixed=each) for each in (False, True) * 2]
+        double, mixed = (min(runs[at][1], runs[at + 2][1]) for at in range(2))
+        pair = [runs[0][0], runs[1][0]]
+        record.add(f"{name}: {instructions}, double", "starts/s", count / double)
+        record.add(f"{name}: {instructions}, single", "starts/s", count / mixed)
+        cells += [f"{count / double:.0f}", f"{count / mixed:.0f}", f"{double / mixed:.2f}"]
+    other = differing(pair[1], pair[0], problem)
+    record.add(f"{name}: other ends in single than in double", "count", other)
+    cells.append(f"{other} ({100 * other / count:.2f} %)")
+    if few := min(reference, count):
+        accurate, _ = follow_accurately(problem, few)
+        found = [differing(each[:few], accurate, problem) for each in pair]
+        record.add(f"{name}: other ends than the reference, double", "count", found[0])
+        record.add(f"{name}: other ends than the reference, single", "count", found[1])
+        cells.append(f"{found[0]}, {found[1]} of {few}")
+    return f"| {case[0]} | {case[1]} | {case[2]} | {count} | " + " | ".join(cells) + " |"
+
+
+def print_precision(
+    cases: list[tuple[int, int, int]], count: int, reference: int, record: Record
+) -> None:
+    """The table of ``precision``."""
+    columns = "".join(f" {each}: double, starts/s | single | times |" for each in available())
+    last = " other ends than the reference: double, single |" if reference else ""
+    print(f"| K | M | d | starts |{columns} other ends than double |{last}")
+    print("|---|---|---|---|---|" + "---|---|---|" * len(available()) + ("---|" if last else ""))
+    for case in cases:
+        print(precision(case, count, reference, record), flush=True)
+
+
 def main() -> None:
     """Print the tables and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--reference", type=int, default=0)
+    parser.add_argument("--single", type=int, default=0)
     parser.add_argument("--widest", type=int, default=64)
     asked = parser.parse_args()
     record = Record("kernels", vars(asked) | {"compiler": load().info.compiler})
     cases = [case for case in CASES if max(case[:2]) <= asked.widest]
+    if asked.single:
+        print_precision(cases, asked.single, asked.reference, record)
+        record.write()
+        return
     columns = "".join(f" {each}, starts/s | times NumPy | other ends |" for each in available())
     print(f"| K | M | d | starts | NumPy, starts/s |{columns}")
     print("|---|---|---|---|---|" + "---|---|---|" * len(available()))

@@ -14,8 +14,9 @@ import sys
 
 from mpmath import acos, cos, mp, mpf, nstr, pi, polyval, sqrt
 
-#: The smallest degree whose error (9e-18) is below the rounding of the result (1e-16).
-DEGREE = 21
+#: The smallest degrees whose errors (9e-18 and 3e-9) are below the rounding of the result, 1e-16 in
+#: double and 6e-8 in single precision.
+DEGREE, SINGLE_DEGREE = 21, 10
 #: Closer to 1 than this Q is taken from its series.
 NEAR_ONE = mpf(10) ** -25
 
@@ -56,19 +57,30 @@ def powers(coefficients: list[mpf]) -> list[mpf]:
     return result
 
 
+def table(degree: int, suffix: str) -> list[str]:
+    """Lines of the header with the polynomial of a degree."""
+    polynomial = powers(chebyshev(degree))
+    grid = [mpf(k) / 500 for k in range(501)]
+    error = max(abs(polyval(polynomial[::-1], 2 * c - 1) - quotient(c)) for c in grid)
+    return [
+        f"#define ARCSINE_DEGREE {degree} /* largest error {nstr(error, 3)} before rounding */",
+        "TABLE ARCSINE[ARCSINE_DEGREE + 1] = {",
+        *(f"    {float(value)!r}{suffix}," for value in polynomial),
+        "};",
+    ]
+
+
 def main() -> None:
     """Write the header to standard output."""
     mp.dps = 60
-    polynomial = powers(chebyshev(DEGREE))
-    grid = [mpf(k) / 500 for k in range(501)]
-    error = max(abs(polyval(polynomial[::-1], 2 * c - 1) - quotient(c)) for c in grid)
     lines = [
         "/* acos(c) / sqrt(1 - c^2) on [0, 1] in powers of 2 c - 1, lowest first. Made by",
-        f" * tools/arcsine_polynomial.py; largest error {nstr(error, 3)} before rounding. */",
-        f"#define ARCSINE_DEGREE {DEGREE}",
-        "TABLE ARCSINE[ARCSINE_DEGREE + 1] = {",
-        *(f"    {float(value)!r}," for value in polynomial),
-        "};",
+        " * tools/arcsine_polynomial.py. */",
+        "#ifdef SINGLE",
+        *table(SINGLE_DEGREE, "f"),
+        "#else",
+        *table(DEGREE, ""),
+        "#endif",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
 

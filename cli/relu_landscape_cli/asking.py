@@ -8,6 +8,13 @@ from typing import Annotated, Any
 import typer
 
 
+class Precision(StrEnum):
+    """Arithmetic of gradient flow."""
+
+    DOUBLE = "float64"
+    SINGLE = "float32"
+
+
 class Certify(StrEnum):
     """Proofs to ask for."""
 
@@ -40,6 +47,13 @@ FlowTolerance = Annotated[
     float | None,
     typer.Option(help="Local error of the gradient flow's integrator.", show_default="0.001"),
 ]
+Arithmetic = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision", help="Of paths until they come near their ends; float32 is faster.",
+        show_default="float64",
+    ),
+]  # fmt: skip
 Structured = Annotated[
     bool | None,
     typer.Option(

@@ -18,6 +18,7 @@ def submit(
     input_dimension: asking.InputDimension = None,
     init_scale: asking.InitScale = None,
     flow_tolerance: asking.FlowTolerance = None,
+    precision: asking.Arithmetic = None,
     structured: asking.Structured = None,
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
@@ -36,8 +37,8 @@ def submit(
 
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
-        flow_tolerance=flow_tolerance, structured=structured, structures=structure,
-        saddles=saddles, widen=widen, certify=certify,
+        flow_tolerance=flow_tolerance, precision=precision, structured=structured,
+        structures=structure, saddles=saddles, widen=widen, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json), connect(server, api_key) as client:
         status = client.submit(student_width, teacher_width, **given)

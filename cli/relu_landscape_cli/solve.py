@@ -42,6 +42,7 @@ def solve(
     input_dimension: asking.InputDimension = None,
     init_scale: asking.InitScale = None,
     flow_tolerance: asking.FlowTolerance = None,
+    precision: asking.Arithmetic = None,
     structured: asking.Structured = None,
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
@@ -90,8 +91,8 @@ def solve(
     """
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
-        flow_tolerance=flow_tolerance, structured=structured, structures=structure,
-        saddles=saddles, widen=widen, certify=certify,
+        flow_tolerance=flow_tolerance, precision=precision, structured=structured,
+        structures=structure, saddles=saddles, widen=widen, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:

@@ -59,13 +59,13 @@ def test_every_option_reaches_the_server(command: Command, server: Served) -> No
     server.finish_at_once()
     command(
         "solve", 2, 3, "--starts", 7, "--seed", 4, "--input-dimension", 50, "--init-scale", 0.5,
-        "--flow-tolerance", 1e-4, "--sampled", "--structure", "1+1", "--structure", "2",
-        "--saddles", "--widen", "--certify", "fast", "--server", server.url,
+        "--flow-tolerance", 1e-4, "--precision", "float32", "--sampled", "--structure", "1+1",
+        "--structure", "2", "--saddles", "--widen", "--certify", "fast", "--server", server.url,
     )  # fmt: skip
     expected = {
         "student_width": 2, "teacher_width": 3, "starts": 7, "seed": 4, "input_dimension": 50,
-        "init_scale": 0.5, "flow_tolerance": 1e-4, "structured": False,
-        "structures": ["1+1", "2"], "saddles": True, "widen": True,
+        "init_scale": 0.5, "flow_tolerance": 1e-4, "precision": "float32",
+        "structured": False, "structures": ["1+1", "2"], "saddles": True, "widen": True,
         "certify": "fast",
     }  # fmt: skip
     assert server.line.bodies == [expected]

@@ -53,6 +53,7 @@ def fields_of(shape: str) -> set[str]:
         ("relations", words("Pathway", "relation")),
         ("spaces", words("Eigenvalue", "space")),
         ("proofs", words("LandscapeRequest", "certify")),
+        ("precisions", words("LandscapeRequest", "precision")),
     ],
 )
 def test_page_has_words_for_every_name(list_of_words: str, wanted: list[str]) -> None:
@@ -166,9 +167,11 @@ def test_client_asks_for_every_field_of_a_trajectory(client: type[Any]) -> None:
         assert list(get_args(known)) == words("TrajectoryRequest", name)
 
 
-def test_client_knows_the_proofs_and_the_states() -> None:
+def test_client_knows_the_proofs_the_precisions_and_the_states() -> None:
     proofs = get_type_hints(Options)["certify"]
     assert list(get_args(proofs)) == words("LandscapeRequest", "certify")
+    precisions = get_type_hints(Options)["precision"]
+    assert list(get_args(precisions)) == words("LandscapeRequest", "precision")
     assert set(SCHEMA["jobs"]["states"]) > FINAL
 
 
@@ -204,7 +207,8 @@ def test_solve_has_an_option_for_every_field_of_a_request() -> None:
     assert all(option.default is None for option in options.values())
     arguments = [name for name, option in options.items() if option.param_type_name == "argument"]
     assert arguments == REQUEST["required"]
-    assert list(options["certify"].type.choices) == words("LandscapeRequest", "certify")
+    for name in ("certify", "precision"):
+        assert list(options[name].type.choices) == words("LandscapeRequest", name)
 
 
 def test_families_has_an_option_for_every_field_of_both_queries() -> None:

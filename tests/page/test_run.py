@@ -37,6 +37,19 @@ def ask(page: Page, students: int, teachers: int) -> None:
     page.get_by_role("button", name="Compute").click()
 
 
+def test_precision_is_chosen_among_the_further_options(watched: Watched, stage: Stage) -> None:
+    """In the form's own list of options, and by an address."""
+    page = watched.open()
+    page.locator("details.more > summary").click()
+    expect(page.locator("#precision")).to_have_value("float64")
+    page.locator("#precision").select_option("float32")
+    ask(page, *WIDE)
+    stage.wait_for_job()
+    assert stage.posted[-1].canonical()["precision"] == "float32"
+    page = watched.open(f"?student_width={WIDE[0]}&teacher_width={WIDE[1]}&precision=float32")
+    expect(page.locator("#precision")).to_have_value("float32")
+
+
 def test_progress_findings_and_result_arrive(
     watched: Watched, stage: Stage, wide: dict[str, Any], asked: dict[str, Any]
 ) -> None:

@@ -164,6 +164,12 @@ class LandscapeRequest(AnalysisRequest):
         le=1e-2,
         description="local error of the gradient-flow integrator per step and student",
     )
+    precision: Literal["float64", "float32"] = Field(
+        "float64",
+        description="of the native kernel's arithmetic until a path comes near its end; float32 is "
+        "faster and may take a start that passes the border of two basins to another end. What "
+        "follows (polish, crediting, classification) is float64 always, as is all of NumPy",
+    )
     structured: bool = Field(
         True,
         description="also search the symmetric families (orthonormal teacher only), "

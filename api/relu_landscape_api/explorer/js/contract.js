@@ -13,6 +13,7 @@ export const CONTRACT = {
     "input_dimension": { "default": 1000, "minimum": 1, "maximum": 1000000, "whole": true },
     "init_scale": { "default": 1.0, "minimum": 1e-9, "maximum": 1e9, "whole": false },
     "flow_tolerance": { "default": 0.001, "minimum": 0.000001, "maximum": 0.01, "whole": false },
+    "precision": { "default": "float64" },
     "structured": { "default": true },
     "structures": { "default": null },
     "saddles": { "default": false },
@@ -44,6 +45,7 @@ export const CONTRACT = {
     "widening": "Adding one more student",
     "certify": "Proving"
   },
+  "precisions": { "float64": "float64", "float32": "float32, faster" },
   "proofs": { "none": "none", "fast": "fast", "strict": "strict" },
   "findings": {
     "unclassified": "not classified yet",

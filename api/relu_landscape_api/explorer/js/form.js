@@ -54,8 +54,9 @@ export class RequestForm {
       const { minimum, maximum, whole } = { ...CONTRACT.request[name], ...ORTHONORMAL[name] };
       Object.assign($(name), { min: minimum, max: maximum, step: whole ? 1 : "any", value: DEFAULTS[name] });
     }
-    $("certify").replaceChildren(...Object.entries(CONTRACT.proofs).map(([value, words]) =>
-      h("option", { value, selected: value === DEFAULTS.certify }, words)));
+    for (const [name, words] of [["certify", CONTRACT.proofs], ["precision", CONTRACT.precisions]])
+      $(name).replaceChildren(...Object.entries(words).map(([value, shown]) =>
+        h("option", { value, selected: value === DEFAULTS[name] }, shown)));
     for (const name of ["structured", "saddles", "widen"]) $(name).checked = DEFAULTS[name];
     this.pair("student_width", "student_slider", (n) => n, (n) => n);
     this.pair("teacher_width", "teacher_slider", (n) => n, (n) => n);
@@ -107,6 +108,7 @@ export class RequestForm {
     request.saddles = $("saddles").checked;
     request.widen = $("widen").checked;
     request.certify = $("certify").value;
+    request.precision = $("precision").value;
     const names = $("structures").value.split(",").map((part) => part.trim()).filter(Boolean);
     request.structures = names.length ? names : null;
     return request;
@@ -119,6 +121,7 @@ export class RequestForm {
     $("saddles").checked = whole.saddles;
     $("widen").checked = whole.widen;
     $("certify").value = whole.certify;
+    $("precision").value = whole.precision;
     $("structures").value = (whole.structures ?? []).join(", ");
     for (const sync of this.sync) sync();
     this.complain(null);

@@ -19,6 +19,7 @@ class Options(TypedDict, total=False):
     init_scale: float
     teacher_gram: Any
     flow_tolerance: float
+    precision: Literal["float64", "float32"]
     structured: bool
     structures: Sequence[str]
     saddles: bool

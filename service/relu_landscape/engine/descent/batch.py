@@ -23,6 +23,7 @@ from relu_landscape.engine.descent.ends import End, ends_of
 from relu_landscape.engine.descent.lanes import NativeFlow, ZeroLossCheck, minimiser
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
+from relu_landscape.engine.descent.single import MixedFlow, on_processor
 from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace, on_host
 from relu_landscape.engine.model.loss import Loss
@@ -64,7 +65,10 @@ class _Why(IntEnum):
 
 
 class Descent:
-    """Runs paths to their ends. Everything about a path depends on that path alone."""
+    """Runs paths to their ends. Everything about a path depends on that path alone.
+
+    ``is_mixed``: the native kernel follows their beginning in single precision (``single``).
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Descent:
         xp: ArrayNamespace,
         flow_tolerance: float,
         kernel: PathKernel | None = None,
+        is_mixed: bool = False,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.teacher = teacher
@@ -94,7 +99,11 @@ class Descent:
         if kernel is not None:
             due = ZeroLossCheck(GLOBAL_CHECK_STEPS, GLOBAL_CHECK_GRADIENT)
             asked = due if self._may_be_global else None
-            self.method = NativeFlow(self.loss, flow_tolerance, teacher, kernel, asked)
+            if is_mixed:
+                kernel = on_processor(kernel)
+                self.method = MixedFlow(self.loss, flow_tolerance, teacher, kernel, asked)
+            else:
+                self.method = NativeFlow(self.loss, flow_tolerance, teacher, kernel, asked)
             self._minimise = minimiser(kernel, teacher)
             self._few = kernel.lanes
             self._kernel = kernel
@@ -117,7 +126,7 @@ class Descent:
         return [
             self._company(
                 numbers[first : first + self._lanes],
-                self.method.init(self._xp.asarray(W[first : first + self._lanes])),
+                self.method.begin(self._xp.asarray(W[first : first + self._lanes])),
                 gradient_tolerance,
             )
             for first in range(0, len(numbers), self._lanes)
@@ -126,6 +135,7 @@ class Descent:
     def _company(
         self, numbers: NDArray[np.int64], state: flows.FlowState, tolerance: float
     ) -> Company:
+        self._check()
         count = len(numbers)
         return Company(
             numbers, np.full(count, tolerance), np.full(count, self._step_limit),

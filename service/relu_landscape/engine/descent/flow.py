@@ -85,6 +85,10 @@ class Flow:
             steps=xp.zeros(W.shape[0], dtype=xp.int64),
         )
 
+    def begin(self, W: Array) -> FlowState:
+        """The beginning of paths from ``W`` (B, K, p), before anything has to be decided."""
+        return self.init(W)
+
     def _force(self, W: Array) -> Array:
         """-grad L (B, K, p) where students live."""
         return -self.loss.gradient(W) * self._alive(W)

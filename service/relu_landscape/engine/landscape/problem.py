@@ -28,6 +28,7 @@ class Problem:
     seed: int
     scale: float
     flow_tolerance: float
+    precision: Literal["float64", "float32"]
     structured: bool
     structures: tuple[str, ...] | None
     saddles: bool
@@ -80,6 +81,7 @@ class Problem:
             seed=request.seed,
             scale=request.init_scale / unit,
             flow_tolerance=request.flow_tolerance,
+            precision=request.precision,
             structured=request.structured,
             structures=structures,
             saddles=request.saddles,

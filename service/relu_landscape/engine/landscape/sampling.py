@@ -49,6 +49,7 @@ def new_descent(problem: Problem, backend: Backend) -> Descent:
         xp=backend.xp,
         flow_tolerance=problem.flow_tolerance,
         kernel=backend.kernel,
+        is_mixed=problem.precision == "float32",
     )
 
 

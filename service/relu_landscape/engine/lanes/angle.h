@@ -23,7 +23,7 @@ INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
   for (int j = ARCSINE_DEGREE - 1; j >= 0; j--)
     for (int k = 0; k < count; k++) q[k] = fma_(q[k], x[k], all_lanes(ARCSINE[j]));
   for (int k = 0; k < count; k++) {
-    vec up_to_right_angle = minus_product(sine[k] * q[k], all_lanes(1.0 / TWO_PI), all_lanes(0.25));
+    vec up_to_right_angle = minus_product(sine[k] * q[k], all_lanes((real)(1.0 / TWO_PI)), all_lanes(0.25));
     pull[k] = with_sign(up_to_right_angle, cosine[k]) + 0.25;
     dip[k] = sine[k] - 1.0;
   }

@@ -1,6 +1,22 @@
 /* acos(c) / sqrt(1 - c^2) on [0, 1] in powers of 2 c - 1, lowest first. Made by
- * tools/arcsine_polynomial.py; largest error 8.95e-18 before rounding. */
-#define ARCSINE_DEGREE 21
+ * tools/arcsine_polynomial.py. */
+#ifdef SINGLE
+#define ARCSINE_DEGREE 10 /* largest error 3.27e-9 before rounding */
+TABLE ARCSINE[ARCSINE_DEGREE + 1] = {
+    1.2091995761561452f,
+    -0.2636001657035984f,
+    0.06973319987758056f,
+    -0.019836660991024508f,
+    0.0058614732744472f,
+    -0.0017756137254837248f,
+    0.0005456343294327533f,
+    -0.00016333429054885706f,
+    5.115941767125708e-05f,
+    -2.2386211395264163e-05f,
+    7.119548507775298e-06f,
+};
+#else
+#define ARCSINE_DEGREE 21 /* largest error 8.95e-18 before rounding */
 TABLE ARCSINE[ARCSINE_DEGREE + 1] = {
     1.2091995761561452,
     -0.26360014128128495,
@@ -25,3 +41,4 @@ TABLE ARCSINE[ARCSINE_DEGREE + 1] = {
     1.1880721779819627e-10,
     -3.872398020190798e-11,
 };
+#endif

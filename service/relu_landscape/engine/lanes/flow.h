@@ -25,9 +25,9 @@ static int seat(Seats *seats, Flow *f, const Paths *paths, int64_t n) {
     const int64_t path = seats->next++;
     load(f->W, paths->W + (size_t)path * entries, entries, lane);
     load(f->force, paths->force + (size_t)path * entries, entries, lane);
-    f->time[lane] = paths->time[path];
-    f->step_size[lane] = paths->step_size[path];
-    f->eigenvalue[lane] = paths->eigenvalue[path];
+    f->time[lane] = (real)paths->time[path];
+    f->step_size[lane] = (real)paths->step_size[path];
+    f->eigenvalue[lane] = (real)paths->eigenvalue[path];
     seats->steps[lane] = paths->steps[path];
     seats->path[lane] = path;
     seats->active++;
@@ -78,7 +78,7 @@ static int has_short_student(const Flow *f, const Rules *rules, int lane) {
     if (!(length < rules->falls_below)) continue;
     double along = 0.0;
     for (size_t at = i * f->p; at < (i + 1) * f->p; at++)
-      along += f->W[at][lane] * f->force[at][lane];
+      along += (double)f->W[at][lane] * (double)f->force[at][lane];
     if (along < -rules->falls_at * length * length) return 1;
   }
   return 0;
@@ -104,19 +104,20 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
   Pool pool = {.count = 0};
   Flow f = new_flow(&pool, problem);
   Seats seats = {.next = 0};
-  seats.point = (double *)take(&pool, f.K * f.p / LANES + 1);
-  seats.lengths = (double *)take(&pool, f.K / LANES + 1);
-  seats.squares = (double *)take(&pool, f.p / LANES + 1);
+  seats.point = (double *)take(&pool, f.K * f.p * 8 / sizeof(vec) + 1);
+  seats.lengths = (double *)take(&pool, f.K * 8 / sizeof(vec) + 1);
+  seats.squares = (double *)take(&pool, f.p * 8 / sizeof(vec) + 1);
   for (int64_t path = 0; path < n; path++) paths->event[path] = 0;
   for (int lane = 0; lane < LANES; lane++) seats.path[lane] = NOBODY;
-  int status = pool.failed ? NO_MEMORY : FINISHED, left = 0;
+  int status = pool.failed ? NO_MEMORY : FINISHED, left = 0, came = 0;
   if (!status) {
     fill_unused(f.W, f.K, f.p);
     seat(&seats, &f, paths, n);
   }
   while (!status && seats.active) {
-    /* Some have left and nobody waits: a fuller set of lanes is what the caller can make. */
-    if (left && seats.next >= n && seats.active < company) break;
+    /* Some have left and nobody waits: a fuller set of lanes is what the caller can make. Whoever has
+     * just come makes a step first, as it does in any other company. */
+    if (left && !came && seats.next >= n && seats.active < company) break;
     if (__atomic_load_n(cancel, __ATOMIC_RELAXED)) {
       status = CANCELLED;
       break;
@@ -131,7 +132,7 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
       unseat(&seats, &f, paths, lane, events);
       left = 1;
     }
-    if (seats.active < LANES) seat(&seats, &f, paths, n);
+    came = seats.active < LANES && seat(&seats, &f, paths, n);
   }
   for (int lane = 0; lane < LANES && !pool.failed; lane++)
     if (seats.path[lane] != NOBODY) unseat(&seats, &f, paths, lane, 0);

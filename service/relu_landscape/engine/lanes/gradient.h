@@ -133,7 +133,7 @@ static void teacher_overlaps(const Gradient *g, const vec *w) {
     vec sum[4] = {{0}};
     for (size_t c = 0; c < m + count; c++)
       for (size_t k = 0; k < count; k++)
-        sum[k] = fma_(all_lanes(g->teacher[(m + k) * M + c]), w[c], sum[k]);
+        sum[k] = fma_(all_lanes((real)g->teacher[(m + k) * M + c]), w[c], sum[k]);
     for (size_t k = 0; k < count; k++) g->overlap[m + k] = sum[k];
   }
 }
@@ -151,11 +151,11 @@ static void teacher_angles(Gradient *g, size_t i, const vec *w) {
     const size_t count = at_most_four(M - m);
     vec cosine[4] = {{0}}, pull[4], dip[4];
     for (size_t k = 0; k < count; k++)
-      cosine[k] = overlap[m + k] * (g->inverse[i] * (1.0 / g->teacher_norms[m + k]));
+      cosine[k] = overlap[m + k] * (g->inverse[i] * (real)(1.0 / g->teacher_norms[m + k]));
     some_angles((int)count, cosine, pull, dip);
     for (size_t k = 0; k < count; k++) {
       g->P[i * M + m + k] = pull[k];
-      radial = minus_product(all_lanes(g->teacher_norms[m + k]), dip[k], radial);
+      radial = minus_product(all_lanes((real)g->teacher_norms[m + k]), dip[k], radial);
     }
   }
   g->radial[i] = radial;
@@ -170,7 +170,7 @@ static void teacher_sums(Gradient *g, size_t i) {
     vec sum[4] = {{0}};
     for (size_t m = c; m < M; m++)
       for (size_t k = 0; k < count; k++)
-        sum[k] = fma_(all_lanes(g->teacher[m * M + c + k]), pull[m], sum[k]);
+        sum[k] = fma_(all_lanes((real)g->teacher[m * M + c + k]), pull[m], sum[k]);
     for (size_t k = 0; k < count; k++) pull[c + k] = sum[k]; /* not needed by later columns */
   }
 }
@@ -201,7 +201,7 @@ INLINE void force_block(int rows, int columns, const Gradient *g, size_t i, size
 static void compute_force(Gradient *g, const vec *W, vec *force) {
   const size_t K = g->K, p = g->p;
   student_products(g, W);
-  vec N = all_lanes(-g->teacher_norm_sum);
+  vec N = all_lanes((real)-g->teacher_norm_sum);
   for (size_t i = 0; i < K; i++) {
     g->length[i] = root(g->B[i * K + i]);
     g->inverse[i] = 1.0 / g->length[i];
@@ -213,7 +213,7 @@ static void compute_force(Gradient *g, const vec *W, vec *force) {
     student_angles(g, i);
     teacher_angles(g, i, W + i * p);
     if (g->teacher) teacher_sums(g, i);
-    g->B[i * K + i] = fma_(g->radial[i] * g->inverse[i], all_lanes(1.0 / TWO_PI), all_lanes(0.5));
+    g->B[i * K + i] = fma_(g->radial[i] * g->inverse[i], all_lanes((real)(1.0 / TWO_PI)), all_lanes(0.5));
   }
   for (size_t i = 0; i < K; i += 4)
     for (size_t c = 0; c < p; c += 4) {

@@ -1,10 +1,13 @@
 /* The native kernel: gradient flow of the population loss, one path per lane of a vector register.
  *
- * Compiled once for each set of instructions (VARIANT names it) into one shared library; native.py
- * asks dispatch.c which of them this processor has. Needs nothing but C. No
- * function keeps anything between calls, so any number of threads may call any of them. */
+ * Compiled once for each set of instructions (VARIANT names it) into one shared library, and once
+ * more in single precision (SINGLE), for the beginning of paths; native.py asks dispatch.c which of
+ * them this processor has. Needs nothing but C. No function keeps anything between calls, so any
+ * number of threads may call any of them. */
 #include "flow.h"
+#ifndef SINGLE /* a polish is always double */
 #include "polish.h"
+#endif
 
 #ifndef VARIANT
 #define VARIANT portable
@@ -25,6 +28,7 @@ EXPORTED int NAME(flow)(const Problem *problem, const Rules *rules, int64_t n, P
   return follow(problem, rules, n, paths, company, cancel, evaluations);
 }
 
+#ifndef SINGLE
 /* Polishes n points W (n, K, p), in place, given the forces and their norms there; ``norm`` is then
  * what is left. Returns a Status; after CANCELLED some points are as they were. */
 EXPORTED int NAME(polish)(const Problem *problem, const Polish *rules, int64_t n, double *W,
@@ -32,6 +36,7 @@ EXPORTED int NAME(polish)(const Problem *problem, const Polish *rules, int64_t n
                      int64_t *evaluations) {
   return minimise(problem, rules, n, W, force, norm, cancel, evaluations);
 }
+#endif
 
 /* Forces -grad L (n, K, p) at n points. Returns a Status. */
 EXPORTED int NAME(force)(const Problem *problem, int64_t n, const double *W, double *force) {

@@ -6,7 +6,8 @@
 
 #include "vector.h"
 
-/* Version of this interface and of the numbers: raised with every change of either, because the
+/* Version of this interface and of the numbers, in double and in single precision: raised with every
+ * change of either (not where a function comes that others do not need), because the
  * name of the kernel, and with it every content id, is made from it. */
 #define LANES_VERSION 2
 

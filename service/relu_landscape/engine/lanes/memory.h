@@ -33,7 +33,7 @@ static void give_back(Pool *pool) {
 
 /* Between the arrays of one path and its lane. */
 INLINE void load(vec *to, const double *from, size_t count, int lane) {
-  for (size_t i = 0; i < count; i++) to[i][lane] = from[i];
+  for (size_t i = 0; i < count; i++) to[i][lane] = (real)from[i];
 }
 INLINE void store(double *to, const vec *from, size_t count, int lane) {
   for (size_t i = 0; i < count; i++) to[i] = from[i][lane];
@@ -43,7 +43,7 @@ INLINE void store(double *to, const vec *from, size_t count, int lane) {
 static void fill_unused(vec *W, size_t K, size_t p) {
   for (size_t i = 0; i < K; i++)
     for (size_t c = 0; c < p; c++)
-      W[i * p + c] = all_lanes(1.0 / (1.0 + (double)((i * 7 + c * 3) % 11)));
+      W[i * p + c] = all_lanes((real)(1.0 / (1.0 + (double)((i * 7 + c * 3) % 11))));
 }
 
 #endif

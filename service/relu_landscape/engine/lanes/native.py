@@ -178,23 +178,27 @@ class _Paths(ctypes.Structure):
 @dataclass(frozen=True)
 class Kernel:
     """The functions of one variant. Shapes as in ``Paths``; raises ``ValueError`` for any other,
-    ``MemoryError`` without memory for the workspace."""
+    ``MemoryError`` without memory for the workspace.
+
+    With ``single`` the arithmetic is in single precision, with twice the ``lanes``; the arrays are
+    doubles as ever.
+    """
 
     info: KernelInfo
     lanes: int
-    _function: Callable[[str], Any]
+    _function: Callable[[str, bool], Any]
 
     def paths_at_once(self, teacher: Teacher, students: int, coordinates: int) -> int:  # noqa: ARG002
         """So many that the last ones, which do not fill the lanes, are few."""
         return PATHS_PER_LANE * self.lanes
 
-    def forces(self, teacher: Teacher, W: Real) -> Real:
+    def forces(self, teacher: Teacher, W: Real, *, single: bool = False) -> Real:
         """-grad L (n, K, p) at ``W``; accuracy as in ``model.kernel``. NaN at a norm of zero."""
         W = np.ascontiguousarray(W, dtype=np.float64)
         n, K, p = checked_batch(W, teacher)
         result = np.empty_like(W)
         problem, kept = _problem(teacher, K, p)
-        status = self._function("force")(
+        status = self._function("force", single)(
             ctypes.byref(problem), ctypes.c_int64(n), address(W), address(result)
         )
         del kept
@@ -209,6 +213,7 @@ class Kernel:
         *,
         company: int = 0,
         cancel: Cancel | None = None,
+        single: bool = False,
     ) -> int:
         """Follow every path to its event; returns the number of gradients that took.
 
@@ -219,7 +224,7 @@ class Kernel:
         arrays = _Paths(*(address(getattr(paths, each.name)) for each in fields(Paths)))
         problem, kept = _problem(teacher, K, p)
         evaluations = ctypes.c_int64(0)
-        status = self._function("flow")(
+        status = self._function("flow", single)(
             ctypes.byref(problem),
             ctypes.byref(_FlowRules(*vars(rules).values())),
             ctypes.c_int64(n),
@@ -252,7 +257,7 @@ class Kernel:
         norm = np.sqrt(np.sum(force * force, axis=(-2, -1)))
         problem, kept = _problem(teacher, K, p)
         evaluations = ctypes.c_int64(0)
-        status = self._function("polish")(
+        status = self._function("polish", False)(
             ctypes.byref(problem),
             ctypes.byref(_PolishRules(*vars(rules).values())),
             ctypes.c_int64(n),
@@ -332,6 +337,11 @@ def load(instructions: str | None = None, library: str | None = None) -> Kernel:
             f"the native kernel beside this code is of version {loaded.lanes_abi()}, and the code "
             f"needs version {VERSION}: install relu-landscape again"
         )
+    if not any(hasattr(loaded, f"lanes_flow_{variant}_single") for variant in VARIANTS):
+        raise KernelError(
+            "the native kernel beside this code has no single precision, so it is of an earlier "
+            "build: install relu-landscape again"
+        )
     for variant in (instructions,) if instructions else VARIANTS:
         is_there = variant in VARIANTS and hasattr(loaded, f"lanes_flow_{variant}")
         if is_there and getattr(loaded, f"lanes_supports_{variant}")():
@@ -372,5 +382,7 @@ def _kernel(loaded: ctypes.CDLL, variant: str) -> Kernel:
     return Kernel(
         info=KernelInfo("native", VERSION, variant, compiler),
         lanes=getattr(loaded, f"lanes_width_{variant}")(),
-        _function=lambda name: getattr(loaded, f"lanes_{name}_{variant}"),
+        _function=lambda name, single: getattr(
+            loaded, f"lanes_{name}_{variant}{'_single' if single else ''}"
+        ),
     )

@@ -67,7 +67,7 @@ static void try_step(Flow *f, const Rules *rules) {
   compute_force(&f->gradient, f->middle, f->k2);
   const vec change = second_stage(f);
   const vec tried = f->step_size;
-  const vec error = error_of(rules, (double)K, f->time, tried, change);
+  const vec error = error_of(rules, (real)K, f->time, tried, change);
   const mask accepted = error <= 1.0; /* a NaN is not accepted */
   const vec h = choose(accepted, tried, (vec){0});
   for (size_t at = 0; at < entries; at++)

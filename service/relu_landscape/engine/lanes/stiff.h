@@ -39,8 +39,8 @@ static void take_stiff_part(Stiff *s, const vec *W, const vec *inverse, vec thet
     for (size_t c = 0; c < p; c++) s->unit_sum[c] = fma_(W[i * p + c], inverse[i], s->unit_sum[c]);
   }
   const vec squared = inner(s->unit_sum, s->unit_sum, p);
-  s->mean_share = mean_share_of(theta, (double)K);
-  s->pull_share = pull_share_of(theta, (double)K, s->mean_share, squared);
+  s->mean_share = mean_share_of(theta, (real)K);
+  s->pull_share = pull_share_of(theta, (real)K, s->mean_share, squared);
 }
 
 /* From the column sums of b (in ``mean``) and <u, b> to ``mean`` and ``pull`` of the solution. */

@@ -8,6 +8,9 @@
 int lanes_force_avx2(const Problem *, int64_t, const double *, double *);
 int lanes_flow_avx2(const Problem *, const Rules *, int64_t, Paths *, int64_t, const int32_t *,
                     int64_t *);
+int lanes_force_avx2_single(const Problem *, int64_t, const double *, double *);
+int lanes_flow_avx2_single(const Problem *, const Rules *, int64_t, Paths *, int64_t,
+                           const int32_t *, int64_t *);
 int lanes_polish_avx2(const Problem *, const Polish *, int64_t, double *, const double *, double *,
                       const int32_t *, int64_t *);
 
@@ -37,7 +40,9 @@ static double *teacher_rows(int64_t M, double *norms, int is_orthonormal) {
   return V;
 }
 
-static int run(int64_t K, int64_t M, int64_t p, int64_t n, int is_orthonormal, double shortest) {
+/* ``single``: in single precision, without the polish, which is always double. */
+static int run(int64_t K, int64_t M, int64_t p, int64_t n, int is_orthonormal, double shortest,
+               int single) {
   const size_t entries = (size_t)(n * K * p), count = (size_t)n;
   const int32_t cancel = 0;
   int64_t evaluations = 0;
@@ -58,13 +63,16 @@ static int run(int64_t K, int64_t M, int64_t p, int64_t n, int is_orthonormal, d
   const Rules rules = {1e-3, 4.0, 20.0, 1.95, 0.9, 0.43, 10.0, shortest, 0.2, 1.0,
                        K > M ? 8.0 : 0.0, 2e-3, 0.97, 0.05, 1e-6};
   const Polish polish = {1e-11, 80.0, 0.4, 0.2};
-  int status = lanes_force_avx2(&problem, n, W, force);
-  status |= lanes_flow_avx2(&problem, &rules, n, &paths, 2, &cancel, &evaluations);
-  print("W", W, entries);
-  status |= lanes_force_avx2(&problem, n, W, force);
-  status |= lanes_polish_avx2(&problem, &polish, n, W, force, paths.gradient_norm, &cancel,
-                              &evaluations);
-  print("polished", W, entries);
+  int status = (single ? lanes_force_avx2_single : lanes_force_avx2)(&problem, n, W, force);
+  status |= (single ? lanes_flow_avx2_single : lanes_flow_avx2)(&problem, &rules, n, &paths, 2,
+                                                                &cancel, &evaluations);
+  print(single ? "single" : "W", W, entries);
+  if (!single) {
+    status |= lanes_force_avx2(&problem, n, W, force);
+    status |= lanes_polish_avx2(&problem, &polish, n, W, force, paths.gradient_norm, &cancel,
+                                &evaluations);
+    print("polished", W, entries);
+  }
   for (size_t i = 0; i < count; i++) printf("%ld %ld\n", (long)steps[i], (long)event[i]);
   free(norms), free(V), free(W), free(force), free(tolerance);
   free(steps), free(limit), free(event);
@@ -74,13 +82,14 @@ static int run(int64_t K, int64_t M, int64_t p, int64_t n, int is_orthonormal, d
 
 int main(void) {
   int status = 0;
-  for (int is_orthonormal = 0; is_orthonormal < 2; is_orthonormal++) {
-    status |= run(1, 1, 1, 1, is_orthonormal, 1e-6);
-    status |= run(5, 5, 5, 11, is_orthonormal, 1e-6);
-    status |= run(3, 6, 9, 7, is_orthonormal, 1e-6);
-    status |= run(7, 4, 8, 9, is_orthonormal, 1e-6);
-    status |= run(9, 9, 13, 5, is_orthonormal, 0.3); /* students count as short at once */
-    status |= run(4, 4, 4, 0, is_orthonormal, 1e-6);
+  for (int kind = 0; kind < 4; kind++) {
+    const int is_orthonormal = kind % 2, single = kind / 2;
+    status |= run(1, 1, 1, 1, is_orthonormal, 1e-6, single);
+    status |= run(5, 5, 5, 11, is_orthonormal, 1e-6, single);
+    status |= run(3, 6, 9, 7, is_orthonormal, 1e-6, single);
+    status |= run(7, 4, 8, 9, is_orthonormal, 1e-6, single);
+    status |= run(9, 9, 13, 5, is_orthonormal, 0.3, single); /* students count as short at once */
+    status |= run(4, 4, 4, 0, is_orthonormal, 1e-6, single);
   }
   return status;
 }

@@ -48,23 +48,28 @@ def test_portable_code_has_the_same_bits(tmp_path: Path) -> None:
         for is_orthonormal in (True, False):
             teacher = a_teacher(M, is_orthonormal)
             W = some_starts(K, teacher, d, 11)
-            ends = []
-            for kernel in (portable, KERNELS[0]):
-                paths = paths_from(kernel, teacher, W)
-                kernel.flow(teacher, rules(kernel, teacher, K), paths)
-                ends.append(paths)
-            assert_same_bits(*ends)
+            for single in (False, True):
+                ends = []
+                for kernel in (portable, KERNELS[0]):
+                    paths = paths_from(kernel, teacher, W)
+                    kernel.flow(teacher, rules(kernel, teacher, K), paths, single=single)
+                    ends.append(paths)
+                assert_same_bits(*ends)
 
 
 def driver_output(folder: Path, *flags: str) -> str:
-    program = folder / "driver"
+    program, single = folder / "driver", folder / "single.o"
     command = [
         *hatch_build.find_compiler(), "-std=gnu11", "-ffp-contract=off", *FMA, *flags,
-        "-Wall", "-Wextra", "-Werror", "-DVARIANT=avx2", f"-I{SOURCES}", str(DRIVER),
-        str(SOURCES / "lanes.c"), str(SOURCES / "dispatch.c"), "-lm", "-o", str(program),
+        "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", str(SOURCES / "lanes.c"),
     ]  # fmt: skip
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
+    for more in (
+        ["-DSINGLE", "-DVARIANT=avx2_single", "-c", "-o", str(single)],
+        ["-DVARIANT=avx2", str(SOURCES / "dispatch.c"), str(DRIVER), str(single), "-lm", "-o",
+         str(program)],
+    ):  # fmt: skip
+        built = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stderr
     answer = subprocess.run([program], capture_output=True, text=True, check=False, timeout=120)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == ""
@@ -81,7 +86,17 @@ def test_nothing_is_read_or_written_beside_its_place(tmp_path: Path) -> None:
     )
     assert watched == driver_output(tmp_path, "-O3", "-fno-math-errno", "-fno-trapping-math")
     assert watched.count("polished") == 12
+    assert watched.count("single") == 12
     assert "nan" not in watched
+
+
+@needs_compiler
+def test_a_library_without_single_precision_is_of_an_earlier_build(tmp_path: Path) -> None:
+    library = tmp_path / "old.so"
+    command = [*hatch_build.find_compiler(), "-shared", "-fPIC", str(SOURCES / "dispatch.c")]
+    subprocess.run([*command, "-o", str(library)], check=True)
+    with pytest.raises(native.KernelError, match=r"no single precision.* install relu-landscape"):
+        native.load(library=str(library))
 
 
 @needs_compiler

@@ -138,6 +138,19 @@ def test_it_comes_back_early_when_lanes_stand_empty(kernel: Kernel) -> None:
     assert_same_bits(more, selected_with_events(wanted, rest))
 
 
+def test_whoever_comes_makes_a_step(kernel: Kernel) -> None:
+    """Also where the call ends early at that moment. A path whose polish had not been believed, and
+    whose gradient was small enough for the next one already, was polished where it was or a step
+    later, as its company had it."""
+    teacher = a_teacher(5)
+    W = some_starts(5, teacher, 5, kernel.lanes + 1)
+    told = rules(kernel, teacher, 5)
+    paths = paths_from(kernel, teacher, W)
+    paths.step_limit[0] = 3  # the last one takes its lane
+    kernel.flow(teacher, told, paths, company=kernel.lanes + 1)
+    assert paths.steps.tolist() == [3] + [4] * (kernel.lanes - 1) + [1]
+
+
 def test_events(kernel: Kernel) -> None:
     teacher = a_teacher(4)
     W = some_starts(4, teacher, 4, 5)
