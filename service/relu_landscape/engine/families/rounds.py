@@ -27,6 +27,7 @@ from relu_landscape.engine.families.reduced import evaluate, pair_table
 from relu_landscape.engine.families.solver import converge
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.points import identity
 
 #: Students shorter than this are treated as zero, and cosines above this as parallel. The listed
@@ -60,13 +61,18 @@ class Round:
     set_aside: dict[str, int]
 
 
-def run_round(structure: Structure, seed: int, number: int) -> Round:
-    """Round ``number`` of the search of ``structure``: ``Effort.round_starts`` starts."""
+def run_round(
+    structure: Structure, seed: int, number: int, *, kernel: Kernel | None = None
+) -> Round:
+    """Round ``number`` of the search of ``structure``: ``Effort.round_starts`` starts.
+
+    ``kernel`` drives them in the place of arrays; that changes no more than rounding does.
+    """
     table = layout(structure)
     size = effort(structure).round_starts
     deviations, signs = random_starts(table, seed, number * size, size)
     with np.errstate(all="ignore"):
-        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
+        done = converge(table, deviations, signs, zero_loss=_zero_loss(table), kernel=kernel)
     aside = dict.fromkeys(SET_ASIDE, 0)
     aside["global"] = int(np.sum(done.at_zero))
     aside["failed"] = int(np.sum(~done.success & ~done.at_zero))

@@ -25,6 +25,7 @@ from relu_landscape.engine.families.rounds import SET_ASIDE, Round, invariants, 
 from relu_landscape.engine.families.solver import refine
 from relu_landscape.engine.families.spectrum import Component, components, summaries
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.points import identity
 from relu_landscape.engine.points.spectrum import HessianSummary
 
@@ -115,18 +116,19 @@ def search(
     seed: int = 0,
     highest_index: int = COUNTED_INDEX,
     most_starts: int | None = None,
+    kernel: Kernel | None = None,
 ) -> SearchResult:
     """All critical points of a structure up to ``highest_index``, by the stopping rule above.
 
     ``highest_index``: points of higher index in the span are not returned (at least 2).
     ``most_starts`` bounds the search (default: twenty times the patience); ``complete`` in the
-    result says whether the rule was met. Raises ``InputError`` for fractional blocks, and for
-    structures of too many unknowns.
+    result says whether the rule was met. ``kernel`` as for ``run_round``. Raises ``InputError`` for
+    fractional blocks, and for structures of too many unknowns.
     """
     state = Search(structure, highest_index=highest_index, most_starts=most_starts)
     while wanted := state.wanted():
         for number in wanted:
-            fresh = state.add(run_round(structure, seed, number))
+            fresh = state.add(run_round(structure, seed, number, kernel=kernel))
             if fresh is not None:
                 state.judge(fresh, judged(structure, fresh))
     return state.result()

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.families.effort import effort
 from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.rounds import Round, run_round
@@ -56,9 +57,9 @@ class SearchRounds(Task[Problem, Rounds]):
         return ""
 
     def run(self, problem: Problem, backend: Backend) -> Rounds:  # noqa: ARG002
-        structure = parse(self.name)
+        structure, kernel = parse(self.name), kernel_beside(backend)
         numbers = range(self.first, self.first + self.count)
-        return Rounds(tuple(run_round(structure, 0, number) for number in numbers))
+        return Rounds(tuple(run_round(structure, 0, number, kernel=kernel) for number in numbers))
 
 
 @dataclass(frozen=True)
