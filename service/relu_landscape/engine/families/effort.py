@@ -24,6 +24,9 @@ PATIENCE_PER_UNKNOWN = 64
 SECONDS_PER_ROUND, SECONDS_PER_WORK = 0.04, 2.5e-6
 #: A round shall take no longer than this: with more than 45 unknowns it has fewer starts.
 LONGEST_ROUND_SECONDS = 1.5
+#: Judging a point costs about as much as two of the starts that look for it (measured for 11 to 30
+#: unknowns), so this share of the starts that take a second are judged in a batch.
+JUDGED_PER_START = 0.5
 #: More unknowns are not searched at all: the pair table alone, of the order of their cube, would
 #: fill the memory of a worker (0.3 GB with as many as these).
 MOST_UNKNOWNS = 256
@@ -63,6 +66,11 @@ class Effort:
     def round_seconds(self) -> float:
         """What a round takes, about."""
         return self.full_round_seconds * self.round_starts / ROUND
+
+    @property
+    def judged_at_once(self) -> float:
+        """Points that are polished and classified in one batch: about a second of work."""
+        return JUDGED_PER_START * self.round_starts / self.round_seconds
 
 
 def effort(structure: Structure) -> Effort:
