@@ -19,8 +19,9 @@ ROUND = 128
 #: known from 60,000 starts at widths 8 and 10 are found (tests); ten times as many find no more.
 PATIENCE_PER_UNKNOWN = 64
 #: Seconds of a round of ``ROUND`` starts, measured on one core of a server of 2024 for 5 to 90
-#: unknowns: this much however small it is, and this much per unit of ``work``. Within a factor of
-#: 2 there.
+#: unknowns, where arrays drive the starts: this much however small it is, and this much per unit of
+#: ``work``. Within a factor of 2 there; the native kernel takes about a tenth. Rounds have one size
+#: for both, and find the same.
 SECONDS_PER_ROUND, SECONDS_PER_WORK = 0.04, 2.5e-6
 #: A round shall take no longer than this: with more than 45 unknowns it has fewer starts.
 LONGEST_ROUND_SECONDS = 1.5

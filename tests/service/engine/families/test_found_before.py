@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,11 @@ from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.families.effort import effort
 from relu_landscape.engine.families.reduced import loss_accuracy
 from relu_landscape.engine.families.structures import default_structures, parse
-from relu_landscape.engine.lanes.native import Kernel, KernelError, load
 from relu_landscape.engine.model.arrays import NUMPY, Backend, backend_named
 
+from .shapes import here
+
 RECORDED = json.loads(Path(__file__).with_name("found_before.json").read_text())["widths"]
-
-
-@cache
-def here() -> Kernel | None:
-    """The native kernel, or None where nothing was compiled."""
-    try:
-        return load()
-    except KernelError:
-        return None
 
 
 def _missing(recorded: list[list[float]], found: list[search.CriticalPoint]) -> list[list[float]]:
