@@ -26,6 +26,7 @@ from relu_landscape.engine.families.points import Point
 from relu_landscape.engine.families.search import SearchResult, search
 from relu_landscape.engine.families.spectrum import spectrum
 from relu_landscape.engine.families.structures import Structure, default_structures
+from relu_landscape.engine.lanes.native import Kernel, KernelError, load
 
 WIDTHS = (6, 8, 10, 12, 20, 40, 60, 100)
 LARGE = (10**3, 10**6, 10**9)
@@ -38,8 +39,16 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def searched(structures: list[Structure]) -> list[SearchResult]:
-    return [search(structure) for structure in structures]
+def kernels() -> dict[str, Kernel | None]:
+    """What drives the starts: arrays, and the native kernel where it was compiled."""
+    try:
+        return {"arrays": None, "native": load()}
+    except KernelError:
+        return {"arrays": None}
+
+
+def searched(structures: list[Structure], kernel: Kernel | None) -> list[SearchResult]:
+    return [search(structure, kernel=kernel) for structure in structures]
 
 
 def distinct(results: list[SearchResult]) -> int:
@@ -47,20 +56,21 @@ def distinct(results: list[SearchResult]) -> int:
 
 
 def table_of_searches(widths: list[int], record: Record) -> None:
-    print("| width | one and two blocks: structures | wall s | CPU s |"
-          " (1, p, q): structures | wall s | CPU s | minima |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|")
+    print("| width | one and two blocks: structures | (1, p, q): structures | starts driven by |"
+          " one and two blocks, CPU s | (1, p, q), CPU s | minima |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|")
     for width in widths:
         structures = default_structures(width, width)
         few = [s for s in structures if len(s.sizes) < 3]
         three = [s for s in structures if len(s.sizes) == 3]
-        first, wall, cpu = timed(partial(searched, few))
-        second, wall3, cpu3 = timed(partial(searched, three))
-        record.add(f"search in one and two blocks, width {width}", "CPU s", cpu)
-        record.add(f"search in three blocks, width {width}", "CPU s", cpu3)
-        record.add(f"minima, width {width}", "count", distinct(first + second))
-        print(f"| {width} | {len(few)} | {wall:.1f} | {cpu:.1f} | {len(three)} "
-              f"| {wall3:.1f} | {cpu3:.1f} | {distinct(first + second)} |", flush=True)  # fmt: skip
+        for name, kernel in kernels().items():
+            first, _, cpu = timed(partial(searched, few, kernel))
+            second, _, cpu3 = timed(partial(searched, three, kernel))
+            record.add(f"search in one and two blocks, width {width}, {name}", "CPU s", cpu)
+            record.add(f"search in three blocks, width {width}, {name}", "CPU s", cpu3)
+            record.add(f"minima, width {width}, {name}", "count", distinct(first + second))
+            print(f"| {width} | {len(few)} | {len(three)} | {name} | {cpu:.2f} | {cpu3:.2f} "
+                  f"| {distinct(first + second)} |", flush=True)  # fmt: skip
 
 
 def table_of_families(record: Record) -> None:

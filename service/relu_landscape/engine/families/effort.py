@@ -19,11 +19,15 @@ ROUND = 128
 #: known from 60,000 starts at widths 8 and 10 are found (tests); ten times as many find no more.
 PATIENCE_PER_UNKNOWN = 64
 #: Seconds of a round of ``ROUND`` starts, measured on one core of a server of 2024 for 5 to 90
-#: unknowns: this much however small it is, and this much per unit of ``work``. Within a factor of
-#: 2 there.
+#: unknowns, where arrays drive the starts: this much however small it is, and this much per unit of
+#: ``work``. Within a factor of 2 there; the native kernel takes about a tenth. Rounds have one size
+#: for both, and find the same.
 SECONDS_PER_ROUND, SECONDS_PER_WORK = 0.04, 2.5e-6
 #: A round shall take no longer than this: with more than 45 unknowns it has fewer starts.
 LONGEST_ROUND_SECONDS = 1.5
+#: Judging a point costs about as much as two of the starts that look for it (measured for 11 to 30
+#: unknowns), so this share of the starts that take a second are judged in a batch.
+JUDGED_PER_START = 0.5
 #: More unknowns are not searched at all: the pair table alone, of the order of their cube, would
 #: fill the memory of a worker (0.3 GB with as many as these).
 MOST_UNKNOWNS = 256
@@ -63,6 +67,11 @@ class Effort:
     def round_seconds(self) -> float:
         """What a round takes, about."""
         return self.full_round_seconds * self.round_starts / ROUND
+
+    @property
+    def judged_at_once(self) -> float:
+        """Points that are polished and classified in one batch: about a second of work."""
+        return JUDGED_PER_START * self.round_starts / self.round_seconds
 
 
 def effort(structure: Structure) -> Effort:

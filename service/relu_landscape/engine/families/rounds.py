@@ -27,6 +27,7 @@ from relu_landscape.engine.families.reduced import evaluate, pair_table
 from relu_landscape.engine.families.solver import converge
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.points import identity
 
 #: Students shorter than this are treated as zero, and cosines above this as parallel. The listed
@@ -60,13 +61,18 @@ class Round:
     set_aside: dict[str, int]
 
 
-def run_round(structure: Structure, seed: int, number: int) -> Round:
-    """Round ``number`` of the search of ``structure``: ``Effort.round_starts`` starts."""
+def run_round(
+    structure: Structure, seed: int, number: int, *, kernel: Kernel | None = None
+) -> Round:
+    """Round ``number`` of the search of ``structure``: ``Effort.round_starts`` starts.
+
+    ``kernel`` drives them in the place of arrays; that changes no more than rounding does.
+    """
     table = layout(structure)
     size = effort(structure).round_starts
     deviations, signs = random_starts(table, seed, number * size, size)
     with np.errstate(all="ignore"):
-        done = converge(table, deviations, signs, zero_loss=_zero_loss(table))
+        done = converge(table, deviations, signs, zero_loss=_zero_loss(table), kernel=kernel)
     aside = dict.fromkeys(SET_ASIDE, 0)
     aside["global"] = int(np.sum(done.at_zero))
     aside["failed"] = int(np.sum(~done.success & ~done.at_zero))
@@ -82,20 +88,48 @@ def _distinct(
     """Rows of the points that differ, and how often each was reached; counts the others."""
     keys = invariants(table, deviations, signs)
     rows: list[int] = []
-    known: list[Array] = []
+    known = Known()
     hits: list[int] = []
     for row, reason in enumerate(_reasons(table, deviations, signs)):
         if reason:
             aside[reason] += 1
             continue
-        place = identity.nearest(known, keys[row], tolerance=identity.POLISHED)
+        place = known.place_of(keys[row])
         if place is not None:
             hits[place] += 1
             continue
         rows.append(row)
-        known.append(keys[row])
+        known.add(keys[row])
         hits.append(1)
     return np.array(rows, dtype=np.intp), np.array(hits, dtype=np.int64)
+
+
+class Known:
+    """Invariants of points, in the order in which they were found."""
+
+    def __init__(self) -> None:
+        self._keys: list[Array] = []
+        self._first = np.empty(64)  # the first number of each, and room for more
+
+    def add(self, key: Array) -> None:
+        """One more point."""
+        if len(self._keys) == len(self._first):
+            self._first = np.concatenate([self._first, np.empty_like(self._first)])
+        self._first[len(self._keys)] = key[0]
+        self._keys.append(key)
+
+    def place_of(self, key: Array) -> int | None:
+        """Which of them is this point (``identity.nearest``), or None.
+
+        Few agree in the first number, so only those are compared.
+        """
+        first = self._first[: len(self._keys)]
+        places = np.flatnonzero(np.abs(first - key[0]) <= identity.POLISHED)
+        if not len(places):
+            return None
+        near = [self._keys[place] for place in places]
+        found = identity.nearest(near, key, tolerance=identity.POLISHED)
+        return None if found is None else int(places[found])
 
 
 def invariants(table: Layout, deviations: Array, signs: Array) -> Array:
@@ -128,10 +162,12 @@ def _reasons(table: Layout, deviations: Array, signs: Array) -> list[str]:
     if not len(deviations):
         return []
     pairs = pair_table(table, deviations, signs)
-    eigenvalues = np.linalg.eigvalsh(evaluate(table, deviations, signs).hessian)
-    flat = np.min(np.abs(eigenvalues), axis=1) <= FLAT
     short = np.min(pairs.norm, axis=1) < SMALLEST_NORM
     parallel = np.any(pairs.cosine[:, : len(table.forms)] > PARALLEL, axis=1)
+    rest = np.flatnonzero(~(short | parallel))  # the only ones whose eigenvalues matter
+    flat = np.zeros(len(deviations), dtype=bool)
+    hessians = evaluate(table, deviations[rest], signs[rest]).hessian
+    flat[rest] = np.min(np.abs(np.linalg.eigvalsh(hessians)), axis=1) <= FLAT
     reasons = []
     for row in range(len(deviations)):
         flags = {"zero_student": short[row], "split": parallel[row], "degenerate": flat[row]}

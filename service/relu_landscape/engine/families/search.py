@@ -13,7 +13,9 @@ tens of thousands of starts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,11 +23,17 @@ from relu_landscape.engine.families.effort import check_searchable, effort
 from relu_landscape.engine.families.layout import Array, Layout, layout
 from relu_landscape.engine.families.points import Point, from_values, rebased, stacked, values
 from relu_landscape.engine.families.reduced import evaluate
-from relu_landscape.engine.families.rounds import SET_ASIDE, Round, invariants, run_round
+from relu_landscape.engine.families.rounds import (
+    SET_ASIDE,
+    Known,
+    Round,
+    invariants,
+    run_round,
+)
 from relu_landscape.engine.families.solver import refine
 from relu_landscape.engine.families.spectrum import Component, components, summaries
 from relu_landscape.engine.families.structures import Structure
-from relu_landscape.engine.points import identity
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.points.spectrum import HessianSummary
 
 #: The rule looks at points up to this index.
@@ -115,20 +123,21 @@ def search(
     seed: int = 0,
     highest_index: int = COUNTED_INDEX,
     most_starts: int | None = None,
+    kernel: Kernel | None = None,
 ) -> SearchResult:
     """All critical points of a structure up to ``highest_index``, by the stopping rule above.
 
     ``highest_index``: points of higher index in the span are not returned (at least 2).
     ``most_starts`` bounds the search (default: twenty times the patience); ``complete`` in the
-    result says whether the rule was met. Raises ``InputError`` for fractional blocks, and for
-    structures of too many unknowns.
+    result says whether the rule was met. ``kernel`` as for ``run_round``. Raises ``InputError`` for
+    fractional blocks, and for structures of too many unknowns.
     """
     state = Search(structure, highest_index=highest_index, most_starts=most_starts)
     while wanted := state.wanted():
-        for number in wanted:
-            fresh = state.add(run_round(structure, seed, number))
-            if fresh is not None:
-                state.judge(fresh, judged(structure, fresh))
+        found = (state.add(run_round(structure, seed, number, kernel=kernel)) for number in wanted)
+        for rounds in batches(structure, found):
+            for fresh, judgement in zip(rounds, judged(structure, rounds), strict=True):
+                state.judge(fresh, judgement)
     return state.result()
 
 
@@ -173,19 +182,42 @@ class Judged:
     summaries: tuple[HessianSummary, ...]
 
 
-def judged(structure: Structure, fresh: Fresh) -> Judged:
-    """Polish and classify the points of a round."""
+def batches(structure: Structure, found: Iterable[Fresh | None]) -> Iterator[list[Fresh]]:
+    """What rounds brought, in the batches that are judged: the same wherever a search runs."""
+    most = effort(structure).judged_at_once
+    waiting: list[Fresh] = []
+    for fresh in found:
+        if fresh is None:
+            continue
+        waiting.append(fresh)
+        if sum(len(each.signs) for each in waiting) >= most:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def judged(structure: Structure, rounds: Sequence[Fresh]) -> list[Judged]:
+    """Polish and classify the points of some rounds (at least one), all in one batch."""
     table = layout(structure)
-    deviations, signs = _rebase(table, fresh.deviations, fresh.signs)
-    deviations, _ = refine(table, deviations, signs)
-    found = classify(structure, deviations, signs)
-    return Judged(
-        deviations,
-        signs,
-        np.array([each.loss for each in found]),
-        np.array([each.gradient_norm for each in found]),
-        tuple(each.summary for each in found),
+    deviations, signs = (
+        np.concatenate([getattr(fresh, name) for fresh in rounds])
+        for name in ("deviations", "signs")
     )
+    deviations, signs = _rebase(table, deviations, signs)
+    deviations, _ = refine(table, deviations, signs)
+    found = verdicts(table, deviations, signs, components(table, deviations, signs))
+    ends = np.cumsum([len(fresh.signs) for fresh in rounds])
+    return [
+        Judged(
+            deviations[first:end],
+            signs[first:end],
+            np.array([each.loss for each in found[first:end]]),
+            np.array([each.gradient_norm for each in found[first:end]]),
+            tuple(each.summary for each in found[first:end]),
+        )
+        for first, end in pairwise([0, *ends.tolist()])
+    ]
 
 
 @dataclass
@@ -223,7 +255,7 @@ class Search:
         self._highest_index = max(highest_index, COUNTED_INDEX)
         self._news = 0  # starts up to and including the last round with a new point of low index
         self._aside = dict.fromkeys(SET_ASIDE, 0)
-        self._keys: list[Array] = []  # of the points, in one order with
+        self._known = Known()  # the points, in one order with
         self._seen: list[_Seen] = []
 
     @property
@@ -250,12 +282,12 @@ class Search:
         place = len(self._seen)
         fresh: list[int] = []
         for row, key in enumerate(invariants(self._table, item.deviations, item.signs)):
-            known = identity.nearest(self._keys, key, tolerance=identity.POLISHED)
+            known = self._known.place_of(key)
             if known is not None:
                 self._seen[known].hits += int(item.hits[row])
                 continue
             fresh.append(row)
-            self._keys.append(key)
+            self._known.add(key)
             self._seen.append(_Seen(int(item.starts[row]), int(item.hits[row])))
         if not fresh:
             return None

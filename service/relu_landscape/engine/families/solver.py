@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from relu_landscape.engine.families import compiled, reduced
 from relu_landscape.engine.families.layout import Array, Layout
 from relu_landscape.engine.families.reduced import Evaluation, evaluate
+from relu_landscape.engine.lanes import structured
+from relu_landscape.engine.lanes.native import Kernel
 
 #: Pure Newton is tried once |grad|^2 is below this and kept while it gains this factor in it.
 NEWTON_BELOW = 1e-3
@@ -72,7 +75,12 @@ class _State:
 
 
 def converge(
-    table: Layout, deviations: Array, signs: Array, *, zero_loss: float = -np.inf
+    table: Layout,
+    deviations: Array,
+    signs: Array,
+    *,
+    zero_loss: float = -np.inf,
+    kernel: Kernel | None = None,
 ) -> Converged:
     """Run every start of a batch to a critical point, or give it up.
 
@@ -80,7 +88,12 @@ def converge(
     the batch. A batch is computed in one go, so its size is the caller's compromise. Starts whose
     loss falls below ``zero_loss`` are stopped: with more students than teachers the zero-loss set
     is flat and singular, and Newton's method creeps towards it.
+
+    With ``kernel`` the native code does the same, many times as fast: other bits, and those of a
+    start are the same in any batch.
     """
+    if kernel is not None:
+        return _in_lanes(kernel, table, deviations, signs, zero_loss)
     tolerance = gradient_tolerance(table)
     final = deviations.copy()
     norms = np.full(len(final), np.inf)
@@ -93,17 +106,42 @@ def converge(
         merit, np.full(count, FIRST_DAMPING), merit < NEWTON_BELOW,
     )  # fmt: skip
     state = state.keep(np.isfinite(merit) & _finite(first))
-    for _ in range(MOST_TRIALS):
+    for trial in range(MOST_TRIALS):
         done = state.merit <= tolerance**2
         final[state.index] = state.deviations
         norms[state.index] = np.sqrt(state.merit)
         zero = state.loss <= zero_loss
         at_zero[state.index[zero]] = True
         state = state.keep(~done & ~zero & (state.damping < MOST_DAMPING))
-        if not len(state.index):
+        if not len(state.index) or trial == MOST_TRIALS - 1:
             break
         _trial(table, signs[state.index], state)
     return Converged(final, norms, (norms <= tolerance) & ~at_zero, at_zero)
+
+
+def _in_lanes(
+    kernel: Kernel, table: Layout, deviations: Array, signs: Array, zero_loss: float
+) -> Converged:
+    """``converge`` by native code."""
+    rules = structured.SearchRules(
+        tolerance=gradient_tolerance(table),
+        zero_loss=zero_loss,
+        newton_below=NEWTON_BELOW,
+        newton_gain=NEWTON_GAIN,
+        diagonal_share=DIAGONAL_SHARE,
+        first_damping=FIRST_DAMPING,
+        ease=EASE,
+        tighten=TIGHTEN,
+        most_damping=MOST_DAMPING,
+        most_trials=MOST_TRIALS - 1,
+        smallest_sine=reduced.SMALLEST_SINE,
+        series_angle=reduced.SERIES_ANGLE,
+    )
+    found = structured.search(kernel, compiled.shape(table), rules, deviations, signs)
+    success, at_zero = (
+        found.outcome == end for end in (structured.CONVERGED, structured.AT_ZERO_LOSS)
+    )
+    return Converged(found.deviations, found.norm, success, at_zero)
 
 
 def _finite(evaluation: Evaluation) -> Any:

@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.families.effort import effort
 from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.rounds import Round, run_round
-from relu_landscape.engine.families.search import Fresh, Judged, Search, judged
+from relu_landscape.engine.families.search import Fresh, Judged, Search, batches, judged
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.landscape.catalogue import Catalogue
 from relu_landscape.engine.landscape.classified import classified_structured
@@ -27,9 +28,6 @@ Real = NDArray[np.float64]
 
 #: Rounds of a task take about as many seconds together, by the estimate of ``effort``.
 TASK_SECONDS = 1.0
-#: Judging a point costs about as much as two of the starts that look for it (measured for 11 to 30
-#: unknowns), so a task judges about as many points as this share of the starts of a task of rounds.
-JUDGED_PER_START = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,9 @@ class SearchRounds(Task[Problem, Rounds]):
         return ""
 
     def run(self, problem: Problem, backend: Backend) -> Rounds:  # noqa: ARG002
-        structure = parse(self.name)
+        structure, kernel = parse(self.name), kernel_beside(backend)
         numbers = range(self.first, self.first + self.count)
-        return Rounds(tuple(run_round(structure, 0, number) for number in numbers))
+        return Rounds(tuple(run_round(structure, 0, number, kernel=kernel) for number in numbers))
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class JudgePoints(Task[Problem, Verdicts]):
 
     def run(self, problem: Problem, backend: Backend) -> Verdicts:  # noqa: ARG002
         structure = parse(self.name)
-        return Verdicts(tuple(judged(structure, fresh) for fresh in self.rounds))
+        return Verdicts(tuple(judged(structure, self.rounds)))
 
 
 def chosen(problem: Problem) -> tuple[list[str], str]:
@@ -174,22 +172,13 @@ def _rounds(search: Search) -> Iterator[SearchRounds]:
 
 def _judging(search: Search, phases: Phases, found: list[Round]) -> Iterator[JudgePoints]:
     """Join the rounds to the search; tasks for the points that are new."""
+
+    def joined() -> Iterator[Fresh | None]:
+        for item in found:
+            phases.check()  # comparing with thousands of points takes its time
+            yield search.add(item)
+
     name = search.structure.name
-    needs = effort(search.structure)
-    most = JUDGED_PER_START * needs.round_starts * TASK_SECONDS / needs.round_seconds
-    waiting: list[Fresh] = []
-    for item in found:
-        phases.check()  # comparing with thousands of points takes its time
-        fresh = search.add(item)
-        if fresh is not None:
-            waiting.append(fresh)
-        if sum(len(each.signs) for each in waiting) >= most:
-            yield _judge(name, waiting)
-            waiting = []
-    if waiting:
-        yield _judge(name, waiting)
-
-
-def _judge(name: str, rounds: list[Fresh]) -> JudgePoints:
-    key = f"judge/{name}/{rounds[0].place}"
-    return JudgePoints(key=key, name=name, rounds=tuple(rounds))
+    for rounds in batches(search.structure, joined()):
+        key = f"judge/{name}/{rounds[0].place}"
+        yield JudgePoints(key=key, name=name, rounds=tuple(rounds))

@@ -5,8 +5,9 @@
  * them this processor has. Needs nothing but C. No function keeps anything between calls, so any
  * number of threads may call any of them. */
 #include "flow.h"
-#ifndef SINGLE /* a polish is always double */
+#ifndef SINGLE /* a polish and the search of structures are always double */
 #include "polish.h"
+#include "search.h"
 #endif
 
 #ifndef VARIANT
@@ -35,6 +36,14 @@ EXPORTED int NAME(polish)(const Problem *problem, const Polish *rules, int64_t n
                      const double *force, double *norm, const int32_t *cancel,
                      int64_t *evaluations) {
   return minimise(problem, rules, n, W, force, norm, cancel, evaluations);
+}
+
+/* Drives n starts of a structure, deviations (n, m) with signs (n, naturals), each to a critical
+ * point or until it is given up, in place. Out, each (n,): ``norm`` of the gradient there,
+ * ``outcome``, a SearchOutcome, and ``trials``, the points that were tried. Returns a Status. */
+EXPORTED int NAME(search)(const Shape *shape, const Search *rules, int64_t n, double *deviations,
+                     const double *signs, double *norm, int64_t *outcome, int64_t *trials) {
+  return search(shape, rules, n, deviations, signs, norm, outcome, trials);
 }
 #endif
 

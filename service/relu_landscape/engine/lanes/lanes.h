@@ -9,7 +9,7 @@
 /* Version of this interface and of the numbers, in double and in single precision: raised with every
  * change of either (not where a function comes that others do not need), because the
  * name of the kernel, and with it every content id, is made from it. */
-#define LANES_VERSION 2
+#define LANES_VERSION 3
 
 typedef struct {
   int64_t students, teachers, coordinates; /* K, M, p */
@@ -56,6 +56,37 @@ typedef struct {
   double reach;          /* a path farther than this from its beginning is given up */
   double base_curvature; /* of what the stiff part does not hold */
 } Polish;
+
+/* A symmetric structure with n student blocks, B teacher blocks and m unknowns, of which the first
+ * n B are x. Pairs of students come first, then lines: pairs of student and teacher. See
+ * families/layout.py. */
+typedef struct {
+  int64_t students, blocks, naturals, unknowns, pairs, lines;
+  double lonely;                /* teachers in blocks without a student of their own */
+  double unmatched;             /* teachers without a student at their side */
+  const double *sizes;          /* (n,) students in a block */
+  const double *base_sums;      /* (B,) */
+  const double *base;           /* (m,) x at the base; y has its sign */
+  const double *inverse_scale;  /* (m,) unknown = this times orthonormal coordinate */
+  const double *y_square;       /* (n,) |w|^2 is the sum of x^2 and this times y^2 */
+  const int64_t *y_place;       /* (n,) where y is; below 0: the block has none */
+  const int64_t *match;         /* (n,) the line to the student's own teacher; below 0: none */
+  const int64_t *off;           /* (n,) the line to the others of that block; below 0: none */
+  const int64_t *first, *second; /* (pairs + lines,) student block; student or teacher block */
+  const double *weight, *constant, *sign_factor, *x_factor, *y_factor; /* (pairs + lines,) */
+} Shape;
+
+/* The constants of families/solver.py and families/reduced.py. */
+typedef struct {
+  double tolerance;    /* of the gradient norm */
+  double zero_loss;    /* a start at this loss or below is left */
+  double newton_below, newton_gain;
+  double diagonal_share, first_damping, ease, tighten;
+  double most_damping, most_trials;
+  double smallest_sine, series_angle;
+} Search;
+
+enum SearchOutcome { UNDECIDED = 0, CONVERGED = 1, AT_ZERO_LOSS = 2, GAVE_UP = 3 };
 
 enum Status { FINISHED = 0, NO_MEMORY = 1, CANCELLED = 2 };
 

@@ -25,7 +25,7 @@ Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 #: Of lanes.h: the interface and the numbers that this module was written for.
-VERSION = 2
+VERSION = 3
 LIBRARY = "_lanes.so"
 #: Sets of instructions, the best first.
 VARIANTS = ("avx512", "avx2", "neon")
@@ -63,7 +63,7 @@ class KernelInfo:
 
     @property
     def label(self) -> str:
-        """Name and version, as content ids have them: ``native-2``."""
+        """Name and version, as content ids have them: ``native-3``."""
         return f"{self.name}-{self.version}"
 
 
@@ -191,6 +191,10 @@ class Kernel:
     def paths_at_once(self, teacher: Teacher, students: int, coordinates: int) -> int:  # noqa: ARG002
         """So many that the last ones, which do not fill the lanes, are few."""
         return PATHS_PER_LANE * self.lanes
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a function of this variant that returns a status."""
+        _raise_for(self._function(name, False)(*arguments))
 
     def forces(self, teacher: Teacher, W: Real, *, single: bool = False) -> Real:
         """-grad L (n, K, p) at ``W``; accuracy as in ``model.kernel``. NaN at a norm of zero."""

@@ -132,8 +132,8 @@ class Backend:
 
 
 def backend_named(name: str) -> Backend:
-    """The backend ``numpy``, or the kernel of one version: ``native-2`` on this processor,
-    ``cuda-2`` on a GPU.
+    """The backend ``numpy``, or the kernel of one version: ``native-3`` on this processor,
+    ``cuda-3`` on a GPU.
 
     Raises ``ConfigurationError`` where this machine does not have it: another one in its place
     might compute other bits.

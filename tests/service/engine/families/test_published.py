@@ -15,6 +15,7 @@ from relu_landscape.engine.points.pathways import Surface, pathway
 
 from . import oracle
 from .published import eigenvalue_tolerance, equal_widths, wider_students
+from .shapes import here
 
 pytestmark = pytest.mark.acceptance
 
@@ -30,7 +31,7 @@ def landscape(students: int, teachers: int) -> tuple[CriticalPoint, ...]:
     """All points of index 0, 1, 2 of the default structures, each once."""
     found: dict[tuple[object, ...], CriticalPoint] = {}
     for structure in default_structures(students, teachers):
-        result = search(structure)
+        result = search(structure, kernel=here())
         assert result.complete, structure.name
         for point in result.points:
             key = (coarsest(point.point).structure.name, round(point.loss, 10), point.index_span)
@@ -75,7 +76,7 @@ def test_points_of_low_index_are_complete(width: int, counts: tuple[int, int, in
     found = {(round(p.loss, 10), p.index_span) for p in landscape(width, width)}
     for p in range(2, width // 3 + 1):
         for q in range(p, (width - p) // 2 + 1):
-            result = search(parse(f"{p}+{q}+{width - p - q}"))
+            result = search(parse(f"{p}+{q}+{width - p - q}"), kernel=here())
             found |= {(round(point.loss, 10), point.index_span) for point in result.points}
     assert tuple(sum(index == i for _, index in found) for i in range(3)) == counts
 

@@ -11,7 +11,7 @@ from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import embed, stacked
 from relu_landscape.engine.families.reduced import evaluate
 from relu_landscape.engine.families.rounds import run_round
-from relu_landscape.engine.families.search import Search, SearchResult, judged, search
+from relu_landscape.engine.families.search import Search, SearchResult, batches, judged, search
 from relu_landscape.engine.families.solver import converge, gradient_tolerance
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import parse
@@ -48,9 +48,10 @@ def test_a_search_is_the_same_however_its_rounds_are_handed_out() -> None:
         turns += 1
         assert not search_in_tasks.complete
         rounds = {number: run_round(structure, 0, number) for number in reversed(wanted)}
-        fresh = [search_in_tasks.add(rounds[number]) for number in wanted]
-        for each in reversed([some for some in fresh if some is not None]):
-            search_in_tasks.judge(each, judged(structure, each))
+        found = [search_in_tasks.add(rounds[number]) for number in wanted]
+        for together in reversed(list(batches(structure, found))):
+            for fresh, judgement in zip(together, judged(structure, together), strict=True):
+                search_in_tasks.judge(fresh, judgement)
     assert turns > 1  # what a turn brings decides about the next one
     assert _facts(search_in_tasks.result()) == _facts(search(structure))
     assert search_in_tasks.result().summary() == search(structure).summary()

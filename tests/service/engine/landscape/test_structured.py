@@ -18,6 +18,8 @@ from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.landscape import COMPOSITION
 from relu_landscape.engine.landscape.classified import ClassifyStructured, Structured
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
+from relu_landscape.engine.lanes.native import available, load
+from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.points import classify
 from relu_landscape.engine.tasks import Runner, Task, run_here
 from relu_landscape.wire.requests import LandscapeRequest
@@ -25,6 +27,8 @@ from relu_landscape.wire.requests import LandscapeRequest
 from .solving import NUMPY, body, solve
 
 AnswerT = TypeVar("AnswerT")
+#: Arrays, and the native kernel where there is one (tests/service/engine/lanes notices if not).
+BACKENDS = [NUMPY, *(backend_named(load(each).info.label) for each in available()[:1])]
 #: What a task may take by the estimate, so that a cancelled job leaves its cores soon.
 LONGEST_SECONDS = 2.0
 
@@ -105,6 +109,41 @@ def test_the_landscape_has_what_each_search_finds() -> None:
         assert sum(task.count for task in rounds) * size == alone.starts  # none in vain
         points = [task for task in seen if isinstance(task, JudgePoints) and task.name == name]
         assert sum(len(fresh.signs) for task in points for fresh in task.rounds) >= alone.points
+
+
+def test_rounds_are_the_same_however_they_are_cut_into_tasks() -> None:
+    """To the bit, on each kind of backend: tasks of one round, of some, and of all."""
+    problem = COMPOSITION.problem(LandscapeRequest(student_width=7, teacher_width=7, starts=0))
+    for backend in BACKENDS:
+        found = []
+        for size in (1, 2, 6):
+            tasks = [
+                SearchRounds(key="", name="1+2+4", first=n, count=size) for n in range(0, 6, size)
+            ]
+            found.append([each for task in tasks for each in task.run(problem, backend).rounds])
+        for other in found[1:]:
+            for one, same in zip(found[0], other, strict=True):
+                assert one.set_aside == same.set_aside
+                for field in ("deviations", "signs", "starts", "hits"):
+                    assert getattr(one, field).tobytes() == getattr(same, field).tobytes()
+
+
+def test_a_native_backend_finds_the_points_of_arrays() -> None:
+    request = LandscapeRequest(student_width=7, teacher_width=7, starts=0)
+    problem = COMPOSITION.problem(request)
+    lists = [
+        sorted(
+            (point.loss, point.kind)
+            for point in body(solve(request, run=run_here(problem, backend))).fixed_points
+        )
+        for backend in BACKENDS
+    ]
+    assert len(lists[0]) > 2
+    for found in lists[1:]:
+        assert [kind for _, kind in found] == [kind for _, kind in lists[0]]
+        np.testing.assert_allclose(
+            [loss for loss, _ in found], [loss for loss, _ in lists[0]], rtol=0, atol=1e-13
+        )
 
 
 def test_a_point_of_many_structures_is_classified_once() -> None:

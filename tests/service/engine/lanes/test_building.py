@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,11 @@ import pytest
 
 import hatch_build
 from hatch_build import CompileError, compile_library
-from relu_landscape.engine.lanes import native
+from relu_landscape.engine.families.compiled import shape
+from relu_landscape.engine.families.layout import layout
+from relu_landscape.engine.families.starts import random_starts
+from relu_landscape.engine.families.structures import parse
+from relu_landscape.engine.lanes import native, structured
 from tests.house.repository import ROOT
 from tests.service.engine.lanes.setups import (
     KERNELS,
@@ -28,6 +33,7 @@ from tests.service.engine.lanes.setups import (
 
 SOURCES = ROOT / hatch_build.FOLDER
 DRIVER = Path(__file__).with_name("driver.c")
+STRUCTURED_DRIVER = Path(__file__).with_name("structured_driver.c")
 HAS_COMPILER = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 #: Continuous integration has one, and refuses this skip.
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="there is no C compiler")
@@ -57,15 +63,15 @@ def test_portable_code_has_the_same_bits(tmp_path: Path) -> None:
                 assert_same_bits(*ends)
 
 
-def driver_output(folder: Path, *flags: str) -> str:
+def driver_output(folder: Path, *flags: str, driver: Path = DRIVER) -> str:
     program, single = folder / "driver", folder / "single.o"
     command = [
         *hatch_build.find_compiler(), "-std=gnu11", "-ffp-contract=off", *FMA, *flags,
-        "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", str(SOURCES / "lanes.c"),
+        "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", f"-I{folder}", str(SOURCES / "lanes.c"),
     ]  # fmt: skip
     for more in (
         ["-DSINGLE", "-DVARIANT=avx2_single", "-c", "-o", str(single)],
-        ["-DVARIANT=avx2", str(SOURCES / "dispatch.c"), str(DRIVER), str(single), "-lm", "-o",
+        ["-DVARIANT=avx2", str(SOURCES / "dispatch.c"), str(driver), str(single), "-lm", "-o",
          str(program)],
     ):  # fmt: skip
         built = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
@@ -88,6 +94,42 @@ def test_nothing_is_read_or_written_beside_its_place(tmp_path: Path) -> None:
     assert watched.count("polished") == 12
     assert watched.count("single") == 12
     assert "nan" not in watched
+
+
+def _cases(names: dict[str, int]) -> str:
+    """A header with the shapes of structures, and so many starts of each."""
+    text, cases = "", []
+    for number, (name, starts) in enumerate(names.items()):
+        table = layout(parse(name))
+        arrays = dict(zip(("deviations", "signs"), random_starts(table, 0, 0, starts), strict=True))
+        members = []
+        for field, value in (vars(shape(table)) | arrays).items():
+            if not isinstance(value, np.ndarray):
+                members.append(f".{field} = {value!r}")
+                continue
+            kind = "int64_t" if value.dtype == np.int64 else "double"
+            numbers = ", ".join(
+                str(entry) if kind == "int64_t" else float(entry).hex() for entry in value.flat
+            )
+            # as long as it is, so that a watched build sees whoever reads beside it
+            text += f"static {kind} {field}_{number}[{value.size}] = {{{numbers}}};\n"
+            if field not in arrays:
+                members.append(f".{field} = {field}_{number}")
+        cases.append(f"{{{{{', '.join(members)}}}, {starts}, deviations_{number}, signs_{number}}}")
+    declared = "struct { Shape shape; int64_t starts; const double *deviations, *signs; }"
+    return text + f"static const {declared} CASES[] = {{{', '.join(cases)}}};\n"
+
+
+@needs_compiler
+@needs_fma
+def test_a_search_of_structures_reads_and_writes_nothing_beside_its_place(tmp_path: Path) -> None:
+    names = {"3": 1, "1": 6, "1+2+3": 9, "2+4x2 extra 2": 5, "3x0+4": 7, "1x0+4 extra 3": 4}
+    (tmp_path / "cases.h").write_text(_cases(names))
+    flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    watched = driver_output(tmp_path, *flags, driver=STRUCTURED_DRIVER)
+    plain = ("-O3", "-fno-math-errno", "-fno-trapping-math")
+    assert watched == driver_output(tmp_path, *plain, driver=STRUCTURED_DRIVER)
+    assert watched.count("norm") == sum(names.values())
 
 
 @needs_compiler
@@ -156,11 +198,15 @@ def test_constants_of_both_languages_agree() -> None:
     assert f"#define LANES_VERSION {native.VERSION}\n" in header
     for name in ("SMALL_GRADIENT", "CHECK_DUE", "AT_STEP_LIMIT", "SHORT_STUDENT", "NOT_FINITE"):
         assert f"{name} = {getattr(native, name)}" in header
+    for name in ("CONVERGED", "AT_ZERO_LOSS", "GAVE_UP"):
+        assert f"{name} = {getattr(structured, name)}" in header
     for rules_of, structure in (
         (native.FlowRules, "Rules"), (native.PolishRules, "Polish"), (native.Paths, "Paths"),
+        (structured.Shape, "Shape"), (structured.SearchRules, "Search"),
     ):  # fmt: skip
         (body,) = [part for part in header.split("typedef struct {") if f"}} {structure};" in part]
-        declared = body[: body.index("}")]
-        places = [declared.index(name) for name in rules_of.__dataclass_fields__]
+        declared = re.sub(r"/\*.*?\*/", "", body[: body.index("}")], flags=re.DOTALL)
+        words = re.findall(r"\w+", declared)
+        places = [words.index(name) for name in rules_of.__dataclass_fields__]
         assert places == sorted(places)
     assert np.dtype(np.int64).itemsize == np.dtype(np.float64).itemsize == 8

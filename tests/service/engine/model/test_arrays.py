@@ -17,7 +17,7 @@ def test_backends_by_name() -> None:
     assert chosen.name == "numpy"
     assert chosen.xp.asarray([1.0]).dtype == np.float64
     assert chosen.kernel is None
-    with pytest.raises(ConfigurationError, match="choose numpy, native-2 or cuda-2"):
+    with pytest.raises(ConfigurationError, match="choose numpy, native-3 or cuda-3"):
         backend_named("abacus")
 
 
@@ -27,4 +27,4 @@ def test_cupy_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ConfigurationError, match="CuPy is not installed"):
-        backend_named("cuda-2")
+        backend_named("cuda-3")
