@@ -73,7 +73,7 @@ class Flow:
     def init(self, W: Array) -> FlowState:
         """Paths at time zero from ``W`` (B, K, p)."""
         xp = self.loss.xp
-        force = self._force(W)
+        force = self.force(W)
         one = xp.ones(W.shape[0], dtype=W.dtype)
         return FlowState(
             W=W,
@@ -85,7 +85,7 @@ class Flow:
             steps=xp.zeros(W.shape[0], dtype=xp.int64),
         )
 
-    def _force(self, W: Array) -> Array:
+    def force(self, W: Array) -> Array:
         """-grad L (B, K, p) where students live."""
         return -self.loss.gradient(W) * self._alive(W)
 
@@ -127,7 +127,7 @@ class Flow:
         accepted = error <= 1.0  # a NaN is not accepted
         moved = xp.where(accepted[:, None, None], W + k2 * h[:, None, None], W)
         moved = xp.where(xp.abs(moved) < SMALLEST_ENTRY, 0.0, moved)
-        force = Flow._force(self, moved)  # by arrays, as the rest of the step
+        force = Flow.force(self, moved)  # by arrays, as the rest of the step
         time = state.time + xp.where(accepted, h, 0.0)
 
         speed = frobenius(k1, xp=xp)

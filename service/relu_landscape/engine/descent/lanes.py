@@ -43,7 +43,7 @@ class NativeFlow(flows.Flow):
     kernel: PathKernel
     check: ZeroLossCheck | None
 
-    def _force(self, W: Array) -> Array:
+    def force(self, W: Array) -> Array:
         alive = on_host(self._alive(W))
         return cast("Array", self.kernel.forces(self.teacher, on_host(W)) * alive)
 

@@ -4,7 +4,7 @@ from relu_landscape.engine.landscape.classified import Classify, ClassifyStructu
 from relu_landscape.engine.landscape.pathways import FollowPathway
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import Certify
-from relu_landscape.engine.landscape.sampling import Escape, Follow, Sample
+from relu_landscape.engine.landscape.sampling import Escape, Follow, Resume, Sample
 from relu_landscape.engine.landscape.solve import compose
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
 from relu_landscape.engine.tasks import Composition
@@ -17,6 +17,7 @@ COMPOSITION = Composition(
     problem=Problem.from_request,
     tasks=(
         Sample,
+        Resume,
         Follow,
         Escape,
         Classify,
