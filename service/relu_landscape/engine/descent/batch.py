@@ -81,8 +81,9 @@ class Descent:
         self.loss = Loss.of(teacher, xp)
         self._xp = xp
         self._lanes = lane_count(students, teacher.width)
-        #: With fewer than these left, the slowest are worth handing back.
-        self._few = self._lanes // 3
+        #: With fewer than these left, the slowest are worth handing back. (A third of the lanes
+        #: takes as much time, and gives back up to twice as many, each with its weights.)
+        self._few = max(2, self._lanes // 8)
         self._check = check
         self._passage = Passage(teacher, check)
         self._crediting = crediting.Crediting.of(teacher)
@@ -158,9 +159,9 @@ class Descent:
     ) -> tuple[list[End], list[Company]]:
         """Follow paths to their ends; returns the ends, and the paths handed back unfinished.
 
-        With ``hand_back``, when nothing waits any more and the batch is less than a third full,
-        the slowest are given back to go on together with the slowest of others. With ``strict`` the
-        first test of ``crediting`` is left out.
+        With ``hand_back``, when nothing waits any more and the batch is nearly empty, the slowest
+        are given back to go on together with the slowest of others. With ``strict`` the first test
+        of ``crediting`` is left out.
         """
         ends: list[End] = []
         waiting, ready, falling = Queue(paths), Queue(), Queue()

@@ -44,7 +44,7 @@ class NativeFlow(flows.Flow):
     check: ZeroLossCheck | None
 
     def force(self, W: Array) -> Array:
-        alive = on_host(self._alive(W))
+        alive = on_host(self._alive(self.loss.norms(W)))
         return cast("Array", self.kernel.forces(self.teacher, on_host(W)) * alive)
 
     def advance(
