@@ -31,7 +31,7 @@ from relu_landscape.wire.requests import LandscapeRequest
 CASES = ("7,7,300", "17,17,100", "18,17,50", "40,40,60")
 #: Columns, and the kinds of tasks in each.
 COLUMNS = {
-    "starts": ("sample", "follow", "escape"),
+    "starts": ("sample", "resume", "follow", "escape"),
     "classify": ("classify", "spectra"),
     "search": ("structure", "judge"),
     "rest": (),

@@ -20,6 +20,7 @@ from relu_landscape.engine.descent import crediting, creeping, death, global_set
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.company import Company, Queue, Real, together
 from relu_landscape.engine.descent.ends import End, ends_of
+from relu_landscape.engine.descent.held import Held
 from relu_landscape.engine.descent.lanes import NativeFlow, ZeroLossCheck, minimiser
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
@@ -85,8 +86,9 @@ class Descent:
         self.loss = Loss.of(teacher, xp)
         self._xp = xp
         self._lanes = lane_count(students, teacher.width)
-        #: With fewer than these left, the slowest are worth handing back.
-        self._few = self._lanes // 3
+        #: With fewer than these left, the slowest are worth handing back. (A third of the lanes
+        #: takes as much time, and gives back up to twice as many, each with its weights.)
+        self._few = max(2, self._lanes // 8)
         self._check = check
         self._passage = Passage(teacher, check)
         self._crediting = crediting.Crediting.of(teacher)
@@ -120,9 +122,7 @@ class Descent:
     ) -> list[Company]:
         """Paths at time zero from ``W`` (B, K, p)."""
         numbers = np.asarray(starts, dtype=np.int64)
-        if self._kernel is not None:
-            _, students, coordinates = W.shape
-            self._lanes = self._kernel.paths_at_once(self.teacher, students, coordinates)
+        self._measure(W)
         return [
             self._company(
                 numbers[first : first + self._lanes],
@@ -131,6 +131,24 @@ class Descent:
             )
             for first in range(0, len(numbers), self._lanes)
         ]
+
+    def resume(self, held: Held) -> list[Company]:
+        """Paths that ``run`` gave back, wherever that was."""
+        self._measure(held.W)
+        return [
+            held.part(first, first + self._lanes).company(self.method, self._xp)
+            for first in range(0, len(held), self._lanes)
+        ]
+
+    def held(self, unfinished: Sequence[Company]) -> Held | None:
+        """What ``run`` gave back, as arrays that can travel; None: nothing."""
+        return Held.of(together(unfinished), self.method) if unfinished else None
+
+    def _measure(self, W: Real) -> None:
+        """How many paths are followed side by side, from what one is."""
+        if self._kernel is not None:
+            _, students, coordinates = W.shape
+            self._lanes = self._kernel.paths_at_once(self.teacher, students, coordinates)
 
     def _company(
         self, numbers: NDArray[np.int64], state: flows.FlowState, tolerance: float
@@ -148,12 +166,12 @@ class Descent:
         *,
         hand_back: bool = False,
         strict: bool = False,
-    ) -> tuple[list[End], list[int]]:
-        """Follow paths to their ends; returns the ends, and the starts handed back unfinished.
+    ) -> tuple[list[End], list[Company]]:
+        """Follow paths to their ends; returns the ends, and the paths handed back unfinished.
 
-        With ``hand_back``, when nothing waits any more and the batch is less than a third full,
-        the slowest are given back to be run again together with the slowest of others. With
-        ``strict`` the first test of ``crediting`` is left out.
+        With ``hand_back``, when nothing waits any more and the batch is nearly empty, the slowest
+        are given back to go on together with the slowest of others. With ``strict`` the first test
+        of ``crediting`` is left out.
         """
         ends: list[End] = []
         waiting, ready, falling = Queue(paths), Queue(), Queue()
@@ -195,8 +213,8 @@ class Descent:
                 waiting.put(failed)
             left = len(waiting) + busy
             if hand_back and not len(ready) and not len(falling) and left < few:
-                still = [] if running is None else running.start.tolist()
-                return ends, sorted([*waiting.starts, *still])
+                waiting.put(running)
+                return ends, waiting.pop(left)
 
     def _advance(self, company: Company) -> tuple[Company | None, dict[_Why, Company]]:
         """On until something may have to be decided; who stays, and who leaves for what."""

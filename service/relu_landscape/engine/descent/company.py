@@ -97,8 +97,3 @@ class Queue:
     def all(self) -> Company:
         """Everybody, who then waits no longer. The queue must not be empty."""
         return together(self.pop(len(self)))
-
-    @property
-    def starts(self) -> list[int]:
-        """Who waits."""
-        return [int(start) for part in self._parts for start in part.start]

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
 from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.room import Room, room_for
 from relu_landscape.engine.model.stiff import ImplicitPart, frobenius
 
 GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
@@ -69,11 +70,15 @@ class Flow:
 
     loss: Loss
     tolerance: float
+    room: Room = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "room", room_for(self.loss.xp))
 
     def init(self, W: Array) -> FlowState:
         """Paths at time zero from ``W`` (B, K, p)."""
         xp = self.loss.xp
-        force = self._force(W)
+        force = self.force(W)
         one = xp.ones(W.shape[0], dtype=W.dtype)
         return FlowState(
             W=W,
@@ -89,16 +94,18 @@ class Flow:
         """The beginning of paths from ``W`` (B, K, p), before anything has to be decided."""
         return self.init(W)
 
-    def _force(self, W: Array) -> Array:
+    def force(self, W: Array) -> Array:
         """-grad L (B, K, p) where students live."""
-        return -self.loss.gradient(W) * self._alive(W)
+        alive = self._alive(self.loss.norms(W, self.room))
+        return self.loss.gradient(W, self.room) * -alive
 
-    def _alive(self, W: Array) -> Array:
-        """One for students that live, zero for those that rest at norm zero (``death``); (B, K, 1).
+    def _alive(self, norms: Array) -> Array:
+        """One for students that live, zero for those that rest at norm zero (``death``); ``norms``
+        (B, K) to (B, K, 1).
 
         Theirs is a length that changes nothing, so that all but their own force exists.
         """
-        return self.loss.xp.astype(self.loss.norms(W) > DEAD, W.dtype)[..., None]
+        return self.loss.xp.astype(norms > DEAD, norms.dtype)[..., None]
 
     def advance(
         self,
@@ -115,26 +122,35 @@ class Flow:
 
     def step(self, state: FlowState) -> FlowState:
         """Try one step for every member; a rejected member stays and halves its step or so."""
-        xp = self.loss.xp
+        xp, room = self.loss.xp, self.room
         W, h = state.W, state.step_size
         careful = 1.0 + (CAREFUL - 1.0) * xp.astype(state.time < CAREFUL_TIME, W.dtype)
-        implicit = ImplicitPart(W, GAMMA * h, xp=xp)
-        alive = self._alive(W)
-        k1 = implicit.solve(state.force) * alive
-        middle = W + k1 * (h / 2.0)[:, None, None]
-        k2 = -self.loss.gradient(middle)
-        k2 += state.force
+        norms = self.loss.norms(W, room)
+        implicit = ImplicitPart(W, GAMMA * h, xp=xp, norms=norms, room=room)
+        alive = self._alive(norms)
+        k1 = implicit.solve(state.force, "k1")
+        k1 *= alive
+        middle = xp.multiply(k1, (h / 2.0)[:, None, None], **room("k2", W.shape))
+        middle += W
+        k2 = xp.subtract(state.force, self.loss.gradient(middle, room), **room("k2", W.shape))
         k2 -= k1
-        k2 = implicit.solve(k2) * alive
-        change = frobenius(k2 - k1, xp=xp)
+        k2 = implicit.solve(k2, "gradient")
+        k2 *= alive
+        speed = frobenius(k1, xp=xp, room=room)
+        k1 -= k2
+        change = frobenius(k1, xp=xp, room=room)
         error = h * change * careful / (math.sqrt(W.shape[-2]) * self.tolerance)
         accepted = error <= 1.0  # a NaN is not accepted
-        moved = xp.where(accepted[:, None, None], W + k2 * h[:, None, None], W)
-        moved = xp.where(xp.abs(moved) < SMALLEST_ENTRY, 0.0, moved)
-        force = Flow._force(self, moved)  # by arrays, as the rest of the step
+        moved = k2 * h[:, None, None]
+        moved += W
+        if not bool(xp.all(accepted)):
+            moved = xp.where(accepted[:, None, None], moved, W)
+        dust = xp.abs(moved, **room("weights", W.shape)) < SMALLEST_ENTRY
+        if bool(xp.any(dust)):
+            moved = xp.where(dust, 0.0, moved)
+        force = Flow.force(self, moved)  # by arrays, as the rest of the step
         time = state.time + xp.where(accepted, h, 0.0)
 
-        speed = frobenius(k1, xp=xp)
         observed = 2.0 * change / xp.where(speed > 0.0, speed, 1.0)
         settled = LATE_EIGENVALUE + 0.98 * (state.eigenvalue - LATE_EIGENVALUE)
         unstable = (observed > 1.6) & (time > EARLY_TIME)
@@ -147,7 +163,7 @@ class Flow:
         return FlowState(
             W=moved,
             force=force,
-            gradient_norm=frobenius(force, xp=xp),
+            gradient_norm=frobenius(force, xp=xp, room=room),
             time=time,
             step_size=step_size,
             eigenvalue=eigenvalue,

@@ -43,8 +43,8 @@ class NativeFlow(flows.Flow):
     kernel: PathKernel
     check: ZeroLossCheck | None
 
-    def _force(self, W: Array) -> Array:
-        alive = on_host(self._alive(W))
+    def force(self, W: Array) -> Array:
+        alive = on_host(self._alive(self.loss.norms(W)))
         return cast("Array", self.kernel.forces(self.teacher, on_host(W)) * alive)
 
     def advance(

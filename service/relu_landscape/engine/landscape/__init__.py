@@ -5,7 +5,7 @@ from relu_landscape.engine.landscape.expectation import expected
 from relu_landscape.engine.landscape.pathways import FollowPathway
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import Certify
-from relu_landscape.engine.landscape.sampling import Escape, Follow, Sample
+from relu_landscape.engine.landscape.sampling import Escape, Follow, Resume, Sample
 from relu_landscape.engine.landscape.solve import compose
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
 from relu_landscape.engine.landscape.widened import FollowWider, Widen
@@ -19,6 +19,7 @@ COMPOSITION = Composition(
     problem=Problem.from_request,
     tasks=(
         Sample,
+        Resume,
         Follow,
         Escape,
         Classify,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.ends import End
+from relu_landscape.engine.descent.held import Held
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model import population
@@ -44,18 +45,18 @@ class EndGroup:
 class Ends:
     """What became of some starts, by their numbers.
 
-    ``failed``: by the name of the ``Outcome``; ``unfinished``: handed back, to be run again;
-    ``through_zero``: those of all that ended in which a student was zero on the way.
+    ``failed``: by the name of the ``Outcome``; ``unfinished``: handed back, to be followed
+    on; ``through_zero``: those of all that ended in which a student was zero on the way.
     """
 
     groups: tuple[EndGroup, ...] = ()
     reached_global: tuple[int, ...] = ()
     failed: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    unfinished: tuple[int, ...] = ()
+    unfinished: Held | None = None
     through_zero: tuple[int, ...] = ()
 
 
-def grouped(problem: Problem, ends: Sequence[End], unfinished: Sequence[int] = ()) -> Ends:
+def grouped(problem: Problem, ends: Sequence[End], unfinished: Held | None = None) -> Ends:
     """Ends as groups, and the starts that reached the global set or failed."""
     ordered = sorted(ends, key=lambda item: item.start)
     reached_global: list[int] = []
@@ -72,7 +73,7 @@ def grouped(problem: Problem, ends: Sequence[End], unfinished: Sequence[int] = (
         groups=_groups(problem, fixed),
         reached_global=tuple(reached_global),
         failed={name: tuple(starts) for name, starts in failed.items()},
-        unfinished=tuple(unfinished),
+        unfinished=unfinished,
         through_zero=tuple(end.start for end in ordered if end.died),
     )
 

@@ -16,7 +16,9 @@ from relu_landscape.engine.descent.batch import (
     Descent,
     lane_count,
 )
+from relu_landscape.engine.descent.company import Company
 from relu_landscape.engine.descent.ends import End
+from relu_landscape.engine.descent.held import Held, joined
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.landscape.ends import EndGroup, Ends, grouped
 from relu_landscape.engine.landscape.phases import Phases
@@ -39,6 +41,11 @@ PUSH_NOISE = 1e-7
 #: The smallest task for a fast runner is this part of what it does in the time in which arrays on
 #: one core follow a batch: less would not fill a GPU.
 LEAST_SHARE = 16
+#: The last slow starts are shared out among up to ``LAST_TASKS`` tasks, each of which gets so many
+#: at least. Fewer leave most lanes empty, for the time of the slowest: 37 of them at K = 17 took
+#: 0.38 s in four tasks, 0.25 s in two.
+LAST_TASKS = 4
+TOGETHER = 32
 
 
 def new_descent(problem: Problem, backend: Backend) -> Descent:
@@ -69,8 +76,7 @@ def draw_starts(problem: Problem, numbers: Sequence[int]) -> Real:
 class Sample(Task[Problem, Ends]):
     """Follow the starts with these ``numbers`` to their ends.
 
-    With ``hand_back`` the slowest come back unfinished, to be run again packed together;
-    ``is_first`` says that these starts have not been followed before.
+    With ``hand_back`` the slowest come back unfinished, to go on packed together (``Resume``).
     """
 
     kind: ClassVar[str] = "sample"
@@ -78,11 +84,10 @@ class Sample(Task[Problem, Ends]):
 
     numbers: tuple[int, ...]
     hand_back: bool
-    is_first: bool
 
     @property
     def starts(self) -> int:
-        return len(self.numbers) if self.is_first else 0
+        return len(self.numbers)
 
     def run(self, problem: Problem, backend: Backend) -> Ends:
         descent = new_descent(problem, backend)
@@ -91,8 +96,30 @@ class Sample(Task[Problem, Ends]):
         first = FIRST_GRADIENT_TOLERANCE if problem.certify == "none" else STRICT_GRADIENT
         drawn = draw_starts(problem, self.numbers)
         paths = descent.begin(self.numbers, drawn, gradient_tolerance=first)
-        ends, unfinished = descent.run(paths, hand_back=self.hand_back)
-        return grouped(problem, ends, unfinished)
+        return _followed(problem, descent, paths, hand_back=self.hand_back)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume(Task[Problem, Ends]):
+    """Go on with paths that other tasks handed back; see ``Sample``."""
+
+    kind: ClassVar[str] = "resume"
+    answer: ClassVar[type[Ends]] = Ends
+
+    held: Held
+    hand_back: bool
+
+    def run(self, problem: Problem, backend: Backend) -> Ends:
+        descent = new_descent(problem, backend)
+        paths = descent.resume(self.held)
+        return _followed(problem, descent, paths, hand_back=self.hand_back)
+
+
+def _followed(
+    problem: Problem, descent: Descent, paths: Sequence[Company], *, hand_back: bool
+) -> Ends:
+    ends, unfinished = descent.run(paths, hand_back=hand_back)
+    return grouped(problem, ends, descent.held(unfinished))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,23 +231,36 @@ def follow_starts(
     pace = phases.pace
     least = max(lanes // 2, pace * lanes // LEAST_SHARE)
     chunk = chunk_starts or min(3 * pace * lanes, max(least, -(-problem.starts // 8)))
-    waiting = list(range(problem.starts))
-    answers: list[Ends] = []
-    for turn in itertools.count():
-        if not waiting:
+    tasks = [
+        Sample(
+            key=f"sample/0/{chunk}/{first}",
+            numbers=tuple(range(first, min(first + chunk, problem.starts))),
+            hand_back=True,
+        )
+        for first in range(0, problem.starts, chunk)
+    ]
+    answers = phases.map("sample", tasks, seen=seen)
+    held = _unfinished(answers)
+    for turn in itertools.count(1):
+        if held is None:
             break
-        last = len(waiting) <= 2 * pace * lanes and turn > 0
-        size = chunk if turn == 0 else (-(-len(waiting) // 4) if last else pace * lanes)
-        tasks = [
-            Sample(
-                key=f"sample/{turn}/{size}/{first}",
-                numbers=tuple(waiting[first : first + size]),
+        last = len(held) <= 2 * pace * lanes
+        together = max(TOGETHER, LAST_TASKS * pace, -(-len(held) // LAST_TASKS))
+        size = together if last else pace * lanes
+        slow = [
+            Resume(
+                key=f"resume/{turn}/{size}/{first}",
+                held=held.part(first, first + size),
                 hand_back=not last,
-                is_first=turn == 0,
             )
-            for first in range(0, len(waiting), size)
+            for first in range(0, len(held), size)
         ]
-        found = phases.map("sample" if turn == 0 else "slow starts", tasks, seen=seen)
+        found = phases.map("slow starts", slow, seen=seen)
+        held = _unfinished(found)
         answers += found
-        waiting = sorted(start for answer in found for start in answer.unfinished)
     return answers
+
+
+def _unfinished(answers: Sequence[Ends]) -> Held | None:
+    """All paths that were handed back, by ascending start; None: nobody's."""
+    return joined([answer.unfinished for answer in answers if answer.unfinished is not None])

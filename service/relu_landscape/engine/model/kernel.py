@@ -25,6 +25,7 @@ own (orthonormal teacher), 1e-16 times the root of the loss.
 from __future__ import annotations
 
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.room import Room, no_room
 
 PI = 3.141592653589793
 TWO_PI = 2.0 * PI
@@ -50,9 +51,9 @@ def loss_accuracy(loss: float, width: int, mean_square: float = 1.0) -> float:
     return LOSS_ROUNDING * width * mean_square + LOSS_RELATIVE * abs(loss)
 
 
-def norms(W: Array, *, xp: ArrayNamespace) -> Array:
+def norms(W: Array, *, xp: ArrayNamespace, room: Room = no_room) -> Array:
     """Euclidean norms of the students (B, K)."""
-    return xp.sqrt(xp.sum(W * W, axis=-1))
+    return xp.sqrt(xp.sum(xp.multiply(W, W, **room("weights", W.shape)), axis=-1))
 
 
 def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: ArrayNamespace) -> Array:
@@ -64,25 +65,40 @@ def teacher_overlaps(W: Array, V: Array, is_orthonormal: bool, *, xp: ArrayNames
 
 
 def _cosines(
-    W: Array, V: Array, v_norms: Array, n: Array, is_orthonormal: bool, *, xp: ArrayNamespace
+    W: Array,
+    V: Array,
+    v_norms: Array,
+    n: Array,
+    is_orthonormal: bool,
+    *,
+    xp: ArrayNamespace,
+    room: Room = no_room,
 ) -> tuple[Array, Array]:
     """Cosines student-student (zero on the diagonal) and with teachers."""
     K = W.shape[-2]
     inverse = 1.0 / n
     off_diagonal = 1.0 - xp.eye(K, dtype=W.dtype)
-    c = xp.matmul(W, xp.matrix_transpose(W))
+    c = xp.matmul(W, xp.matrix_transpose(W), **room("c", (*W.shape[:-1], K)))
     c *= inverse[..., :, None]
     c *= inverse[..., None, :]
     c *= off_diagonal
-    c = xp.minimum(xp.maximum(c, -1.0), 1.0)
-    b = teacher_overlaps(W, V, is_orthonormal, xp=xp) * inverse[..., :, None]
+    R = teacher_overlaps(W, V, is_orthonormal, xp=xp)
+    b = xp.multiply(R, inverse[..., :, None], **room("b", R.shape))
     if not is_orthonormal:
-        b = b / v_norms
-    return c, xp.minimum(xp.maximum(b, -1.0), 1.0)
+        b /= v_norms
+    return _within(c, "c", xp=xp, room=room), _within(b, "b", xp=xp, room=room)
 
 
-def _sine(c: Array, *, xp: ArrayNamespace) -> Array:
-    return xp.sqrt((1.0 - c) * (1.0 + c))
+def _within(c: Array, name: str, *, xp: ArrayNamespace, room: Room) -> Array:
+    """Cosines that rounding has not taken beyond -1 or 1."""
+    c = xp.maximum(c, -1.0, **room(name, c.shape))
+    return xp.minimum(c, 1.0, **room(name, c.shape))
+
+
+def _sine(c: Array, *, xp: ArrayNamespace, room: Room = no_room) -> Array:
+    product = xp.subtract(1.0, c, **room("sine", c.shape))
+    product *= xp.add(1.0, c, **room("one more", c.shape))
+    return xp.sqrt(product, **room("sine", c.shape))
 
 
 def _nearest_teacher(
@@ -119,39 +135,45 @@ def _nearest_teacher(
 
 
 def gradient(
-    W: Array, V: Array, v_norms: Array, *, xp: ArrayNamespace, is_orthonormal: bool
+    W: Array,
+    V: Array,
+    v_norms: Array,
+    *,
+    xp: ArrayNamespace,
+    is_orthonormal: bool,
+    room: Room = no_room,
 ) -> Array:
-    """Gradient (B, K, p) of the loss.
+    """Gradient (B, K, p) of the loss; with ``room``, in its place ``gradient``.
 
     See the module for formula and accuracy. A student of norm zero has no gradient: its members
     come back as NaN.
     """
     M = V.shape[0]
-    n = norms(W, xp=xp)
-    c, b = _cosines(W, V, v_norms, n, is_orthonormal, xp=xp)
-    angles_c = xp.asin(c)
-    angles_b = xp.asin(b)
-    dip_b = _sine(b, xp=xp)
-    dip_b -= 1.0
-    dip_c = _sine(c, xp=xp)
-    dip_c -= 1.0
+    n = norms(W, xp=xp, room=room)
+    c, b = _cosines(W, V, v_norms, n, is_orthonormal, xp=xp, room=room)
+    dip = _sine(b, xp=xp, room=room)
+    dip -= 1.0
+    if not is_orthonormal:
+        dip *= v_norms
+    teachers = xp.sum(dip, axis=-1)
+    dip = _sine(c, xp=xp, room=room)
+    dip -= 1.0
     N = xp.sum(n, axis=-1) - xp.sum(v_norms)
     # The student's own term: n_i (sin 0 - 1) = -n_i, for the diagonal of c was set to zero.
-    radial = xp.matmul(dip_c, n[..., None])[..., 0] - n + N[..., None]
-    if is_orthonormal:
-        radial = radial - xp.sum(dip_b, axis=-1)
-    else:
-        radial = radial - xp.sum(dip_b * v_norms, axis=-1)
-    result = xp.matmul(angles_c, W)
-    result += W * (radial / n + PI / 2.0)[..., None]
+    radial = xp.matmul(dip, n[..., None])[..., 0] - n + N[..., None] - teachers
+    result = xp.matmul(xp.asin(c, **room("c", c.shape)), W, **room("gradient", W.shape))
+    result += xp.multiply(W, (radial / n + PI / 2.0)[..., None], **room("weights", W.shape))
     result *= 1.0 / TWO_PI
     S = xp.sum(W, axis=-2, keepdims=True)
     teacher_sum = xp.sum(V, axis=0)
     if W.shape[-1] > M:
         teacher_sum = xp.concat([teacher_sum, xp.zeros(W.shape[-1] - M, dtype=W.dtype)])
     result += (S - teacher_sum) * 0.25
-    pull = angles_b if is_orthonormal else xp.matmul(angles_b, V)
-    result[..., :M] -= pull * (1.0 / TWO_PI)
+    pull = xp.asin(b, **room("b", b.shape))
+    if not is_orthonormal:
+        pull = xp.matmul(pull, V)
+    pull *= 1.0 / TWO_PI
+    result[..., :M] -= pull
     return result
 
 

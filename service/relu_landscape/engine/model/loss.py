@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from relu_landscape.engine.model import kernel
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.room import Room, no_room
 from relu_landscape.engine.model.teacher import Teacher
 
 
@@ -36,15 +37,16 @@ class Loss:
         """Loss (B,)."""
         return kernel.loss(W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal)
 
-    def gradient(self, W: Array) -> Array:
-        """Gradient (B, K, p); NaN for members with a student of norm zero."""
+    def gradient(self, W: Array, room: Room = no_room) -> Array:
+        """Gradient (B, K, p); NaN for members with a student of norm zero. With ``room``, it is in
+        the place ``gradient``, and lost with the next one."""
         return kernel.gradient(
-            W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal
+            W, self.V, self.v_norms, xp=self.xp, is_orthonormal=self.is_orthonormal, room=room
         )
 
-    def norms(self, W: Array) -> Array:
+    def norms(self, W: Array, room: Room = no_room) -> Array:
         """Lengths of the students (B, K)."""
-        return kernel.norms(W, xp=self.xp)
+        return kernel.norms(W, xp=self.xp, room=room)
 
     def overlaps(self, W: Array) -> Array:
         """R = W V^T (B, K, M)."""

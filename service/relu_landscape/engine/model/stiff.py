@@ -12,34 +12,53 @@ from __future__ import annotations
 
 from relu_landscape.engine.model import kernel
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
+from relu_landscape.engine.model.room import Room, no_room
 
 
 class ImplicitPart:
     """Solves (I + theta A) x = b for the stiff part A at ``W`` (B, K, p); ``theta`` (B,).
 
-    Two Sherman-Morrison formulas, one after the other: O(K p) for each member.
+    Two Sherman-Morrison formulas, one after the other: O(K p) for each member. ``norms`` (B, K):
+    those of the students, where they are known. With ``room`` the next one takes its memory.
     """
 
-    def __init__(self, W: Array, theta: Array, *, xp: ArrayNamespace) -> None:
+    def __init__(
+        self,
+        W: Array,
+        theta: Array,
+        *,
+        xp: ArrayNamespace,
+        norms: Array | None = None,
+        room: Room = no_room,
+    ) -> None:
         self.xp = xp
+        self._room = room
         K = W.shape[-2]
         quarter = theta / 4.0
         self._mean = (quarter / (1.0 + quarter * K))[:, None, None]
-        self._unit = W / kernel.norms(W, xp=xp)[..., None]
-        self._solved_unit = self._without_mean(self._unit)
+        lengths = kernel.norms(W, xp=xp) if norms is None else norms
+        unit = xp.divide(W, lengths[..., None], **room("unit", W.shape))
+        self._solved_unit = self._without_mean(unit, "solved unit")
         weight = theta / kernel.TWO_PI
-        inner = xp.sum(self._unit * self._solved_unit, axis=(-2, -1))
+        unit *= self._solved_unit
+        inner = xp.sum(unit, axis=(-2, -1))
         self._weight = weight / (1.0 + weight * inner)
 
-    def _without_mean(self, b: Array) -> Array:
-        return b - self._mean * self.xp.sum(b, axis=-2, keepdims=True)
+    def _without_mean(self, b: Array, name: str) -> Array:
+        mean = self._mean * self.xp.sum(b, axis=-2, keepdims=True)
+        return self.xp.subtract(b, mean, **self._room(name, b.shape))
 
-    def solve(self, b: Array) -> Array:
-        """x (B, K, p)."""
-        projected = self.xp.sum(self._solved_unit * b, axis=(-2, -1)) * self._weight
-        return self._without_mean(b) - self._solved_unit * projected[:, None, None]
+    def solve(self, b: Array, name: str = "solved") -> Array:
+        """x (B, K, p); with room, in the place of this name."""
+        product = self.xp.multiply(self._solved_unit, b, **self._room("weights", b.shape))
+        projected = self.xp.sum(product, axis=(-2, -1)) * self._weight
+        x = self._without_mean(b, name)
+        x -= self.xp.multiply(
+            self._solved_unit, projected[:, None, None], **self._room("weights", b.shape)
+        )
+        return x
 
 
-def frobenius(x: Array, *, xp: ArrayNamespace) -> Array:
+def frobenius(x: Array, *, xp: ArrayNamespace, room: Room = no_room) -> Array:
     """Frobenius norms (B,) of a batch of matrices (B, K, p)."""
-    return xp.sqrt(xp.sum(x * x, axis=(-2, -1)))
+    return xp.sqrt(xp.sum(xp.multiply(x, x, **room("weights", x.shape)), axis=(-2, -1)))

@@ -80,7 +80,7 @@ def _same(first: End, second: End) -> None:
 def test_ends_do_not_depend_on_company(
     shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bit for bit: batches of 12, of one, of lanes that are refilled, and handed back and rerun."""
+    """Bit for bit: batches of 12, of one, of lanes that are refilled, and handed back half-way."""
     K, M = shape
     indices = list(range(12))
     W = _starts(K, M, indices, M + 3)
@@ -94,10 +94,12 @@ def test_ends_do_not_depend_on_company(
     monkeypatch.setattr(descents, "lane_count", lambda *_args, **_options: 10)
     narrow = _descent(K, M)
     order = [7, 3, 0, 11, 1, 9, 5, 2, 10, 8, 4, 6]
-    ends, waiting = narrow.run(narrow.begin(order, W[order]), hand_back=True)
-    assert waiting  # of ten lanes the last two are left
+    ends, unfinished = narrow.run(narrow.begin(order, W[order]), hand_back=True)
+    held = narrow.held(unfinished)
+    assert held is not None  # of ten lanes the last two are left
+    waiting = held.start.tolist()
     assert sorted([end.start for end in ends] + waiting) == indices
-    more, rest = narrow.run(narrow.begin(waiting, W[waiting]))
+    more, rest = narrow.run(narrow.resume(held))
     assert not rest
     assert sorted(end.start for end in more) == waiting
     for end in [*ends, *more]:

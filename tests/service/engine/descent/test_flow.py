@@ -31,23 +31,23 @@ def _starts(K: int, M: int, count: int, d: int = 1000) -> Real:
 class _Wrong:
     """A random symmetric matrix in the place of the stiff part."""
 
-    def __init__(self, W: Any, theta: Any, *, xp: Any) -> None:
+    def __init__(self, W: Any, theta: Any, **_: Any) -> None:
         size = W.shape[1] * W.shape[2]
         root = np.random.default_rng(9).standard_normal((size, size)) / np.sqrt(size)
         self._matrix = np.eye(size) + theta[0] * (root @ root.T)
 
-    def solve(self, b: Real) -> Real:
+    def solve(self, b: Real, name: str) -> Real:
         return np.linalg.solve(self._matrix, b.ravel()).reshape(b.shape)
 
 
 class _Nothing:
     """Nothing implicit."""
 
-    def __init__(self, W: Any, theta: Any, *, xp: Any) -> None:
+    def __init__(self, W: Any, theta: Any, **_: Any) -> None:
         pass
 
-    def solve(self, b: Real) -> Real:
-        return b
+    def solve(self, b: Real, name: str) -> Real:
+        return b.copy()
 
 
 def _fixed_steps(W: Real, width: int, h: float, count: int) -> Real:

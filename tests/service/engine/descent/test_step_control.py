@@ -27,21 +27,21 @@ class Straight:
         self.xp = NUMPY
         self.curvature = curvature
 
-    def gradient(self, W: Real) -> Real:
+    def gradient(self, W: Real, room: Any) -> Real:
         return self.curvature * W
 
-    def norms(self, W: Real) -> Real:
+    def norms(self, W: Real, room: Any) -> Real:
         return np.asarray(np.linalg.norm(W, axis=-1))
 
 
 class _Nothing:
     """Nothing implicit, so a step is the midpoint rule."""
 
-    def __init__(self, W: Any, theta: Real, *, xp: Any) -> None:
+    def __init__(self, W: Any, theta: Real, **_: Any) -> None:
         self.theta = theta
 
-    def solve(self, b: Real) -> Real:
-        return b
+    def solve(self, b: Real, name: str) -> Real:
+        return b.copy()
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +161,7 @@ def test_the_implicit_part_gets_the_step_times_gamma(monkeypatch: pytest.MonkeyP
     seen: list[Real] = []
 
     class Recorded(_Nothing):
-        def __init__(self, W: Any, theta: Real, *, xp: Any) -> None:
+        def __init__(self, W: Any, theta: Real, **_: Any) -> None:
             seen.append(theta)
 
     monkeypatch.setattr(flows, "ImplicitPart", Recorded)

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from relu_landscape.engine.descent import batch
 from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.landscape import COMPOSITION, sampling
 from relu_landscape.engine.landscape.catalogue import Catalogue
 from relu_landscape.engine.landscape.classified import Classify
 from relu_landscape.engine.landscape.ends import EndGroup, Ends, grouped
 from relu_landscape.engine.landscape.findings import Findings
+from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.sampling import Resume, Sample, follow_starts
+from relu_landscape.engine.lanes.native import available
+from relu_landscape.engine.model.arrays import Backend, backend_named
 from relu_landscape.engine.points import classify
 from relu_landscape.engine.points.classify import Point
-from relu_landscape.engine.tasks import SilentMonitor
+from relu_landscape.engine.tasks import SilentMonitor, Task
+from relu_landscape.jobs.pool.codec import decode_answer, decode_task, encode_answer, encode_task
 from relu_landscape.wire.base import Wire
 from relu_landscape.wire.landscape import LandscapeFinding
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine import known
 from tests.service.engine.landscape.solving import NUMPY
 from tests.service.engine.oracles import Real
+
+#: Where it was compiled and this processor can run it.
+NATIVE = [backend_named("native-2")] if available() else []
 
 
 def _problem(K: int, M: int, **fields: Any) -> Problem:
@@ -49,14 +59,14 @@ def test_ends_are_grouped_by_what_relabelling_leaves() -> None:
         _end(6, np.eye(7), Outcome.STEP_LIMIT), _end(2, np.eye(7), Outcome.GLOBAL_SET),
         _end(7, np.eye(7), Outcome.VANISHED),
     ]  # fmt: skip
-    found = grouped(problem, ends, [11, 10])
+    found = grouped(problem, ends)
     assert [group.members for group in found.groups] == [(1, 5, 9), (3, 8)]
     assert found.groups[0].moved.tolist() == [0.0, 0.0, 0.5]
     assert found.groups[0].loss == pytest.approx(0.0232027149136, abs=1e-12)
     assert np.array_equal(found.groups[0].W, copies[2])  # the lowest start's
     assert found.reached_global == (2,)
     assert found.failed == {"VANISHED": (4, 7), "STEP_LIMIT": (6,)}
-    assert found.unfinished == (11, 10)
+    assert found.unfinished is None
     assert grouped(problem, []) == Ends()
 
 
@@ -193,3 +203,85 @@ def test_outcomes_are_sentences() -> None:
         Outcome.FIXED_POINT, Outcome.GLOBAL_SET,
     ]  # fmt: skip
     assert all(len(outcome.value) > 20 for outcome in Outcome)
+
+
+def _answers(
+    problem: Problem, backend: Backend, seen: list[Task[Any, Any]], chunk: int
+) -> list[Ends]:
+    """Every task and answer goes through its bytes."""
+
+    def run(tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
+        for task in tasks:
+            sent = decode_task(COMPOSITION, encode_task(task))
+            assert encode_task(sent) == encode_task(task)
+            seen.append(sent)
+            yield task, decode_answer(task, encode_answer(sent.run(problem, backend)))
+
+    phases = Phases(run, SilentMonitor())
+    return follow_starts(problem, phases, chunk_starts=chunk, seen=lambda _: None)
+
+
+def _by_start(answers: Sequence[Ends]) -> dict[int, tuple[float, bool, bool]]:
+    """Of each start that came to a fixed point: how far its path was from there, and why that is
+    its end; and whether a student died. The same bits only if the path ended at the same ones."""
+    through_zero = {start for answer in answers for start in answer.through_zero}
+    return {
+        start: (float(moved), aligned, start in through_zero)
+        for answer in answers
+        for group in answer.groups
+        for start, moved, aligned in zip(group.members, group.moved, group.aligned, strict=True)
+    }
+
+
+@pytest.mark.parametrize("backend", [NUMPY, *NATIVE], ids=lambda each: each.name)
+@pytest.mark.parametrize(("K", "M"), [(6, 6), (5, 4)])
+def test_slow_starts_go_on_in_other_tasks_to_the_same_ends(
+    backend: Backend, K: int, M: int
+) -> None:
+    """Over the wire, with few or many of them together: the bits of paths never handed back."""
+    problem = _problem(K, M, input_dimension=M + 1, starts=16)
+    alone: list[Task[Any, Any]] = []
+    wanted = _answers(problem, backend, alone, 2)  # of two starts nobody is handed back
+    assert {task.kind for task in alone} == {"sample"}
+    for chunk in (7, 16):
+        seen: list[Task[Any, Any]] = []
+        found = _answers(problem, backend, seen, chunk)
+        assert any(isinstance(task, Resume) for task in seen)
+        assert sum(task.starts for task in seen) == 16
+        assert _by_start(found) == _by_start(wanted)
+        groups = [Catalogue(problem).collect(answers) for answers in (found, wanted)]
+        for one, other in zip(*groups, strict=True):
+            assert one.start == other.start
+            assert np.array_equal(one.W, other.W)
+
+
+def test_many_slow_starts_are_packed_until_few_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With narrow lanes there are several rounds; the tasks of the last one are not too small."""
+    for module in (batch, sampling):
+        monkeypatch.setattr(module, "lane_count", lambda *_: 6)
+    monkeypatch.setattr(sampling, "TOGETHER", 3)
+    monkeypatch.setattr(sampling, "LAST_TASKS", 2)
+    problem = _problem(3, 3, input_dimension=3, starts=120)
+    seen: list[Task[Any, Any]] = []
+    found = _answers(problem, NUMPY, seen, 6)
+    ended = [*_by_start(found), *(n for each in found for n in each.reached_global)]
+    assert sorted(ended) == list(range(120))
+    resumed = [task for task in seen if isinstance(task, Resume)]
+    again = [task for task in resumed if task.hand_back]
+    last = [task for task in resumed if not task.hand_back]
+    # Full batches of six while more than two of them are there; each hands back one at most.
+    assert [len(task.held) for task in again[:2]] == [6, 6]
+    assert sum(len(task.held) for task in again) > 12
+    assert 0 < sum(len(task.held) for task in last) <= len(again)
+    assert all(len(task.held) >= 3 for task in last[:-1])
+
+
+def test_what_is_handed_back_is_hardly_more_than_its_weights() -> None:
+    problem = _problem(6, 6, input_dimension=30, starts=24)
+    numbers = tuple(range(24))
+    answer = Sample(key="a", numbers=numbers, hand_back=True).run(problem, NUMPY)
+    assert answer.unfinished is not None
+    weights = answer.unfinished.W.nbytes
+    # Base64 needs four letters for three bytes; each of the other arrays has eight bytes a path.
+    paths = len(answer.unfinished)
+    assert len(encode_answer(answer.unfinished)) < 4 / 3 * (weights + paths * 8 * 10) + 1500

@@ -140,7 +140,7 @@ def test_the_registry_finds_the_composition() -> None:
 def test_tasks_and_answers_can_be_carried() -> None:
     kinds = [each.kind for each in COMPOSITION.tasks]
     assert kinds == [
-        "sample", "follow", "escape", "classify", "spectra", "structure", "judge",
+        "sample", "resume", "follow", "escape", "classify", "spectra", "structure", "judge",
         "pathway", "widen", "wider", "certify",
     ]  # fmt: skip
     for each in COMPOSITION.tasks:

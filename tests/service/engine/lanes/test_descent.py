@@ -34,8 +34,9 @@ def ends_of(
     W: Real, teacher: Teacher, K: int, kernel: Kernel | None, *, hand_back: bool = False
 ) -> tuple[list[End], list[int]]:
     descent = Descent(teacher, K, xp=NUMPY, flow_tolerance=1e-3, kernel=kernel)
-    ends, back = descent.run(descent.begin(range(len(W)), W), hand_back=hand_back)
-    return sorted(ends, key=lambda end: end.start), back
+    ends, unfinished = descent.run(descent.begin(range(len(W)), W), hand_back=hand_back)
+    held = descent.held(unfinished)
+    return sorted(ends, key=lambda end: end.start), held.start.tolist() if held else []
 
 
 @KERNEL
