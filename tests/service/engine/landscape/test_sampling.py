@@ -20,7 +20,7 @@ from relu_landscape.engine.landscape.findings import Findings
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.sampling import Resume, Sample, follow_starts
-from relu_landscape.engine.lanes.native import available
+from relu_landscape.engine.lanes.native import VERSION, available
 from relu_landscape.engine.model.arrays import Backend, backend_named
 from relu_landscape.engine.points import classify
 from relu_landscape.engine.points.classify import Point
@@ -34,7 +34,7 @@ from tests.service.engine.landscape.solving import NUMPY
 from tests.service.engine.oracles import Real
 
 #: Where it was compiled and this processor can run it.
-NATIVE = [backend_named("native-2")] if available() else []
+NATIVE = [backend_named(f"native-{VERSION}")] if available() else []
 
 
 def _problem(K: int, M: int, **fields: Any) -> Problem:

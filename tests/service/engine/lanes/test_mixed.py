@@ -10,6 +10,7 @@ import pytest
 
 from relu_landscape.engine.descent import single
 from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descent.company import Company
 from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.single import MixedFlow
@@ -50,7 +51,7 @@ def method(kernel: Kernel, width: int, tolerance: float = 1e-3) -> MixedFlow:
 
 
 def ends_of(W: Real, kernel: Kernel, width: int, *, is_mixed: bool, is_orthonormal: bool = True,
-            hand_back: bool = False) -> tuple[list[End], list[int]]:  # fmt: skip
+            hand_back: bool = False) -> tuple[list[End], list[Company]]:  # fmt: skip
     teacher = a_teacher(width, is_orthonormal)
     descent = Descent(
         teacher, W.shape[1], xp=NUMPY, flow_tolerance=1e-3, kernel=kernel, is_mixed=is_mixed
@@ -105,8 +106,19 @@ def test_ends_do_not_depend_on_company(kernel: Kernel, shape: tuple[int, int]) -
 def test_the_slowest_are_handed_back(kernel: Kernel) -> None:
     W = some_starts(7, a_teacher(7), 7, 100)
     ends, back = ends_of(W, kernel, 7, is_mixed=True, hand_back=True)
-    assert 0 < len(back) < kernel.lanes
-    assert sorted([end.start for end in ends] + back) == list(range(100))
+    waiting = [start for company in back for start in company.start.tolist()]
+    assert 0 < len(waiting) < kernel.lanes
+    assert sorted([end.start for end in ends] + waiting) == list(range(100))
+    # Carried on elsewhere, they end where they would have ended here.
+    descent = Descent(a_teacher(7), 7, xp=NUMPY, flow_tolerance=1e-3, kernel=kernel, is_mixed=True)
+    held = descent.held(back)
+    assert held is not None
+    later, _ = descent.run(descent.resume(held))
+    whole, _ = ends_of(W, kernel, 7, is_mixed=True)
+    for end in later:
+        same = whole[end.start]
+        assert (end.outcome, end.moved, end.steps) == (same.outcome, same.moved, same.steps)
+        np.testing.assert_array_equal(end.W, same.W)
 
 
 @KERNEL
