@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.trajectories import TrajectoryRequest
 from tests.serving import Running
@@ -40,6 +41,11 @@ OPERATIONS = [
     ("DELETE", "/v1/trajectories/{id}"),
     ("GET", "/v1/trajectories/{id}/events"),
     ("GET", "/v1/trajectories/{id}/runs/{key}"),
+    ("POST", "/v1/points"),
+    ("GET", "/v1/points"),
+    ("GET", "/v1/points/{id}"),
+    ("DELETE", "/v1/points/{id}"),
+    ("GET", "/v1/points/{id}/events"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/learning-rates"),
@@ -71,12 +77,29 @@ def consistent(values: Any) -> None:
             values["input_dimension"] = max(values["input_dimension"], 64)
         if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
             values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
-        if IN_TRAJECTORIES & values.keys():
+        if IN_POINTS & values.keys():
+            consistent_points(values)
+        elif IN_TRAJECTORIES & values.keys():
             consistent_trajectory(values)
 
 
 #: Fields of trajectories that landscapes do not have.
 IN_TRAJECTORIES = TrajectoryRequest.model_fields.keys() - LandscapeRequest.model_fields.keys()
+
+
+#: Fields of points that no other kind has.
+IN_POINTS = (
+    PointsRequest.model_fields.keys()
+    - TrajectoryRequest.model_fields.keys()
+    - LandscapeRequest.model_fields.keys()
+)
+
+
+def consistent_points(values: dict[str, Any]) -> None:
+    """Points are given in one way, whose numbers fit together."""
+    for name in ("batch", "Q", "R", "teacher", "reduced", "teacher_width", "input_dimension"):
+        values.pop(name, None)
+    values["weights"] = [[0.9, 0.2], [0.1, 1.1]]
 
 
 def consistent_trajectory(values: dict[str, Any]) -> None:
