@@ -2,15 +2,10 @@
 
 ``w -> mu w, (1 - mu) w`` keeps the function that the network computes, so a critical point of width
 K' is a set of critical points of every larger width K: one of dimension K - K', on which the loss
-is constant. Write the deviations of the two parts as ``mu s + xi`` and ``(1 - mu) s - xi``. In s
-the Hessian is that of the narrower point; in xi, with no mixed term, it is
-
-    B_i / (mu (1 - mu)),      B_i = H_ii - I/2 in the teacher's span,  D_i = A_ii - 1/2 beside it,
-
-so its index does not depend on mu: that of the narrower point, and one more for each negative
-eigenvalue of B_i and (d - M times) of D_i, for every further part of student i. Saddles of this
-kind are known as symmetry-induced critical points (Simsek et al. 2021, arXiv:2105.12221), B_i as
-splitting matrix (Liu, Wu and Wang 2019, arXiv:1910.02366). Derivation: docs/mathematics/flow.md.
+is constant. The index does not depend on the parts: it is that of the narrower point, and one more
+for each negative eigenvalue of B_i and (d - M times) of D_i (``widening.splitting``), for every
+further part of student i. Saddles of this kind are known as symmetry-induced critical points
+(Simsek et al. 2021, arXiv:2105.12221). Derivation: docs/mathematics/flow.md.
 
 They are found in two ways: where a start came to rest on one, which parallel students give away;
 and, with ``saddles``, by splitting every student of the minima that the structured search finds for
@@ -34,10 +29,10 @@ from relu_landscape.engine.landscape.classified import classified, classified_st
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.structured import searched
-from relu_landscape.engine.model import population
 from relu_landscape.engine.points import classify, identity, spectrum, symmetry
 from relu_landscape.engine.points.classify import Point
 from relu_landscape.engine.points.symmetry import Symmetry
+from relu_landscape.engine.widening.splitting import splitting
 from relu_landscape.wire import landscape as wire
 
 Real = NDArray[np.float64]
@@ -169,13 +164,14 @@ def told(problem: Problem, lines: Iterable[Line]) -> list[wire.SaddleLine]:
 def _told(problem: Problem, line: Line, key: str) -> wire.SaddleLine:
     narrower = replace(problem, students=len(line.parts))
     whole = report.fixed_point(Entry("origin", line.origin), key, narrower).point
-    span, beside = _splitting(problem, line)
+    order = list(line.symmetry.students)
+    found = splitting(line.origin.W[order], problem.teacher)
     tolerance = line.origin.summary.tolerance
     copies = problem.perpendicular_copies
-    further = np.array(line.parts) - 1
-    index_span = line.origin.index_span + int(further @ (span < -tolerance).sum(axis=1))
-    index_beside = line.origin.index_perpendicular + int(further @ (beside < -tolerance))
-    chosen = further > 0
+    span, beside = found.index(line.parts, tolerance)
+    index_span = line.origin.index_span + span
+    index_beside = line.origin.index_perpendicular + beside
+    chosen = np.array(line.parts) > 1
     return wire.SaddleLine(
         key=key,
         loss=whole.loss,
@@ -194,18 +190,13 @@ def _told(problem: Problem, line: Line, key: str) -> wire.SaddleLine:
         index=integer(index_span + copies * index_beside),
         index_span=integer(index_span),
         index_perpendicular=integer(index_beside),
-        splitting_eigenvalue_span=spectrum.shown(float(span[chosen].min()), tolerance),
+        splitting_eigenvalue_span=spectrum.shown(
+            # Along the student itself it is zero: that direction is the line.
+            float(found.span[chosen].min(initial=0.0)),
+            tolerance,
+        ),
         splitting_eigenvalue_perpendicular=(
-            spectrum.shown(float(beside[chosen].min()), tolerance) if copies else None
+            spectrum.shown(float(found.beside[chosen].min()), tolerance) if copies else None
         ),
         eigenvalue_tolerance=tolerance,
     )
-
-
-def _splitting(problem: Problem, line: Line) -> tuple[Real, Real]:
-    """Eigenvalues of B_i (K', M), ascending, and D_i (K',), students in canonical order."""
-    K, M = line.origin.W.shape
-    H, A = population.hessian(line.origin.W, problem.teacher)
-    blocks = H.reshape(K, M, K, M)[np.arange(K), :, np.arange(K), :] - np.eye(M) / 2.0
-    order = list(line.symmetry.students)
-    return np.asarray(np.linalg.eigvalsh(blocks[order])), np.diagonal(A)[order] - 0.5
