@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import struct
@@ -21,6 +22,7 @@ from relu_landscape.wire.located import Points
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
+from relu_landscape_client import AsyncClient, Client, RequestRefused
 from tests.api.conftest import MakeClient, service_of
 from tests.serving import serving
 from tests.tally.test_over_http import DEADLINE_SECONDS, waited
@@ -193,3 +195,25 @@ def test_an_archive_beyond_the_limit_is_refused(make_client: MakeClient) -> None
     client = make_client(body_limit_bytes=1024)
     noise = np.random.default_rng(1).standard_normal((2, 200))
     assert client.post("/v1/points", content=archive(weights=noise), headers=NPZ).status_code == 413
+
+
+def test_the_client_is_answered(http: httpx.Client) -> None:
+    with Client(str(http.base_url), cache=False) as client:
+        found = client.locate(W.astype(np.float32), V.astype(np.float32), nearest=1, progress=False)
+        assert found.points[0].end == "m1"
+        assert found.request["single_precision"] is True
+        overlaps = client.locate(Q=W @ W.T, R=W @ V.T, nearest=0, progress=False)
+        assert abs(overlaps.points[0].loss - found.points[0].loss) < 1e-6
+        with pytest.raises(RequestRefused, match="norm 0"):
+            client.locate(np.zeros((1, 2)))
+
+
+def test_the_other_client_is_answered(http: httpx.Client) -> None:
+    async def ask() -> float:
+        async with AsyncClient(str(http.base_url), cache=False) as client:
+            found = await client.locate([W, 2 * W], V, progress=False)
+            return float(found.losses[0])
+
+    exact = PointsRequest.model_validate({"weights": W.tolist(), "teacher": V.tolist()})
+    here = Points.model_validate(solve_locally(exact, workers=1).result)
+    assert asyncio.run(ask()) == pytest.approx(here.points[0].loss, abs=1e-14)

@@ -18,7 +18,8 @@ from relu_landscape.wire.points import PointsRequest
 #: The phases of locating points, in order; ``fall`` and what follows only where the flow is
 #: followed, ``structures`` where nearest points are asked for, ``certify`` with proofs.
 PHASES = (
-    "measure", "fall", "classify", "second look", "structures", "errors", "nearest", "certify",
+    "measure", "fall", "classify", "second look", "structures", "errors", "nearest", "widening",
+    "certify",
 )  # fmt: skip
 
 
@@ -36,6 +37,31 @@ class Near(Wire):
     distance: float = Field(
         description="to its nearest relabelled copy that alternating assignments find: no copy "
         "may be nearer than the nearest, so this is an upper bound"
+    )
+
+
+class OneMore(Wire):
+    """The best student to add to a network: of length -2 D in the direction of lowest D."""
+
+    slope: float = Field(
+        description="D at its minimum, E[(f - f*) ReLU(u.x)] over unit vectors u; negative"
+    )
+    norm: float = Field(description="length with which it gains most")
+    gain: float = Field(description="by how much the loss falls, D^2")
+    cosines: list[float] = Field(description="of its direction and each teacher")
+
+
+class Widening(Wire):
+    """What one more student would do at a point."""
+
+    one_more: OneMore | None = Field(description="null: no further student lowers the loss")
+    splitting: list[float | None] = Field(
+        description="per student the smallest eigenvalue of B_i, the second derivative of parting "
+        "two halves of it: negative where the split point is left downhill, if the point is "
+        "critical; null with one coordinate, where parts cannot turn"
+    )
+    splitting_beside: list[float] = Field(
+        description="the same, D_i, in every dimension beside teachers and students"
     )
 
 
@@ -81,6 +107,7 @@ class LocatedPoint(Wire):
     )
     teachers: list[int] | None = Field(description="the same of the teachers")
     nearest: list[Near] | None = Field(description="by distance; null where not asked for")
+    widening: Widening | None = Field(description="null where not asked for")
     proved: bool | None = Field(
         description="whether gradient flow from here is proved to end at its end: it is inside "
         "the proven ball of attraction. false: not proved; null without certify"

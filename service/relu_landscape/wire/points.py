@@ -138,6 +138,11 @@ class PointsRequest(AnalysisRequest):
         description="the Hessian's eigenvalues at each point; left out: true for up to "
         f"{MOST_DESCRIBED} points",
     )
+    widening: bool | None = Field(
+        None,
+        description="what one more student would do at each point, or splitting one of them; left "
+        f"out: true for up to {MOST_DESCRIBED} points",
+    )
     certify: Literal["none", "fast", "strict"] = Field(
         "none", description="computer-assisted proof per end, and whether it covers the point"
     )
@@ -273,11 +278,12 @@ class PointsRequest(AnalysisRequest):
         described = points <= MOST_DESCRIBED
         if self.nearest is None:
             self.__dict__["nearest"] = FEW_NEAREST if described else 0
-        if self.spectrum is None:
-            self.__dict__["spectrum"] = described
+        for name in ("spectrum", "widening"):
+            if getattr(self, name) is None:
+                self.__dict__[name] = described
         if points > MOST_IN_FULL:
-            for name, value in (("nearest", self.nearest), ("spectrum", self.spectrum)):
-                if value:
+            for name in ("nearest", "spectrum", "widening"):
+                if value := getattr(self, name):
                     raise RequestError(name, value, f"left out for more than {MOST_IN_FULL} points")
 
 

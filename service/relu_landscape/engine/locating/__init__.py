@@ -6,7 +6,7 @@ from relu_landscape.engine.landscape.proofs import Certify
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
 from relu_landscape.engine.locating.problem import of_points
 from relu_landscape.engine.locating.solve import compose
-from relu_landscape.engine.locating.tasks import Compare, Estimate, Fall, Measure
+from relu_landscape.engine.locating.tasks import Compare, Estimate, Fall, Measure, Widen
 from relu_landscape.engine.tasks import Composition
 from relu_landscape.wire.points import PointsRequest
 
@@ -17,7 +17,7 @@ COMPOSITION: Composition[Problem] = Composition(
     problem=of_points,
     tasks=(
         Measure, Fall, Classify, SearchRounds, JudgePoints, ClassifyStructured, Estimate, Compare,
-        Certify,
+        Widen, Certify,
     ),
     compose=compose,
 )  # fmt: skip

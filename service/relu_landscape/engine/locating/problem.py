@@ -27,6 +27,7 @@ class Problem(landscape.Problem):
     follows: bool
     nearest: int
     has_spectrum: bool
+    has_widening: bool
     sample_size: int | None
     label_noise: float
 
@@ -63,6 +64,7 @@ def of_points(request: PointsRequest) -> Problem:
         follows=request.follow,
         nearest=request.nearest or 0,
         has_spectrum=bool(request.spectrum),
+        has_widening=bool(request.widening),
         sample_size=request.sample_size,
         label_noise=request.label_noise / unit,
     )

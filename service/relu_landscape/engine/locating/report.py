@@ -19,7 +19,7 @@ from relu_landscape.engine.landscape.units import scaled_point
 from relu_landscape.engine.locating.falling import Fate
 from relu_landscape.engine.locating.problem import Problem
 from relu_landscape.engine.locating.sampling_error import Predicted
-from relu_landscape.engine.locating.tasks import Measured
+from relu_landscape.engine.locating.tasks import Measured, Widened
 from relu_landscape.engine.model import kernel
 from relu_landscape.engine.points import identity, spectrum, symmetry
 from relu_landscape.engine.points.spectrum import Block, summarise
@@ -29,8 +29,10 @@ from relu_landscape.wire.located import (
     LocatedEnd,
     LocatedPoint,
     Near,
+    OneMore,
     PointsBody,
     StatisticalError,
+    Widening,
 )
 
 Real = NDArray[np.float64]
@@ -52,6 +54,7 @@ class Found:
     known: Sequence[Entry]
     compared: Real | None
     predicted: Mapping[Entry, Predicted | None]
+    widened: Widened | None
 
 
 def composed(
@@ -157,6 +160,7 @@ class _Telling:
             cosines=[cosine if unit is not None else None for unit, cosine in pairs],
             unmatched_teachers=sorted(set(range(problem.teachers)) - set(matched)),
             nearest=self._near(number),
+            widening=self._widening(number),
             **self._spectrum(number),
             **self._end(number),
         )  # fmt: skip
@@ -204,6 +208,26 @@ class _Telling:
             Near(key=self.keys[self.found.known[place]], distance=way * self.problem.unit)
             for place, way in self.nearest[number]
         ]
+
+    def _widening(self, number: int) -> Widening | None:
+        widened, teacher, unit = self.found.widened, self.problem.teacher, self.problem.unit
+        if widened is None:
+            return None
+        slope, one_more = float(widened.slope[number]), None
+        if slope < 0.0:
+            seen = teacher.V @ widened.direction[number, : teacher.width] / teacher.norms
+            one_more = OneMore(
+                slope=slope * unit,
+                norm=-2.0 * slope * unit,
+                gain=(slope * unit) ** 2,
+                cosines=seen.tolist(),
+            )
+        return Widening(
+            one_more=one_more,
+            splitting=[each if math.isfinite(each) else None for each in
+                       widened.splitting[number].tolist()],
+            splitting_beside=widened.beside[number].tolist(),
+        )  # fmt: skip
 
     def _spectrum(self, number: int) -> dict[str, object]:
         span, beside = (each[number] for each in (self.found.measured.span,

@@ -20,7 +20,15 @@ from relu_landscape.engine.locating import report
 from relu_landscape.engine.locating.falling import Fate, fall
 from relu_landscape.engine.locating.problem import Problem, as_points
 from relu_landscape.engine.locating.sampling_error import MOST_UNITS, MOST_WEIGHTS, Predicted
-from relu_landscape.engine.locating.tasks import Compare, Ends, Estimate, Measure, Measured
+from relu_landscape.engine.locating.tasks import (
+    Compare,
+    Ends,
+    Estimate,
+    Measure,
+    Measured,
+    Widen,
+    Widened,
+)
 from relu_landscape.engine.tasks import Composed, Monitor, Runner
 from relu_landscape.wire.landscape import SearchSummary
 from relu_landscape.wire.located import PointsFinding
@@ -59,8 +67,9 @@ def compose(
     known = catalogue.in_order()
     compared = _compared(asked, phases, known)
     predicted = _predicted(asked, phases, fates or [])
+    widened = _widened(asked, phases) if asked.has_widening else None
     return report.composed(
-        asked, phases, report.Found(measured, fates, known, compared, predicted),
+        asked, phases, report.Found(measured, fates, known, compared, predicted, widened),
         searches, explanation,
     )  # fmt: skip
 
@@ -109,6 +118,25 @@ def _compared(problem: Problem, phases: Phases, known: Sequence[Entry]) -> Real 
         for first in range(0, problem.points, size)
     ]
     return np.concatenate([each.distances for each in phases.map("nearest", tasks)])
+
+
+def seconds_per_widening(problem: Problem) -> float:
+    """About what the best student, and all splittings, of one point take (widths of 8 to 32)."""
+    units = float(problem.students + problem.teachers)
+    return 0.09 + 3.5e-5 * units * units
+
+
+def _widened(problem: Problem, phases: Phases) -> Widened:
+    size = max(1, int(TASK_SECONDS / seconds_per_widening(problem)))
+    tasks = [
+        Widen(key=f"widen/{first}", first=first, last=min(first + size, problem.points))
+        for first in range(0, problem.points, size)
+    ]
+    answers = phases.map("widening", tasks)
+    names = ("slope", "direction", "splitting", "beside")
+    return Widened(**{
+        name: np.concatenate([getattr(answer, name) for answer in answers]) for name in names
+    })  # fmt: skip
 
 
 def _predicted(

@@ -19,6 +19,8 @@ from relu_landscape.engine.model.arrays import NUMPY, Backend
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.tasks import Task
+from relu_landscape.engine.widening.best import best_student
+from relu_landscape.engine.widening.splitting import splitting
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -170,3 +172,38 @@ class Compare(Task[Problem, Compared]):
     def run(self, problem: Problem, backend: Backend) -> Compared:  # noqa: ARG002
         W = as_points(problem).W[self.first : self.last]
         return Compared(nearness.distances(W, self.candidates, problem.teacher))
+
+
+@dataclass(frozen=True)
+class Widened:
+    """What one more student would do at some points: ``slope`` D (B,), 0 where none helps, and its
+    ``direction`` (B, p); ``splitting`` (B, K), infinite where there is none, and ``beside`` (B, K).
+    """
+
+    slope: Real
+    direction: Real
+    splitting: Real
+    beside: Real
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widen(Task[Problem, Widened]):
+    """Add to, and split, the students of the points ``first`` to ``last``."""
+
+    kind: ClassVar[str] = "widen"
+    answer: ClassVar[type[Widened]] = Widened
+
+    first: int
+    last: int
+
+    def run(self, problem: Problem, backend: Backend) -> Widened:  # noqa: ARG002
+        W = as_points(problem).W[self.first : self.last]
+        best = [best_student(here, problem.teacher) for here in W]
+        split = [splitting(here, problem.teacher) for here in W]
+        none = np.zeros(W.shape[2])
+        return Widened(
+            slope=np.array([0.0 if each is None else each.value for each in best]),
+            direction=np.array([none if each is None else each.direction for each in best]),
+            splitting=np.array([each.span.min(axis=1, initial=np.inf) for each in split]),
+            beside=np.array([each.beside for each in split]),
+        )

@@ -176,6 +176,7 @@ def _all_there(request: PointsRequest) -> Composed:
         students=list(range(here.student_width)),
         teachers=list(range(here.teacher_width)),
         nearest=[],
+        widening=None,
         proved=None,
     )
     end = LocatedEnd.model_validate(

@@ -192,6 +192,27 @@ def test_nearest_points_are_found_by_the_structured_search() -> None:
     assert body.searched
 
 
+def test_one_more_student_gains_what_is_said() -> None:
+    """The bisector of two teachers: added where it is said, the loss falls by the gain exactly."""
+    teacher = make_teacher(2)
+    W = classify(np.array([[0.8, 0.8]]), teacher).W
+    point, _ = one(locate(W, np.eye(2), nearest=0))
+    assert point.widening is not None
+    found = point.widening.one_more
+    assert found is not None
+    more = np.vstack([W, found.norm * np.array([found.cosines])])
+    fallen = float(population.loss(W, teacher)) - float(population.loss(more, teacher))
+    assert abs(fallen - found.gain) < 1e-14
+    # Split in halves: 4 B along (xi, -xi), whose length is the root of two; -0.5959 in all.
+    (split,) = point.widening.splitting
+    halves = population.hessian(np.repeat(W / 2.0, 2, axis=0), teacher)[0]
+    assert split is not None
+    assert abs(2.0 * split - float(np.linalg.eigvalsh(halves)[0])) < 1e-12
+    perfect, _ = one(locate(np.eye(2), np.eye(2), nearest=0))
+    assert perfect.widening is not None
+    assert perfect.widening.one_more is None
+
+
 def test_the_distance_is_told_in_units_of_the_statistical_error() -> None:
     W = classify(np.array([[0.8, 0.8]]), make_teacher(2)).W
     there = np.pad(W, ((0, 0), (0, 18)))
