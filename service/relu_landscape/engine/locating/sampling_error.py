@@ -9,7 +9,8 @@ leading order in 1/n the minimum of the sample next to W* is therefore off by a 
 (Huber 1967; White 1982), and its expected loss above the minimum is ``tr(H^-1 S) / (2 n)``. Beside
 the teacher's span e and 1_i do not depend on x, so there ``H = A`` and ``S = Sigma`` per dimension,
 d - M times, with Sigma in closed form (``dynamics.sigma``). In the span S is a fourth moment of M
-Gaussian inputs, and is sampled with inputs that depend on nothing.
+Gaussian inputs z, of degree 4 in them (2 for the labels' noise): their length is averaged exactly,
+``E|z|^4 = M (M + 2)``, and directions are sampled, with their opposites, the same for all points.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
 
-#: Inputs that are drawn, in so many parts, between which the accuracy shows.
-DRAWN, PARTS = 131_072, 32
-#: Weights in the span, and units, up to which it is computed: some seconds.
-MOST_WEIGHTS, MOST_UNITS = 512, 48
+#: Directions that are drawn, at most and at least, in so many parts, between which the accuracy
+#: shows: about a second for 64 weights and fewer, and two for the most.
+MOST_DRAWN, LEAST_DRAWN, PARTS = 2**19, 2**16, 32
+#: Weights in the span, and units, up to which it is computed.
+MOST_WEIGHTS, MOST_UNITS = 256, 48
 #: A minimum of this loss fits every input, up to rounding: its gradient has no noise.
 ZERO_LOSS = 1e-13
 
@@ -72,16 +74,19 @@ def _in_span(W: Real, H: Real, teacher: Teacher, label_noise: float) -> tuple[Re
     factor = scipy.linalg.cholesky(H, lower=True)
     rng = np.random.Generator(np.random.Philox(key=[len(W), teacher.width]))
     squares, losses = np.empty(PARTS), np.empty(PARTS)
+    M = teacher.width
+    drawn = max(LEAST_DRAWN, min(MOST_DRAWN, MOST_DRAWN * 64**2 // W.size**2))
     for part in range(PARTS):
-        z = rng.standard_normal((DRAWN // PARTS, teacher.width))
-        active = z @ W.T
-        error = np.maximum(active, 0.0).sum(1) - np.maximum(z @ teacher.V.T, 0.0).sum(1)
-        weight = np.sqrt(error**2 + label_noise**2)
-        slopes = (weight[:, None, None] * (active > 0.0)[:, :, None] * z[:, None]).reshape(
-            len(z), -1
-        )
-        half = scipy.linalg.solve_triangular(factor, slopes.T, lower=True)
-        losses[part] = np.sum(half**2) / len(z)
-        whole = scipy.linalg.solve_triangular(factor, half, lower=True, trans="T")
-        squares[part] = np.sum(whole**2) / len(z)
+        half = rng.standard_normal((drawn // PARTS // 2, M))
+        half /= np.linalg.norm(half, axis=1, keepdims=True)
+        u = np.concatenate([half, -half])
+        active = u @ W.T
+        error = np.maximum(active, 0.0).sum(1) - np.maximum(u @ teacher.V.T, 0.0).sum(1)
+        weight = np.sqrt(M * (M + 2) * error**2 + M * label_noise**2)
+        on = (active > 0.0) * weight[:, None]
+        slopes = (on[:, :, None] * u[:, None]).reshape(len(u), -1)
+        first = scipy.linalg.solve_triangular(factor, slopes.T, lower=True)
+        losses[part] = np.sum(first**2) / len(u)
+        second = scipy.linalg.solve_triangular(factor, first, lower=True, trans="T")
+        squares[part] = np.sum(second**2) / len(u)
     return squares, losses

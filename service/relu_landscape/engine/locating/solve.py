@@ -29,6 +29,7 @@ from relu_landscape.engine.locating.tasks import (
     Widen,
     Widened,
 )
+from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.tasks import Composed, Monitor, Runner
 from relu_landscape.wire.landscape import SearchSummary
 from relu_landscape.wire.located import PointsFinding
@@ -139,6 +140,15 @@ def _widened(problem: Problem, phases: Phases) -> Widened:
     })  # fmt: skip
 
 
+def _in_order(W: Real, problem: Problem) -> Real:
+    """The point in canonical order where teachers are free to exchange: what is sampled there
+    should not depend on how its first finder was labelled."""
+    if not problem.teacher.is_orthonormal:
+        return W
+    found = symmetry.analyse(W, np.linalg.norm(W, axis=1), problem.teacher.norms)
+    return W[np.ix_(found.students, found.teachers)]
+
+
 def _predicted(
     problem: Problem, phases: Phases, fates: Sequence[Fate]
 ) -> dict[Entry, Predicted | None]:
@@ -151,7 +161,8 @@ def _predicted(
     ends = dict.fromkeys(fate.entry for fate in fates if fate.entry is not None)
     minima = [entry for entry in ends if entry.point.index(problem.dimension) == 0]
     tasks = [
-        Estimate(key=f"estimate/{place}", W=entry.point.W) for place, entry in enumerate(minima)
+        Estimate(key=f"estimate/{place}", W=_in_order(entry.point.W, problem))
+        for place, entry in enumerate(minima)
     ]
     answers = phases.map("errors", tasks)
     return {entry: answer.found for entry, answer in zip(minima, answers, strict=True)}

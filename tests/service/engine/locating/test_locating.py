@@ -235,6 +235,21 @@ def test_the_distance_is_told_in_units_of_the_statistical_error() -> None:
     assert end.statistical_error.distance == 0.0
 
 
+def test_the_statistical_error_does_not_depend_on_labels() -> None:
+    rng = np.random.default_rng(14)
+    F = next(W for W in spurious() if float(population.loss(W, make_teacher(6))) > 1e-3)
+    moved = F[rng.permutation(6)][:, rng.permutation(6)]
+    assert np.abs(moved - F).max() > 0.1
+    errors = []
+    for W in (F, moved):
+        _, end = one(locate(W, np.eye(6), sample_size=1000, nearest=0))
+        assert end is not None
+        assert end.statistical_error is not None
+        errors.append(end.statistical_error.distance)
+    # Both are computed at the same canonical point, polished to 1e-11 and better.
+    assert abs(errors[0] - errors[1]) < 1e-8 * errors[0]
+
+
 def test_a_point_in_the_proven_ball_is_proved_to_go_there_and_no_other() -> None:
     minimum = spurious()[0]
     near = minimum + 1e-5 * rotation(6, 3)
