@@ -64,7 +64,7 @@ def line(seed: int, n: int, d: int, steps: int) -> tuple[str, float | None]:
 
 HEADING = "seed       n   d  gradient  end             loss  distance  predicted  in errors"
 SHORT = (15, 10_000, 20, 5_000)
-LONG = ((26, 2_000, 50, 8_000), (26, 50_000, 50, 2_500), SHORT)
+LONG = ((43, 2_000, 50, 8_000), (29, 50_000, 50, 2_500), SHORT)
 
 
 def main() -> None:

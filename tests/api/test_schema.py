@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.trajectories import TrajectoryRequest
 from tests.serving import Running
@@ -77,9 +76,7 @@ def consistent(values: Any) -> None:
             values["input_dimension"] = max(values["input_dimension"], 64)
         if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
             values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
-        if IN_POINTS & values.keys():
-            consistent_points(values)
-        elif IN_TRAJECTORIES & values.keys():
+        if IN_TRAJECTORIES & values.keys():
             consistent_trajectory(values)
 
 
@@ -87,17 +84,10 @@ def consistent(values: Any) -> None:
 IN_TRAJECTORIES = TrajectoryRequest.model_fields.keys() - LandscapeRequest.model_fields.keys()
 
 
-#: Fields of points that no other kind has.
-IN_POINTS = (
-    PointsRequest.model_fields.keys()
-    - TrajectoryRequest.model_fields.keys()
-    - LandscapeRequest.model_fields.keys()
-)
-
-
 def consistent_points(values: dict[str, Any]) -> None:
     """Points are given in one way, whose numbers fit together."""
-    for name in ("batch", "Q", "R", "teacher", "reduced", "teacher_width", "input_dimension"):
+    given = {"batch", "Q", "R", "teacher", "teacher_gram", "reduced"}
+    for name in given | {"teacher_width", "input_dimension"}:
         values.pop(name, None)
     values["weights"] = [[0.9, 0.2], [0.1, 1.1]]
 
@@ -173,7 +163,10 @@ def test_answers_are_as_documented(
     @given(case=operation.as_strategy(generation_mode=mode), is_known=st.booleans())
     def check(case: schemathesis.Case[Any], is_known: bool) -> None:
         if mode is GenerationMode.POSITIVE:
-            consistent(case.body)
+            if path == "/v1/points" and isinstance(case.body, dict):
+                consistent_points(case.body)
+            else:
+                consistent(case.body)
             consistent(case.query)
             if is_known and "id" in case.path_parameters:
                 case.path_parameters["id"] = known

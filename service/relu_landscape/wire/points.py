@@ -330,6 +330,8 @@ def _rows(field: str, value: Any) -> Any:
 
     points = value if field == "batch" else (value,)
     shapes = {(len(point), len(row)) for point in points for row in point}
+    if not shapes:
+        raise RequestError(field, "no rows", "a matrix")
     if len(shapes) != 1 or len({len(point) for point in points}) != 1:
         raise RequestError(field, f"rows of {len(shapes)} lengths", "rows of one length")
     return np.asarray(value, dtype=np.float64)

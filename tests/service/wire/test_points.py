@@ -131,6 +131,7 @@ ONE: dict[str, Any] = {"weights": np.eye(2), "teacher": np.eye(2)}
     ("field", "words", "fields"),
     [
         ("weights", "rows of one length", {"weights": [[1.0, 2.0], [1.0]]}),
+        ("teacher_gram", "no rows", {"weights": np.eye(2), "teacher_gram": []}),
         ("batch", "rows of one length", {"batch": [[[1.0]], [[1.0], [2.0]]]}),
         ("weights", "together", {}),
         ("R", "together", {"Q": np.eye(2)}),
