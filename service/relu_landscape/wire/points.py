@@ -298,9 +298,6 @@ def reduced_points(found: Found) -> ReducedPoints:
             f"{n:,} points of {K} x {columns} numbers",
             f"at most {MOST_NUMBERS:,} numbers in all",
         )
-    for name, width in (("weights", K), ("teacher", found.width)):
-        if width > LARGEST_WIDTH:
-            raise RequestError(name, f"{width} rows", f"at most {LARGEST_WIDTH}")
     raw = found.coordinates.astype("<f8").tobytes()
     return ReducedPoints(
         points=n, student_width=K, teacher_width=found.width, columns=columns,

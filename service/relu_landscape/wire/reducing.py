@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.errors import RequestError
+from relu_landscape.wire.requests import LARGEST_WIDTH
 
 Real = NDArray[np.float64]
 
@@ -70,6 +71,9 @@ def reduce(
     Raises ``RequestError`` for what does not fit together.
     """
     batches = {name: _batch(name, given[name]) for name in ("weights", "Q", "R") if name in given}
+    for name, array in given.items():
+        if array.ndim > 1 and array.shape[-2] > LARGEST_WIDTH:
+            raise RequestError(name, f"{array.shape[-2]:,} rows", f"at most {LARGEST_WIDTH}")
     teacher, gram = given.get("teacher"), given.get("teacher_gram")
     for name, matrix in (("teacher", teacher), ("teacher_gram", gram)):
         if matrix is not None and (matrix.ndim != 2 or 0 in matrix.shape):

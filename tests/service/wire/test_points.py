@@ -176,6 +176,8 @@ def test_what_does_not_fit_is_refused_by_field(
         ("teacher", "finite", {"weights": np.eye(2), "teacher": np.array([[np.inf, 0.0]])}),
         ("weights", "a matrix", {"weights": np.ones(3)}),
         ("weights", "a matrix", {"weights": np.ones((0, 2, 2))}),
+        ("weights", "at most 512", {"weights": np.ones((513, 2))}),
+        ("teacher", "at most 512", {"weights": np.ones((2, 600)), "teacher": np.eye(600)}),
         ("weights", "20,000 points", {"weights": np.ones((20_001, 1, 1))}),
         ("weights", "2,000,000 numbers", {"weights": np.ones((9_000, 15, 15))}),
     ],

@@ -42,6 +42,8 @@ NOT_SEARCHED = (
 )
 #: A distance is a norm of some hundred differences: rounded upwards where a proof rests on it.
 UPWARDS = 1.0 + 1e-12
+#: What certified weights and reduced coordinates may be off by rounding, a thousand times over.
+SLACK = 1e-12
 
 
 @dataclass(frozen=True)
@@ -298,4 +300,4 @@ class _Telling:
         if certificate is None:
             return False
         offset = identity.labelled_distance(entry.point.W, W, self.problem.teacher)
-        return attributed_hits(certificate, [(way + offset) * UPWARDS]) == 1
+        return attributed_hits(certificate, [(way + offset) * UPWARDS + SLACK]) == 1

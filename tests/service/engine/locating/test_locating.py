@@ -112,6 +112,24 @@ def test_a_minimum_is_recognised_whatever_it_was_disguised_by(scale: float) -> N
     assert {each.structure.name for each in body.fixed_points} <= {"1+5", "6", "1+1+4", "2+4"}
 
 
+def test_a_teacher_of_any_shape_is_found_by_its_students() -> None:
+    """Correlated teachers of different lengths in d = 10, far from unit norm; K = M."""
+    rng = np.random.default_rng(15)
+    V = 5.0 * (np.eye(3, 10) + 0.2 * rng.standard_normal((3, 10)))
+    order = [2, 0, 1]
+    noise = 1e-3 * rng.standard_normal((3, 10))
+    point, end = one(locate(V[order] + noise, V, nearest=2))
+    assert end is not None
+    assert (point.outcome, end.loss, point.matched_teacher) == (CONVERGED, 0.0, order)
+    assert point.distance is not None
+    assert abs(point.distance - np.linalg.norm(noise)) < 1e-8
+    assert point.nearest is not None
+    assert point.nearest[0].key == end.key
+    assert abs(point.nearest[0].distance - np.linalg.norm(noise)) < 1e-8
+    assert point.teachers is not None
+    assert sorted(point.teachers) == [0, 1, 2]
+
+
 def test_what_is_at_a_point_is_what_loss_and_gradient_say() -> None:
     rng = np.random.default_rng(9)
     W, V = rng.standard_normal((3, 12)) / 3, rng.standard_normal((2, 12)) / 3
