@@ -28,7 +28,8 @@ def archive(weights: Any, teacher: Any, options: Mapping[str, Any]) -> bytes:
     others = {name: each for name, each in options.items() if name not in _MATRICES}
     text = _decode.strict_json(_decode.plain(dict(sorted(others.items()))))
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, options=np.array(text), **arrays)
+    # Not compressed: digits of weights are noise, which zlib only reads slowly.
+    np.savez(buffer, allow_pickle=False, options=np.array(text), **arrays)
     return buffer.getvalue()
 
 
