@@ -81,7 +81,8 @@ validation: .venv/.dev
 		&& exit $$outcome
 
 benchmark: .venv/.dev
-	@set -e; for script in certificates dynamics families fidelity kernels phases serving widening; do \
+	@set -e; for script in certificates dynamics families fidelity kernels phases points \
+		serving widening; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
 gpu-check:

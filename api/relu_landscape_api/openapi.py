@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from relu_landscape.analyses import Registry
 from relu_landscape.schema import definitions
 from relu_landscape.wire.problem import Problem
+from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape_api.answering.problems import MEDIA_TYPE
 from relu_landscape_api.reading.fields import Schema, maxima_of, schema_of, with_maxima
-from relu_landscape_api.reading.negotiation import JSON_TYPE
+from relu_landscape_api.reading.negotiation import JSON_TYPE, NPZ_TYPE
 from relu_landscape_api.settings import ApiSettings
 
 #: What FastAPI takes as ``responses`` of a route.
@@ -93,13 +94,20 @@ def plain_docs(*statuses: int) -> Responses:
     }
 
 
-def body_docs(model: type[BaseModel]) -> Extra:
-    """A JSON body of this model."""
+def body_docs(model: type[AnalysisRequest]) -> Extra:
+    """A JSON body of this model, or in words one of arrays where it has names for them."""
     content: dict[str, Any] = {"schema": shape(model)}
     examples = schema_of(model).get("examples")
     if examples:
         content["example"] = examples[0]
-    return {"requestBody": {"required": True, "content": {JSON_TYPE: content}}}
+    docs: dict[str, Any] = {"required": True, "content": {JSON_TYPE: content}}
+    if model.array_names:
+        # Its schema could only say "bytes", which no tool could make a request of.
+        docs["description"] = (
+            f"Or, as {NPZ_TYPE}, a NumPy archive of the arrays {', '.join(model.array_names)}, and "
+            "options: the other fields as JSON text."
+        )
+    return {"requestBody": docs}
 
 
 def query_docs(schema: Schema) -> list[dict[str, Any]]:

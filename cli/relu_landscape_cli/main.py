@@ -14,6 +14,7 @@ from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
 from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.learning_rates import learning_rates
+from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.trajectory import trajectory
@@ -93,8 +94,8 @@ def serve(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "families": families, "learning-rates": learning_rates,
-    "trajectory": trajectory, "watch": watch, "show": show, "list": list_jobs, "export": export,
-    "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
+    "trajectory": trajectory, "locate": locate, "watch": watch, "show": show, "list": list_jobs,
+    "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -32,6 +32,9 @@ from relu_landscape.wire.landscape import (
     LandscapeFinding,
 )
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery
+from relu_landscape.wire.located import PHASES as POINTS_PHASES
+from relu_landscape.wire.located import Points, PointsFinding
+from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.trajectories import PHASES as TRAJECTORY_PHASES
 from relu_landscape.wire.trajectories import (
@@ -232,8 +235,20 @@ TRAJECTORY = Analysis(
     has_short_form=False,
 )
 
+POINTS = Analysis(
+    noun="location",
+    plural="points",
+    summary="Where given networks stand, and where gradient flow takes them",
+    request=PointsRequest,
+    finding=PointsFinding,
+    result=Points,
+    phases=POINTS_PHASES,
+    composition="relu_landscape.engine.locating:COMPOSITION",
+    has_short_form=False,
+)
+
 ANALYSES = Registry(
-    analyses=(LANDSCAPE, TRAJECTORY),
+    analyses=(LANDSCAPE, TRAJECTORY, POINTS),
     calls=(
         ShortCall(
             name="family",

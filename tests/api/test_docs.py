@@ -18,6 +18,8 @@ from starlette.testclient import TestClient
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.schema import definitions
 from relu_landscape.wire.landscape import PHASES, Landscape
+from relu_landscape.wire.located import LocatedEnd, LocatedPoint, Points
+from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.trajectories import Trajectory, TrajectoryRequest
 from relu_landscape_api.answering.problems import STATUSES
@@ -51,7 +53,7 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
-    query, post, trajectory, reading, events, cancelling, families, shapes, wrong = (
+    query, post, trajectory, reading, events, cancelling, located, families, shapes, wrong = (
         run(script, running, tmp_path) for script in SCRIPTS
     )
     for text in (*query, *post, reading[1]):
@@ -63,6 +65,8 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     assert re.findall(r"^event: (\w+)$", events[0], re.MULTILINE)[-1] == "state"
     assert json.loads(cancelling[0])["state"] == "finished"
     assert set(json.loads(cancelling[1])) == {"items", "next_cursor"}
+    for text in located:
+        assert Points.model_validate_json(text).points[0].end == "m1"
     assert all(isinstance(json.loads(text), dict) for text in families)
     assert "landscape" in json.loads(shapes[0])["analyses"]
     assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
@@ -88,6 +92,19 @@ def test_the_table_of_a_trajectory_s_fields_is_complete() -> None:
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     named = re.findall(r"`(\w+)`", " ".join(re.sub(r"\(.*?\)", "", each) for each in columns))
     assert sorted(named) == sorted(TrajectoryRequest.model_fields)
+
+
+def test_the_table_of_a_point_s_fields_is_complete() -> None:
+    section = PAGE[PAGE.index("## Where given networks stand") : PAGE.index("**As a NumPy archive")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(columns))
+    assert sorted(named) == sorted(PointsRequest.model_fields)
+
+
+def test_every_member_of_a_point_is_one() -> None:
+    section = PAGE[PAGE.index("**As a NumPy archive") : PAGE.index("## Families")]
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
+    assert named <= {*LocatedPoint.model_fields, *LocatedEnd.model_fields, "points", "fixed_points"}
 
 
 def test_the_phases_are_listed() -> None:

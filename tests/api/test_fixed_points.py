@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from relu_landscape.wire.landscape import FixedPointInFull
-from relu_landscape_api.answering.npz import NPZ_TYPE, to_npz
+from relu_landscape_api.answering.npz import to_npz
+from relu_landscape_api.reading.negotiation import NPZ_TYPE
 from tests.api.conftest import service_of
 
 

@@ -67,6 +67,12 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("delete", "/v1/trajectories/{id}", "200"): its_status,
         ("delete", "/v1/trajectories/{id}", "202"): its_status,
         ("get", "/v1/trajectories/{id}/runs/{key}", "200"): {"RunInFull"},
+        ("post", "/v1/points", "200"): {"Points"},
+        ("post", "/v1/points", "202"): {"PointsStatus"},
+        ("get", "/v1/points", "200"): {"PointsStatusPage"},
+        ("get", "/v1/points/{id}", "200"): {"Points", "PointsStatus"},
+        ("delete", "/v1/points/{id}", "200"): {"PointsStatus"},
+        ("delete", "/v1/points/{id}", "202"): {"PointsStatus"},
         ("get", "/v1/jobs", "200"): {"JobPage"},
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
@@ -118,7 +124,7 @@ def test_the_example_of_a_body_is_accepted(client: TestClient, document: dict[st
             example = operation["requestBody"]["content"][JSON]["example"]
             assert client.request(method, path, json=example).status_code in (200, 202)
             seen += 1
-    assert seen == 2
+    assert seen == 3
 
 
 def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict[str, Any]) -> None:
@@ -140,7 +146,7 @@ def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict
         answer = client.request(method, path, params=query)
         assert answer.status_code in (200, 202), (path, query, answer.text)
         seen += 1
-    assert seen == 7
+    assert seen == 8
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,11 @@ OPERATIONS = [
     ("DELETE", "/v1/trajectories/{id}"),
     ("GET", "/v1/trajectories/{id}/events"),
     ("GET", "/v1/trajectories/{id}/runs/{key}"),
+    ("POST", "/v1/points"),
+    ("GET", "/v1/points"),
+    ("GET", "/v1/points/{id}"),
+    ("DELETE", "/v1/points/{id}"),
+    ("GET", "/v1/points/{id}/events"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/learning-rates"),
@@ -77,6 +82,14 @@ def consistent(values: Any) -> None:
 
 #: Fields of trajectories that landscapes do not have.
 IN_TRAJECTORIES = TrajectoryRequest.model_fields.keys() - LandscapeRequest.model_fields.keys()
+
+
+def consistent_points(values: dict[str, Any]) -> None:
+    """Points are given in one way, whose numbers fit together."""
+    given = {"batch", "Q", "R", "teacher", "teacher_gram", "reduced"}
+    for name in given | {"teacher_width", "input_dimension"}:
+        values.pop(name, None)
+    values["weights"] = [[0.9, 0.2], [0.1, 1.1]]
 
 
 def consistent_trajectory(values: dict[str, Any]) -> None:
@@ -150,7 +163,10 @@ def test_answers_are_as_documented(
     @given(case=operation.as_strategy(generation_mode=mode), is_known=st.booleans())
     def check(case: schemathesis.Case[Any], is_known: bool) -> None:
         if mode is GenerationMode.POSITIVE:
-            consistent(case.body)
+            if path == "/v1/points" and isinstance(case.body, dict):
+                consistent_points(case.body)
+            else:
+                consistent(case.body)
             consistent(case.query)
             if is_known and "id" in case.path_parameters:
                 case.path_parameters["id"] = known

@@ -9,6 +9,7 @@ from __future__ import annotations
 from relu_landscape_client import (
     disconnectivity,
     families,
+    locations,
     parts,
     points,
     results,
@@ -41,5 +42,12 @@ CLASSES: dict[str, type] = {
     "Stability": parts.Stability,
     "StabilityChange": families.Change,
     "Structure": parts.Structure,
+    "LocatedEnd": locations.LocatedEnd,
+    "LocatedPoint": locations.LocatedPoint,
+    "Near": locations.Near,
+    "OneMore": locations.OneMore,
+    "Points": locations.Points,
+    "StatisticalError": locations.StatisticalError,
     "Trajectory": trajectories.Trajectory,
+    "Widening": locations.Widening,
 }

@@ -338,7 +338,7 @@ def test_dataframe(landscape: Landscape) -> None:
     assert table["student_width"].tolist() == [2, 2, 2]
     assert table["relaxation_time"].isna().tolist() == [False, False, True]
     assert table.loc["m1", "orbit_size"] == 12345678901234567890
-    assert ["key", *table.columns] == list(landscape.fixed_points[0].row())
+    assert ["key", *empty.columns] == list(landscape.fixed_points[0].row())
 
 
 def test_xarray(landscape: Landscape) -> None:

@@ -18,7 +18,7 @@ from relu_landscape.schema import published
 from relu_landscape_cli.main import app
 from relu_landscape_client import AsyncClient, Client
 from relu_landscape_client._decode import members
-from relu_landscape_client._options import Options, TrajectoryOptions
+from relu_landscape_client._options import Options, PointsOptions, TrajectoryOptions
 from relu_landscape_client.status import FINAL, LANDSCAPE
 from tests.page.contract import CONTRACT
 
@@ -167,6 +167,16 @@ def test_client_asks_for_every_field_of_a_trajectory(client: type[Any]) -> None:
         assert list(get_args(known)) == words("TrajectoryRequest", name)
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_client_asks_for_every_field_of_points(client: type[Any]) -> None:
+    parameters = set(inspect.signature(client.locate).parameters)
+    asked = (parameters & {"weights", "teacher"}) | set(get_type_hints(PointsOptions))
+    # A batch is an array of three dimensions there, and nobody writes the reduced form by hand.
+    assert asked == fields_of("PointsRequest") - {"batch", "reduced"}
+    known = get_type_hints(PointsOptions)["certify"]
+    assert list(get_args(known)) == words("PointsRequest", "certify")
+
+
 def test_client_knows_the_proofs_the_precisions_and_the_states() -> None:
     proofs = get_type_hints(Options)["certify"]
     assert list(get_args(proofs)) == words("LandscapeRequest", "certify")
@@ -197,6 +207,14 @@ def test_trajectory_has_an_option_for_every_field_of_a_request() -> None:
     """But for matrices, and for what a table does not show."""
     left_out = {"teacher_gram", "weights", "Q", "R", "overlaps_at", "spacing"}
     assert set(parameters_of("trajectory")) == fields_of("TrajectoryRequest") - left_out
+
+
+def test_locate_has_an_option_for_every_field_of_a_request() -> None:
+    """But for arrays, which are in its file."""
+    arrays = {"weights", "batch", "Q", "R", "teacher", "teacher_gram", "reduced"}
+    options = parameters_of("locate")
+    assert set(options) - {"file"} == fields_of("PointsRequest") - arrays
+    assert list(options["certify"].type.choices) == words("PointsRequest", "certify")
 
 
 def test_solve_has_an_option_for_every_field_of_a_request() -> None:

@@ -10,9 +10,6 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-#: NumPy's archives have no registered media type; this is the name in common use.
-NPZ_TYPE = "application/x-npz"
-
 
 def to_npz(document: Mapping[str, Any]) -> bytes:
     """The numeric arrays of ``document`` under the names of their fields, compressed.

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from relu_landscape_api.reading.echo import shown
+from relu_landscape_api.reading.negotiation import NPZ_TYPE
 
 #: Longest number taken from a request. Doubles need 17 significant digits and the largest integer
 #: field 16; Python refuses integers beyond 4,300 digits with an error of its own.
@@ -108,16 +109,23 @@ async def read_body(
     *,
     limit_bytes: int,
     timeout_seconds: float,
+    read_arrays: Callable[[bytes], Read] | None = None,
 ) -> Read:
     """What ``read`` makes of the JSON value in the request's body.
 
     A large body is parsed and read in a thread, since nobody else is answered while the event loop
-    is busy. Raises ``HTTPException``: 415 for a content type that is not JSON or a coding other
-    than identity, 413 beyond ``limit_bytes`` (counted as it arrives, so a body without a declared
-    length cannot fill the memory), 408 if it has not come within ``timeout_seconds``, 400 for what
-    is not JSON; and what ``read`` raises.
+    is busy. ``read_arrays`` reads a body that is declared as NumPy's format instead; None: there is
+    no such form.
+
+    Raises ``HTTPException``: 415 for a content type that is not JSON or a coding other than
+    identity, 413 beyond ``limit_bytes`` (counted as it arrives, so a body without a declared length
+    cannot fill the memory), 408 if it has not come within ``timeout_seconds``, 400 for what is not
+    JSON; and what ``read`` raises.
     """
-    _require_json_type(request)
+    is_npz = read_arrays is not None and _media_type(request) == NPZ_TYPE
+    _require_plain(request)
+    if not is_npz:
+        _require_json_type(request)
     try:
         async with asyncio.timeout(timeout_seconds):
             body = await _received(request, limit_bytes)
@@ -127,6 +135,8 @@ async def read_body(
             f"The body did not arrive within {timeout_seconds:g} s.",
             headers={"Connection": "close"},
         ) from None
+    if read_arrays is not None and is_npz:
+        return await asyncio.to_thread(read_arrays, body)
     if len(body) <= SMALL_BODY_BYTES:
         return read(_value(body))
     return await asyncio.to_thread(_read_apart, read, body)
@@ -158,9 +168,16 @@ def _value(body: bytes) -> Any:
         raise HTTPException(400, f"The body is not JSON: {error}.") from None
 
 
-def _require_json_type(request: Request) -> None:
+def _require_plain(request: Request) -> None:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise HTTPException(415, "Send the body without a Content-Encoding.")
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _require_json_type(request: Request) -> None:
     message = Message()
     declared = request.headers.get("content-type", "")
     message["content-type"] = declared if declared.isascii() else ""

@@ -109,6 +109,19 @@ def validated(
     return found
 
 
+def with_arrays(
+    model: type[AnalysisRequest], arrays: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a request that came as arrays and options. Raises as ``validated``."""
+    for name in options:
+        if name in model.array_names:
+            raise invalid(name, "JSON", "an array of its own beside the options", place="body")
+    try:
+        return dict(model.of_arrays(arrays, dict(options)))
+    except RequestError as error:
+        raise invalid(error.field, error.value, error.bounds, place="body") from None
+
+
 def _own_defaults(model: type[BaseModel], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults that the schema gives and the model does not."""
     return {

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 
 JSON_TYPE = "application/json"
+#: NumPy's archives have no registered media type; this is the name in common use.
+NPZ_TYPE = "application/x-npz"
 #: Longest wait that one request may ask for: below the idle limits of common proxies (60 s at
 #: nginx and AWS load balancers count from the last byte, and the wait starts after it).
 LONGEST_WAIT_SECONDS = 60.0

@@ -29,10 +29,12 @@ from relu_landscape_api.reading.fields import (
     query_pairs,
     schema_of,
     validated,
+    with_arrays,
     with_long_names,
     with_maxima,
 )
 from relu_landscape_api.reading.negotiation import preferred_wait
+from relu_landscape_api.reading.npz import read_npz
 from relu_landscape_api.reading.queries import ListQuery, WaitQuery
 from relu_landscape_api.routers.events import add_events
 from relu_landscape_api.routers.parts import add_parts
@@ -226,7 +228,14 @@ class _Calls:
             self._from_body,
             limit_bytes=self._body_limit_bytes,
             timeout_seconds=self._body_seconds,
+            read_arrays=self._from_arrays if self._analysis.request.array_names else None,
         )
+
+    def _from_arrays(self, body: bytes) -> AnalysisRequest:
+        model = self._analysis.request
+        arrays, options = read_npz(body, model.array_names)
+        values = with_long_names(options.items(), model, place="body")
+        return validated(model, with_arrays(model, arrays, values), self._schema, place="body")
 
     def _from_body(self, body: Any) -> AnalysisRequest:
         model = self._analysis.request

@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from relu_landscape.analyses import Analysis
-from relu_landscape_api.answering.npz import NPZ_TYPE, to_npz
+from relu_landscape_api.answering.npz import to_npz
 from relu_landscape_api.dependencies import JobId, Service, job_of
 from relu_landscape_api.openapi import answer_docs, problem_docs
-from relu_landscape_api.reading.negotiation import JSON_TYPE, preferred_type
+from relu_landscape_api.reading.negotiation import JSON_TYPE, NPZ_TYPE, preferred_type
 
 
 def add_parts(router: APIRouter, analysis: Analysis, *, operation_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat, model_validator
@@ -62,6 +62,16 @@ class AnalysisRequest(Wire):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     kind: ClassVar[str]
+    #: Names of arrays that a body in NumPy's format may hold; none: such a body is not accepted.
+    array_names: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Any], options: JsonObject) -> JsonObject:  # noqa: ARG003
+        """The fields of a request given as arrays, and as ``options`` what else was asked.
+
+        Raises ``RequestError``.
+        """
+        raise RequestError("body", f"{len(arrays)} arrays", "JSON")
 
     @property
     def starts_asked(self) -> int:

@@ -10,6 +10,7 @@ from relu_landscape_client.errors import ClientError
 if TYPE_CHECKING:
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.learning_rates import LearningRates
+    from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
     from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
@@ -53,6 +54,13 @@ def learning_rates(document: _flows.Document) -> LearningRates:
     from relu_landscape_client.learning_rates import LearningRates
 
     return LearningRates.from_document(document)
+
+
+def points(document: _flows.Document) -> Points:
+    """Located networks."""
+    from relu_landscape_client.locations import Points
+
+    return Points.from_document(document)
 
 
 def trajectory(document: _flows.Document) -> Trajectory:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -36,12 +37,15 @@ from relu_landscape_client.status import Status
 
 Watcher = Callable[[Status], None]
 Document = dict[str, Any]
+#: A request: JSON, or a NumPy archive.
+Request = Mapping[str, Any] | bytes
 T = TypeVar("T")
 
 LANDSCAPES = "v1/landscapes"
 TRAJECTORIES = "v1/trajectories"
+POINTS = "v1/points"
 #: What one of them is called.
-NOUNS = {LANDSCAPES: "landscape", TRAJECTORIES: "trajectory"}
+NOUNS = {LANDSCAPES: "landscape", TRAJECTORIES: "trajectory", POINTS: "location"}
 JOBS = "v1/jobs"
 #: So many streams in a row that break without a single event are enough to stop trying.
 STREAM_FAILURES = 3
@@ -65,10 +69,13 @@ def document(path: str, **params: Any) -> Conversation[Document]:
 
 
 def submit(
-    request: Mapping[str, Any], kind: str = LANDSCAPES
+    request: Request, kind: str = LANDSCAPES
 ) -> Conversation[tuple[Status, Document | None]]:
     """Hand in a request; the status, and the result where the server knows it already."""
-    answer: Answer = yield Call("POST", kind, json=request)
+    if isinstance(request, bytes):
+        answer: Answer = yield Call("POST", kind, archive=request)
+    else:
+        answer = yield Call("POST", kind, json=request)
     return _status_and_result(answer.document())
 
 
@@ -211,7 +218,7 @@ def identity() -> Conversation[str | None]:
 
 
 def whole(
-    request: Mapping[str, Any],
+    request: Request,
     cache: Cache,
     served_by: str | None,
     watcher: Watcher | None,
@@ -220,7 +227,10 @@ def whole(
 ) -> Conversation[Document]:
     """From a request to its result: cache, submit, follow, fetch."""
     # Requests of different kinds may have the same fields.
-    asked = request if kind == LANDSCAPES else {"kind": NOUNS[kind], "request": request}
+    if isinstance(request, bytes):
+        asked: Mapping[str, Any] = {"kind": NOUNS[kind], "sha256": sha256(request).hexdigest()}
+    else:
+        asked = request if kind == LANDSCAPES else {"kind": NOUNS[kind], "request": request}
     known = cache.id_of(asked, served_by)
     if known is not None:
         found = cache.load(known)

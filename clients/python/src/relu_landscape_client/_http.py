@@ -91,6 +91,9 @@ def request_options(call: Call) -> dict[str, Any]:
     if call.json is not None:
         content = json.dumps(call.json, allow_nan=False).encode()
         headers["Content-Type"] = "application/json"
+    elif call.archive is not None:
+        content = call.archive
+        headers["Content-Type"] = "application/x-npz"
     params = {name: value for name, value in call.params.items() if value is not None}
     return {
         "method": call.method, "url": call.path, "params": params or None,

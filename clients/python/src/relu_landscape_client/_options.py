@@ -51,3 +51,22 @@ class TrajectoryOptions(TypedDict, total=False):
     overlaps_at: Literal["all times", "last time"]
     attractors: bool
     flow_tolerance: float
+
+
+class PointsOptions(TypedDict, total=False):
+    """Fields of a request about given networks, beside the weights and the teacher."""
+
+    teacher_gram: Any
+    Q: Any
+    R: Any
+    teacher_width: int
+    input_dimension: int
+    single_precision: bool
+    sample_size: int
+    label_noise: float
+    follow: bool
+    nearest: int
+    spectrum: bool
+    widening: bool
+    certify: Literal["none", "fast", "strict"]
+    flow_tolerance: float

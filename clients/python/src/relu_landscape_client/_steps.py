@@ -33,6 +33,8 @@ class Answer:
 class Call:
     """One HTTP call, repeated by the driver while that may help. The reply is an ``Answer``.
 
+    Its body is ``json``, or an ``archive`` of NumPy arrays.
+
     Every call of the contract may be repeated: the same request has the same id, so a second
     ``POST`` joins the first one's computation.
     """
@@ -40,6 +42,7 @@ class Call:
     method: str
     path: str
     json: Mapping[str, Any] | None = None
+    archive: bytes | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from relu_landscape_client import _answers, _bar, _decode, _drivers, _flows, _http
-from relu_landscape_client._cache import Cache, default_folder
-from relu_landscape_client._options import Options, TrajectoryOptions
-from relu_landscape_client._steps import Conversation
+from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
+from relu_landscape_client._base import Base, id_of, request_of
+from relu_landscape_client._options import Options, PointsOptions, TrajectoryOptions
 from relu_landscape_client.status import Status
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from relu_landscape_client._bar import ProgressOption
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.learning_rates import LearningRates
+    from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
     from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
@@ -29,51 +29,7 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-def _request(
-    student_width: int, teacher_width: int, options: Options | TrajectoryOptions
-) -> dict[str, Any]:
-    return _decode.plain(
-        {"student_width": student_width, "teacher_width": teacher_width, **options}
-    )
-
-
-def _id(which: str | Status | Landscape | Trajectory) -> str:
-    return which if isinstance(which, str) else which.id
-
-
-def _cache(cache: bool | str | Path) -> Cache:
-    if cache is False:
-        return Cache(None)
-    return Cache(default_folder() if cache is True else Path(cache))
-
-
-class _Base:
-    """What both clients remember: the cache, and what decides this server's results."""
-
-    def __init__(self, cache: bool | str | Path) -> None:
-        self._cache = _cache(cache)
-        self._served_by: str | None = None
-        self._asked_who = self._cache.folder is None
-
-    def _identity(self) -> Conversation[str | None]:
-        """Ask once who serves here; without a cache nobody needs to know."""
-        if not self._asked_who:
-            self._served_by = yield from _flows.identity()
-            self._asked_who = True
-        return self._served_by
-
-    def _whole(
-        self, request: dict[str, Any], watcher: _bar.Watcher | None, timeout: float | None,
-        kind: str = _flows.LANDSCAPES,
-    ) -> Conversation[_flows.Document]:  # fmt: skip
-        served_by = yield from self._identity()
-        found: _flows.Document = yield from _flows.whole(
-            request, self._cache, served_by, watcher, timeout, kind
-        )
-        return found
-
-
-class Client(_Base):
+class Client(Base):
     """A relu-landscape server, seen from a script or a notebook.
 
     Args:
@@ -113,7 +69,7 @@ class Client(_Base):
         function that is called with each new ``Status``. After ``timeout_seconds`` a ``TimedOut``
         is raised; the server goes on, and the same call picks the result up.
         """
-        request = _request(student_width, teacher_width, options)
+        request = request_of(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
             return _answers.landscape(
                 self._driver.run(self._whole(request, watcher, timeout_seconds))
@@ -123,7 +79,7 @@ class Client(_Base):
         self, student_width: int, teacher_width: int, **options: Unpack[Options]
     ) -> Status:  # fmt: skip
         """Hand a request in and come back at once; the same request always has the same id."""
-        request = _request(student_width, teacher_width, options)
+        request = request_of(student_width, teacher_width, options)
         return self._driver.run(_flows.submit(request))[0]
 
     def gather(
@@ -134,7 +90,7 @@ class Client(_Base):
 
         The first failure is raised, or with ``return_errors`` stands in its place in the list.
         """
-        ids = [_id(each) for each in submitted]
+        ids = [id_of(each) for each in submitted]
         with _bar.watching(progress) as watcher:
             found = self._driver.run(
                 _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
@@ -148,20 +104,20 @@ class Client(_Base):
         """The landscape under an id, from the cache or the server; waits until it is finished."""
         with _bar.watching(progress) as watcher:
             return _answers.landscape(
-                self._driver.run(_flows.result(_id(which), self._cache, watcher, timeout_seconds))
+                self._driver.run(_flows.result(id_of(which), self._cache, watcher, timeout_seconds))
             )
 
     def status(self, which: str | Status) -> Status:
         """Where a landscape stands, with what has been found so far."""
-        return self._driver.run(_flows.status(_id(which)))[0]
+        return self._driver.run(_flows.status(id_of(which)))[0]
 
     def cancel(self, which: str | Status) -> Status:
         """Cancel; the state is ``cancelling`` until the cores are free."""
-        return self._driver.run(_flows.cancel(_id(which)))
+        return self._driver.run(_flows.cancel(id_of(which)))
 
     def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """One fixed point in full; its ``details`` hold weights and all eigenvalues."""
-        return _answers.fixed_point(self._driver.run(_flows.fixed_point(_id(which), key)))
+        return _answers.fixed_point(self._driver.run(_flows.fixed_point(id_of(which), key)))
 
     def jobs(self, limit: int | None = 100) -> list[Status]:
         """The server's jobs of every kind, newest first; None for all of them."""
@@ -215,15 +171,30 @@ class Client(_Base):
         timeout_seconds: float | None = None, **options: Unpack[TrajectoryOptions],
     ) -> Trajectory:  # fmt: skip
         """Follow gradient flow, or one-pass SGD; the other arguments as for ``landscape``."""
-        request = _request(student_width, teacher_width, options)
+        request = request_of(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
             return _answers.trajectory(self._driver.run(
                 self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
             ))  # fmt: skip
 
+    def locate(
+        self, weights: Any = None, teacher: Any = None, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[PointsOptions],
+    ) -> Points:  # fmt: skip
+        """Where networks stand: ``weights`` (K, d) or (n, K, d) with ``teacher`` (M, d).
+
+        Arrays, torch tensors, or a ``state_dict`` (``docs/client.md`` says which keys); in place
+        of either ``teacher_gram``, ``Q`` and ``R``. The other arguments as for ``landscape``.
+        """
+        request = _networks.archive(weights, teacher, options)
+        with _bar.watching(progress) as watcher:
+            return _answers.points(
+                self._driver.run(self._whole(request, watcher, timeout_seconds, _flows.POINTS))
+            )
+
     def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
         """One run of a trajectory with its curves and overlaps."""
-        return _answers.run(self._driver.run(_flows.run(_id(which), key)))
+        return _answers.run(self._driver.run(_flows.run(id_of(which), key)))
 
     def service_info(self) -> dict[str, Any]:
         """Versions, backend and limits of the server."""
@@ -243,7 +214,7 @@ class Client(_Base):
         self.close()
 
 
-class AsyncClient(_Base):
+class AsyncClient(Base):
     """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
 
     def __init__(
@@ -262,7 +233,7 @@ class AsyncClient(_Base):
         timeout_seconds: float | None = None, **options: Unpack[Options],
     ) -> Landscape:  # fmt: skip
         """See ``Client.landscape``."""
-        request = _request(student_width, teacher_width, options)
+        request = request_of(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
             return _answers.landscape(
                 await self._driver.run(self._whole(request, watcher, timeout_seconds))
@@ -272,7 +243,7 @@ class AsyncClient(_Base):
         self, student_width: int, teacher_width: int, **options: Unpack[Options]
     ) -> Status:  # fmt: skip
         """See ``Client.submit``."""
-        request = _request(student_width, teacher_width, options)
+        request = request_of(student_width, teacher_width, options)
         return (await self._driver.run(_flows.submit(request)))[0]
 
     async def gather(
@@ -280,7 +251,7 @@ class AsyncClient(_Base):
         timeout_seconds: float | None = None, return_errors: bool = False,
     ) -> list[Any]:  # fmt: skip
         """See ``Client.gather``."""
-        ids = [_id(each) for each in submitted]
+        ids = [id_of(each) for each in submitted]
         with _bar.watching(progress) as watcher:
             found = await self._driver.run(
                 _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
@@ -293,20 +264,20 @@ class AsyncClient(_Base):
     ) -> Landscape:  # fmt: skip
         """See ``Client.result``."""
         with _bar.watching(progress) as watcher:
-            flow = _flows.result(_id(which), self._cache, watcher, timeout_seconds)
+            flow = _flows.result(id_of(which), self._cache, watcher, timeout_seconds)
             return _answers.landscape(await self._driver.run(flow))
 
     async def status(self, which: str | Status) -> Status:
         """See ``Client.status``."""
-        return (await self._driver.run(_flows.status(_id(which))))[0]
+        return (await self._driver.run(_flows.status(id_of(which))))[0]
 
     async def cancel(self, which: str | Status) -> Status:
         """See ``Client.cancel``."""
-        return await self._driver.run(_flows.cancel(_id(which)))
+        return await self._driver.run(_flows.cancel(id_of(which)))
 
     async def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """See ``Client.fixed_point``."""
-        return _answers.fixed_point(await self._driver.run(_flows.fixed_point(_id(which), key)))
+        return _answers.fixed_point(await self._driver.run(_flows.fixed_point(id_of(which), key)))
 
     async def jobs(self, limit: int | None = 100) -> list[Status]:
         """See ``Client.jobs``."""
@@ -353,15 +324,25 @@ class AsyncClient(_Base):
         timeout_seconds: float | None = None, **options: Unpack[TrajectoryOptions],
     ) -> Trajectory:  # fmt: skip
         """See ``Client.trajectory``."""
-        request = _request(student_width, teacher_width, options)
+        request = request_of(student_width, teacher_width, options)
         with _bar.watching(progress) as watcher:
             return _answers.trajectory(await self._driver.run(
                 self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
             ))  # fmt: skip
 
+    async def locate(
+        self, weights: Any = None, teacher: Any = None, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[PointsOptions],
+    ) -> Points:  # fmt: skip
+        """See ``Client.locate``."""
+        request = _networks.archive(weights, teacher, options)
+        with _bar.watching(progress) as watcher:
+            flow = self._whole(request, watcher, timeout_seconds, _flows.POINTS)
+            return _answers.points(await self._driver.run(flow))
+
     async def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
         """See ``Client.run``."""
-        return _answers.run(await self._driver.run(_flows.run(_id(which), key)))
+        return _answers.run(await self._driver.run(_flows.run(id_of(which), key)))
 
     async def service_info(self) -> dict[str, Any]:
         """See ``Client.service_info``."""

@@ -103,7 +103,7 @@ def scaled(composed: Composed, unit: float) -> Composed:
     ]
     result = body.model_copy(
         update={
-            "fixed_points": [_point(point, unit) for point in body.fixed_points],
+            "fixed_points": [scaled_point(point, unit) for point in body.fixed_points],
             "saddle_lines": [_line(line, unit) for line in body.saddle_lines],
             "pathways": pathways,
             "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, area),
@@ -112,7 +112,8 @@ def scaled(composed: Composed, unit: float) -> Composed:
     return Composed(result, {key: _details(part, unit) for key, part in composed.parts.items()})
 
 
-def _point(point: FixedPoint, unit: float) -> FixedPoint:
+def scaled_point(point: FixedPoint, unit: float) -> FixedPoint:
+    """A fixed point computed in this unit, in the units of the request."""
     stability = point.stability.model_copy(
         update={"gradient_norm": point.stability.gradient_norm * unit}
     )

@@ -79,13 +79,15 @@ def chunk_name(task: Task[Any, Any]) -> str:
     return f"{task.key}:{hashlib.sha256(encode_task(task)).hexdigest()[:16]}"
 
 
-def memo_name(task: Task[Any, Any], composition: str, needs: str) -> str | None:
+def memo_name(task: Task[Any, Any], needs: str) -> str | None:
     """Name under which other jobs find the task's answer; None where it has no ``memo``.
 
-    A hash of all that the answer depends on: the task, its ``memo``, the composition that knows
-    such tasks, and ``needs``, the algorithm and the class of backend (``store.scripts.needs``).
+    A hash of all that the answer depends on: the task and its class, its ``memo``, and ``needs``,
+    the algorithm and the class of backend (``store.scripts.needs``). Compositions that share a
+    class of tasks share what is known of them.
     """
     if task.memo is None:
         return None
-    words = [needs, composition, task.memo, encode_task(task).decode()]
+    home = f"{type(task).__module__}.{type(task).__qualname__}"
+    words = [needs, home, task.memo, encode_task(task).decode()]
     return hashlib.sha256(orjson.dumps(words)).hexdigest()

@@ -106,7 +106,7 @@ class ChunkRunner:
             self.stop.set("cancel")
 
     def _memo(self, task: Task[Any, Any]) -> str | None:
-        return memo_name(task, self.work.composition, self.needs)
+        return memo_name(task, self.needs)
 
     def drain(self) -> None:
         """Send nothing more, and keep the answers that are there.

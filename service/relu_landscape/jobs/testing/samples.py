@@ -17,6 +17,8 @@ from relu_landscape.wire.landscape import (
     Starts,
     Structure,
 )
+from relu_landscape.wire.located import LocatedEnd, LocatedPoint, PointsBody
+from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.trajectories import (
     Attractor,
@@ -30,12 +32,14 @@ from relu_landscape.wire.trajectories import (
 
 def perfect_copy(request: AnalysisRequest) -> Composed:
     """The landscape whose only point is the teacher itself, without its physics; or a trajectory
-    that stands still there.
+    that stands still there; or points that are all there.
 
     Every number is invented but for the widths; students beyond the teacher are zero.
     """
     if isinstance(request, TrajectoryRequest):
         return _standing_still(request)
+    if isinstance(request, PointsRequest):
+        return _all_there(request)
     assert isinstance(request, LandscapeRequest)  # noqa: S101 - other kinds bring their own
     return _teacher_itself(request)
 
@@ -143,3 +147,46 @@ def _standing_still(request: TrajectoryRequest) -> Composed:
         Q=[Q, Q],
     )
     return Composed(result=body, parts={"r1": details})
+
+
+def _all_there(request: PointsRequest) -> Composed:
+    here = request.here
+    whole = LandscapeRequest(student_width=here.student_width, teacher_width=here.teacher_width)
+    landscape = _teacher_itself(whole).result
+    assert isinstance(landscape, LandscapeBody)  # noqa: S101 - for the type checker
+    (point,) = landscape.fixed_points
+    matched = [i if i < here.teacher_width else None for i in range(here.student_width)]
+    located = LocatedPoint(
+        key="p1",
+        loss=0.0,
+        gradient_norm=0.0,
+        norms=[1.0] * here.student_width,
+        matched_teacher=matched,
+        cosines=[None if unit is None else 1.0 for unit in matched],
+        unmatched_teachers=list(range(here.student_width, here.teacher_width)),
+        index=0,
+        nullity=0,
+        min_eigenvalue=0.125,
+        spectrum=[Eigenvalue(eigenvalue=0.125, multiplicity=2, space="span")],
+        outcome="converged to an isolated fixed point",
+        end="m1",
+        loss_to_lose=0.0,
+        distance=0.0,
+        distance_in_errors=None,
+        students=list(range(here.student_width)),
+        teachers=list(range(here.teacher_width)),
+        nearest=[],
+        widening=None,
+        proved=None,
+    )
+    end = LocatedEnd.model_validate(
+        {**dict(point), "attraction": None, "found_by": ["flow"], "points": here.points,
+         "statistical_error": None}
+    )  # fmt: skip
+    body = PointsBody(
+        points=[located.model_copy(update={"key": f"p{n + 1}"}) for n in range(here.points)],
+        fixed_points=[end],
+        searched=[],
+        explanation="Nothing was computed: this is a test's answer.",
+    )
+    return Composed(body, {})

@@ -16,6 +16,7 @@ from relu_landscape.engine.families.search import Search
 from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.landscape import COMPOSITION
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
+from relu_landscape.engine.locating import COMPOSITION as LOCATING
 from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.base import Returned, Work, memo_name
@@ -204,20 +205,29 @@ async def test_a_process_that_dies_leaves_whole_answers_and_an_open_job(
         await desk.check(request)
 
 
+class Alike(Judge):
+    """Another class of tasks, with the same kind and fields."""
+
+
+def test_points_know_what_landscapes_searched() -> None:
+    """The structured search is one, whoever asks: its tasks are the same classes in both kinds."""
+    assert {SearchRounds, JudgePoints} <= set(COMPOSITION.tasks) & set(LOCATING.tasks)
+
+
 def test_all_that_an_answer_depends_on_is_in_the_name() -> None:
     one = Judge(key="classify:0", place=0, losses=np.zeros(2))
-    name = memo_name(one, "a:B", "3/cpu")
-    assert name == memo_name(replace(one), "a:B", "3/cpu")
+    name = memo_name(one, "3/cpu")
+    assert name == memo_name(replace(one), "3/cpu")
     others = [
-        memo_name(replace(one, losses=np.array([0.0, -0.0])), "a:B", "3/cpu"),
-        memo_name(replace(one, place=1), "a:B", "3/cpu"),
-        memo_name(one, "a:C", "3/cpu"),
-        memo_name(one, "a:B", "4/cpu"),
-        memo_name(one, "a:B", "3/native-1"),
+        memo_name(replace(one, losses=np.array([0.0, -0.0])), "3/cpu"),
+        memo_name(replace(one, place=1), "3/cpu"),
+        memo_name(Alike(key="classify:0", place=0, losses=np.zeros(2)), "3/cpu"),
+        memo_name(one, "4/cpu"),
+        memo_name(one, "3/native-1"),
     ]
     assert None not in others
     assert len({name, *others}) == 6
-    assert memo_name(Sample(key="sample:0", first=0, last=10), "a:B", "3/cpu") is None
+    assert memo_name(Sample(key="sample:0", first=0, last=10), "3/cpu") is None
 
 
 class Unseen:

@@ -1,0 +1,62 @@
+"""What both clients remember and ask alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relu_landscape_client import _bar, _decode, _flows
+from relu_landscape_client._cache import Cache, default_folder
+from relu_landscape_client._options import Options, TrajectoryOptions
+from relu_landscape_client._steps import Conversation
+from relu_landscape_client.status import Status
+
+if TYPE_CHECKING:
+    from relu_landscape_client.results import Landscape
+    from relu_landscape_client.trajectories import Trajectory
+
+
+def request_of(
+    student_width: int, teacher_width: int, options: Options | TrajectoryOptions
+) -> dict[str, Any]:
+    """A request in JSON's own types; raises ``RequestRefused``."""
+    return _decode.plain(
+        {"student_width": student_width, "teacher_width": teacher_width, **options}
+    )
+
+
+def id_of(which: str | Status | Landscape | Trajectory) -> str:
+    """The id of a job, given by itself or by what is known of it."""
+    return which if isinstance(which, str) else which.id
+
+
+def _cache(cache: bool | str | Path) -> Cache:
+    if cache is False:
+        return Cache(None)
+    return Cache(default_folder() if cache is True else Path(cache))
+
+
+class Base:
+    """What both clients remember: the cache, and what decides this server's results."""
+
+    def __init__(self, cache: bool | str | Path) -> None:
+        self._cache = _cache(cache)
+        self._served_by: str | None = None
+        self._asked_who = self._cache.folder is None
+
+    def _identity(self) -> Conversation[str | None]:
+        """Ask once who serves here; without a cache nobody needs to know."""
+        if not self._asked_who:
+            self._served_by = yield from _flows.identity()
+            self._asked_who = True
+        return self._served_by
+
+    def _whole(
+        self, request: _flows.Request, watcher: _bar.Watcher | None, timeout: float | None,
+        kind: str = _flows.LANDSCAPES,
+    ) -> Conversation[_flows.Document]:  # fmt: skip
+        served_by = yield from self._identity()
+        found: _flows.Document = yield from _flows.whole(
+            request, self._cache, served_by, watcher, timeout, kind
+        )
+        return found

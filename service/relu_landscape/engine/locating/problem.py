@@ -1,0 +1,76 @@
+"""What is asked, in the engine's own terms: the landscape of these widths, and points in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.landscape import problem as landscape
+from relu_landscape.engine.landscape.units import in_unit, unit_of
+from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.wire.points import PointsRequest
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Problem(landscape.Problem):
+    """Points to locate; fields as in ``wire.points.PointsRequest``, lengths in ``unit``.
+
+    ``W`` (n, K, p): the first M coordinates are the teacher's span. As a landscape it has no
+    starts, and its saddles are of interest.
+    """
+
+    W: Real
+    follows: bool
+    nearest: int
+    has_spectrum: bool
+    has_widening: bool
+    sample_size: int | None
+    label_noise: float
+
+    @property
+    def points(self) -> int:
+        """How many points there are."""
+        return len(self.W)
+
+    @property
+    def copies_beside(self) -> int:
+        """Dimensions of the inputs outside the coordinates of the points, d - p."""
+        return self.dimension - int(self.W.shape[2])
+
+
+def of_points(request: PointsRequest) -> Problem:
+    """The problem of a request. Raises ``TeacherError`` for an impossible teacher."""
+    here, unit = request.here, unit_of(request.teacher_gram)
+    dimension = request.input_dimension
+    assert dimension is not None  # noqa: S101 - a validated request has one
+    return Problem(
+        students=here.student_width,
+        teacher=make_teacher(here.teacher_width, in_unit(request.teacher_gram, unit)),
+        dimension=dimension,
+        starts=0,
+        seed=0,
+        scale=1.0,
+        flow_tolerance=request.flow_tolerance,
+        structured=bool(request.nearest),
+        structures=None,
+        saddles=True,
+        certify=request.certify if request.follow else "none",
+        unit=unit,
+        W=here.array / unit,
+        follows=request.follow,
+        nearest=request.nearest or 0,
+        has_spectrum=bool(request.spectrum),
+        has_widening=bool(request.widening),
+        sample_size=request.sample_size,
+        label_noise=request.label_noise / unit,
+    )
+
+
+def as_points(problem: landscape.Problem) -> Problem:
+    """The same problem, as this room's compositions and tasks have it."""
+    assert isinstance(problem, Problem)  # noqa: S101 - the composition's own ``problem`` made it
+    return problem

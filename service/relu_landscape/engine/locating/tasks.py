@@ -1,0 +1,209 @@
+"""The tasks of locating points: pieces of about a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descent.ends import End
+from relu_landscape.engine.landscape.ends import grouped
+from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.sampling import STRICT_GRADIENT, new_descent
+from relu_landscape.engine.locating import hessians, nearness, sampling_error
+from relu_landscape.engine.locating.problem import as_points
+from relu_landscape.engine.model.arrays import NUMPY, Backend
+from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.points import symmetry
+from relu_landscape.engine.tasks import Task
+from relu_landscape.engine.widening.best import best_student
+from relu_landscape.engine.widening.splitting import splitting
+
+Real = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is at some points: ``loss``, ``gradient_norm`` (B,); ``norms``, ``matched`` (-1: none)
+    and ``cosines`` (B, K); eigenvalues ``span`` (B, K p) and ``beside`` (B, K), or none of them."""
+
+    loss: Real
+    gradient_norm: Real
+    norms: Real
+    matched: Whole
+    cosines: Real
+    span: Real
+    beside: Real
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(Task[Problem, Measured]):
+    """Measure the points ``first`` to ``last``."""
+
+    kind: ClassVar[str] = "measure"
+    answer: ClassVar[type[Measured]] = Measured
+
+    first: int
+    last: int
+
+    def run(self, problem: Problem, backend: Backend) -> Measured:  # noqa: ARG002
+        asked = as_points(problem)
+        teacher, W = asked.teacher, asked.W[self.first : self.last]
+        loss = Loss.of(teacher, NUMPY)
+        slope = np.asarray(loss.gradient(NUMPY.asarray(W)))
+        norms = np.linalg.norm(W, axis=-1)
+        R = W[..., : teacher.width] @ teacher.V.T
+        cosines = R / (norms[..., None] * teacher.norms)
+        matched = np.full(norms.shape, -1, dtype=np.int64)
+        for row in range(len(W)):
+            for student, unit in symmetry.matching(R[row], norms[row], teacher.norms).items():
+                matched[row, student] = unit
+        span = beside = np.zeros((len(W), 0))
+        if asked.has_spectrum:
+            span, beside = hessians.spectra(W, teacher)
+        return Measured(
+            loss=np.asarray(loss.value(NUMPY.asarray(W))),
+            gradient_norm=np.sqrt(np.sum(slope**2, axis=(-2, -1))),
+            norms=norms,
+            matched=matched,
+            cosines=np.take_along_axis(cosines, np.maximum(matched, 0)[..., None], axis=-1)[..., 0],
+            span=span,
+            beside=beside,
+        )
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where gradient flow from some points went: names of ``descent.outcomes.Outcome``, weights
+    ``W`` (B, K, M), and of the last polish the way and whether it was along one mode, both (B,)."""
+
+    numbers: tuple[int, ...]
+    outcomes: tuple[str, ...]
+    W: Real
+    moved: Real
+    aligned: tuple[bool, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fall(Task[Problem, Ends]):
+    """Follow gradient flow from the points with these ``numbers``; ``strict`` if in doubt."""
+
+    kind: ClassVar[str] = "fall"
+    answer: ClassVar[type[Ends]] = Ends
+
+    numbers: tuple[int, ...]
+    strict: bool
+
+    @property
+    def starts(self) -> int:
+        return 0 if self.strict else len(self.numbers)
+
+    def run(self, problem: Problem, backend: Backend) -> Ends:
+        W = as_points(problem).W[list(self.numbers)]
+        found = followed(new_descent(problem, backend), self.numbers, W, strict=self.strict)
+        # Ends that are not finite, or have a student of norm zero: the landscape's rule.
+        failed = {
+            number: name
+            for name, numbers in grouped(replace(problem, certify="none"), found).failed.items()
+            for number in numbers
+        }
+        return Ends(
+            numbers=tuple(end.start for end in found),
+            outcomes=tuple(failed.get(end.start, end.outcome.name) for end in found),
+            W=np.array([end.W for end in found]),
+            moved=np.array([end.moved for end in found]),
+            aligned=tuple(end.aligned for end in found),
+        )
+
+
+def followed(descent: Descent, numbers: tuple[int, ...], W: Real, *, strict: bool) -> list[End]:
+    """Ends of paths from ``W`` (B, K, p), in the order of their numbers."""
+    tolerance = {"gradient_tolerance": STRICT_GRADIENT} if strict else {}
+    found, _ = descent.run(descent.begin(numbers, W, **tolerance), strict=strict)
+    return sorted(found, key=lambda end: end.start)
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """``sampling_error.Predicted`` for one input, or nothing."""
+
+    found: sampling_error.Predicted | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Task[Problem, Estimated]):
+    """The statistical error at the minimum ``W`` (K, M)."""
+
+    kind: ClassVar[str] = "estimate"
+    answer: ClassVar[type[Estimated]] = Estimated
+
+    W: Real
+
+    def run(self, problem: Problem, backend: Backend) -> Estimated:  # noqa: ARG002
+        found = sampling_error.predicted(
+            self.W, problem.teacher, dimension=problem.dimension,
+            label_noise=as_points(problem).label_noise,
+        )  # fmt: skip
+        return Estimated(found)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Distances (B, F)."""
+
+    distances: Real
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Task[Problem, Compared]):
+    """Distances of the points ``first`` to ``last`` from fixed points ``candidates`` (F, K, M)."""
+
+    kind: ClassVar[str] = "compare"
+    answer: ClassVar[type[Compared]] = Compared
+
+    first: int
+    last: int
+    candidates: Real
+
+    def run(self, problem: Problem, backend: Backend) -> Compared:  # noqa: ARG002
+        W = as_points(problem).W[self.first : self.last]
+        return Compared(nearness.distances(W, self.candidates, problem.teacher))
+
+
+@dataclass(frozen=True)
+class Widened:
+    """What one more student would do at some points: ``slope`` D (B,), 0 where none helps, and its
+    ``direction`` (B, p); ``splitting`` (B, K), infinite where there is none, and ``beside`` (B, K).
+    """
+
+    slope: Real
+    direction: Real
+    splitting: Real
+    beside: Real
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widen(Task[Problem, Widened]):
+    """Add to, and split, the students of the points ``first`` to ``last``."""
+
+    kind: ClassVar[str] = "widen"
+    answer: ClassVar[type[Widened]] = Widened
+
+    first: int
+    last: int
+
+    def run(self, problem: Problem, backend: Backend) -> Widened:  # noqa: ARG002
+        W = as_points(problem).W[self.first : self.last]
+        best = [best_student(here, problem.teacher) for here in W]
+        split = [splitting(here, problem.teacher) for here in W]
+        none = np.zeros(W.shape[2])
+        return Widened(
+            slope=np.array([0.0 if each is None else each.value for each in best]),
+            direction=np.array([none if each is None else each.direction for each in best]),
+            splitting=np.array([each.span.min(axis=1, initial=np.inf) for each in split]),
+            beside=np.array([each.beside for each in split]),
+        )
