@@ -53,7 +53,7 @@ class Shared:
 
         def run(tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
             for task in tasks:
-                memo = memo_name(task, "", "")
+                memo = memo_name(task, "")
                 data = self.answers.get(memo or "")
                 if data is None:
                     began = time.process_time()

@@ -15,6 +15,7 @@ from relu_landscape_client import (
     results,
     status,
     trajectories,
+    widening,
 )
 
 CLASSES: dict[str, type] = {
@@ -49,5 +50,10 @@ CLASSES: dict[str, type] = {
     "Points": locations.Points,
     "StatisticalError": locations.StatisticalError,
     "Trajectory": trajectories.Trajectory,
-    "Widening": locations.Widening,
+    "AddedStudent": widening.AddedStudent,
+    "SplitStudent": widening.SplitStudent,
+    "SplitWay": widening.SplitWay,
+    "Widening": widening.Widening,
+    "WiderEnd": widening.WiderEnd,
+    "LocatedWidening": locations.LocatedWidening,
 }

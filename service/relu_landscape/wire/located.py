@@ -51,7 +51,7 @@ class OneMore(Wire):
     cosines: list[float] = Field(description="of its direction and each teacher")
 
 
-class Widening(Wire):
+class LocatedWidening(Wire):
     """What one more student would do at a point."""
 
     one_more: OneMore | None = Field(description="null: no further student lowers the loss")
@@ -107,7 +107,7 @@ class LocatedPoint(Wire):
     )
     teachers: list[int] | None = Field(description="the same of the teachers")
     nearest: list[Near] | None = Field(description="by distance; null where not asked for")
-    widening: Widening | None = Field(description="null where not asked for")
+    widening: LocatedWidening | None = Field(description="null where not asked for")
     proved: bool | None = Field(
         description="whether gradient flow from here is proved to end at its end: it is inside "
         "the proven ball of attraction. false: not proved; null without certify"

@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from relu_landscape_client.lines import SaddleLine as SaddleLine
     from relu_landscape_client.locations import LocatedEnd as LocatedEnd
     from relu_landscape_client.locations import LocatedPoint as LocatedPoint
+    from relu_landscape_client.locations import LocatedWidening as LocatedWidening
     from relu_landscape_client.locations import Near as Near
     from relu_landscape_client.locations import OneMore as OneMore
     from relu_landscape_client.locations import Points as Points
     from relu_landscape_client.locations import StatisticalError as StatisticalError
-    from relu_landscape_client.locations import Widening as Widening
     from relu_landscape_client.parts import Attraction as Attraction
     from relu_landscape_client.parts import Details as Details
     from relu_landscape_client.parts import Overlaps as Overlaps
@@ -94,7 +94,8 @@ _HOMES = {
     "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),
     "locations": (
-        "LocatedEnd", "LocatedPoint", "Near", "OneMore", "Points", "StatisticalError", "Widening",
+        "LocatedEnd", "LocatedPoint", "LocatedWidening", "Near", "OneMore", "Points",
+        "StatisticalError",
     ),
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
     "points": ("FixedPoint", "FixedPoints"),

@@ -62,7 +62,7 @@ class OneMore:
 
 
 @dataclass(frozen=True, eq=False)
-class Widening:
+class LocatedWidening:
     """What one more student would do: ``one_more``, None where none lowers the loss; of each
     student the smallest eigenvalue of ``splitting`` it, in the span (NaN: there is none) and
     ``splitting_beside`` it."""
@@ -72,7 +72,7 @@ class Widening:
     splitting_beside: Floats
 
     @classmethod
-    def from_document(cls, document: Document) -> Widening:
+    def from_document(cls, document: Document) -> LocatedWidening:
         """Read; raises ``ProtocolError`` where a member is missing."""
         return cls(
             nullable(document, "one_more", OneMore.from_document),
@@ -112,7 +112,7 @@ class LocatedPoint:
     students: tuple[int, ...] | None
     teachers: tuple[int, ...] | None
     nearest: tuple[Near, ...] | None
-    widening: Widening | None
+    widening: LocatedWidening | None
     proved: bool | None
 
     @classmethod
@@ -144,7 +144,7 @@ class LocatedPoint:
             outcome=nullable(document, "outcome", str),
             end=nullable(document, "end", str),
             nearest=nullable(document, "nearest", lambda near: each(near, Near.from_document)),
-            widening=nullable(document, "widening", Widening.from_document),
+            widening=nullable(document, "widening", LocatedWidening.from_document),
             proved=nullable(document, "proved", bool),
             **members,
         )

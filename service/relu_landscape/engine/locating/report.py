@@ -28,11 +28,11 @@ from relu_landscape.wire.landscape import Eigenvalue, SearchSummary
 from relu_landscape.wire.located import (
     LocatedEnd,
     LocatedPoint,
+    LocatedWidening,
     Near,
     OneMore,
     PointsBody,
     StatisticalError,
-    Widening,
 )
 
 Real = NDArray[np.float64]
@@ -211,7 +211,7 @@ class _Telling:
             for place, way in self.nearest[number]
         ]
 
-    def _widening(self, number: int) -> Widening | None:
+    def _widening(self, number: int) -> LocatedWidening | None:
         widened, teacher, unit = self.found.widened, self.problem.teacher, self.problem.unit
         if widened is None:
             return None
@@ -224,7 +224,7 @@ class _Telling:
                 gain=(slope * unit) ** 2,
                 cosines=seen.tolist(),
             )
-        return Widening(
+        return LocatedWidening(
             one_more=one_more,
             splitting=[each if math.isfinite(each) else None for each in
                        widened.splitting[number].tolist()],
