@@ -104,7 +104,7 @@ def landscape_table(landscape: Landscape) -> Fitted:
         Column("proof", ["yes" if point.is_certified else "" for point in points], dropped=3),
     ]  # fmt: skip
     title = (
-        f"{landscape.student_width} students, {landscape.teacher_width} teachers: "
+        f"{landscape.student_width} student units, {landscape.teacher_width} teacher units: "
         f"minima: {len(landscape.minima)}, saddles: {len(landscape.saddles)}"
     )
     return Fitted(columns, title=title, caption=_caption(landscape))

@@ -30,6 +30,7 @@ def test_every_field_can_be_given(client: TestClient) -> None:
         "structured": False,
         "structures": ["1+1", "2 extra 1"],
         "saddles": True,
+        "widen": True,
         "certify": "fast",
     }
     posted = client.post("/v1/landscapes", json=fields, headers={"Prefer": "wait=10"}).json()
@@ -161,3 +162,27 @@ def test_a_structure_that_the_engine_does_not_know_is_refused(client: TestClient
     answer = client.get("/v1/families?K=2&width=2&structure=nonsense")
     assert answer.status_code == 422
     assert "write block sizes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("names", ["student=3&M=2", "student_width=3&teacher=2", "width=3&K=2"])
+def test_widths_have_the_names_that_people_use(client: TestClient, names: str) -> None:
+    asked = client.get(f"/v1/landscape?{names}&starts=7").json()["request"]
+    assert (asked["student_width"], asked["teacher_width"]) == (3, 2)
+
+
+def test_whoever_writes_k_is_told_whose_width_it_is(client: TestClient) -> None:
+    """With a paper in hand one asks for K = 18 students of 17, and gets 18 teachers."""
+    words = "K is the teacher's width here: 17 student units, 18 teacher units."
+    one = client.get("/v1/landscape?K=18&width=17&starts=7")
+    again = client.get("/v1/landscape?K=18&width=17&starts=7")
+    other = client.post("/v1/landscapes", json={"K": 18, "width": 17, "starts": 7})
+    call = client.get("/v1/families?K=18&width=17&structure=1%2B16")
+    for answer in (one, again, other, call):
+        assert answer.headers["notice"].startswith(words)
+    for answer in (
+        client.get("/v1/landscape?M=18&width=17&starts=7"),
+        client.get("/v1/landscape?K=2&width=2&starts=7"),
+        client.post("/v1/landscapes", json={"teacher_width": 18, "width": 17, "starts": 7}),
+    ):
+        assert "notice" not in answer.headers
+    assert one.content == client.get("/v1/landscape?M=18&width=17&starts=7").content

@@ -36,13 +36,13 @@ def real(context: BrowserContext, address: str) -> Iterator[Watched]:
 
 def test_computes_shows_and_downloads_a_landscape(real: Watched) -> None:
     page = real.open()
-    expect(page.locator("#headline h1")).to_have_text("7 students, 7 teachers")
+    expect(page.locator("#headline h1")).to_have_text("7 student units, 7 teacher units")
     page.locator("#student_width").fill("3")
     page.locator("#teacher_width").fill("2")
     page.locator("#starts").fill("40")
     page.get_by_role("button", name="Compute").click()
     title = page.locator("#headline h1")
-    expect(title).to_have_text("3 students, 2 teachers", timeout=PATIENCE_MILLISECONDS)
+    expect(title).to_have_text("3 student units, 2 teacher units", timeout=PATIENCE_MILLISECONDS)
     reproduce = page.locator("#reproduce")
     expect(reproduce).to_be_visible(timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#headline")).to_contain_text("computed in")
@@ -54,7 +54,7 @@ def test_computes_shows_and_downloads_a_landscape(real: Watched) -> None:
     assert archive["R"].shape == (3, 2)
     # The address alone brings it back, from the store.
     page.reload()
-    expect(title).to_have_text("3 students, 2 teachers")
+    expect(title).to_have_text("3 student units, 2 teacher units")
     expect(page.locator("#recent")).to_contain_text("K = 3, M = 2")
 
 

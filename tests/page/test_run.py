@@ -18,7 +18,7 @@ pytestmark = pytest.mark.page
 
 #: Student and teacher of the recorded landscape that the service gives when asked.
 WIDE = (9, 8)
-WIDE_TITLE = "9 students, 8 teachers"
+WIDE_TITLE = "9 student units, 8 teacher units"
 KEY = "open sesame"
 
 
@@ -119,7 +119,7 @@ def test_back_button_returns_to_the_example(
     ask(page, *WIDE)
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
     page.go_back()
-    expect(page.locator("#headline h1")).to_have_text("7 students, 7 teachers")
+    expect(page.locator("#headline h1")).to_have_text("7 student units, 7 teacher units")
 
 
 def test_stopping_waits_until_the_cores_are_free(watched: Watched, stage: Stage) -> None:

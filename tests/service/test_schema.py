@@ -43,7 +43,10 @@ def test_it_names_what_the_registry_has() -> None:
     assert list(document["calls"]) == [each.name for each in ANALYSES.calls]
     landscape = document["analyses"]["landscape"]
     assert landscape["phases"] == list(LANDSCAPE.phases)
-    assert landscape["short_names"] == {"width": "student_width", "K": "teacher_width"}
+    assert landscape["short_names"] == {
+        "student": "student_width", "width": "student_width",
+        "teacher": "teacher_width", "M": "teacher_width", "K": "teacher_width",
+    }  # fmt: skip
     assert landscape["defaults"] == {
         name: value
         for name, value in LandscapeRequest(student_width=1, teacher_width=1).canonical().items()

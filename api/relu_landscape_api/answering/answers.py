@@ -36,6 +36,16 @@ def json_response(model: BaseModel, *, cache: str = "no-store") -> Response:
     return Response(model.model_dump_json(), media_type=JSON_TYPE, headers={"Cache-Control": cache})
 
 
+def noticed(response: Response, notice: str | None) -> Response:
+    """The response with a sentence for a person in the header Notice, where there is one.
+
+    A result's own bytes say nothing of how it was asked: they are the same for whoever asks.
+    """
+    if notice is not None:
+        response.headers["Notice"] = notice
+    return response
+
+
 def static_response(request: Request, body: bytes) -> Response:
     """JSON that is the same until the service is updated, or 304 if the caller has it already."""
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'  # weak: it may be sent compressed

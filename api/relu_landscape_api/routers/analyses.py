@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from relu_landscape.analyses import Analysis
 from relu_landscape.wire.requests import AnalysisRequest
-from relu_landscape_api.answering.answers import Answers, page_response, wait_for
+from relu_landscape.wire.widths import width_notice
+from relu_landscape_api.answering.answers import Answers, noticed, page_response, wait_for
 from relu_landscape_api.dependencies import Draining, JobId, Service, job_of
 from relu_landscape_api.openapi import (
     PREFER,
@@ -151,9 +152,10 @@ class _Calls:
         The same request always has the same id, and however many ask for it at once, it is
         computed once. `Prefer: wait=N` waits up to N seconds (60 at the most) for the result.
         """
-        asked = await self._posted(request)
+        asked, notice = await self._posted(request)
         seconds = preferred_wait(request.headers)
-        return _applied(await self._answered(request, service, asked, seconds, drain), seconds)
+        response = await self._answered(request, service, asked, seconds, drain)
+        return noticed(_applied(response, seconds), notice)
 
     async def ask(self, request: Request, service: Service, drain: Draining) -> Response:
         """As the POST, for curl and browsers; waits up to 60 s unless `wait` says otherwise.
@@ -166,7 +168,8 @@ class _Calls:
         others = [pair for pair in pairs if pair[0] not in WaitQuery.model_fields]
         seconds = query_model(own, WaitQuery, schema_of(WaitQuery)).wait
         asked = query_model(others, self._analysis.request, self._schema)
-        return await self._answered(request, service, asked, seconds, drain)
+        response = await self._answered(request, service, asked, seconds, drain)
+        return noticed(response, width_notice([name for name, _ in others], asked))
 
     async def listing(self, request: Request, service: Service) -> Response:
         """Jobs in every state, newest first; the header Link names the next page."""
@@ -221,8 +224,11 @@ class _Calls:
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)
 
-    async def _posted(self, request: Request) -> AnalysisRequest:
-        """The request in a body. Raises what ``read_body`` and ``validated`` raise."""
+    async def _posted(self, request: Request) -> tuple[AnalysisRequest, str | None]:
+        """The request in a body, and what to say of how it was asked.
+
+        Raises what ``read_body`` and ``validated`` raise.
+        """
         return await read_body(
             request,
             self._from_body,
@@ -231,18 +237,20 @@ class _Calls:
             read_arrays=self._from_arrays if self._analysis.request.array_names else None,
         )
 
-    def _from_arrays(self, body: bytes) -> AnalysisRequest:
+    def _from_arrays(self, body: bytes) -> tuple[AnalysisRequest, str | None]:
         model = self._analysis.request
         arrays, options = read_npz(body, model.array_names)
         values = with_long_names(options.items(), model, place="body")
-        return validated(model, with_arrays(model, arrays, values), self._schema, place="body")
+        asked = validated(model, with_arrays(model, arrays, values), self._schema, place="body")
+        return asked, None
 
-    def _from_body(self, body: Any) -> AnalysisRequest:
+    def _from_body(self, body: Any) -> tuple[AnalysisRequest, str | None]:
         model = self._analysis.request
         if not isinstance(body, dict):
             raise invalid("body", body, "it must be a JSON object", place="body")
         values = with_long_names(body.items(), model, place="body")
-        return validated(model, values, self._schema, place="body")
+        asked = validated(model, values, self._schema, place="body")
+        return asked, width_notice(body, asked)
 
 
 def _applied(response: Response, seconds: float | None) -> Response:

@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from relu_landscape.analyses import Registry, ShortCall
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape_api.answering.answers import json_response
+from relu_landscape.wire.widths import width_notice
+from relu_landscape_api.answering.answers import json_response, noticed
 from relu_landscape_api.dependencies import Draining, Service
 from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
 from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of
@@ -31,7 +32,8 @@ def _add(router: APIRouter, call: ShortCall) -> None:
         found = await drain.race(service.call(call.name, query, _TIMEOUT_SECONDS))
         if found is None:
             raise PoolUnavailable("The service is stopping; ask again when it has started.")
-        return json_response(found, cache="no-cache")
+        response = json_response(found, cache="no-cache")
+        return noticed(response, width_notice([name for name, _ in pairs], query))
 
     router.add_api_route(
         call.path,

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field, FiniteFloat
 
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.certificate import Certificate
 from relu_landscape.wire.landscape import Space, SpectralSummary
+from relu_landscape.wire.widths import (
+    STUDENT_NAMES,
+    STUDENT_WORDS,
+    TEACHER_NAMES,
+    TEACHER_WORDS,
+)
 
 #: The engine's own bound: beyond it the smallest eigenvalues drown in rounding.
 LARGEST_FAMILY_WIDTH = 10**9
@@ -36,14 +42,8 @@ class FamilyQuery(_Query):
         }
     )
 
-    student_width: Width = Field(
-        validation_alias=AliasChoices("student_width", "width"),
-        description="number of ReLU units of the student (short form: width)",
-    )
-    teacher_width: Width = Field(
-        validation_alias=AliasChoices("teacher_width", "K"),
-        description="number of ReLU units of the teacher (short form: K)",
-    )
+    student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
+    teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
     structure: StructureName = Field(
         description="a structure such as '1+16' or '1+*', or a family such as 'one-anti-aligned'"
     )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.families import BranchNumber, StructureName
+from relu_landscape.wire.widths import (
+    STUDENT_NAMES,
+    STUDENT_WORDS,
+    TEACHER_NAMES,
+    TEACHER_WORDS,
+)
 
 #: P4 of every four students: seconds grow with the fourth power of the width.
 LARGEST_RATED_WIDTH = 48
@@ -27,15 +33,15 @@ class LearningRatesQuery(Wire):
         ge=1,
         le=LARGEST_RATED_WIDTH,
         strict=True,
-        validation_alias=AliasChoices("student_width", "width"),
-        description="number of ReLU units of the student (short form: width)",
+        validation_alias=STUDENT_NAMES,
+        description=STUDENT_WORDS,
     )
     teacher_width: int = Field(
         ge=1,
         le=LARGEST_RATED_WIDTH,
         strict=True,
-        validation_alias=AliasChoices("teacher_width", "K"),
-        description="number of ReLU units of the teacher (short form: K)",
+        validation_alias=TEACHER_NAMES,
+        description=TEACHER_WORDS,
     )
     structure: StructureName = Field(
         description="a structure such as '1+7', or a family such as 'one-anti-aligned'"

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import RequestError
 from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.widths import (
+    STUDENT_NAMES,
+    STUDENT_WORDS,
+    TEACHER_NAMES,
+    TEACHER_WORDS,
+)
 
 #: Widths above this are refused by the model itself; the service's own limit is a setting.
 LARGEST_WIDTH = 512
@@ -126,14 +132,8 @@ class LandscapeRequest(AnalysisRequest):
 
     kind: ClassVar[str] = "landscape"
 
-    student_width: Width = Field(
-        validation_alias=AliasChoices("student_width", "width"),
-        description="number of ReLU units of the student (short form: width)",
-    )
-    teacher_width: Width = Field(
-        validation_alias=AliasChoices("teacher_width", "K"),
-        description="number of ReLU units of the teacher (short form: K)",
-    )
+    student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
+    teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
     starts: int = Field(
         1000,
         ge=0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape.errors import RequestError
 from relu_landscape.wire.base import JsonObject, Wire
@@ -27,6 +27,12 @@ from relu_landscape.wire.requests import (
     Gram,
     Width,
     mean_norm,
+)
+from relu_landscape.wire.widths import (
+    STUDENT_NAMES,
+    STUDENT_WORDS,
+    TEACHER_NAMES,
+    TEACHER_WORDS,
 )
 
 Method = Literal["flow", "ode", "sgd"]
@@ -74,14 +80,8 @@ class TrajectoryRequest(AnalysisRequest):
 
     kind: ClassVar[str] = "trajectory"
 
-    student_width: Width = Field(
-        validation_alias=AliasChoices("student_width", "width"),
-        description="number of ReLU units of the student (short form: width)",
-    )
-    teacher_width: Width = Field(
-        validation_alias=AliasChoices("teacher_width", "K"),
-        description="number of ReLU units of the teacher (short form: K)",
-    )
+    student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
+    teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
     method: Method = Field(
         "flow",
         description="flow: gradient flow; ode: one-pass SGD in infinitely many dimensions at the "

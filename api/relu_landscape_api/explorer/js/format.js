@@ -66,6 +66,10 @@ export function seconds(value) {
 /** "1 minimum", "3 minima" */
 export const plural = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
 
+/** The widths as a person reads them: "17 student units, 18 teacher units". */
+export const widthsInWords = (students, teachers) =>
+  `${plural(students, "student unit", "student units")}, ${plural(teachers, "teacher unit", "teacher units")}`;
+
 /** The class that decides colour and mark: global, minimum, saddle, unclassified. */
 export function family(point) {
   if (point.kind === "global_continuum" || point.is_global) return "global";

@@ -1,7 +1,7 @@
 // What was found, in a few sentences above the pictures.
 
 import { h } from "./dom.js";
-import { count, isCertified, percent, plural, real, seconds } from "./format.js";
+import { count, isCertified, percent, plural, real, seconds, widthsInWords } from "./format.js";
 
 function verdict(landscape) {
   const { fixed_points: points, request } = landscape;
@@ -46,7 +46,7 @@ export function drawHeadline(element, landscape, { isExample }) {
   const { student_width: students, teacher_width: teachers } = landscape.request;
   element.replaceChildren(
     ...(isExample ? [h("p", { class: "eyebrow" }, "A finished example")] : []),
-    h("h1", {}, `${plural(students, "student", "students")}, ${plural(teachers, "teacher", "teachers")}`),
+    h("h1", {}, widthsInWords(students, teachers)),
     h("p", { class: "lead" }, verdict(landscape), " ", chance(landscape)),
     h("p", { class: "details" }, details(landscape, "computed").join(" · ")),
   );
