@@ -1,11 +1,11 @@
 """What a landscape takes, measured, and the model that says it beforehand, fitted.
 
     OMP_NUM_THREADS=1 python -m benchmarks.expectation measure      # about half an hour
-    python -m benchmarks.expectation fit [benchmarks/runs/expectation-....json]
+    python -m benchmarks.expectation fit [benchmarks/runs/expectation-....json ...]
 
 (from the repository root). ``measure`` runs the landscapes below one after another in this process
 and keeps processor seconds by phase, and the bytes of their answers and results, in
-benchmarks/runs. ``fit`` takes the newest such file, writes the coefficients into
+benchmarks/runs. ``fit`` takes all such files, or those named, writes the coefficients into
 ``engine/landscape/expectation_fit.py``, and prints a table in Markdown: what was measured, what the
 model says, and what a model says that has not seen the line (leave one out).
 """
@@ -42,19 +42,21 @@ CASES = (
     "18,17,17,300,fast", "25,24,1000,100",
     "8,5,1000,1000", "12,8,8,500", "20,10,10,300", "20,17,1000,300",
     "3,5,1000,1000", "6,8,8,2000", "8,12,1000,1000,fast", "12,17,17,1000", "10,20,1000,500",
-    "20,24,24,300", "6,8,1000,500,saddles",
+    "20,24,24,300", "6,8,1000,500,saddles", "6,6,1000,500,widen", "8,8,1000,500,widen",
+    "12,12,1000,300,widen", "17,17,1000,200,widen", "6,8,1000,300,widen", "9,8,1000,300,widen",
 )  # fmt: skip
 FITTED = ROOT / "service" / "relu_landscape" / "engine" / "landscape" / "expectation_fit.py"
 
 
 def request_of(case: str) -> LandscapeRequest:
-    """``K,M,d,starts`` and, after them, ``saddles``, ``fast`` or ``strict``."""
+    """``K,M,d,starts`` and, after them, ``saddles``, ``widen``, ``fast`` or ``strict``."""
     K, M, d, starts, *options = case.split(",")
-    certify = next((word for word in options if word != "saddles"), "none")
+    certify = next((word for word in options if word in ("fast", "strict")), "none")
     return LandscapeRequest.model_validate(
         {
             "student_width": int(K), "teacher_width": int(M), "input_dimension": int(d),
-            "starts": int(starts), "saddles": "saddles" in options, "certify": certify,
+            "starts": int(starts), "saddles": "saddles" in options, "widen": "widen" in options,
+            "certify": certify,
         }
     )  # fmt: skip
 
@@ -109,10 +111,10 @@ def measure(cases: Sequence[str]) -> None:
     record.write()
 
 
-def figures(path: Path) -> dict[str, dict[str, float]]:
+def figures(paths: Sequence[Path]) -> dict[str, dict[str, float]]:
     """By case: seconds by phase of the model, and bytes under ``stored``."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for row in json.loads(path.read_text())["rows"]:
+    for row in (each for path in paths for each in json.loads(path.read_text())["rows"]):
         case, _, name = row["case"].partition(": ")
         found[case][expectation.PART_OF.get(name, name)] += row["value"]
     return found
@@ -143,7 +145,7 @@ def write(coefficients: dict[str, list[float]], source: str) -> None:
     """The module that the engine reads."""
     lines = [
         '"""Coefficients of ``expectation``; ``benchmarks.expectation fit`` writes them."""',
-        "", f"# From {source}.", "FITTED: dict[str, tuple[float, ...]] = {",
+        "", "# From " + source + ".", "FITTED: dict[str, tuple[float, ...]] = {",
         *(f'    "{kind}": ({", ".join(f"{each:.3f}" for each in row)},),'
           for kind, row in coefficients.items()),
         "}", "",
@@ -151,11 +153,11 @@ def write(coefficients: dict[str, list[float]], source: str) -> None:
     FITTED.write_text("\n".join(lines))
 
 
-def fit(path: Path) -> None:
+def fit(paths: Sequence[Path]) -> None:
     """Fit, write, and print how well."""
-    found = figures(path)
+    found = figures(paths)
     coefficients = fitted(found)
-    write(coefficients, path.name)
+    write(coefficients, ",\n# ".join(path.name for path in paths))
     factors = []
     print("| K, M, d, starts, options | measured, CPU s | expected | not having seen it "
           "| stored, kB | expected | not having seen it |")  # fmt: skip
@@ -182,14 +184,14 @@ def main() -> None:
     """Measure, or fit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("measure", "fit"))
-    parser.add_argument("path", nargs="?", type=Path)
+    parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     asked = parser.parse_args()
     if asked.what == "measure":
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
         measure(asked.cases)
     else:
-        fit(asked.path or max(RUNS.glob("expectation-*.json")))
+        fit(asked.paths or sorted(RUNS.glob("expectation-*.json")))
 
 
 if __name__ == "__main__":
