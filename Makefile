@@ -69,7 +69,7 @@ hooks: .venv/.dev
 
 test: lint
 	@mkdir -p build
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --junitxml=build/tests.xml \
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadscope --junitxml=build/tests.xml \
 		--cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
 
 validation: .venv/.dev
