@@ -101,8 +101,8 @@ SHORTER = {
     "TrajectoryRun": "RunInFull",
     "Status": "LandscapeStatus",
 }
-#: Bases of others, and what holds a list of the schema as columns.
-NO_SHAPE = {"SpectralSummary", "Spectrum"}
+#: Bases of others, what holds a list of the schema as columns, and what the client makes itself.
+NO_SHAPE = {"SpectralSummary", "Spectrum", "ComparedPoint", "Comparison"}
 
 
 def result_classes() -> list[type[Any]]:
