@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape_client import _files
 from relu_landscape_client._arrays import Floats, array
 from relu_landscape_client._decode import (
     OURS,
@@ -22,6 +20,7 @@ from relu_landscape_client._decode import (
     number,
     required,
 )
+from relu_landscape_client._sealed import Sealed
 from relu_landscape_client.parts import Spectrum
 from relu_landscape_client.points import FixedPoint
 
@@ -191,7 +190,7 @@ class LocatedEnd(FixedPoint):
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class Points(Sealed):
     """Located networks: the ``points`` in the order given, and the ``fixed_points`` that have to do
     with them. Columns over all points are ``losses``, ``distances`` and ``ends``.
 
@@ -245,23 +244,8 @@ class Points:
                 return one
         raise KeyError(key)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Points.from_document, (self.document,)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Points):
-            return NotImplemented
-        return (self.id, self.digest) == (other.id, other.digest)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.digest))
-
     def __repr__(self) -> str:
         if len(self.points) == 1:
             return repr(self.points[0]).replace("LocatedPoint p1", "Points")
         found = sum(point.end is not None for point in self.points)
         return f"<Points: {len(self.points)} networks, {found} of them with an end>"
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """The whole answer as strict JSON text (NaN as null), also written to ``path``."""
-        return _files.write_json(self.document, path)

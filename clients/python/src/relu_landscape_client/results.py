@@ -26,6 +26,7 @@ from relu_landscape_client._decode import (
     pair,
     required,
 )
+from relu_landscape_client._sealed import Sealed
 from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import ProtocolError
 from relu_landscape_client.lines import SaddleLine
@@ -65,7 +66,7 @@ class Pathway:
 
 
 @dataclass(frozen=True, eq=False)
-class Landscape:
+class Landscape(Sealed):
     """Everything found: ``fixed_points`` in canonical order, minima by loss, then saddles.
 
     ``request`` echoes the question with every default filled in, ``provenance`` says who computed
@@ -110,17 +111,6 @@ class Landscape:
             disconnectivity=optional(document, "disconnectivity", Disconnectivity.from_document),
             document=document,
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Landscape.from_document, (self.document,)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Landscape):
-            return NotImplemented
-        return (self.id, self.digest) == (other.id, other.digest)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.digest))
 
     def __repr__(self) -> str:
         counts = f"{len(self.minima)} minima, {len(self.saddles)} saddles"
@@ -188,10 +178,6 @@ class Landscape:
         variables["norms"] = (("key", "student"), stacked("norms", K))
         keys = [point.key for point in points]
         return _frames.dataset(keys, variables, {"id": self.id, "digest": self.digest})
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """The whole result as strict JSON text (NaN as null), also written to ``path``."""
-        return _files.write_json(self.document, path)
 
     def to_npz(self, path: str | Path) -> None:
         """Write the arrays (``R_m1``, ``Q_m1``, ``eigenvalues_m1``, ...) and the whole result."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relu_landscape_client import _files
 from relu_landscape_client._arrays import Floats, array
 from relu_landscape_client._decode import (
     OURS,
@@ -21,6 +19,7 @@ from relu_landscape_client._decode import (
     number,
     required,
 )
+from relu_landscape_client._sealed import Sealed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,7 +155,7 @@ class Attractor:
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class Trajectory(Sealed):
     """A finished trajectory: ``times``, the ``loss`` over all runs, what became of each of the
     ``runs``, and the ``attractors`` beneath their ends, by loss.
 
@@ -195,17 +194,6 @@ class Trajectory:
             document=document,
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Trajectory.from_document, (self.document,)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Trajectory):
-            return NotImplemented
-        return (self.id, self.digest) == (other.id, other.digest)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.digest))
-
     def __repr__(self) -> str:
         asked = self.request
         return (
@@ -213,10 +201,6 @@ class Trajectory:
             f"{asked.get('teacher_width')} teachers: {len(self.runs)} runs to time "
             f"{self.times[-1]:g}>"
         )
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """The whole result as strict JSON text (NaN as null), also written to ``path``."""
-        return _files.write_json(self.document, path)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The mean loss against time, with the band of all but a tenth of the runs where there are

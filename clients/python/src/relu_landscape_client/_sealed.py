@@ -1,0 +1,37 @@
+"""What every finished result of the client has: an id, a digest, and its document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from relu_landscape_client import _files
+from relu_landscape_client._decode import Document
+
+
+class Sealed:
+    """A result: equal where id and digest are, and pickled as its document."""
+
+    id: str
+    digest: str
+    document: Document
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Read a result; each kind says how."""
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_document, (self.document,)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return (self.id, self.digest) == (other.id, other.digest)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.digest))
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The whole result as strict JSON text (NaN as null), also written to ``path``."""
+        return _files.write_json(self.document, path)
