@@ -98,25 +98,25 @@ def descend(W: Any, M: int, xp: Any) -> tuple[Any, int]:
     return np.stack(ends), count
 
 
-def one_by_one(W: Real, M: int) -> tuple[Real, int]:
-    found = [descend(W[row : row + 1], M, np) for row in range(len(W))]
+def in_batches(W: Any, M: int, xp: Any, together: int) -> tuple[Real, int]:
+    """``descend`` for ``together`` starts at a time."""
+    found = [descend(W[row : row + together], M, xp) for row in range(0, len(W), together)]
     return np.concatenate([end for end, _ in found]), sum(count for _, count in found)
+
+
+def one_by_one(W: Real, M: int) -> tuple[Real, int]:
+    return in_batches(W, M, np, 1)
 
 
 def batched(W: Real, M: int) -> tuple[Real, int]:
-    found = [descend(W[row : row + TOGETHER], M, np) for row in range(0, len(W), TOGETHER)]
-    return np.concatenate([end for end, _ in found]), sum(count for _, count in found)
+    return in_batches(W, M, np, TOGETHER)
 
 
 def by_torch(W: Real, M: int) -> tuple[Real, int]:
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)
     with torch.no_grad():
-        found = [
-            descend(torch.from_numpy(W[row : row + TOGETHER]), M, torch)
-            for row in range(0, len(W), TOGETHER)
-        ]
-    return np.concatenate([end for end, _ in found]), sum(count for _, count in found)
+        return in_batches(torch.from_numpy(W), M, torch, TOGETHER)
 
 
 def by_jax(W: Real, M: int) -> tuple[Real, int]:
