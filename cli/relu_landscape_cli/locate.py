@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import zipfile
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relu_landscape.errors import InputError
+from relu_landscape_cli import asking
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
 from relu_landscape_cli.exits import reporting
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
 
 if TYPE_CHECKING:
     from relu_landscape_client import Points
-
-
-class Proof(StrEnum):
-    """How an end is proved."""
-
-    NONE = "none"
-    FAST = "fast"
-    STRICT = "strict"
 
 
 def locate(
@@ -63,40 +56,28 @@ def locate(
         typer.Option("--widening/--no-widening", help="What would one more student do?"),
     ] = None,
     certify: Annotated[
-        Proof | None, typer.Option(help="Prove the end, and that the flow goes there.")
+        asking.Certify | None, typer.Option(help="Prove the end, and that the flow goes there.")
     ] = None,
     flow_tolerance: Annotated[
         float | None, typer.Option(help="Local error of the integrator.")
     ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RELU_LANDSCAPE_SERVER", metavar="URL",
-            help="Ask this server; left out: compute here, without any.",
-        ),
-    ] = None,
+    server: ServerIfAny = None,
     api_key: ApiKey = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes, without a server; one per core.")
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to wait for a server's answer.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    workers: Workers = None,
+    timeout: Timeout = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say where networks of your own stand, and where gradient flow takes them.
 
     With --server through that server, otherwise here; id, digest and every number are the same.
     """
-    options = {
-        "teacher_width": teacher_width, "input_dimension": input_dimension,
-        "single_precision": single_precision, "sample_size": sample_size,
-        "label_noise": label_noise, "follow": follow, "nearest": nearest, "spectrum": spectrum,
-        "widening": widening, "certify": certify and certify.value,
-        "flow_tolerance": flow_tolerance,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
+    given = asking.options(
+        teacher_width=teacher_width, input_dimension=input_dimension,
+        single_precision=single_precision, sample_size=sample_size, label_noise=label_noise,
+        follow=follow, nearest=nearest, spectrum=spectrum, widening=widening, certify=certify,
+        flow_tolerance=flow_tolerance,
+    )  # fmt: skip
     with reporting(as_json=as_json):
         arrays = _arrays(file)
         if server is None:
@@ -151,21 +132,9 @@ def _ask(
 def _compute(
     arrays: dict[str, Any], given: dict[str, Any], workers: int | None, is_quiet: bool
 ) -> Points:
-    from relu_landscape.jobs import local
     from relu_landscape.wire.points import PointsRequest
-    from relu_landscape_cli import tables
     from relu_landscape_cli.questions import validated
-    from relu_landscape_client import Points, Status
+    from relu_landscape_client import Points
 
     request = validated(PointsRequest, PointsRequest.of_arrays(arrays, given))
-    with tables.bar(is_quiet=is_quiet) as watch:
-        status = Status("", request.kind, "running", {})
-
-        def tell(kind: str, data: Any) -> None:
-            nonlocal status
-            status = status.after(kind, data)
-            if watch is not None:
-                watch(status)
-
-        solution = local.solve_locally(request, workers=workers, watch=tell)
-    return Points.from_document(solution.result)
+    return Points.from_document(computed(request, is_quiet=is_quiet, workers=workers))

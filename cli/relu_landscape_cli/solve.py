@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_landscape_cli import asking
+from relu_landscape_cli.computing import computed
 from relu_landscape_cli.exits import reporting
-from relu_landscape_cli.interrupts import ending_processes
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
 from relu_landscape_cli.saving import check, save
 
@@ -132,24 +132,12 @@ def _ask(
 def _compute(
     asked: dict[str, Any], workers: int | None, backend: Any, kernel: Any, is_quiet: bool
 ) -> Landscape:  # fmt: skip
-    from relu_landscape.jobs.local import solve_locally
     from relu_landscape.wire.requests import LandscapeRequest
-    from relu_landscape_cli import tables
     from relu_landscape_cli.questions import validated
-    from relu_landscape_client import Landscape, Status
+    from relu_landscape_client import Landscape
 
     request = validated(LandscapeRequest, asked)
-    with tables.bar(is_quiet=is_quiet) as watch:
-        status = Status("", request.kind, "running", asked)
-
-        def tell(kind: str, data: Any) -> None:
-            nonlocal status
-            status = status.after(kind, data)
-            if watch is not None:
-                watch(status)
-
-        with ending_processes():
-            solution = solve_locally(
-                request, workers=workers, backend=backend, kernel=kernel, watch=tell
-            )
-    return Landscape.from_document(solution.result)
+    found = computed(
+        request, is_quiet=is_quiet, asked=asked, workers=workers, backend=backend, kernel=kernel
+    )
+    return Landscape.from_document(found)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_landscape.errors import InputError
+from relu_landscape_cli import asking
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
 from relu_landscape_cli.exits import reporting
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
 
@@ -57,22 +59,12 @@ def trajectory(
     flow_tolerance: Annotated[
         float | None, typer.Option(help="Local error of the integrator (flow, ode, ends).")
     ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RELU_LANDSCAPE_SERVER", metavar="URL",
-            help="Ask this server; left out: compute here, without any.",
-        ),
-    ] = None,
+    server: ServerIfAny = None,
     api_key: ApiKey = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes, without a server; one per core.")
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to wait for a server's answer.")
-    ] = None,
+    workers: Workers = None,
+    timeout: Timeout = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write .json.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Follow gradient flow or one-pass SGD, and say where it leads.
@@ -80,15 +72,13 @@ def trajectory(
     With --server through that server, otherwise here; id, digest and every number are the same.
     What is left out takes the service's default.
     """
-    options = {
-        "method": method and method.value, "learning_rate": learning_rate,
-        "batch_size": batch_size, "label_noise": label_noise, "input_dimension": input_dimension,
-        "seed": seed, "start": start, "init_scale": init_scale, "until": until, "points": points,
-        "first_time": first_time, "spacing": None if first_time is None else "logarithmic",
-        "runs": runs, "own_starts": own_starts, "attractors": attractors,
-        "flow_tolerance": flow_tolerance,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
+    given = asking.options(
+        method=method, learning_rate=learning_rate, batch_size=batch_size,
+        label_noise=label_noise, input_dimension=input_dimension, seed=seed, start=start,
+        init_scale=init_scale, until=until, points=points, first_time=first_time,
+        spacing=None if first_time is None else "logarithmic", runs=runs, own_starts=own_starts,
+        attractors=attractors, flow_tolerance=flow_tolerance,
+    )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:
             _check(output)
@@ -132,21 +122,10 @@ def _ask(
 
 
 def _compute(asked: dict[str, Any], workers: int | None, is_quiet: bool) -> Trajectory:
-    from relu_landscape.jobs import local
     from relu_landscape.wire.trajectories import TrajectoryRequest
-    from relu_landscape_cli import tables
     from relu_landscape_cli.questions import validated
-    from relu_landscape_client import Status, Trajectory
+    from relu_landscape_client import Trajectory
 
     request = validated(TrajectoryRequest, asked)
-    with tables.bar(is_quiet=is_quiet) as watch:
-        status = Status("", request.kind, "running", asked)
-
-        def tell(kind: str, data: Any) -> None:
-            nonlocal status
-            status = status.after(kind, data)
-            if watch is not None:
-                watch(status)
-
-        solution = local.solve_locally(request, workers=workers, watch=tell)
-    return Trajectory.from_document(solution.result)
+    found = computed(request, is_quiet=is_quiet, asked=asked, workers=workers)
+    return Trajectory.from_document(found)

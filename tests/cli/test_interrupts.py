@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from relu_landscape.errors import JobFailed
+from relu_landscape.jobs import local
 from relu_landscape_cli.interrupts import ending_processes, held
 
 #: A failing test ends, instead of a run that waits for ever.
@@ -144,3 +147,26 @@ def test_the_handler_before_comes_back_and_other_threads_do_without() -> None:
     assert seen[0] is before
     assert seen[1] is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    "words", [("solve", 2, 2), ("trajectory", 2, 2), ("locate", "weights.npy")],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_whatever_computes_here_ends_its_processes(
+    words: tuple[object, ...], command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All but ``solve`` waited for the chunk that computed, half a minute perhaps."""
+    handlers: list[Any] = []
+
+    def solve(request: Any, **how: Any) -> Any:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        raise JobFailed("This was all.")
+
+    monkeypatch.setattr(local, "solve_locally", solve)
+    monkeypatch.chdir(tmp_path)
+    np.save("weights.npy", np.eye(2))
+    before = signal.getsignal(signal.SIGINT)
+    command(*words, "--quiet", code=1)
+    assert handlers != [before]
+    assert len(handlers) == 1
