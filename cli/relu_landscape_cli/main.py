@@ -10,6 +10,7 @@ import typer
 
 import relu_landscape
 from relu_landscape_cli.doctor import doctor
+from relu_landscape_cli.estimate import estimate
 from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
 from relu_landscape_cli.jobs import cancel, submit
@@ -93,7 +94,7 @@ def serve(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "families": families, "learning-rates": learning_rates,
+    "solve": solve, "estimate": estimate, "families": families, "learning-rates": learning_rates,
     "trajectory": trajectory, "locate": locate, "watch": watch, "show": show, "list": list_jobs,
     "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
 }  # fmt: skip

@@ -155,16 +155,16 @@ def point_tables(point: FixedPoint) -> list[RenderableType]:
     ]  # fmt: skip
     units = [int(each["size"]) for each in point.structure.students]
     return [
-        _facts(point.key, facts),
+        fact_table(point.key, facts),
         Matrix("R", point.R, units, point.structure.blocks, "students", "teachers"),
         Matrix("Q", point.Q, units, units, "students", "students"),
         Fitted(spectrum, title="spectrum"),
     ]
 
 
-def _facts(title: str, facts: Iterable[tuple[str, str | int | None]]) -> Fitted:
+def fact_table(title: str, pairs: Iterable[tuple[str, str | int | None]]) -> Fitted:
     """A name and a value per line."""
-    rows = [(name, "–" if value is None else str(value)) for name, value in facts]
+    rows = [(name, "–" if value is None else str(value)) for name, value in pairs]
     columns = [Column("", [row[place] for row in rows]) for place in (0, 1)]
     return Fitted(columns, title=title)
 
@@ -269,7 +269,7 @@ def family_tables(document: Mapping[str, Any]) -> list[Fitted]:
         if not isinstance(value, dict | list)
     ]
     return [
-        _facts("", facts),
+        fact_table("", facts),
         *(
             _rows(name, document[name])
             for name in ("student_blocks", "branches", "spectrum")
@@ -315,7 +315,7 @@ def learning_rates_tables(document: Mapping[str, Any]) -> list[Fitted]:
     """A minimum as a function of the learning rate: what it is, and its loss along the way."""
     names = ("structure", "student_width", "teacher_width", "loss", "slope", "critical_rate")
     facts = [(name.replace("_", " "), _cell(document[name])) for name in names]
-    return [_facts("", facts), _rows("up to the critical rate", document["curve"])]
+    return [fact_table("", facts), _rows("up to the critical rate", document["curve"])]
 
 
 def trajectory_tables(found: Trajectory) -> list[Table | str]:

@@ -22,6 +22,7 @@ from pydantic import create_model
 
 from relu_landscape.errors import ConfigurationError, NotFound
 from relu_landscape.wire.base import Wire
+from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.families import Continuation, ContinuationQuery, Family, FamilyQuery
 from relu_landscape.wire.jobs import AnyStatus, FindingsEvent, JobStatus, Page, Sealed
 from relu_landscape.wire.landscape import (
@@ -282,6 +283,16 @@ ANALYSES = Registry(
             result=LearningRates,
             function="relu_landscape.engine.dynamics.answers:learning_rates_answer",
             cost="relu_landscape.engine.families.asking:learning_rates_cost",
+        ),
+        ShortCall(
+            name="estimate",
+            path="/v1/estimate",
+            summary="What a landscape will take",
+            description="Processor seconds by phase, bytes in the store and memory of a worker, "
+            "said before anything is computed. The query string is that of GET /v1/landscape.",
+            query=LandscapeRequest,
+            result=Estimate,
+            function="relu_landscape.engine.landscape.estimates:estimate_answer",
         ),
     ),
 )

@@ -3,7 +3,8 @@
     LandscapeError
     ├── InputError (also ValueError)      the caller asked for something impossible
     │   ├── RequestError                  a field of a request is out of its bounds
-    │   └── TeacherError                  the teacher's Gram matrix cannot be used
+    │   ├── TeacherError                  the teacher's Gram matrix cannot be used
+    │   └── TooCostly                     it would take more than this service allows
     ├── NumericalError                    a computation has no answer it can vouch for
     ├── Cancelled                         somebody asked the computation to stop
     ├── NotFound                          no such job, part of a result, or kind
@@ -44,6 +45,10 @@ class RequestError(InputError):
 
 class TeacherError(InputError):
     """The teacher's Gram matrix is singular, not symmetric or not positive definite."""
+
+
+class TooCostly(InputError):  # noqa: N818 - says what is wrong with the request
+    """It is expected to take more than this service's settings allow; the message has both."""
 
 
 class NumericalError(LandscapeError):

@@ -87,6 +87,18 @@ class Settings(BaseSettings):
     largest_starts: int = Field(
         1_000_000, ge=0, le=LARGEST_STARTS, description="most random starts that are accepted"
     )
+    largest_core_seconds: float | None = Field(
+        None,
+        gt=0.0,
+        description="landscapes that are expected to take more processor seconds are refused; "
+        "left out: none is",
+    )
+    largest_stored_bytes: float | None = Field(
+        None,
+        gt=0.0,
+        description="landscapes that are expected to write more into the store are refused; "
+        "left out: none is",
+    )
     chunk_starts: int | None = Field(
         None,
         ge=1,

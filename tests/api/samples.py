@@ -10,6 +10,7 @@ from relu_landscape.errors import InputError
 from relu_landscape.jobs.testing import InMemoryService
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import Wire
+from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.families import (
     BlockEntry,
     BranchEnd,
@@ -29,6 +30,7 @@ from relu_landscape.wire.families import (
     TeacherBlock,
 )
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery, RatedLoss
+from relu_landscape.wire.requests import LandscapeRequest
 
 
 def family(query: FamilyQuery) -> Family:
@@ -132,10 +134,24 @@ def learning_rates(query: LearningRatesQuery) -> LearningRates:
     )
 
 
+def estimate(query: LandscapeRequest) -> Estimate:
+    """Two phases."""
+    return Estimate(
+        request=query,
+        seconds={"sample": 1.5, "structures": 0.5},
+        core_seconds=2.0,
+        stored_bytes=1e6,
+        worker_bytes=1.2e8,
+        factor=1.5,
+        is_extrapolated=False,
+    )
+
+
 CALLS: dict[str, Callable[[Any], Wire]] = {
     "family": family,
     "continuation": continuation,
     "learning_rates": learning_rates,
+    "estimate": estimate,
 }
 
 

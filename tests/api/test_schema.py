@@ -48,6 +48,7 @@ OPERATIONS = [
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/learning-rates"),
+    ("GET", "/v1/estimate"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/service-info"),
     ("GET", "/v1/schema.json"),

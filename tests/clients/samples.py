@@ -20,6 +20,7 @@ from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.testing import NOW, Job, perfect_copy
 from relu_landscape.wire.certificate import StudentBlock
+from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.families import (
     BranchEvent,
     Continuation,
@@ -330,4 +331,12 @@ def learning_rates() -> LearningRates:
             RatedLoss(learning_rate=rate, first_order=0.5 + rate / 4, loss=0.5 + rate / 2)
             for rate in (0.25, 0.5)
         ],
+    )  # fmt: skip
+
+
+def estimate(query: LandscapeRequest) -> Estimate:
+    """Two phases."""
+    return Estimate(
+        request=query, seconds={"sample": 1.5, "structures": 0.5}, core_seconds=2.0,
+        stored_bytes=1e6, worker_bytes=1.25e8, factor=1.5, is_extrapolated=True,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from tests.clients.samples import (
     SCRIPT,
     Step,
     continuation,
+    estimate,
     family,
     learning_rates,
     two_minima,
@@ -129,5 +130,6 @@ def _service(settings: Settings) -> InMemoryService:
         "family": lambda query: family(query.student_width),
         "continuation": lambda query: continuation(),
         "learning_rates": lambda query: learning_rates(),
+        "estimate": estimate,
     }
     return service

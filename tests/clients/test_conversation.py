@@ -291,6 +291,17 @@ def test_families(run: Run, server: Served) -> None:
     }  # fmt: skip
 
 
+def test_an_estimate(run: Run, server: Served) -> None:
+    found = run("estimate", 2, 2, structures=["1+1", "2"], starts=0)
+    assert (found.core_seconds, found.stored_bytes, found.worker_bytes) == (2.0, 1e6, 1.25e8)
+    assert (found.factor, found.is_extrapolated) == (1.5, True)
+    assert found.seconds == {"sample": 1.5, "structures": 0.5}
+    ((name, asked),) = server.service.called
+    assert name == "estimate"
+    assert isinstance(asked, LandscapeRequest)
+    assert (asked.structures, asked.starts, asked.student_width) == (("1+1", "2"), 0, 2)
+
+
 def test_learning_rates(run: Run, server: Served) -> None:
     found = run("learning_rates", 8, 8, "one-anti-aligned", batch_size=4, points=2)
     assert (found.critical_rate, found.slope) == (0.75, 0.25)

@@ -52,6 +52,7 @@ STATUSES: dict[type[Exception], Row] = {
     errors.InputError: Row(422, "invalid-request", "The request is not valid"),
     errors.RequestError: Row(422, "invalid-request", "The request is not valid"),
     errors.TeacherError: Row(422, "invalid-teacher", "The teacher cannot be used"),
+    errors.TooCostly: Row(422, "too-costly", "More than this service allows"),
     errors.NumericalError: Row(422, "no-trustworthy-answer", "No answer that can be vouched for"),
     errors.Cancelled: Row(409, "cancelled", "The job was cancelled"),
     errors.NotFound: Row(404, "not-found", "Not found"),

@@ -8,9 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from relu_landscape.analyses import ANALYSES, Registry, composition
-from relu_landscape.errors import JobFailed, StoreUnavailable
+from relu_landscape.analyses import ANALYSES, Registry
+from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
+from relu_landscape.jobs.admission import admit, limits_cost
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.coordinator import Coordinator
@@ -108,8 +109,10 @@ class AnalysisService:
     async def submit(self, request: AnalysisRequest) -> AnyStatus:
         analysis = self.registry.analysis(request.kind)
         job = self.identify(request)
-        if request.needs_the_engine:
-            await asyncio.to_thread(_check, analysis.composition, request)
+        is_judged = limits_cost(self._settings) and await self._is_new(job)
+        if request.needs_the_engine or is_judged:
+            limits = self._settings if is_judged else None
+            await asyncio.to_thread(admit, analysis.composition, request, limits)
         await self._asking.submit(job, analysis.kind, request.canonical())
         self._coordinator.wake()
         return await self._asking.status(job)
@@ -193,6 +196,9 @@ class AnalysisService:
             "worker_threads": self._pool.threads,
         }
 
-
-def _check(name: str, request: AnalysisRequest) -> None:
-    composition(name).problem(request)
+    async def _is_new(self, job: str) -> bool:
+        """Whether it would be computed: a known result costs nothing more."""
+        try:
+            return await self._asking.state(job) != "finished"
+        except NotFound:
+            return True

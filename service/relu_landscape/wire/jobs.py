@@ -90,6 +90,11 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
     progress: Progress
     findings: list[FindingT] = Field(description="provisional, until the result is in")
     error: str | None = Field(description="why it failed, one sentence")
+    waiting_before: int | None = Field(
+        None,
+        description="jobs that were submitted before it and still wait as well; null: it does not "
+        "wait",
+    )
     attempts: int = Field(description="how often a process began or resumed it")
     needs: Needs = Field(
         description="a service of this algorithm and backend class computes it; without one on "

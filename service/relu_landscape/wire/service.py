@@ -30,6 +30,12 @@ class Limits(Wire):
 
     largest_width: int = Field(description="widest student or teacher")
     largest_starts: int = Field(description="most random starts")
+    largest_core_seconds: float | None = Field(
+        description="processor seconds that a landscape may be expected to take; null: any"
+    )
+    largest_stored_bytes: float | None = Field(
+        description="bytes that a landscape may be expected to write into the store; null: any"
+    )
     jobs_at_once: int = Field(description="jobs that one process runs side by side")
     waiting_jobs_limit: int = Field(description="jobs that may wait")
     result_ttl_seconds: int | None = Field(description="results are forgotten then; null: never")

@@ -15,13 +15,16 @@ import orjson
 import pytest
 
 from relu_landscape.analyses import Registry
+from relu_landscape.engine.tasks import Expected
 from relu_landscape.errors import (
     ConfigurationError,
     InputError,
     JobFailed,
     NotFound,
     RequestError,
+    TooCostly,
 )
+from relu_landscape.jobs import admission
 from relu_landscape.jobs.pool import lanes
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.running.sealing import digest
@@ -267,6 +270,22 @@ async def test_more_than_a_service_allows_is_refused(join: Callable[..., Any], p
         with pytest.raises(RequestError, match="starts = 11"):
             await service.submit(request(starts=11))
         assert (await service.list(kind=None, cursor=None, limit=10)).items == []
+
+
+async def test_more_than_a_service_may_spend_is_refused_unless_it_is_known(
+    join: Callable[..., Any], prefix: str
+) -> None:
+    asked = request(starts=3)
+    async with join(redis_prefix=prefix) as service:
+        known = await finished(service, asked)
+    takes = Expected({"sample": 90.0}, 10.0)
+    costly = replace(toy_engine.COMPOSITION, expected=lambda _: takes)
+    async with join(redis_prefix=prefix, largest_core_seconds=60.0) as service:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(admission, "composition", lambda name: costly)
+            assert (await service.submit(asked)).id == known.id
+            with pytest.raises(TooCostly, match="90 processor seconds; here it may take 60"):
+                await service.submit(request(starts=4))
 
 
 async def test_what_the_engine_cannot_do_is_refused_before_it_is_a_job(

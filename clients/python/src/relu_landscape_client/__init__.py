@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.errors import ServerAbsent as ServerAbsent
     from relu_landscape_client.errors import ServerError as ServerError
     from relu_landscape_client.errors import TimedOut as TimedOut
+    from relu_landscape_client.estimates import Estimate as Estimate
     from relu_landscape_client.families import Change as Change
     from relu_landscape_client.families import Continuation as Continuation
     from relu_landscape_client.families import Event as Event
@@ -90,6 +91,7 @@ _HOMES = {
         "ProtocolError", "RequestRefused", "ServerAbsent", "ServerError", "TimedOut",
     ),
     "disconnectivity": ("Disconnectivity",),
+    "estimates": ("Estimate",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
     "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),

@@ -8,6 +8,7 @@ from relu_landscape_client import _flows
 from relu_landscape_client.errors import ClientError
 
 if TYPE_CHECKING:
+    from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
@@ -54,6 +55,13 @@ def learning_rates(document: _flows.Document) -> LearningRates:
     from relu_landscape_client.learning_rates import LearningRates
 
     return LearningRates.from_document(document)
+
+
+def estimate(document: _flows.Document) -> Estimate:
+    """What a landscape will take."""
+    from relu_landscape_client.estimates import Estimate
+
+    return Estimate.from_document(document)
 
 
 def points(document: _flows.Document) -> Points:

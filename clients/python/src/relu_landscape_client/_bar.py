@@ -80,6 +80,8 @@ class Bar:
 
 def _words(status: Status) -> str:
     words = []
+    if status.state == "queued" and status.waiting_before:
+        words.append(f"{status.waiting_before} before it")
     if status.findings:
         words.append(f"{len(status.findings)} fixed points")
     left = status.progress.seconds_left

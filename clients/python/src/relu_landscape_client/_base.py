@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,15 @@ def request_of(
     return _decode.plain(
         {"student_width": student_width, "teacher_width": teacher_width, **options}
     )
+
+
+def query_of(student_width: int, teacher_width: int, options: Options) -> dict[str, Any]:
+    """The same for a query string, where lists are written as JSON; raises ``RequestRefused``."""
+    asked = request_of(student_width, teacher_width, options)
+    return {
+        name: json.dumps(value) if isinstance(value, list) else value
+        for name, value in asked.items()
+    }
 
 
 def id_of(which: str | Status | Landscape | Trajectory) -> str:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
-from relu_landscape_client._base import Base, id_of, request_of
+from relu_landscape_client._base import Base, id_of, query_of, request_of
 from relu_landscape_client._options import Options, PointsOptions, TrajectoryOptions
 from relu_landscape_client.status import Status
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from relu_landscape_client._bar import ProgressOption
+    from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
@@ -165,6 +166,13 @@ class Client(Base):
             structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
             points=points,
         )))  # fmt: skip
+
+    def estimate(
+        self, student_width: int, teacher_width: int, **options: Unpack[Options]
+    ) -> Estimate:  # fmt: skip
+        """What such a landscape will take, before anything is computed."""
+        asked = query_of(student_width, teacher_width, options)
+        return _answers.estimate(self._driver.run(_flows.document("v1/estimate", **asked)))
 
     def trajectory(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
@@ -318,6 +326,13 @@ class AsyncClient(Base):
             structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
             points=points,
         )))  # fmt: skip
+
+    async def estimate(
+        self, student_width: int, teacher_width: int, **options: Unpack[Options]
+    ) -> Estimate:  # fmt: skip
+        """See ``Client.estimate``."""
+        asked = query_of(student_width, teacher_width, options)
+        return _answers.estimate(await self._driver.run(_flows.document("v1/estimate", **asked)))
 
     async def trajectory(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,

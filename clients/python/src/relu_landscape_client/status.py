@@ -84,7 +84,8 @@ class Status:
 
     ``state`` is one of queued, running, cancelling, cancelled, failed, finished (or a word that a
     newer server uses). ``needs`` says which algorithm and backend class compute it: a job waits for
-    a service that has them. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
+    a service that has them; ``waiting_before`` is how many wait before it, None where it does not
+    wait. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
     because a list leaves them out for their length; asked for by its id, the job has them.
     """
@@ -100,6 +101,7 @@ class Status:
     finished_at: str | None = None
     error: str | None = None
     attempts: int = 0
+    waiting_before: int | None = None
     needs: Mapping[str, str] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
 
@@ -134,6 +136,7 @@ class Status:
             finished_at=required(document, "finished_at"),
             error=required(document, "error"),
             attempts=integer(required(document, "attempts")),
+            waiting_before=optional(document, "waiting_before", integer),
             needs=dict(mapping(required(document, "needs"))),
             left_out=tuple(map(str, required(document, "left_out"))),
         )

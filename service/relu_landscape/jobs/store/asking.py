@@ -82,12 +82,17 @@ class AskingStore:
 
     async def status(self, job: str) -> AnyStatus:
         """Raises ``NotFound``, ``StoreUnavailable``."""
-        fields = await self._patience.call_async(
-            lambda: self._client.hgetall(self._keys.of("job", job))
-        )
+
+        async def read() -> tuple[dict[bytes, bytes], int | None]:
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hgetall(self._keys.of("job", job)).zrank(self._keys.queue, job)
+                fields, before = await pipeline.execute()
+                return fields, before
+
+        fields, before = await self._patience.call_async(read)
         if not fields:
             raise unknown(job)
-        status = self._read_job(job, cast("dict[bytes, bytes]", fields))
+        status = self._read_job(job, fields, before)
         if status is None:
             raise NotFound(
                 f"The job {job} was put into the store by another release of this service, in "
@@ -133,19 +138,20 @@ class AskingStore:
         wanted = self._keys.jobs if kind is None else self._keys.of("jobs", kind)
         highest = "+inf" if cursor is None else f"({cursor}"
 
-        async def read() -> tuple[list[tuple[bytes, float]], list[dict[bytes, bytes]]]:
+        async def read() -> tuple[list[tuple[bytes, float]], list[Any]]:
             entries = await self._client.zrevrangebyscore(
                 wanted, highest, "-inf", start=0, num=limit + 1, withscores=True
             )
             async with self._client.pipeline(transaction=False) as pipeline:
                 for name, _ in entries[:limit]:
                     pipeline.hgetall(self._keys.of("job", name.decode()))
+                    pipeline.zrank(self._keys.queue, name)
                 return entries, await pipeline.execute()
 
-        entries, jobs = await self._patience.call_async(read)
+        entries, found = await self._patience.call_async(read)
         items: list[AnyStatus] = []
-        for (name, _), fields in zip(entries, jobs, strict=False):
-            status = self._read_job(name.decode(), fields)
+        for (name, _), fields, before in zip(entries, found[::2], found[1::2], strict=False):
+            status = self._read_job(name.decode(), fields, before)
             if status is not None:
                 items.append(status)
             # A request may hold matrices: validating a page of them is work for tens of
@@ -267,8 +273,13 @@ class AskingStore:
             "without one a crash of the store loses jobs."
         ]
 
-    def _read_job(self, job: str, fields: dict[bytes, bytes]) -> AnyStatus | None:
-        """A stored job in words; ``None`` for one of a release that words it differently."""
+    def _read_job(
+        self, job: str, fields: dict[bytes, bytes], before: int | None
+    ) -> AnyStatus | None:
+        """A stored job in words; ``None`` for one of a release that words it differently.
+
+        ``before``: how many jobs wait before it, None where it does not wait.
+        """
 
         def json(name: bytes) -> Any:
             raw = fields.get(name)
@@ -291,6 +302,7 @@ class AskingStore:
                 findings=(json(b"findings") or {"findings": []})["findings"],
                 error=error or None,
                 attempts=int(fields.get(b"attempts", b"0")),
+                waiting_before=before,
                 needs=_needs(fields.get(b"needs", b"").decode()),
             )
         except ValidationError:

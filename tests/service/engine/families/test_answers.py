@@ -9,6 +9,7 @@ from relu_landscape.engine import families, verify
 from relu_landscape.engine.dynamics.answers import learning_rates_answer
 from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
+from relu_landscape.engine.landscape.estimates import estimate_answer
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
 
 
@@ -19,6 +20,7 @@ def test_the_registry_finds_them() -> None:
         "family": families.family_answer,
         "continuation": families.continuation_answer,
         "learning_rates": learning_rates_answer,
+        "estimate": estimate_answer,
     }
     with pytest.raises(AttributeError, match="no attribute 'waltz'"):
         _ = families.waltz

@@ -200,9 +200,9 @@ async def test_a_page_of_large_requests_leaves_others_their_turn(asking: AskingS
     reading = asyncio.ensure_future(asking.page(None, None, 10))
     read, between = asking._read_job, list[int]()
 
-    def counted(job: str, fields: dict[bytes, bytes]) -> AnyStatus | None:
+    def counted(job: str, fields: dict[bytes, bytes], before: int | None) -> AnyStatus | None:
         between.append(turns)
-        return read(job, fields)
+        return read(job, fields, before)
 
     asking._read_job = counted  # type: ignore[method-assign]
     while not reading.done():

@@ -53,6 +53,24 @@ async def test_many_submissions_of_one_job_queue_it_once(
     assert claims.claim(QUEUES) is None
 
 
+async def test_a_waiting_job_says_how_many_are_before_it(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    async def before() -> list[int | None]:
+        one_by_one = [(await asking.status(job)).waiting_before for job in ("a", "b", "c")]
+        page = await asking.page(None, None, 3)
+        assert [each.waiting_before for each in reversed(page.items)] == one_by_one
+        return one_by_one
+
+    for job in ("a", "b", "c"):
+        await asking.submit(job, KIND, REQUEST)
+    assert await before() == [0, 1, 2]
+    assert claims.claim(QUEUES) is not None
+    assert await before() == [None, 0, 1]
+    await asking.cancel("b")
+    assert await before() == [None, None, 0]
+
+
 async def test_jobs_are_claimed_in_the_order_of_their_submission(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
