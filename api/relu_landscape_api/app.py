@@ -88,7 +88,11 @@ def create_app(
     app.state.settings, app.state.registry = chosen, registry
     app.state.warnings = warnings(chosen)
     app.state.drain, app.state.metrics = drain, metrics
-    at_hand = ResultsAtHand(chosen.results_at_hand_bytes, chosen.result_ttl_seconds)
+    at_hand = ResultsAtHand(
+        chosen.results_at_hand_bytes,
+        chosen.result_ttl_seconds,
+        on_hit=metrics.results_at_hand.inc,
+    )
     answers = {each.kind: Answers(each, chosen, at_hand) for each in registry.analyses}
     routers = _routers(registry, chosen, answers)
     for router in routers:
@@ -111,7 +115,7 @@ def _routers(
 ) -> list[APIRouter]:
     """Short calls before analyses, whose paths have placeholders."""
     return [
-        calls_router(registry),
+        calls_router(registry, settings),
         *(analysis_router(each, settings, answers[each.kind]) for each in registry.analyses),
         jobs_router(registry),
         operations.router,

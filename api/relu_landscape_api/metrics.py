@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from relu_landscape.errors import Unavailable
 from relu_landscape.jobs.interface import Service
@@ -12,6 +15,24 @@ from relu_landscape.wire.jobs import State
 
 #: From a cached answer (a millisecond) to the longest wait a request may ask for (60 s).
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+PREFIX = "relu_landscape_"
+#: What the service says of itself when it is asked (``Service.figures``), as it is now.
+GAUGES = {
+    "chunks_waiting": "chunks of this process's jobs that wait for a worker",
+    "chunks_in_flight": "chunks of this process's jobs that are with the workers",
+    "worker_threads": "worker threads that are there now",
+    "workers_wanted": "worker threads that should be there; 0 where others start them",
+    "queue_oldest_seconds": "how long the job that waits first has waited, whole store; 0: none",
+    "store_memory_bytes": "memory that the store uses",
+    "store_memory_limit_bytes": "memory that the store may use; 0: any",
+    "store_seconds": "how long the store took to say all this",
+}
+#: The same, since the process began.
+COUNTERS = {
+    "chunks_computed": "chunks of this process's jobs that workers computed to their end",
+    "chunk_compute_seconds": "seconds that workers computed them",
+}
 
 
 class Metrics:
@@ -37,32 +58,44 @@ class Metrics:
             "event streams open now",
             registry=self.registry,
         )
-        self._jobs = Gauge(
-            "relu_landscape_jobs", "jobs by state", ["state"], registry=self.registry
-        )
-        self._counts = Gauge(
-            "relu_landscape_work",
-            "other counts of the service, by name",
-            ["name"],
+        self.results_at_hand = Counter(
+            "relu_landscape_results_at_hand",
+            "answers with a finished result that this process had at hand, without the store",
             registry=self.registry,
         )
         self._store_up = Gauge(
             "relu_landscape_store_up", "1 if the store answered", registry=self.registry
         )
+        self._said = _Said()
+        self.registry.register(self._said)
 
     async def exposition(self, service: Service) -> bytes:
         """The text format of Prometheus. A store that is down is a figure, not an error."""
-        self._jobs.clear()
-        self._counts.clear()
         try:
-            counts = await service.counts()
+            self._said.figures = await service.figures()
         except Unavailable:
+            self._said.figures = {}
             self._store_up.set(0)
-            return generate_latest(self.registry)
-        self._store_up.set(1)
-        for state in get_args(State):
-            self._jobs.labels(state).set(counts.get(state, 0))
-        for name, count in counts.items():
-            if name not in get_args(State):
-                self._counts.labels(name).set(count)
+        else:
+            self._store_up.set(1)
         return generate_latest(self.registry)
+
+
+class _Said(Collector):
+    """What the service said last; what it did not say is not there."""
+
+    def __init__(self) -> None:
+        self.figures: Mapping[str, float] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily(f"{PREFIX}jobs", "jobs by state", labels=["state"])
+        for state in get_args(State):
+            if state in self.figures:
+                jobs.add_metric([state], self.figures[state])
+        yield jobs
+        for name, words in GAUGES.items():
+            if name in self.figures:
+                yield GaugeMetricFamily(PREFIX + name, words, self.figures[name])
+        for name, words in COUNTERS.items():
+            if name in self.figures:
+                yield CounterMetricFamily(PREFIX + name, words, self.figures[name])

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.schema import definitions
+from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, Points
 from relu_landscape.wire.points import PointsRequest
@@ -53,11 +54,22 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
-    query, post, trajectory, reading, events, cancelling, located, families, shapes, wrong = (
-        run(script, running, tmp_path) for script in SCRIPTS
-    )
+    (
+        query,
+        post,
+        estimate,
+        trajectory,
+        reading,
+        events,
+        cancelling,
+        located,
+        families,
+        shapes,
+        wrong,
+    ) = (run(script, running, tmp_path) for script in SCRIPTS)
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
+    assert Estimate.model_validate_json(estimate[0]).request.saddles
     assert json.loads(post[0])["request"]["student_width"] == 3
     assert Trajectory.model_validate_json(trajectory[0]).request.method == "sgd"
     assert "weights" in json.loads(reading[2])

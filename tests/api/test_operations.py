@@ -75,8 +75,21 @@ def test_jobs_are_counted_by_state(client: TestClient) -> None:
     client.get("/v1/landscape?K=2&width=2")
     assert sample(client, "relu_landscape_jobs", state="finished") == 1
     assert sample(client, "relu_landscape_jobs", state="queued") == 0
-    assert sample(client, "relu_landscape_work", name="worker_threads") == 0
+    assert sample(client, "relu_landscape_worker_threads") == 0
     assert sample(client, "relu_landscape_store_up") == 1
+
+
+def test_an_answer_from_memory_is_counted(client: TestClient) -> None:
+    client.get("/v1/landscape?K=2&width=2")
+    before = sample(client, "relu_landscape_results_at_hand_total")
+    assert before is not None
+    client.get("/v1/landscape?K=2&width=2")
+    assert sample(client, "relu_landscape_results_at_hand_total") == before + 1
+
+
+def test_what_the_service_does_not_say_is_no_figure(client: TestClient) -> None:
+    assert sample(client, "relu_landscape_store_memory_bytes") is None
+    assert sample(client, "relu_landscape_chunks_computed_total") is None
 
 
 def test_figures_without_a_store(client: TestClient) -> None:

@@ -158,7 +158,7 @@ class Campaign:
         asking = AskingStore(self.laboratory.target, settings, TOY, "cpu")
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline:
-            counts = await asking.counts()
+            counts = await asking.figures()
             if not counts["queued"] + counts["running"] + counts["cancelling"]:
                 break
             await asyncio.sleep(0.5)

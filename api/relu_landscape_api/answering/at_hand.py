@@ -53,7 +53,8 @@ def _zipped(plain: bytes) -> bytes:
 class ResultsAtHand:
     """Those asked for last, by content id, up to ``limit_bytes``; for one event loop.
 
-    ``seconds``: how long each is kept; where the store forgets results, so must this.
+    ``seconds``: how long each is kept; where the store forgets results, so must this. ``on_hit``
+    is called whenever one is found.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class ResultsAtHand:
         seconds: int | None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_hit: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_hit = on_hit
         self._kept: TTLCache[str, Encoded] = TTLCache(
             limit_bytes,
             math.inf if seconds is None else seconds,
@@ -73,7 +76,10 @@ class ResultsAtHand:
     def find(self, kind: str, id: str) -> Encoded | None:  # noqa: A002 - the name in the contract
         """The result of this id if it is here, and of this kind."""
         found = self._kept.get(id)
-        return found if found is not None and found.kind == kind else None
+        if found is None or found.kind != kind:
+            return None
+        self._on_hit()
+        return found
 
     def keep(self, id: str, result: Encoded) -> None:  # noqa: A002 - the name in the contract
         """Have it for the next who asks, unless it alone is larger than everything may be."""

@@ -88,8 +88,12 @@ class Service(Protocol):
     async def readiness(self) -> Readiness:
         """Whether store, workers and coordinator answer, and what an operator should know."""
 
-    async def counts(self) -> dict[str, int]:
-        """Jobs by state (whole store), chunks and worker threads (this process)."""
+    async def figures(self) -> dict[str, float]:
+        """Figures for whoever watches over it, by name.
+
+        Jobs by state, the age of the one that waits first, and the store's memory (whole store);
+        chunks and worker threads (this process).
+        """
 
     def info(self) -> ServiceInfo:
         """Versions, backend and why, store and pool, limits."""

@@ -189,12 +189,8 @@ class AnalysisService:
             workers=self._pool.threads,
         )
 
-    async def counts(self) -> dict[str, int]:
-        return {
-            **await self._asking.counts(),
-            **self._pool.counts(),
-            "worker_threads": self._pool.threads,
-        }
+    async def figures(self) -> dict[str, float]:
+        return {**await self._asking.figures(), **self._pool.figures()}
 
     async def _is_new(self, job: str) -> bool:
         """Whether it would be computed: a known result costs nothing more."""

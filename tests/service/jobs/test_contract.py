@@ -193,5 +193,5 @@ async def test_a_service_speaks_of_itself(candidate: Candidate) -> None:
     wanted = "cpu" if kernel is None else f"native-{kernel.version}"
     assert info.backend.backend_class == wanted
     assert info.backend.kernel_reason
-    counts = await candidate.service.counts()
+    counts = await candidate.service.figures()
     assert {"queued", "running", "finished", "chunks_waiting", "worker_threads"} <= set(counts)

@@ -187,7 +187,7 @@ async def check_all(driver: Driver, accepted: dict[str, LandscapeRequest]) -> No
         assert body is not None
         result: dict[str, Any] = orjson.loads(body)
         assert result["digest"] == digest(result) == expected_digest(asked)
-    assert (await asking.counts())["finished"] == len(accepted)
+    assert (await asking.figures())["finished"] == len(accepted)
     with Target.embedded(str(socket)).connect() as client:
         assert client.keys("*:chunks:*") == client.keys("*:lease:*") == []
         # What other jobs may use is there whole or not at all: a sum, as the toy's judges answer.

@@ -117,7 +117,7 @@ async def test_a_silent_store_costs_every_request_its_patience_and_no_more(
         asking.result("a"),
         asking.details("a", "m1"),
         asking.page(None, None, 10),
-        asking.counts(),
+        asking.figures(),
         asking.cancel("a"),
         asking.health(),
         asking.ping(),
@@ -131,7 +131,7 @@ async def test_a_silent_store_costs_every_request_its_patience_and_no_more(
     assert all("does not answer" in str(answer) for answer in answers)
     # What it was asked while it was silent it may do afterwards; nothing is out of step.
     assert (await asking.status("a")).state in ("queued", "cancelled")
-    assert await asking.counts() is not None
+    assert await asking.figures() is not None
     await asking.close()
 
 

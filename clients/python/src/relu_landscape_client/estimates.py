@@ -13,10 +13,11 @@ from relu_landscape_client._decode import OURS, Document, mapping, number, requi
 class Estimate:
     """What a landscape will take if nothing of it is known yet.
 
-    ``request`` is the question with every default; ``seconds`` are processor seconds of one core by phase, ``core_seconds`` their sum;
-    ``stored_bytes`` go into the store, ``worker_bytes`` is the most memory of one worker. Nine of
-    ten landscapes that were measured lie within ``factor`` of it; with ``is_extrapolated`` nothing
-    like it was measured, and the numbers are orders of magnitude.
+    ``request`` is the question with every default. ``seconds`` are processor seconds of one core
+    by phase, ``core_seconds`` their sum; ``stored_bytes`` go into the store, ``worker_bytes`` is
+    the most memory of one worker. Nine of ten landscapes that were measured lie within ``factor``
+    of it; with ``is_extrapolated`` nothing like it was measured, and the numbers are orders of
+    magnitude.
     """
 
     request: Mapping[str, Any]

@@ -135,11 +135,13 @@ class DaskPool:
             if lane in self._ring:
                 self._ring.remove(lane)
 
-    def counts(self) -> dict[str, int]:
-        """Chunks of this process's jobs that wait, and that are with the workers."""
+    def figures(self) -> dict[str, float]:
+        """Workers, and chunks of this process's jobs: that wait, compute, and were computed."""
+        wanted = 0 if self._local is None else self._local.count
+        workers = {"worker_threads": self._threads, "workers_wanted": wanted}
         with self.changed:
-            waiting = sum(len(lane.waiting) for lane in self._ring) + len(self._suspects)
-            return {"chunks_waiting": waiting, "chunks_in_flight": len(self._flying)}
+            chunks = lanes.figures(self._ring, self._suspects, self._flying)
+        return {**chunks, **workers, **self._watch.figures()}
 
     def add(self, lane: DaskLane, chunks: list[Chunk]) -> None:
         """Have these sent when it is their turn."""
@@ -215,12 +217,10 @@ class DaskPool:
             self._local.mend(threads)
 
     def _warm(self) -> None:
-        """Have every worker import the engine now: that takes seconds, and the first job waits."""
+        """Have every worker import the engine now: it takes seconds, and the first job waits."""
         for address in self._client.nthreads():
-            future = self._client.submit(
-                worker.warm, self._compositions, workers=[address], pure=False
-            )
-            self._warming.append(future)  # Dask forgets a task whose future is dropped
+            sent = {"workers": [address], "pure": False}  # kept, or Dask forgets it
+            self._warming.append(self._client.submit(worker.warm, self._compositions, **sent))
 
     def _capacity(self) -> int:
         if self._isolated and self._flying:

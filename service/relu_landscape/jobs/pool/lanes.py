@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Condition
@@ -87,6 +87,12 @@ class DaskLane:
         # Under the lock: a chunk on its way back from the workers is in neither count for a moment.
         with self.pool.changed:
             return not self.waiting and self.in_flight == 0 and self.inbox.empty()
+
+
+def figures(lanes: Iterable[DaskLane], suspects: Sized, flying: Sized) -> dict[str, float]:
+    """How many chunks wait, and how many are with the workers."""
+    waiting = sum(len(lane.waiting) for lane in lanes) + len(suspects)
+    return {"chunks_waiting": waiting, "chunks_in_flight": len(flying)}
 
 
 def unwanted(

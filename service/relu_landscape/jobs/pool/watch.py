@@ -34,6 +34,7 @@ class Watch:
         self._lock = threading.Lock()
         self._sent = 0
         self._computing: dict[str, Computing] = {}
+        self._computed, self._seconds = 0, 0.0
 
     def new_name(self) -> str:
         """A name for a chunk that is sent."""
@@ -50,7 +51,15 @@ class Watch:
             if said["begins"]:
                 self._computing[said["chunk"]] = Computing(said["worker"], self._clock())
             else:
-                self._computing.pop(said["chunk"], None)
+                here = self._computing.pop(said["chunk"], None)
+                if here is not None:
+                    self._computed += 1
+                    self._seconds += self._clock() - here.began
+
+    def figures(self) -> dict[str, float]:
+        """How many chunks workers have computed to their end, and in how many seconds."""
+        with self._lock:
+            return {"chunks_computed": self._computed, "chunk_compute_seconds": self._seconds}
 
     def computing(self) -> dict[str, Computing]:
         """Every chunk that has begun and not ended, by its name."""

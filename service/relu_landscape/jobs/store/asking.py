@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -161,16 +163,35 @@ class AskingStore:
         cursor = str(int(entries[limit - 1][1])) if more else None
         return Page[AnyStatus](items=items, next_cursor=cursor)
 
-    async def counts(self) -> dict[str, int]:
-        """Number of jobs in each state. Raises ``StoreUnavailable``."""
+    async def figures(self) -> dict[str, float]:
+        """Jobs in each state, the age of the queue's head, and memory. ``StoreUnavailable``."""
 
-        async def read() -> list[int]:
+        async def read() -> dict[str, float]:
+            began = time.monotonic()
             async with self._client.pipeline(transaction=False) as pipeline:
                 for state in STATES:
                     pipeline.scard(self._keys.of("state", state))
-                return cast("list[int]", await pipeline.execute())
+                pipeline.zrange(self._keys.queue, 0, 0).time()
+                *counted, first, now = await pipeline.execute()
+            waited = 0.0
+            for name in first:
+                created = await self._client.hget(self._keys.of("job", name.decode()), "created")
+                waited = max(0.0, now[0] + now[1] / 1e6 - float(created or math.inf))
+            memory = await self._memory()
+            return dict(zip(STATES, counted, strict=True)) | {
+                "queue_oldest_seconds": waited,
+                "store_memory_bytes": memory.get("used_memory", 0),
+                "store_memory_limit_bytes": memory.get("maxmemory", 0),
+                "store_seconds": time.monotonic() - began,
+            }
 
-        return dict(zip(STATES, await self._patience.call_async(read), strict=True))
+        return await self._patience.call_async(read)
+
+    async def _memory(self) -> dict[str, Any]:
+        try:
+            return cast("dict[str, Any]", await self._client.info("memory"))
+        except ResponseError:  # a hosted server may forbid it
+            return {}
 
     async def follow(self, job: str, after: str | None) -> AsyncGenerator[Event, None]:
         """The events after ``after`` (all that are kept when ``None``), to the last one.

@@ -293,10 +293,10 @@ class InMemoryService:
         checks = {"store": "ok", "pool": "ok", "coordinator": "ok"} | self.faults
         return Readiness(ready=not self.faults, checks=checks, warnings=[])
 
-    async def counts(self) -> dict[str, int]:
+    async def figures(self) -> dict[str, float]:
         self._check()
         states = [job.status.state for job in self.jobs.values()]
-        found = {
+        found: dict[str, float] = {
             state: states.count(state)
             for state in ("queued", "running", "cancelling", "cancelled", "failed", "finished")
         }

@@ -58,7 +58,7 @@ def test_a_worker_that_computes_for_a_cancelled_job_is_ended(
     until(lambda: scheduler.restarted == ["tcp://one"], "its worker is ended")
     until(lambda: lane.is_idle, "nothing computes")
     assert begun.called_back == 1  # or Dask would have another worker try it
-    assert pool.counts()["chunks_in_flight"] == 0
+    assert pool.figures()["chunks_in_flight"] == 0
 
 
 def test_a_chunk_that_began_while_it_was_called_back_is_ended_too(

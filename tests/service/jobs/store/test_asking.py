@@ -1,4 +1,4 @@
-"""The store as readers see it: pages, counts, events, unknown names."""
+"""The store as readers see it: pages, figures, events, unknown names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import NotFound, RequestError
 from relu_landscape.jobs.store import scripts
-from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.asking import STATES, AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import queue_name
@@ -43,7 +43,7 @@ async def test_pages_show_every_job_once_newest_first(
         await asking.page(None, "-inf", 2)
 
 
-async def test_counts_follow_the_states(asking: AskingStore, claims: ClaimingStore) -> None:
+async def test_figures_follow_the_states(asking: AskingStore, claims: ClaimingStore) -> None:
     for job in "abcd":
         await asking.submit(job, KIND, REQUEST)
     first, second, _ = claims.claim(QUEUES), claims.claim(QUEUES), claims.claim(QUEUES)
@@ -52,8 +52,8 @@ async def test_counts_follow_the_states(asking: AskingStore, claims: ClaimingSto
     claims.finish(first, b"{}", {})
     claims.stop(second, "failed", "why")
     await asking.cancel("c")
-    counts = await asking.counts()
-    assert counts == {
+    figures = await asking.figures()
+    assert {state: figures.pop(state) for state in STATES} == {
         "queued": 1,
         "running": 0,
         "cancelling": 1,
@@ -61,6 +61,25 @@ async def test_counts_follow_the_states(asking: AskingStore, claims: ClaimingSto
         "failed": 1,
         "finished": 1,
     }
+    assert set(figures) == {
+        "queue_oldest_seconds", "store_memory_bytes", "store_memory_limit_bytes", "store_seconds"
+    }  # fmt: skip
+    assert figures["store_memory_bytes"] > 0
+    assert figures["store_seconds"] > 0
+
+
+async def test_the_queues_age_is_that_of_the_job_that_waits_first(
+    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
+) -> None:
+    assert (await asking.figures())["queue_oldest_seconds"] == 0.0
+    for job in ("a", "b"):
+        await asking.submit(job, KIND, REQUEST)
+    with target.connect() as client:  # as if it had been submitted two hours before
+        key = f"{settings.redis_prefix}:job:a"
+        client.hset(key, "created", f"{float(client.hget(key, 'created')) - 7200:.6f}")
+    assert 7200 <= (await asking.figures())["queue_oldest_seconds"] < 9000
+    assert claims.claim(QUEUES) is not None
+    assert (await asking.figures())["queue_oldest_seconds"] < 1800
 
 
 async def test_events_are_followed_live_and_resumed(

@@ -228,7 +228,7 @@ async def test_jobs_are_forgotten_after_their_time(
     with pytest.raises(NotFound, match="no job a"):
         await asking.status("a")
     assert (await asking.page(None, None, 10)).items == []
-    assert set((await asking.counts()).values()) == {0}
+    assert set((await asking.figures()).values()) == {0}
     with target.connect() as client:
         left = {key.decode() for key in client.keys(f"{settings.redis_prefix}:*")}
     counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens", "looks")}
