@@ -19,6 +19,7 @@ from relu_landscape.analyses import Analysis, Registry, ShortCall
 from relu_landscape.wire.base import JsonObject, short_names
 from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent
 from relu_landscape.wire.problem import Problem, StreamProblem
+from relu_landscape.wire.rows import Rows
 from relu_landscape.wire.service import Alive, ApiInfo
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +38,7 @@ _COMMON: tuple[Model, ...] = (
     Readiness,
     Alive,
     Problem,
+    Rows,
 )
 
 
@@ -66,6 +68,7 @@ def published(registry: Registry) -> JsonObject:
             "alive": reference(Alive),
         },
         "problem": reference(Problem),
+        "rows": reference(Rows),
         "$defs": cast("JsonObject", definitions(registry)),
     }
 

@@ -256,6 +256,7 @@ def test_it_is_in_the_openapi_document(client: TestClient) -> None:
         "/v1/descents",
         "/v1/descents/{id}",
         "/v1/descents/{id}/events",
+        "/v1/descents/{id}/steps",
         "/v1/descents/{id}/steps/{key}",
         "/v1/slopes",
     }

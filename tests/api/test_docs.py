@@ -55,18 +55,9 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
-        query,
-        post,
-        estimate,
-        trajectory,
-        reading,
-        events,
-        cancelling,
-        located,
-        families,
-        shapes,
+        query, post, estimate, trajectory, reading, events, cancelling, located, families, shapes,
         wrong,
-    ) = (run(script, running, tmp_path) for script in SCRIPTS)
+    ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
     assert Estimate.model_validate_json(estimate[0]).request.saddles
@@ -74,6 +65,7 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     assert Trajectory.model_validate_json(trajectory[0]).request.method == "sgd"
     assert "weights" in json.loads(reading[2])
     assert np.load(tmp_path / "m1.npz")["weights"].shape == (2, 2)
+    assert (tmp_path / "minima.csv").read_text().startswith("key,")
     assert re.findall(r"^event: (\w+)$", events[0], re.MULTILINE)[-1] == "state"
     assert json.loads(cancelling[0])["state"] == "finished"
     assert set(json.loads(cancelling[1])) == {"items", "next_cursor"}

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from relu_landscape.wire.landscape import FixedPointInFull
+from relu_landscape.wire.rows import Rows
 from relu_landscape_api.answering.npz import to_npz
 from relu_landscape_api.reading.negotiation import NPZ_TYPE
 from tests.api.conftest import service_of
@@ -19,6 +20,37 @@ from tests.api.conftest import service_of
 def path(client: TestClient) -> str:
     content_id = client.get("/v1/landscape?K=2&width=3").json()["id"]
     return f"/v1/landscapes/{content_id}/fixed-points/m1"
+
+
+def test_table(client: TestClient, path: str) -> None:
+    table = path.removesuffix("/m1")
+    answer = client.get(table)
+    assert answer.status_code == 200
+    assert answer.headers["vary"] == "Accept"
+    [row] = answer.json()["items"]
+    assert (row["key"], row["stability.index"]) == ("m1", 0)
+    assert row["loss"] == client.get(path).json()["loss"]
+    Rows.model_validate(answer.json())
+    chosen = client.get(table, params={"where": "key=m1", "fields": "key,kind", "sort": "-loss"})
+    assert chosen.json()["items"] == [{"key": "m1", "kind": row["kind"]}]
+    assert client.get(table, params={"where": "key=m2"}).json() == {"items": []}
+
+
+def test_table_as_csv(client: TestClient, path: str) -> None:
+    table = path.removesuffix("/m1")
+    answer = client.get(f"{table}?fields=key,loss", headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert ".csv" in answer.headers["content-disposition"]
+    assert answer.text.splitlines()[0] == "key,loss"
+    assert client.get(table, headers={"Accept": "text/html"}).status_code == 406
+
+
+def test_a_column_that_is_none_is_named(client: TestClient, path: str) -> None:
+    answer = client.get(path.removesuffix("/m1"), params={"sort": "colour"})
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert (fault["field"], fault["value"]) == ("sort", "colour")
+    assert "stability.index" in fault["message"]
 
 
 def test_json(client: TestClient, path: str) -> None:

@@ -60,7 +60,9 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/landscapes/{id}", "200"): landscape | status,
         ("delete", "/v1/landscapes/{id}", "200"): status,
         ("delete", "/v1/landscapes/{id}", "202"): status,
+        ("get", "/v1/landscapes/{id}/fixed-points", "200"): {"Rows"},
         ("get", "/v1/landscapes/{id}/fixed-points/{key}", "200"): {"FixedPointInFull"},
+        ("get", "/v1/trajectories/{id}/runs", "200"): {"Rows"},
         ("post", "/v1/trajectories", "200"): trajectory,
         ("post", "/v1/trajectories", "202"): its_status,
         ("get", "/v1/trajectories", "200"): {"TrajectoryStatusPage"},
@@ -201,6 +203,7 @@ def answers(client: TestClient, service: InMemoryService) -> Iterator[tuple[str,
     yield "JobPage", client.get("/v1/jobs").json()
     service.from_thread(service.release)
     yield "Landscape", client.get(path).json()
+    yield "Rows", client.get(f"{path}/fixed-points").json()
     yield "FixedPointInFull", client.get(f"{path}/fixed-points/m1").json()
     family = {"K": "7", "width": "7", "structure": "global"}
     yield "Family", client.get("/v1/families", params=family).json()

@@ -58,7 +58,8 @@ def test_a_unit_runs_a_command_that_there_is(path: Any) -> None:
     assert program.startswith("/opt/relu-landscape/bin/")
     assert service["Restart"] == "always"
     tool = program.rpartition("/")[2]
-    asked = [sys.executable, "-m", {"dask": "dask", "relu-landscape": "relu_landscape_cli.main"}[tool]]
+    module = {"dask": "dask", "relu-landscape": "relu_landscape_cli.main"}[tool]
+    asked = [sys.executable, "-m", module]
     told = subprocess.run(
         [*asked, command, "--help"], capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip

@@ -28,3 +28,27 @@ class ListQuery(Wire):
         None, description="next_cursor of the page before; left out: the newest"
     )
     limit: int = Field(50, ge=1, le=200, strict=True, description="jobs per page")
+
+
+#: A column, or several with commas: names have a few dozen characters.
+Columns = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class RowsQuery(Wire):
+    """Which rows and columns of a table."""
+
+    where: Columns | None = Field(
+        None,
+        description="conditions such as kind=minimum, several with commas; all must hold",
+        examples=["kind=minimum"],
+    )
+    sort: Columns | None = Field(
+        None,
+        description="a column to sort by, with a minus sign descending; left out: as in the result",
+        examples=["-loss"],
+    )
+    fields: Columns | None = Field(
+        None,
+        description="columns with commas, in this order; left out: all of them",
+        examples=["key,kind,loss"],
+    )

@@ -1,7 +1,8 @@
-"""One part of a result in full."""
+"""The parts of a result: as a table, and one of them in full."""
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from typing import Annotated
 
 import orjson
@@ -9,11 +10,15 @@ from fastapi import APIRouter, Path, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from relu_landscape.analyses import Analysis
+from relu_landscape.analyses import Analysis, Parts
+from relu_landscape.wire.rows import Rows
 from relu_landscape_api.answering.npz import to_npz
+from relu_landscape_api.answering.rows import Row, chosen, rows_of, to_csv
 from relu_landscape_api.dependencies import JobId, Service, job_of
-from relu_landscape_api.openapi import answer_docs, problem_docs
-from relu_landscape_api.reading.negotiation import JSON_TYPE, NPZ_TYPE, preferred_type
+from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
+from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of
+from relu_landscape_api.reading.negotiation import CSV_TYPE, JSON_TYPE, NPZ_TYPE, preferred_type
+from relu_landscape_api.reading.queries import RowsQuery
 
 
 def add_parts(router: APIRouter, analysis: Analysis, *, operation_id: str) -> None:
@@ -47,6 +52,7 @@ def add_parts(router: APIRouter, analysis: Analysis, *, operation_id: str) -> No
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return Response(to_npz(part), media_type=NPZ_TYPE, headers=headers)
 
+    _add_table(router, analysis, parts)
     router.add_api_route(
         f"/v1/{analysis.plural}/{{id}}/{parts.path}/{{key}}",
         read,
@@ -55,3 +61,49 @@ def add_parts(router: APIRouter, analysis: Analysis, *, operation_id: str) -> No
         summary=f"One {parts.noun} in full",
         responses=docs | problem_docs(404, 406, 409),
     )
+
+
+def _add_table(router: APIRouter, analysis: Analysis, parts: Parts) -> None:
+    """The route of all parts of one result, as rows of a table."""
+    words = f"a row for each {parts.noun}, without its lists and matrices"
+    docs = answer_docs(200, words, Rows)
+    docs[200]["content"][CSV_TYPE] = {"schema": {"type": "string"}}
+
+    async def table(
+        id: JobId,  # noqa: A002 - the name in the path
+        request: Request,
+        service: Service,
+    ) -> Response:
+        """JSON, or CSV with `Accept: text/csv`; some rows and columns, in an order of your own.
+
+        What is nested has a dotted name: `stability.index`.
+        """
+        chosen_type = preferred_type(request.headers.get("accept"), (JSON_TYPE, CSV_TYPE))
+        if chosen_type is None:
+            raise HTTPException(406, f"This can be answered as {JSON_TYPE} or as {CSV_TYPE}.")
+        query = query_model(query_pairs(request), RowsQuery, schema_of(RowsQuery))
+        await job_of(analysis, service, id)
+        result = await service.result(id)
+        # A wide landscape has some megabytes: others have their turn meanwhile.
+        rows = await to_thread(_rows, result, parts.collection, query)
+        headers = {"Vary": "Accept", "Cache-Control": "no-cache"}
+        if chosen_type == JSON_TYPE:
+            body = orjson.dumps({"items": rows})
+            return Response(body, media_type=JSON_TYPE, headers=headers)
+        headers["Content-Disposition"] = f'attachment; filename="{id[:12]}-{parts.path}.csv"'
+        return Response(to_csv(rows), media_type=f"{CSV_TYPE}; charset=utf-8", headers=headers)
+
+    router.add_api_route(
+        f"/v1/{analysis.plural}/{{id}}/{parts.path}",
+        table,
+        methods=["GET"],
+        operation_id=f"list_{parts.path.replace('-', '_')}",
+        summary=f"Every {parts.noun} as a table",
+        responses=docs | problem_docs(404, 406, 409, 422),
+        openapi_extra={"parameters": query_docs(schema_of(RowsQuery))},
+    )
+
+
+def _rows(result: bytes, collection: str, query: RowsQuery) -> list[Row]:
+    rows = rows_of(orjson.loads(result)[collection])
+    return chosen(rows, where=query.where, sort=query.sort, fields=query.fields)

@@ -20,6 +20,7 @@ METHODS = {
     "/v1/landscapes": "GET, HEAD, OPTIONS, POST",
     "/v1/landscapes/" + "0" * 64: "DELETE, GET, HEAD, OPTIONS",
     "/v1/landscapes/" + "0" * 64 + "/events": "GET, HEAD, OPTIONS",
+    "/v1/landscapes/" + "0" * 64 + "/fixed-points": "GET, HEAD, OPTIONS",
     "/v1/landscapes/" + "0" * 64 + "/fixed-points/m1": "GET, HEAD, OPTIONS",
     "/v1/families": "GET, HEAD, OPTIONS",
     "/v1/families/continuation": "GET, HEAD, OPTIONS",
@@ -31,6 +32,7 @@ METHODS = {
     "/v1/trajectories": "GET, HEAD, OPTIONS, POST",
     "/v1/trajectories/" + "0" * 64: "DELETE, GET, HEAD, OPTIONS",
     "/v1/trajectories/" + "0" * 64 + "/events": "GET, HEAD, OPTIONS",
+    "/v1/trajectories/" + "0" * 64 + "/runs": "GET, HEAD, OPTIONS",
     "/v1/trajectories/" + "0" * 64 + "/runs/m1": "GET, HEAD, OPTIONS",
 }
 
