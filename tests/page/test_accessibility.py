@@ -59,7 +59,7 @@ def screens(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
          ("desktop", "light"), ("wide", "dark"))  # fmt: skip
 def test_example(watched: Watched) -> None:
     page = watched.open()
-    page.wait_for_selector("#point .overlaps .main-svg")
+    page.wait_for_selector("#point .overlaps .picture")
     for summary in page.locator("#reproduce summary, #point summary, #searched summary").all():
         if not summary.evaluate("element => element.parentElement.open"):
             summary.click()
@@ -79,7 +79,7 @@ def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> No
     job = stage.wait_for_job()
     job.advance(1, 4, 1)
     expect(page.locator("#table tbody tr")).to_have_count(1)
-    page.wait_for_selector("#ladder .main-svg")
+    page.wait_for_selector("#ladder .picture")
     assert violations(page) == []
     assert is_free_of_sideways_scrolling(page)
 
@@ -87,7 +87,7 @@ def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> No
 @screens(("narrow", "dark"), ("phone", "light"), ("desktop", "dark"))
 def test_families(watched: Watched) -> None:
     page = watched.open("?view=families")
-    page.wait_for_selector("#families-plot .main-svg")
+    page.wait_for_selector("#families-plot .picture")
     assert violations(page) == []
     assert is_free_of_sideways_scrolling(page)
 

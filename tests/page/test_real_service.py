@@ -60,7 +60,7 @@ def test_computes_shows_and_downloads_a_landscape(real: Watched) -> None:
 
 def test_follows_families(real: Watched) -> None:
     page = real.open("?view=families&families=one-anti-aligned&from=5&to=20")
-    page.wait_for_selector("#families-plot .main-svg", timeout=PATIENCE_MILLISECONDS)
+    page.wait_for_selector("#families-plot .picture", timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#families-view")).to_contain_text("5.5855052474")
 
 

@@ -3,7 +3,7 @@
 import { continuation, ServiceError } from "./api.js";
 import { CONTRACT } from "./contract.js";
 import { announce, h, show } from "./dom.js";
-import { pictureButton, saveJson } from "./downloads.js";
+import { pictureButtons, saveJson } from "./downloads.js";
 import { drawFamilies } from "./familyplot.js";
 import { count, plural, real } from "./format.js";
 import { familySnippets } from "./snippets.js";
@@ -161,7 +161,7 @@ export class FamiliesView {
       h("h2", { id: "families-reproduce" }, "Reproduce, download"),
       ...familySnippets([...ordered.keys()], { ...this.range, points: POINTS }, opened),
       h("div", { class: "buttons" },
-        h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(ordered), `${stem()}.json`) }, "Families, JSON"),
-        pictureButton("families", () => this.lossPlot, stem, (text) => this.complain(text))));
+        h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(ordered), `${stem()}.json`) }, "Families, JSON")),
+      pictureButtons([["families", this.lossPlot, stem()]], (text) => this.complain(text)));
   }
 }

@@ -8,7 +8,7 @@ import { FamiliesView } from "./families.js";
 import { drawRecent, RequestForm } from "./form.js";
 import { drawHeadline, drawNotice } from "./headline.js";
 import { drawLadder, ladderNote } from "./ladder.js";
-import { redraw } from "./plot.js";
+import { redraw } from "./chart/mount.js";
 import { drawPoint } from "./point.js";
 import { ProgressPanel, provisional } from "./progress.js";
 import { snippets } from "./snippets.js";
@@ -22,6 +22,8 @@ const state = {
   onServer: false, // the service itself knows the landscape shown
   stop: null, // ends following the running job
 };
+
+const GRAPH = { element: $("graph"), empty: $("graph-empty"), legend: $("graph-legend"), note: $("graph-note") };
 
 const form = new RequestForm((request) => compute(request));
 const panel = new ProgressPanel($("progress"), () => stopJob());
@@ -75,8 +77,8 @@ function drawLandscape() {
   const context = { request: landscape.request, chosen: point?.key, choose };
   drawHeadline($("headline"), landscape, { isExample: landscape === state.example && !state.onServer });
   $("ladder-note").textContent = ladderNote(false);
-  drawLadder($("ladder"), $("ladder-legend"), points, context).then(markFirstPicture);
-  drawGraph($("graph"), $("graph-empty"), landscape, context);
+  markFirstPicture(drawLadder($("ladder"), $("ladder-legend"), points, context));
+  drawGraph(GRAPH, landscape, context);
   drawTable($("table"), points, context);
   drawSearched($("searched"), landscape);
   const pictures = drawPoint($("point"), point, landscape, choose);
