@@ -55,7 +55,7 @@ def test_computes_shows_and_downloads_a_landscape(real: Watched) -> None:
     # The address alone brings it back, from the store.
     page.reload()
     expect(title).to_have_text("3 student units, 2 teacher units")
-    expect(page.locator("#recent")).to_contain_text("K = 3, M = 2")
+    expect(page.locator("#recent")).to_contain_text("K=3, M=2")
 
 
 def test_follows_families(real: Watched) -> None:

@@ -6,6 +6,7 @@ import { announce, h, show } from "./dom.js";
 import { pictureButtons, saveJson } from "./downloads.js";
 import { drawFamilies } from "./familyplot.js";
 import { count, plural, real } from "./format.js";
+import { term } from "./glossary.js";
 import { familySnippets } from "./snippets.js";
 
 const KNOWN = [
@@ -33,7 +34,7 @@ function changesTable(answers) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of stability changes" },
     h("table", {}, h("thead", {}, h("tr", {},
       ["family", "width", "component", "space", "the family is a"].map((name, at) =>
-        h("th", { scope: "col", class: at === 1 ? "number" : null }, name)))),
+        h("th", { scope: "col", class: at === 1 ? "number" : null }, term(name))))),
     h("tbody", {}, rows)));
 }
 

@@ -5,6 +5,7 @@ import { draw } from "./chart/mount.js";
 import { words } from "./contract.js";
 import { h } from "./dom.js";
 import { family, interval, isCertified, kindWords, loss, plural, real, structureWords } from "./format.js";
+import { term } from "./glossary.js";
 
 /** Radius in pixels from which a mark has room for a tick; smaller ones bear it at their name. */
 const ROOM_FOR_TICK = 9;
@@ -99,14 +100,14 @@ export const ladderNote = (isProvisional) => isProvisional
 const percents = (most) => [0, 0.2, 0.4, 0.6, 0.8, 1].map((share) => ({ at: share * most, text: real(share * most, 3) }));
 
 /** The marks of a legend in a theme, for the page and for saved files. */
-export const legendOf = (names, theme) => names.map((name) => ({
-  text: NAMES[name], shape: name === "saddle" ? "diamond" : "circle", fill: name === "saddle" ? theme.surface : theme[name],
+export const legendOf = (names, theme, labels = NAMES) => names.map((name) => ({
+  text: labels[name], shape: name === "saddle" ? "diamond" : "circle", fill: name === "saddle" ? theme.surface : theme[name],
   stroke: name === "saddle" ? theme.saddle : null,
 }));
 
 /** The same as elements. */
-export const legendElements = (names) => names.map((name) =>
-  h("span", { class: "key" }, h("i", { class: `mark ${name}`, "aria-hidden": "true" }), NAMES[name]));
+export const legendElements = (names, labels = NAMES) => names.map((name) =>
+  h("span", { class: "key" }, h("i", { class: `mark ${name}`, "aria-hidden": "true" }), term(labels[name])));
 
 /** Draw the ladder; `context` is {request, chosen, choose(key)}. */
 export function drawLadder(element, legend, points, context) {
@@ -117,6 +118,7 @@ export function drawLadder(element, legend, points, context) {
   const ordered = [...points].sort((a, b) => ORDER.indexOf(family(a)) - ORDER.indexOf(family(b)) ||
     (b.attraction?.probability ?? 0) - (a.attraction?.probability ?? 0));
   const shown = [...present].reverse();
+  const labels = isProvisional ? { ...NAMES, global: "at zero loss" } : NAMES;
   const most = endOf(points);
   context.most = most;
   const isDrawn = draw(
@@ -130,15 +132,15 @@ export function drawLadder(element, legend, points, context) {
       y: { title: "population loss", range: lossRange(points) },
       marks: ordered.map((point) => mark(point, theme, context)),
       labels: points.map((point) => nameOf(point, context)),
-      legend: legendOf(shown, theme),
+      legend: legendOf(shown, theme, labels),
       inset: 26,
     }),
     { label: describe(points, context.request), click: context.choose },
   );
   legend.replaceChildren(
-    ...legendElements(shown),
+    ...legendElements(shown, labels),
     ...(points.some(isCertified)
-      ? [h("span", { class: "key" }, h("i", { class: "mark proof", "aria-hidden": "true" }, "✓"), "certified")]
+      ? [h("span", { class: "key" }, h("i", { class: "mark proof", "aria-hidden": "true" }, "✓"), term("certified"))]
       : []),
   );
   return isDrawn;

@@ -3,6 +3,8 @@
 import { draw } from "./chart/mount.js";
 import { h } from "./dom.js";
 import { real } from "./format.js";
+import { term } from "./glossary.js";
+import { variable } from "./typeset.js";
 
 /** Row and column boundaries between blocks, in units of cells from the top left. */
 export function boundaries(point, request) {
@@ -67,8 +69,8 @@ export function overlaps(point, request) {
   const right = h("div", { class: "plot square" });
   const element = h(
     "div", { class: "overlaps" },
-    h("figure", {}, h("figcaption", {}, h("h3", {}, "R"), h("p", {}, "student-teacher overlaps")), left),
-    h("figure", {}, h("figcaption", {}, h("h3", {}, "Q"), h("p", {}, "student-student overlaps")), right),
+    h("figure", {}, h("figcaption", {}, h("h3", { "aria-label": "R" }, variable("R")), h("p", {}, term("student-teacher overlaps"))), left),
+    h("figure", {}, h("figcaption", {}, h("h3", { "aria-label": "Q" }, variable("Q")), h("p", {}, term("student-student overlaps"))), right),
     h("div", { class: "colourbar", role: "img", "aria-label": `Colours from ${real(-limit, 3)} to ${real(limit, 3)}` },
       h("span", {}, real(-limit, 3)), h("i", {}), h("span", {}, real(limit, 3))),
   );

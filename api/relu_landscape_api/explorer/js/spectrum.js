@@ -5,6 +5,8 @@ import { draw } from "./chart/mount.js";
 import { padded } from "./chart/scale.js";
 import { CONTRACT, words } from "./contract.js";
 import { h } from "./dom.js";
+import { term } from "./glossary.js";
+import { typeset } from "./typeset.js";
 import { count, real, smallestEigenvalue } from "./format.js";
 
 const SYMBOLS = { span: "circle", perpendicular: "square" };
@@ -28,11 +30,11 @@ function numbers(lines) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "number" }, "eigenvalue"),
       h("th", { scope: "col", class: "number" }, "multiplicity"), h("th", { scope: "col" }, "space"))),
     h("tbody", {}, [...lines].sort((a, b) => a.eigenvalue - b.eigenvalue).map((line) =>
-      h("tr", {}, h("td", { class: "number" }, real(line.eigenvalue, 12)),
+      h("tr", {}, h("td", { class: "number" }, typeset(real(line.eigenvalue, 12))),
         h("td", { class: "number" }, count(line.multiplicity)),
         h("td", {}, line.space)))));
   details.addEventListener("toggle", () => details.append(
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of eigenvalues" }, table())),
+    h("div", { class: "scroll long", tabindex: "0", role: "region", "aria-label": "Table of eigenvalues" }, table())),
   { once: true });
   return details;
 }
@@ -52,7 +54,7 @@ export function spectrum(point) {
   const element = h(
     "div", {},
     h("div", { class: "legend" }, spaces.map((space) =>
-      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), words("spaces", space)))),
+      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), term(words("spaces", space))))),
     target,
     numbers(lines),
   );

@@ -25,6 +25,9 @@ function inkOn(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#10171c" : "#ffffff";
 }
 
+/** Two decimals, and no sign on what is zero to two decimals. */
+const rounded = (value) => value.toFixed(2).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
+
 function pixels({ matrix, stops, limit }, [x, y, width, height]) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [matrix[0].length, matrix.length];
@@ -43,7 +46,7 @@ function elements({ matrix, stops, limit, words }, x, y, unit) {
     return [
       s("rect", { class: "cell", x: left + gap, y: top + gap, width: unit - 2 * gap, height: unit - 2 * gap, fill: `rgb(${rgb})`,
         "data-value": String(value) }),
-      words && text(value.toFixed(2).replace("-", "−"), { x: left + unit / 2, y: top + unit / 2 + 4, "text-anchor": "middle",
+      words && text(rounded(value), { x: left + unit / 2, y: top + unit / 2 + 4, "text-anchor": "middle",
         "font-size": Math.min(11, 0.3 * unit), fill: inkOn(rgb) }),
     ];
   }));
