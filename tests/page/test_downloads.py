@@ -78,6 +78,16 @@ def test_pictures_as_svg_for_a_paper(watched: Watched, picture: str) -> None:
     assert "#a6b4bc" not in inks
 
 
+def test_a_ladder_one_column_wide_keeps_its_numbers(watched: Watched) -> None:
+    """The word for the saddles' lane moves aside for the zero beside it."""
+    page = watched.open()
+    page.wait_for_selector("#point .medium .picture")
+    root = ElementTree.fromstring(saved(page, "Loss ladder")[1])
+    axis = next(each for each in root.iter(f"{SVG}g") if each.get("class") == "x-axis")
+    ticks = [each.text for each in axis.iter(f"{SVG}text") if each.get("class") == "tick"]
+    assert ticks == ["saddles", "0", "20", "40", "60", "80", "100"]
+
+
 def test_pictures_two_columns_wide_as_png(watched: Watched) -> None:
     page = watched.open()
     page.get_by_label("Pictures", exact=True).locator("select[name=width]").select_option(

@@ -41,21 +41,26 @@ function axisOf(given, range, most) {
   return { ...given, kind, range, ticks: marks };
 }
 
+/** Where the numbers along an axis stand: a first one that has no room moves aside, others are left out. */
+function along(axis, x, size) {
+  const placed = axis.ticks.map((tick) => ({ tick, at: x.at(tick.at), half: textWidth(tick.text, size) / 2 }));
+  const [first, second] = placed;
+  if (second) first.at = Math.max(first.half, Math.min(first.at, second.at - second.half - 4 - first.half));
+  let end = -Infinity;
+  return placed.filter(({ at, half }) => {
+    const isFree = at - half > end + 3;
+    if (isFree) end = at + half;
+    return isFree;
+  });
+}
+
 function xAxis(axis, x, area, size, theme) {
   const base = { "font-size": size, fill: theme.soft, "text-anchor": "middle" };
-  let last = -Infinity;
-  return axis.ticks.flatMap((tick) => {
-    const at = x.at(tick.at);
-    const half = textWidth(tick.text, size) / 2;
-    const isFree = at - half > last + 4;
-    if (isFree) last = at + half;
-    return [
-      s("line", { x1: at, x2: at, y1: area.y1, y2: area.y1 + TICK, stroke: theme.faint }),
-      axis.grid && s("line", { x1: at, x2: at, y1: area.y0, y2: area.y1, stroke: theme.line }),
-      isFree && text(tick.text, { ...base, class: "tick", x: at, y: area.y1 + TICK + 1.15 * size }),
-    ];
-  }).concat(axis.title ? [text(axis.title, { ...base, class: "title", x: (area.x0 + area.x1) / 2,
-    y: area.y1 + TICK + 2.75 * size })] : []);
+  const lines = axis.ticks.map(({ at }) => s("line", { x1: x.at(at), x2: x.at(at), y1: area.y1, y2: area.y1 + TICK, stroke: theme.faint }));
+  const texts = along(axis, x, size).map(({ tick, at }) =>
+    text(tick.text, { ...base, class: "tick", x: at, y: area.y1 + TICK + 1.15 * size }));
+  const title = axis.title && text(axis.title, { ...base, class: "title", x: (area.x0 + area.x1) / 2, y: area.y1 + TICK + 2.75 * size });
+  return [...lines, ...texts, title];
 }
 
 function yAxis(axis, y, area, size, theme) {
@@ -135,9 +140,9 @@ const boxes = (hits) => hits.map(({ x, y, r }) => ({ x0: x - r - 1, x1: x + r + 
 
 /**
  * Draw `spec` at `width` and `height` pixels in `theme`. `view` ({x, y}) replaces the ranges when
- * zoomed. Returns {svg, area, x, y, hits}: the element, where its axes are, and its marks in pixels.
+ * zoomed; `marksBy` shrinks the marks of a small file. Returns {svg, area, x, y, hits}: the element, where its axes are, and its marks in pixels.
  */
-export function render(spec, { width, height, theme, view = {}, size = 12, withLegend = false }) {
+export function render(spec, { width, height, theme, view = {}, size = 12, marksBy = 1, withLegend = false }) {
   const legend = legendRow(withLegend ? spec.legend ?? [] : [], width, size, theme);
   const [xRange, yRange] = [view.x ?? spec.x.range, view.y ?? spec.y.range];
   const axes = { x: axisOf(spec.x, xRange, width / (5 * size)), y: axisOf(spec.y, yRange, height / (4 * size)) };
@@ -167,7 +172,7 @@ export function render(spec, { width, height, theme, view = {}, size = 12, withL
       svg.append(group);
       hits.push({ find });
     } else if (isInside(xRange, each.x) && isInside(yRange, each.y)) {
-      const { group, hit } = mark(each, frame, theme, size);
+      const { group, hit } = mark({ ...each, r: marksBy * each.r }, frame, theme, size);
       svg.append(group);
       hits.push(hit);
     }

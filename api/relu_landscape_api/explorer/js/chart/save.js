@@ -11,6 +11,8 @@ export const WIDTHS = { "one column": 8.6, "two columns": 17.8 };
 const PIXELS_PER_CM = 96 / 2.54;
 /** Pixels of text: 8 points, as journals ask for in figures. */
 const TEXT = 8 / 0.75;
+/** Pixels of a picture on the page, for which the sizes of marks are given. */
+const ON_THE_PAGE = 480;
 const DOTS_PER_INCH = 600;
 const SHAPES = { tall: 0.72, wide: 0.55, square: 1 };
 
@@ -39,7 +41,7 @@ export async function svgFile(element, centimetres) {
   const spec = make(theme);
   const width = centimetres * PIXELS_PER_CM;
   const height = width * (SHAPES[spec.form] ?? SHAPES.tall);
-  const { svg } = render(spec, { width, height, theme, size: TEXT, withLegend: true });
+  const { svg } = render(spec, { width, height, theme, size: TEXT, marksBy: Math.min(1, width / ON_THE_PAGE), withLegend: true });
   svg.setAttribute("width", `${centimetres}cm`);
   svg.setAttribute("height", `${(height / PIXELS_PER_CM).toFixed(3)}cm`);
   svg.setAttribute("font-family", FONT);
