@@ -24,20 +24,32 @@ def whole_id(client: Client, written: str) -> str:
         NotFound: no job has such an id.
         InputError: several have, or ``written`` is neither an id nor the beginning of one.
     """
+    digits = _digits(written)
+    return digits if len(digits) == WHOLE else _only(client, digits).id
+
+
+def job_of(client: Client, written: str) -> Status:
+    """The job whose id ``written`` is or begins, of whatever kind; raises as ``whole_id``."""
+    return _only(client, _digits(written))
+
+
+def _digits(written: str) -> str:
     digits = written.lower()
     if not re.fullmatch(f"[0-9a-f]{{{FEWEST},{WHOLE}}}", digits):
         raise InputError(
             f"{written!r} is neither a file nor an id: an id has {WHOLE} digits 0-9 and a-f, of "
             f"which the first {FEWEST} or more will do"
         )
-    if len(digits) == WHOLE:
-        return digits
+    return digits
+
+
+def _only(client: Client, digits: str) -> Status:
     found = [each for each in client.jobs(None) if each.id.startswith(digits)]
     if not found:
         raise NotFound(f"the server has no job whose id begins with {digits}")
     if len(found) > 1:
         raise InputError(f"{digits} is the beginning of several ids: {_candidates(found)}")
-    return found[0].id
+    return found[0]
 
 
 def _candidates(found: list[Status]) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from relu_landscape_cli import asking
 from relu_landscape_cli.exits import Exit, reporting
-from relu_landscape_cli.ids import whole_id
+from relu_landscape_cli.ids import job_of
 from relu_landscape_cli.remote import DEFAULT_SERVER, ApiKey, AsJson, Id, Server, connect
 
 
@@ -57,7 +57,7 @@ def cancel(
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel a landscape that is waiting or being computed.
+    """Cancel a job of any kind that is waiting or being computed.
 
     The exit code is 0 where it is cancelled or is being cancelled, which takes a second or two,
     and 1 where it is over already and there is nothing to cancel.
@@ -65,7 +65,7 @@ def cancel(
     from relu_landscape_cli import tables
 
     with reporting(as_json=as_json), connect(server, api_key) as client:
-        status = client.cancel(whole_id(client, job_id))
+        status = client.cancel(job_of(client, job_id))
         if as_json:
             tables.print_json(tables.status_document(status))
         else:

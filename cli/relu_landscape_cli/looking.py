@@ -24,6 +24,10 @@ from relu_landscape_cli.remote import (
 if TYPE_CHECKING:
     from relu_landscape_client import Status
 
+Wanted = Annotated[
+    int | None,
+    typer.Option(help="Only jobs that were asked with this.", show_default="any"),
+]
 Limit = Annotated[int, typer.Option(min=1, help="How many to list at the most.")]
 
 
@@ -122,16 +126,23 @@ def list_jobs(
             show_default="every kind",
         ),
     ] = None,
+    student_width: Wanted = None,
+    teacher_width: Wanted = None,
+    seed: Wanted = None,
     as_json: AsJson = False,
 ) -> None:
     """List a server's jobs of every kind, newest first."""
+    asked = {"student_width": student_width, "teacher_width": teacher_width, "seed": seed}
+    fields = {name: value for name, value in asked.items() if value is not None}
     with reporting(as_json=as_json), connect(server, api_key) as client:
         # With a filter all of them: how many pages hold the wanted ones is not known before.
-        jobs = client.jobs(None if state or kind else limit)
+        jobs = client.jobs(None if state or kind or fields else limit)
         wanted = [
             each
             for each in jobs
-            if (not state or each.state in state) and (not kind or each.kind in kind)
+            if (not state or each.state in state)
+            and (not kind or each.kind in kind)
+            and all(each.request.get(name) == value for name, value in fields.items())
         ]
         _show_statuses(wanted[:limit], as_json=as_json)
 

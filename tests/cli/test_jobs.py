@@ -11,6 +11,7 @@ import typer.main
 from relu_landscape.jobs.testing import Job
 from relu_landscape.wire.jobs import State as WireState
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.trajectories import TrajectoryRequest
 from relu_landscape_cli.looking import State
 from relu_landscape_cli.main import app
 from tests.cli.conftest import Command
@@ -77,7 +78,18 @@ def test_cancelling(command: Command, server: Served) -> None:
     assert server.service.jobs[ID].status.state == "cancelling"
     assert command.json("cancel", ID, *at)["state"] == "cancelling"
     assert "no job" in command("cancel", "0" * 12, *at, code=4).stderr
-    assert "404" in command("cancel", "0" * 64, *at, code=4).stderr
+    assert "no job" in command("cancel", "0" * 64, *at, code=4).stderr
+
+
+def test_cancelling_jobs_of_every_kind(command: Command, server: Served) -> None:
+    """They were looked for among the landscapes, where none of them is."""
+    at = ("--server", server.url)
+    request = TrajectoryRequest(student_width=2, teacher_width=2)
+    job = server.running.wait_for(server.service.submit(request))
+    assert command("cancel", job.id[:8], *at).stdout == f"{job.id[:12]}: cancelling\n"
+    assert server.service.jobs[job.id].status.state == "cancelling"
+    # By its whole id as well, and with the kind that the server says.
+    assert command.json("cancel", job.id, *at)["kind"] == "trajectory"
 
 
 def test_there_is_nothing_to_cancel_in_what_is_over(command: Command, server: Served) -> None:
@@ -108,6 +120,9 @@ def test_the_list_by_state_and_kind(command: Command, server: Served) -> None:
     assert listed("--state", "cancelled", "--state", "failed") == [ids[4], ids[2], ids[0]]
     assert listed("--kind", "landscape") == ids[::-1]
     assert listed("--kind", "nothing") == []
+    assert listed("--seed", 3) == [ids[3]]
+    assert listed("--student-width", 2, "--teacher-width", 2, "--state", "failed") == [ids[0]]
+    assert listed("--student-width", 3) == []
     result = command("list", "--kind", "nothing", "--server", server.url)
     assert (result.stdout, result.stderr) == ("", "there are no such jobs\n")
     assert f"{ids[0][:12]}: no luck" in command("list", "--server", server.url).stdout

@@ -9,9 +9,11 @@ import httpx2
 import pytest
 
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.trajectories import TrajectoryRequest
 from relu_landscape_client import (
     LandscapeCancelled,
     LandscapeFailed,
+    NotFound,
     ProtocolError,
     RequestRefused,
     Status,
@@ -262,6 +264,18 @@ def test_the_other_calls(run: Run) -> None:
     assert run("cancel", ID).state == "cancelling"
     info = run("service_info")
     assert info["backend"]["backend_class"] == "cpu"
+
+
+def test_jobs_of_every_kind_are_cancelled_by_their_status(run: Run, server: Served) -> None:
+    """An id says nothing of its kind: the job was looked for among the landscapes, and not found.
+    Where it is kept the server's schema says, so kinds that are still to come can be cancelled."""
+    request = TrajectoryRequest(student_width=2, teacher_width=2)
+    server.running.wait_for(server.service.submit(request))
+    (job,) = run("jobs")
+    assert job.kind == "trajectory"
+    assert run("cancel", job).state == "cancelling"
+    with pytest.raises(NotFound):
+        run("cancel", job.id)
 
 
 def test_a_fixed_point_in_full(run: Run, server: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import io
 import json
 import re
@@ -16,10 +17,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape_api.routers.pages import EXPLORER
 from tests.page.conftest import Watched
 from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def saved(page: Page, button: str) -> tuple[str, bytes]:
@@ -51,15 +55,50 @@ def test_example_offers_no_npz_before_the_service_knows_it(watched: Watched) -> 
     expect(page.get_by_role("button", name="NPZ")).to_be_disabled()
 
 
-@pytest.mark.parametrize("picture", ["Loss ladder", "Overlaps R", "Overlaps Q", "Spectrum"])
-def test_pictures_as_svg(watched: Watched, picture: str) -> None:
+@pytest.mark.parametrize(
+    "picture", ["Loss ladder", "Disconnectivity graph", "Overlaps R", "Spectrum"]
+)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_as_svg_for_a_paper(watched: Watched, picture: str) -> None:
+    """Light whatever the page is, as wide as a column, with the typeface inside."""
     page = watched.open()
-    page.wait_for_selector("#point .medium .main-svg")
-    name, content = saved(page, f"{picture}, SVG")
+    page.wait_for_selector("#point .medium .picture")
+    name, content = saved(page, picture)
     assert name.endswith(".svg")
     root = ElementTree.fromstring(content)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) > 1
+    assert root.tag == f"{SVG}svg"
+    assert root.get("width") == "8.6cm"
+    assert len(list(root.iter(f"{SVG}text"))) > 3
+    style = "".join(str(each.text) for each in root.iter(f"{SVG}style"))
+    font = base64.b64decode(style.partition("base64,")[2].partition(")")[0])
+    assert font == (EXPLORER / "vendor/inter/inter-latin-wght-normal.woff2").read_bytes()
+    # The grey of words and numbers in the light theme, and nothing of the dark one.
+    inks = {each.get("fill") for each in root.iter(f"{SVG}text")}
+    assert "#52626c" in inks
+    assert "#a6b4bc" not in inks
+
+
+def test_a_ladder_one_column_wide_keeps_its_numbers(watched: Watched) -> None:
+    """The word for the saddles' lane moves aside for the zero beside it."""
+    page = watched.open()
+    page.wait_for_selector("#point .medium .picture")
+    root = ElementTree.fromstring(saved(page, "Loss ladder")[1])
+    axis = next(each for each in root.iter(f"{SVG}g") if each.get("class") == "x-axis")
+    ticks = [each.text for each in axis.iter(f"{SVG}text") if each.get("class") == "tick"]
+    assert ticks == ["saddles", "0", "20", "40", "60", "80", "100"]
+
+
+def test_pictures_two_columns_wide_as_png(watched: Watched) -> None:
+    page = watched.open()
+    page.get_by_label("Pictures", exact=True).locator("select[name=width]").select_option(
+        "two columns"
+    )
+    page.get_by_label("Pictures", exact=True).locator("select[name=format]").select_option("PNG")
+    name, content = saved(page, "Loss ladder")
+    assert name == "landscape-K7-M7-seed0-ladder.png"
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    # 17.8 cm at 600 dots per inch.
+    assert int.from_bytes(content[16:20], "big") == round(17.8 / 2.54 * 600)
 
 
 def snippet(page: Page, title: str) -> str:

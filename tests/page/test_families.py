@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.answers import recorded
 from tests.page.conftest import Watched
+from tests.page.drawn import lines, marks
 
 pytestmark = pytest.mark.page
 
@@ -19,36 +19,31 @@ ANSWERS = recorded("continuations")
 
 def opened(watched: Watched, search: str = "?view=families") -> Page:
     page = watched.open(search)
-    page.wait_for_selector("#families-plot .main-svg")
+    page.wait_for_selector("#families-plot .picture")
     expect(page.locator("#families-view")).not_to_have_attribute("aria-busy", "true")
     return page
 
 
 def test_losses_and_stability_are_drawn(watched: Watched) -> None:
     page = opened(watched, "?view=families&families=one-anti-aligned&from=4&to=100")
-    traces: list[dict[str, Any]] = page.evaluate(
-        """document.querySelector('#families-plot').data.map(t =>
-           ({mode: t.mode, x: t.x, y: t.y, dash: t.line?.dash}))"""
-    )
     answer = ANSWERS["one-anti-aligned"]
-    marks = next(t for t in traces if t["mode"] == "markers")
-    assert marks["x"] == [point["width"] for point in answer["points"]]
-    assert marks["y"] == [point["loss"] for point in answer["points"]]
-    solid = next(t for t in traces if t["dash"] == "solid")
-    dotted = next(t for t in traces if t["dash"] == "dot")
-    drawn = {True: solid["x"], False: dotted["x"]}
+    drawn = marks(page, "#families-plot")[: len(answer["points"])]
+    assert [[mark["x"], mark["y"]] for mark in drawn] == [
+        [point["width"], point["loss"]] for point in answer["points"]
+    ]
+    of = {
+        True: lines(page, "#families-plot", "stable"),
+        False: lines(page, "#families-plot", "unstable"),
+    }
     for point in answer["points"][1:-1]:
-        assert point["width"] in drawn[point["is_stable"]]
+        assert [point["width"], point["loss"]] in of[point["is_stable"]]
 
 
 def test_smallest_eigenvalue_is_that_of_all_components(watched: Watched) -> None:
     page = opened(watched, "?view=families&families=all-anti-aligned&from=4&to=100")
-    drawn = page.evaluate(
-        """document.querySelector('#families-eigenvalues').data
-           .find(t => t.mode === 'markers').y"""
-    )
     points = ANSWERS["all-anti-aligned"]["points"]
-    assert drawn == [min(point["smallest"].values()) for point in points]
+    drawn = marks(page, "#families-eigenvalues")[: len(points)]
+    assert [mark["y"] for mark in drawn] == [min(point["smallest"].values()) for point in points]
 
 
 def test_stability_changes_are_listed_to_ten_digits(watched: Watched) -> None:
@@ -97,17 +92,17 @@ def test_families_as_files(watched: Watched) -> None:
     content = json.loads(Path(waiting.value.path()).read_text())
     assert content["one-anti-aligned"] == ANSWERS["one-anti-aligned"]
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Families, SVG").click()
+        page.get_by_role("button", name="Families", exact=True).click()
     assert waiting.value.suggested_filename == "families-4-100-families.svg"
 
 
 def test_views_are_switched_without_losing_either(watched: Watched) -> None:
     page = watched.open()
-    page.wait_for_selector("#ladder .main-svg")
+    page.wait_for_selector("#ladder .picture")
     page.get_by_role("link", name="Families").click()
-    page.wait_for_selector("#families-plot .main-svg")
+    page.wait_for_selector("#families-plot .picture")
     page.get_by_role("link", name="Landscape", exact=True).click()
-    expect(page.locator("#ladder .main-svg").first).to_be_visible()
+    expect(page.locator("#ladder .picture").first).to_be_visible()
     expect(page.get_by_role("link", name="Landscape", exact=True)).to_have_attribute(
         "aria-current", "page"
     )

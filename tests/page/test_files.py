@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -82,6 +83,42 @@ def test_vendored_files_are_as_they_came(folder: Path) -> None:
         if path.is_file() and path.name != "README.md"
     }
     assert listed == present
+
+
+#: What a first visit may carry, in bytes as gzip packs them: a second of a slow telephone line.
+MOST_CARRIED = 300_000
+
+
+def first_visit() -> set[Path]:
+    """Every file that a first visit asks for."""
+    audit = Audit()
+    audit.feed((EXPLORER / "index.html").read_text())
+    named = {EXPLORER / each.removeprefix("explorer/") for each in audit.addresses
+             if each.startswith("explorer/")}  # fmt: skip
+    return named | {EXPLORER / "index.html"}
+
+
+def test_first_visit_carries_little() -> None:
+    packed = sum(len(gzip.compress(path.read_bytes(), 6)) for path in first_visit())
+    assert packed < MOST_CARRIED
+
+
+def test_every_module_is_asked_for_at_once() -> None:
+    """A module that the document does not name is found only when another has been read."""
+    named = first_visit()
+    waiting = [EXPLORER / "js" / "main.js"]
+    reached: set[Path] = set()
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        imported = re.findall(
+            r'^(?:import|export) .*?from "(.+?)";', module.read_text(), re.M | re.S
+        )
+        waiting += {(module.parent / each).resolve() for each in imported} - reached
+    assert reached <= named
+    # And nothing is asked for that no other file needs.
+    own = {path for path in named if path.parent.name in {"js", "chart"}}
+    assert own - reached == {EXPLORER / "js" / "theme.js"}
 
 
 def test_stored_example_is_a_landscape_of_this_version() -> None:

@@ -55,12 +55,12 @@ def test_computes_shows_and_downloads_a_landscape(real: Watched) -> None:
     # The address alone brings it back, from the store.
     page.reload()
     expect(title).to_have_text("3 student units, 2 teacher units")
-    expect(page.locator("#recent")).to_contain_text("K = 3, M = 2")
+    expect(page.locator("#recent")).to_contain_text("K=3, M=2")
 
 
 def test_follows_families(real: Watched) -> None:
     page = real.open("?view=families&families=one-anti-aligned&from=5&to=20")
-    page.wait_for_selector("#families-plot .main-svg", timeout=PATIENCE_MILLISECONDS)
+    page.wait_for_selector("#families-plot .picture", timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#families-view")).to_contain_text("5.5855052474")
 
 

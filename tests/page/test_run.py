@@ -65,7 +65,7 @@ def test_progress_findings_and_result_arrive(
     job.advance(3, 4, 2)
     expect(page.locator("#progress")).to_contain_text("1 s left")
     expect(page.locator("#table tbody tr")).to_have_count(2)
-    page.wait_for_selector("#ladder .point")
+    page.wait_for_selector("#ladder .mark-point")
     job.finish()
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
     expect(page.locator("#progress")).to_be_hidden()
@@ -203,9 +203,12 @@ def test_shares_so_far_have_no_interval(watched: Watched, stage: Stage) -> None:
     for row in rows.all():
         expect(row).to_contain_text(CONTRACT["findings"]["unclassified"])
         expect(row).to_contain_text(re.compile(r"\d+\.\d% so far"))
-    page.wait_for_selector("#ladder .point")
-    expect(page.locator("#ladder .errorbar")).to_have_count(0)
-    expect(page.locator("#ladder-legend")).to_have_text(CONTRACT["findings"]["unclassified"])
+    page.wait_for_selector("#ladder .mark-point")
+    expect(page.locator("#ladder .whisker")).to_have_count(0)
+    # What has come to zero loss is shown as that; of the other end nothing is known yet.
+    expect(page.locator("#ladder-legend")).to_have_text(
+        "at zero loss" + CONTRACT["findings"]["unclassified"]
+    )
     expect(page.locator("#ladder-card")).not_to_contain_text("interval")
 
 

@@ -4,6 +4,8 @@
 const POLL_MILLISECONDS = 1000;
 // A stream silent for so long may be held back by a proxy: ask once, and go on listening.
 const QUIET_MILLISECONDS = 5000;
+/** Whoever waits so long for an answer is told that none has come. */
+const LATE_MILLISECONDS = 2500;
 const TERMINAL = new Set(["finished", "failed", "cancelled"]);
 
 let key = null;
@@ -67,7 +69,8 @@ export const isResult = (answer) => Array.isArray(answer.fixed_points);
 
 export const stored = () => json("explorer/example.json");
 export const serviceInfo = () => json("v1/service-info");
-export const known = () => json("v1/landscapes?limit=20");
+export const known = (cursor = null) =>
+  json(`v1/landscapes?${new URLSearchParams({ limit: 100, ...(cursor && { cursor }) })}`);
 export const landscape = (id) => json(`v1/landscapes/${encodeURIComponent(id)}`);
 export const cancel = (id) =>
   json(`v1/landscapes/${encodeURIComponent(id)}`, { method: "DELETE" });
@@ -88,9 +91,20 @@ export async function archive(id, key) {
   return (await call(path, { headers: { Accept: "application/x-npz" } })).blob();
 }
 
+/** The answer of `asked`; `late()` is called once if it takes long, and the waiting goes on. */
+export async function patiently(asked, late) {
+  const timer = setTimeout(late, LATE_MILLISECONDS);
+  try {
+    return await asked;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Follow a job: `on.status(status)` with every change, `on.done(landscape)` or `on.failed(error)`
- * at the end. Server-sent events where they work, polling where a proxy swallows them.
+ * at the end; `on.silent(sentence)` when the service does not answer, and `on.silent(null)` when it
+ * does again. Server-sent events where they work, polling where a proxy swallows them.
  * Returns a function that stops following.
  */
 export function follow(id, on) {
@@ -98,6 +112,7 @@ export function follow(id, on) {
   let source = null;
   let timer = null;
   let heard = 0; // events so far: an answer asked for before the last one is stale
+  let silent = false;
 
   const stop = () => {
     stopped = true;
@@ -107,7 +122,13 @@ export function follow(id, on) {
 
   const rest = () => {
     clearTimeout(timer);
-    if (!stopped) timer = setTimeout(look, source ? QUIET_MILLISECONDS : POLL_MILLISECONDS);
+    if (!stopped) timer = setTimeout(look, source && !silent ? QUIET_MILLISECONDS : POLL_MILLISECONDS);
+  };
+
+  const hush = (sentence) => {
+    if (stopped || silent === Boolean(sentence)) return;
+    silent = Boolean(sentence);
+    on.silent(sentence);
   };
 
   const take = (answer, isFresh) => {
@@ -125,13 +146,14 @@ export function follow(id, on) {
   const look = async () => {
     const before = heard;
     try {
-      const answer = await landscape(id);
+      const answer = await patiently(landscape(id), () => hush("The service has not answered for some seconds."));
+      hush(null);
       if (!stopped) take(answer, heard === before);
     } catch (error) {
       if (!stopped && error.status === 404) {
         stop();
         on.failed(error);
-      }
+      } else hush(error.message);
       // Anything else may pass: ask again.
     }
     rest();
@@ -139,6 +161,7 @@ export function follow(id, on) {
 
   const hear = (name, use) => source.addEventListener(name, (event) => {
     heard += 1;
+    hush(null);
     rest();
     use(JSON.parse(event.data));
   });
@@ -154,9 +177,11 @@ export function follow(id, on) {
       look();
     });
     source.onerror = () => {
-      // The browser reconnects by itself, with Last-Event-ID, unless the stream was refused.
-      if (source.readyState !== EventSource.CLOSED || stopped) return;
-      source = null;
+      if (stopped) return;
+      // The browser reconnects by itself, with Last-Event-ID, unless the stream was refused; asking
+      // at once tells whether the service is there.
+      if (source.readyState === EventSource.CLOSED) source = null;
+      clearTimeout(timer);
       look();
     };
   };

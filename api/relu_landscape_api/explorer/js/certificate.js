@@ -1,6 +1,8 @@
 // A certificate in words.
 
 import { h } from "./dom.js";
+import { term } from "./glossary.js";
+import { mathematical, typeset } from "./typeset.js";
 import { real, roundedDown, roundedUp } from "./format.js";
 
 const MODES = {
@@ -46,15 +48,15 @@ export function certificateWords(point, request) {
   }
   if (certificate.verdict === "not certified") {
     return h("div", {}, h("p", { class: "verdict open" }, "Not certified"),
-      h("p", {}, certificate.reason || "No reason was given."));
+      h("p", {}, typeset(mathematical(certificate.reason || "No reason was given."))));
   }
   const global = certificate.verdict === "minimum" && globality(certificate, request);
   return h("div", {},
     h("p", { class: "verdict proven" }, h("span", { "aria-hidden": "true" }, "✓ "),
       certificate.verdict === "minimum" ? "Certified minimum" : "Certified saddle"),
-    h("p", { class: "statement" }, certificate.statement, " ", global || ""),
-    h("dl", { class: "facts" }, facts(certificate).map(([term, value]) =>
-      h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
+    h("p", { class: "statement" }, typeset(mathematical(certificate.statement)), " ", global || ""),
+    h("dl", { class: "facts" }, facts(certificate).map(([name, value]) =>
+      h("div", {}, h("dt", {}, term(name)), h("dd", {}, typeset(value))))),
     h("p", { class: "note" }, "The JSON download holds everything needed to check this again; ",
       h("code", {}, "relu-landscape verify FILE.json"), " does so without the solver."),
   );

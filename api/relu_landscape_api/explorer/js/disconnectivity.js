@@ -1,10 +1,10 @@
 // The disconnectivity graph: minima are leaves, branches merge at the lowest saddle that joins
 // them (Becker and Karplus, J. Chem. Phys. 106, 1495, 1997).
 
+import { draw } from "./chart/mount.js";
 import { show } from "./dom.js";
-import { family, kindWords, plural, real } from "./format.js";
-import { lossRange } from "./ladder.js";
-import { axis, draw } from "./plot.js";
+import { family, plural } from "./format.js";
+import { hoverLines, legendElements, legendOf, lossRange, markOf } from "./ladder.js";
 
 /** Put a second leaf for a relabelled copy of `leaf` where a saddle joins the two. */
 function addCopy(roots, leaf, { saddle, level }) {
@@ -59,60 +59,40 @@ function* all(node) {
   for (const child of node.children) yield* all(child);
 }
 
+/** Lines from child to parent, and from each tree's root to the top: nothing known joins it. */
 function branches(roots, top) {
-  const x = [];
-  const y = [];
+  const points = [];
   for (const node of roots.flatMap((root) => [...all(root)])) {
-    for (const child of node.children) {
-      x.push(child.x, child.x, node.x, null);
-      y.push(child.loss, node.loss, node.loss, null);
-    }
+    for (const child of node.children) points.push([child.x, child.loss], [child.x, node.loss], [node.x, node.loss], null);
   }
-  for (const root of roots) {
-    if (!root.children.length) continue;
-    x.push(root.x, root.x, null);
-    y.push(root.loss, top, null);
-  }
-  return { x, y };
+  for (const root of roots.filter(({ children }) => children.length)) points.push([root.x, root.loss], [root.x, top], null);
+  return points;
 }
 
-function picture(roots, range, context, theme) {
+const nameOf = (leaf) => leaf.point.key + (leaf.copy ? "′" : "");
+
+function picture(roots, saddles, range, context, theme) {
   const nodes = roots.flatMap((root) => [...all(root)]);
   const leaves = nodes.filter((node) => node.point);
   const merges = nodes.filter((node) => node.saddle);
-  const name = (leaf) => leaf.point.key + (leaf.copy ? "′" : "");
-  const chosen = (key) => key === context.chosen;
+  const groups = ["global", "minimum"].filter((name) => leaves.some((leaf) => family(leaf.point) === name));
   return {
-    data: [
-      { type: "scatter", mode: "lines", ...branches(roots, range[1]), hoverinfo: "skip",
-        line: { color: theme.soft, width: 1.6 } },
-      {
-        type: "scatter", mode: "markers", cliponaxis: false,
-        x: merges.map((node) => node.x), y: merges.map((node) => node.loss),
-        customdata: merges.map((node) => node.saddle),
-        text: merges.map((node) => `${node.saddle}: saddle<br>loss ${real(node.loss, 8)}`),
-        hovertemplate: "%{text}<extra></extra>",
-        marker: { symbol: "diamond", size: 9, color: theme.saddle,
-          line: { width: merges.map((node) => (chosen(node.saddle) ? 3 : 1.5)),
-            color: merges.map((node) => (chosen(node.saddle) ? theme.ink : theme.surface)) } },
-      },
-      {
-        type: "scatter", mode: "markers+text", cliponaxis: false,
-        x: leaves.map((leaf) => leaf.x), y: leaves.map((leaf) => leaf.loss),
-        customdata: leaves.map((leaf) => leaf.point.key),
-        text: leaves.map(name), textposition: "bottom center", textfont: { color: theme.soft, size: 12 },
-        hovertext: leaves.map((leaf) => `${name(leaf)}: ${kindWords(leaf.point, context.request)}` +
-          `${leaf.copy ? ", a relabelled copy" : ""}<br>loss ${real(leaf.loss, 8)}`),
-        hovertemplate: "%{hovertext}<extra></extra>",
-        marker: { size: 12, color: leaves.map((leaf) => theme[family(leaf.point)]),
-          line: { width: leaves.map((leaf) => (chosen(leaf.point.key) ? 3 : 1.5)),
-            color: leaves.map((leaf) => (chosen(leaf.point.key) ? theme.ink : theme.surface)) } },
-      },
+    x: { hidden: true, range: [-0.7, leaves.length - 0.3] },
+    y: { title: "population loss", range },
+    marks: [
+      { type: "path", name: "branches", points: branches(roots, range[1]), stroke: theme.soft },
+      ...merges.map((node) => ({
+        type: "point", x: node.x, y: node.loss, r: 4.5, ...markOf(saddles.get(node.saddle), theme, node.saddle === context.chosen),
+        lines: hoverLines(saddles.get(node.saddle), context.request) })),
+      ...leaves.map((leaf) => ({
+        type: "point", x: leaf.x, y: leaf.loss, r: 6, ...markOf(leaf.point, theme, leaf.point.key === context.chosen),
+        name: nameOf(leaf),
+        lines: [...hoverLines(leaf.point, context.request), ...(leaf.copy ? ["a relabelled copy"] : [])] })),
     ],
-    layout: {
-      xaxis: { visible: false, range: [-0.7, leaves.length - 0.3], fixedrange: true },
-      yaxis: axis(theme, { title: "population loss", range, tickformat: "~g", nticks: 8 }),
-    },
+    labels: leaves.map((leaf) => ({ key: nameOf(leaf), text: nameOf(leaf), side: "below",
+      strong: leaf.point.key === context.chosen, rank: 0 })),
+    legend: legendOf([...groups, "saddle"], theme),
+    inset: 26,
   };
 }
 
@@ -125,12 +105,27 @@ function reason(landscape) {
   return "No saddle of index 1 between two of the listed minima was found in the structures searched.";
 }
 
-/** Draw the graph, or say why there is none. */
-export function drawGraph(element, empty, landscape, context) {
+/** What its parts mean, in sentences: of a stem and of a copy only where there is one. */
+function note(roots, copies) {
+  const trees = roots.filter((root) => root.children.length).length;
+  const parts = ["Minima are leaves; two branches merge at the lowest saddle known to join them."];
+  parts.push(trees > 1
+    ? "A stem that goes on to the top ends there: no saddle found joins its minima to the others."
+    : "The stem goes on to the top: it joins nothing else.");
+  if (roots.some((root) => !root.children.length)) parts.push("A leaf without a branch is joined to no other.");
+  if (copies.length) {
+    const { key } = copies[0].point;
+    parts.push(`${key}′ is a copy of ${key} with its units relabelled, which a saddle joins to it.`);
+  }
+  return parts.join(" ");
+}
+
+/** Draw the graph, or say why there is none. `place` is {element, empty, legend, note}. */
+export function drawGraph({ element, empty, legend, note: caption }, landscape, context) {
   const data = landscape?.disconnectivity;
   const roots = data ? forest(landscape.fixed_points, data) : [];
   const joined = roots.some((root) => root.children.length);
-  show(element, joined);
+  for (const each of [element, legend, caption]) show(each, joined);
   show(empty, !joined);
   if (!joined) {
     empty.textContent = landscape ? reason(landscape) : "Drawn when the computation has finished.";
@@ -140,11 +135,16 @@ export function drawGraph(element, empty, landscape, context) {
   const next = { value: 0 };
   for (const root of roots) place(root, next);
   const nodes = roots.flatMap((root) => [...all(root)]);
-  const range = lossRange(nodes);
   const merges = nodes.filter((node) => node.saddle).length;
-  draw(element, (theme) => picture(roots, range, context, theme), {
+  const saddles = new Map(landscape.fixed_points.map((point) => [point.key, point]));
+  const range = lossRange(nodes);
+  const leaves = nodes.filter((node) => node.point);
+  caption.textContent = note(roots, leaves.filter((leaf) => leaf.copy));
+  legend.replaceChildren(...legendElements(
+    ["global", "minimum"].filter((name) => leaves.some((leaf) => family(leaf.point) === name)).concat("saddle")));
+  draw(element, (theme) => picture(roots, saddles, range, context, theme), {
     label: `Disconnectivity graph: ${plural(next.value, "leaf", "leaves")}, merging at ` +
       `${plural(merges, "saddle", "saddles")}. The pathways are listed with each saddle.`,
-    click: (point) => point.customdata && context.choose(point.customdata),
+    click: context.choose,
   });
 }

@@ -1,8 +1,8 @@
-// Files: the landscape as JSON, a point as a NumPy archive, pictures as SVG.
+// Files: the landscape as JSON, a point as a NumPy archive, pictures as SVG or PNG.
 
 import { h } from "./dom.js";
 import { archive } from "./api.js";
-import { svg } from "./plot.js";
+import { pngFile, svgFile, WIDTHS } from "./chart/save.js";
 
 function save(blob, name) {
   const url = URL.createObjectURL(blob);
@@ -22,21 +22,41 @@ const stem = ({ request }) => `landscape-K${request.student_width}-M${request.te
 
 const PICTURES = {
   ladder: "Loss ladder", graph: "Disconnectivity graph", R: "Overlaps R", Q: "Overlaps Q",
-  spectrum: "Spectrum", families: "Families",
+  spectrum: "Spectrum", families: "Families", comparison: "Comparison",
 };
 
-/** One button that saves a picture. */
-export function pictureButton(name, element, prefix, report) {
+/** How wide pictures are saved, and as what: chosen once for all of them. */
+const chosen = { width: "one column", format: "SVG" };
+const FORMATS = { SVG: svgFile, PNG: pngFile };
+
+function choice(label, name, options, words = (option) => option) {
+  return h("label", { class: "choice" }, label,
+    h("select", { name, onchange: (event) => (chosen[name] = event.target.value) },
+      options.map((option) => h("option", { value: option, selected: option === chosen[name] }, words(option)))));
+}
+
+/** A button that saves a picture. */
+function pictureButton(name, element, stem, report) {
   return h("button", { type: "button", class: "quiet", onclick: async () => {
+    const { width, format } = chosen;
     try {
-      save(new Blob([await svg(element())], { type: "image/svg+xml" }), `${prefix()}-${name}.svg`);
+      const file = await FORMATS[format](element, WIDTHS[width]);
+      const blob = file instanceof Blob ? file : new Blob([file], { type: "image/svg+xml" });
+      save(blob, `${stem}-${name}.${format.toLowerCase()}`);
     } catch (error) {
       report(`The picture could not be saved: ${error.message}`);
     }
-  } }, `${PICTURES[name]}, SVG`);
+  } }, PICTURES[name]);
 }
 
-/** The row of download buttons for what is on the screen. */
+/** Buttons that save `pictures` ([name, element, stem of the file]), with their width and format. */
+export const pictureButtons = (pictures, report) => h("div", { class: "pictures", role: "group", "aria-label": "Pictures" },
+  h("div", { class: "buttons" },
+    choice("Pictures", "width", Object.keys(WIDTHS), (name) => `${name}, ${WIDTHS[name]} cm`),
+    choice("as", "format", Object.keys(FORMATS))),
+  h("div", { class: "buttons" }, pictures.map(([name, element, stem]) => pictureButton(name, element, stem, report))));
+
+/** The download buttons for what is on the screen. */
 export function downloads({ landscape, point, pictures, onServer, report }) {
   const name = stem(landscape);
   const json = h("button", { type: "button", class: "quiet", onclick: () => saveJson(landscape, `${name}.json`) },
@@ -53,6 +73,7 @@ export function downloads({ landscape, point, pictures, onServer, report }) {
     },
   }, `Point ${point.key}, NPZ`);
   const shown = Object.entries(pictures).filter(([, element]) => element && !element.hidden);
-  return h("div", { class: "buttons" }, json, npz, shown.map(([key, element]) =>
-    pictureButton(key, () => element, () => (["R", "Q", "spectrum"].includes(key) ? `${name}-${point.key}` : name), report)));
+  return h("div", { class: "reproduce" }, h("div", { class: "buttons" }, json, npz),
+    pictureButtons(shown.map(([key, element]) =>
+      [key, element, ["R", "Q", "spectrum"].includes(key) ? `${name}-${point.key}` : name]), report));
 }

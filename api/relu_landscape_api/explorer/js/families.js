@@ -3,9 +3,10 @@
 import { continuation, ServiceError } from "./api.js";
 import { CONTRACT } from "./contract.js";
 import { announce, h, show } from "./dom.js";
-import { pictureButton, saveJson } from "./downloads.js";
+import { pictureButtons, saveJson } from "./downloads.js";
 import { drawFamilies } from "./familyplot.js";
 import { count, plural, real } from "./format.js";
+import { term } from "./glossary.js";
 import { familySnippets } from "./snippets.js";
 
 const KNOWN = [
@@ -33,7 +34,7 @@ function changesTable(answers) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of stability changes" },
     h("table", {}, h("thead", {}, h("tr", {},
       ["family", "width", "component", "space", "the family is a"].map((name, at) =>
-        h("th", { scope: "col", class: at === 1 ? "number" : null }, name)))),
+        h("th", { scope: "col", class: at === 1 ? "number" : null }, term(name))))),
     h("tbody", {}, rows)));
 }
 
@@ -161,7 +162,7 @@ export class FamiliesView {
       h("h2", { id: "families-reproduce" }, "Reproduce, download"),
       ...familySnippets([...ordered.keys()], { ...this.range, points: POINTS }, opened),
       h("div", { class: "buttons" },
-        h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(ordered), `${stem()}.json`) }, "Families, JSON"),
-        pictureButton("families", () => this.lossPlot, stem, (text) => this.complain(text))));
+        h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(ordered), `${stem()}.json`) }, "Families, JSON")),
+      pictureButtons([["families", this.lossPlot, stem()]], (text) => this.complain(text)));
   }
 }

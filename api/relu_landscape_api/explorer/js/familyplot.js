@@ -1,22 +1,21 @@
 // The two pictures of families along the width: loss and smallest eigenvalue.
 
+import { colours } from "./chart/colours.js";
+import { draw } from "./chart/mount.js";
+import { fromZero, padded } from "./chart/scale.js";
 import { h } from "./dom.js";
 import { plural, real } from "./format.js";
-import { axis, colours, draw } from "./plot.js";
 
-const DASHES = { true: "solid", false: "dot" };
-const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "star", "hexagon"];
+const SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "hexagon"];
 
 const lowest = (point) => Math.min(...Object.values(point.smallest));
 
 /** Line segments between neighbouring widths, split by whether both ends are minima. */
 function segments(points, value) {
-  const parts = { true: { x: [], y: [] }, false: { x: [], y: [] } };
+  const parts = { true: [], false: [] };
   for (let i = 1; i < points.length; i += 1) {
     const [a, b] = [points[i - 1], points[i]];
-    const part = parts[a.is_stable && b.is_stable];
-    part.x.push(a.width, b.width, null);
-    part.y.push(value(a), value(b), null);
+    parts[a.is_stable && b.is_stable].push([a.width, value(a)], [b.width, value(b)], null);
   }
   return parts;
 }
@@ -30,62 +29,43 @@ function between(points, width, value) {
   return value(a) + share * (value(b) - value(a));
 }
 
-function traces(name, answer, value, colour, symbol) {
+function traces(name, answer, value, colour, shape) {
   const parts = segments(answer.points, value);
-  const lines = [true, false].filter((stable) => parts[stable].x.length).map((stable) => ({
-    type: "scatter", mode: "lines", ...parts[stable], hoverinfo: "skip",
-    line: { color: colour, width: stable ? 2.4 : 2, dash: DASHES[stable] },
+  const lines = [true, false].filter((stable) => parts[stable].length).map((stable) => ({
+    type: "path", name: stable ? "stable" : "unstable", points: parts[stable], stroke: colour, width: stable ? 2.4 : 2,
+    dash: stable ? null : "2 4",
   }));
-  const hover = {
-    type: "scatter", mode: "markers", x: answer.points.map((point) => point.width), y: answer.points.map(value),
-    marker: { size: 5, symbol, color: colour, opacity: 0.9 },
-    text: answer.points.map((point) => `${name}<br>width ${real(point.width, 6)}<br>loss ${real(point.loss, 8)}` +
-      `<br>smallest eigenvalue ${real(lowest(point), 6)}<br>${point.is_stable ? "minimum" : "saddle"}`),
-    hovertemplate: "%{text}<extra></extra>",
-  };
-  return [...lines, hover];
+  const marks = answer.points.map((point) => ({
+    type: "point", x: point.width, y: value(point), r: 2.5, shape, fill: colour, opacity: 0.9,
+    lines: [name, `width ${real(point.width, 6)}`, `loss ${real(point.loss, 8)}`,
+      `smallest eigenvalue ${real(lowest(point), 6)}`, point.is_stable ? "minimum" : "saddle"],
+  }));
+  return [...lines, ...marks];
 }
 
-function crossings(name, answer, value, theme) {
-  const { changes, points } = answer;
-  return {
-    type: "scatter", mode: "markers", x: changes.map((change) => change.width),
-    y: changes.map((change) => between(points, change.width, value)),
-    marker: { symbol: "x-thin-open", size: 12, color: theme.ink, line: { width: 2.4, color: theme.ink } },
-    text: changes.map((change) => `${name}<br>width ${change.width.toFixed(10)}<br>${change.component}, ${change.space}`),
-    hovertemplate: "%{text}<extra></extra>", cliponaxis: false,
-  };
-}
-
-/** Readable widths: 1, 2, 3, 5 times powers of ten where they fit, else powers alone. */
-function ticks(widths) {
-  const [low, high] = [Math.min(...widths), Math.max(...widths)];
-  const decades = Math.log10(high / low);
-  const steps = decades < 1 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2.5 ? [1, 2, 3, 5] : decades < 4 ? [1, 3] : [1];
-  const at = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
-    for (const step of steps) {
-      const width = step * 10 ** power;
-      if (width >= 0.999 * low && width <= 1.001 * high) at.push(width);
-    }
-  }
-  return { tickvals: at, ticktext: at.map((width) => real(width, 3)), tickangle: 0 };
-}
+const crossings = (name, { changes, points }, value, theme) => changes.map((change) => ({
+  type: "point", x: change.width, y: between(points, change.width, value), r: 5.5, shape: "cross", stroke: theme.ink, width: 2.4,
+  lines: [name, `width ${change.width.toFixed(10)}`, `${change.component}, ${change.space}`],
+})).filter((mark) => mark.y != null);
 
 function picture(answers, words, value, theme, y) {
   const entries = [...answers];
+  const points = entries.flatMap(([, answer]) => answer.points);
+  const widths = points.map((point) => point.width);
+  const values = points.map(value);
+  const isBare = y.fromZero && Math.min(...values) >= 0;
   return {
-    data: [
+    x: { title: "teacher width", kind: "log", range: [Math.min(...widths) / 1.04, Math.max(...widths) * 1.04] },
+    y: { ...y, range: isBare ? fromZero(values, 0.08) : padded(Math.min(0, ...values), Math.max(0, ...values), 0.08) },
+    marks: [
       ...entries.flatMap(([name, answer], i) =>
         traces(words(name), answer, value, theme.series[i % theme.series.length], SYMBOLS[i % SYMBOLS.length])),
-      ...entries.filter(([, answer]) => answer.changes.length).map(([name, answer]) =>
-        crossings(words(name), answer, value, theme)),
+      ...entries.flatMap(([name, answer]) => crossings(words(name), answer, value, theme)),
     ],
-    layout: {
-      xaxis: axis(theme, { title: "teacher width", type: "log", showgrid: false, ticks: "outside", tickcolor: theme.line,
-        ...ticks(entries.flatMap(([, answer]) => answer.points.map((point) => point.width))) }),
-      yaxis: axis(theme, y),
-    },
+    legend: entries.map(([name], i) => ({
+      shape: SYMBOLS[i % SYMBOLS.length], fill: theme.series[i % theme.series.length], text: words(name) })),
+    along: "x",
+    form: "wide",
   };
 }
 
@@ -101,9 +81,9 @@ function describe(answers, words) {
 export function drawFamilies(lossPlot, eigenPlot, legend, answers, words) {
   const label = describe(answers, words);
   draw(lossPlot, (theme) => picture(answers, words, (point) => point.loss, theme,
-    { title: "population loss", rangemode: "tozero" }), { label: `Loss along the width. ${label}` });
+    { title: "population loss", fromZero: true }), { label: `Loss along the width. ${label}` });
   draw(eigenPlot, (theme) => picture(answers, words, lowest, theme,
-    { title: "smallest eigenvalue", zeroline: true, zerolinewidth: 1.5 }),
+    { title: "smallest eigenvalue", zero: true }),
   { label: `Smallest eigenvalue along the width. ${label}` });
   const { series } = colours();
   legend.replaceChildren(...[...answers.keys()].map((name, i) =>

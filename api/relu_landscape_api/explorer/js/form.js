@@ -12,7 +12,7 @@ const ORTHONORMAL = { init_scale: { minimum: 0.001, maximum: 1000 } };
 const NUMBERS = Object.keys(CONTRACT.request).filter((name) => "minimum" in CONTRACT.request[name]);
 
 const FORMULA = { displaystyle: "true" };
-const mi = (text, attributes) => m("mi", attributes, text);
+const mi = (text) => m("mi", {}, text);
 const mo = (text) => m("mo", {}, text);
 // A parenthesis as high as its content, not as the sum beside it.
 const small = (text) => m("mo", { stretchy: "false" }, text);
@@ -21,18 +21,18 @@ const row = (...parts) => m("mrow", {}, parts);
 
 /** sum_{i=1}^{n} ReLU(w_i . x), the number filled in. */
 function network(letter, index, width) {
-  const letters = { w: "f", v: "f*" };
+  const name = letter === "w" ? mi("f") : m("msup", {}, mi("f"), mo("∗"));
   return m("math", FORMULA,
-    mi(letters[letter]), small("("), mi("x"), small(")"), mo("="),
+    name, small("("), mi("x"), small(")"), mo("="),
     m("munderover", {}, mo("∑"), row(mi(index), mo("="), mn(1)), mn(width)),
     mi("ReLU"), small("("),
-    m("msub", {}, mi(letter, { mathvariant: "normal" }), mi(index)), mo("⋅"), mi("x"), small(")"));
+    m("msub", {}, mi(letter), mi(index)), mo("⋅"), mi("x"), small(")"));
 }
 
 function startsFormula(dimension, scale) {
   const top = scale === 1 ? mn(1) : row(m("msup", {}, mn(scale), mn(2)));
   return m("math", FORMULA,
-    m("msub", {}, mi("w"), row(mi("i"), mi("a"))), mo("~"), mi("N"), mo("("), mn(0), mo(","),
+    m("msub", {}, mi("w"), row(mi("i"), mi("a"))), mo("∼"), mi("N"), mo("("), mn(0), mo(","),
     m("mfrac", {}, top, mn(dimension)), mo(")"));
 }
 
@@ -141,7 +141,7 @@ export class RequestForm {
       box.setAttribute("aria-invalid", String(wrong));
       if (wrong) {
         box.closest("details")?.setAttribute("open", "");
-        box.focus();
+        box.focus({ preventScroll: false });
         return `The ${name.replaceAll("_", " ")} must be ${whole ? "a whole number" : "a number"} ` +
           `from ${low} to ${high}.`;
       }
@@ -151,10 +151,17 @@ export class RequestForm {
       ? `The input dimension must be at least the teacher width, ${teachers}.` : null;
   }
 
+  /** Say what is wrong above the button, or nothing; brought into view where the form is open. */
   complain(problem) {
     const place = $("form-problem");
     place.textContent = problem ?? "";
     show(place, Boolean(problem));
+    if (problem) place.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Open or close the form where the screen is too small to keep it beside the landscape. */
+  unfold(open) {
+    $("panel-toggle").setAttribute("aria-expanded", String(open));
   }
 
   busy(running) {
@@ -173,20 +180,4 @@ export class RequestForm {
     const bar = $("starts_slider");
     bar.setAttribute("aria-valuetext", `${count(request.starts)} starts`);
   }
-}
-
-/** The list of finished landscapes; `open(status)` shows one. */
-export function drawRecent(element, items, open) {
-  const finished = items.filter((item) => item.state === "finished").slice(0, 8);
-  show(element, finished.length > 0);
-  element.replaceChildren(
-    h("h2", {}, "Known here"),
-    h("ul", {}, finished.map((item) => {
-      const { student_width: students, teacher_width: teachers, starts } = item.request;
-      return h("li", {}, h("button", { type: "button", class: "link", onclick: () => open(item) },
-        `K = ${students}, M = ${teachers}`,
-        h("small", {}, ` ${count(starts)} starts${item.request.saddles ? ", saddles" : ""}` +
-          `${item.request.certify !== "none" ? ", certified" : ""}`)));
-    })),
-  );
 }

@@ -73,6 +73,9 @@ export const widthsInWords = (students, teachers) =>
 /** The class that decides colour and mark: global, minimum, saddle, unclassified. */
 export function family(point) {
   if (point.kind === "global_continuum" || point.is_global) return "global";
+  // While a job runs, losses come rounded to seven decimals and nothing is classified; what has
+  // come to zero loss can be shown as that.
+  if (!point.stability && point.loss === 0) return "global";
   return point.kind;
 }
 
@@ -86,7 +89,10 @@ export const smallestEigenvalue = ({ min_eigenvalue_span: span, min_eigenvalue_p
 
 /** What the point is, in words. */
 export function kindWords(point, request) {
-  if (!point.stability) return words("findings", point.kind);
+  if (!point.stability) {
+    return point.kind === "unclassified" && point.loss === 0
+      ? `at zero loss, ${words("findings", point.kind)}` : words("findings", point.kind);
+  }
   if (point.kind === "saddle") return `${words("kinds", "saddle")} of index ${count(point.stability.index)}`;
   if (point.kind !== "minimum") return words("kinds", point.kind);
   if (point.is_global) return "global minimum";

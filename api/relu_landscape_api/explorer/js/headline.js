@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { count, isCertified, percent, plural, real, seconds, widthsInWords } from "./format.js";
+import { typeset } from "./typeset.js";
 
 function verdict(landscape) {
   const { fixed_points: points, request } = landscape;
@@ -42,14 +43,15 @@ function details(landscape, origin) {
 }
 
 /** The headline of a finished landscape. */
-export function drawHeadline(element, landscape, { isExample }) {
+export function drawHeadline(element, landscape, { isExample, compare }) {
   const { student_width: students, teacher_width: teachers } = landscape.request;
-  element.replaceChildren(
+  element.replaceChildren(...[
     ...(isExample ? [h("p", { class: "eyebrow" }, "A finished example")] : []),
     h("h1", {}, widthsInWords(students, teachers)),
     h("p", { class: "lead" }, verdict(landscape), " ", chance(landscape)),
-    h("p", { class: "details" }, details(landscape, "computed").join(" · ")),
-  );
+    h("p", { class: "details" }, typeset(details(landscape, "computed").join(" · "))),
+    compare && h("p", {}, h("button", { type: "button", class: "quiet", onclick: compare }, "Add to comparison")),
+  ].filter(Boolean));
 }
 
 /** The headline while there is no result: a title and a sentence. */

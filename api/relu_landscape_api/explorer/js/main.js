@@ -1,14 +1,17 @@
 // Ties the views together: one state, drawn from the URL and written back to it.
 
 import * as api from "./api.js";
+import { ComparisonView } from "./comparison.js";
 import { drawGraph } from "./disconnectivity.js";
 import { $, announce, h, show } from "./dom.js";
 import { downloads } from "./downloads.js";
 import { FamiliesView } from "./families.js";
-import { drawRecent, RequestForm } from "./form.js";
+import { RequestForm } from "./form.js";
+import { watchTerms } from "./glossary.js";
 import { drawHeadline, drawNotice } from "./headline.js";
+import { knownList } from "./known.js";
 import { drawLadder, ladderNote } from "./ladder.js";
-import { redraw } from "./plot.js";
+import { redraw } from "./chart/mount.js";
 import { drawPoint } from "./point.js";
 import { ProgressPanel, provisional } from "./progress.js";
 import { snippets } from "./snippets.js";
@@ -23,37 +26,78 @@ const state = {
   stop: null, // ends following the running job
 };
 
+const GRAPH = { element: $("graph"), empty: $("graph-empty"), legend: $("graph-legend"), note: $("graph-note") };
+
 const form = new RequestForm((request) => compute(request));
 const panel = new ProgressPanel($("progress"), () => stopJob());
 const families = new FamiliesView($("families-view"), {
   changed: (fields) => writeUrl(fields), report: (error) => report(error),
 });
+const comparison = new ComparisonView({ changed: (ids) => compare(ids), problem: (sentence) => noteAddress([sentence], true) });
+const known = knownList({
+  open: (item) => {
+    writeUrl({ view: "landscape", request: item.request, id: item.id, point: null }, true);
+    open(item.id);
+  },
+  compare: (item) => compare([...compared(), ...(state.onServer ? [state.landscape.id] : []), item.id]),
+  more: (cursor) => api.known(cursor),
+});
+
+/** Bring an element into view, moving where the reader has nothing against it. */
+function reveal(element, block = "start") {
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  element.scrollIntoView({ behavior: still ? "auto" : "smooth", block });
+}
 
 function writeUrl(fields = {}, push = false) {
   Object.assign(state, fields);
-  const { view, id, point, families: names, from, to, request } = state;
-  const search = toSearch({ view, id, point, families: names, from, to, request });
-  if (search !== location.search) history[push ? "pushState" : "replaceState"](null, "", search);
+  const { view, id, point, compare: ids, families: names, from, to, request } = state;
+  const search = toSearch({ view, id, point, compare: ids, families: names, from, to, request });
+  if (search === location.search) return;
+  // Where the reader was is kept with the place that is left, so that Back returns to it.
+  if (push) history.replaceState({ scroll: scrollY }, "");
+  history[push ? "pushState" : "replaceState"](null, "", search);
 }
 
-function report(error) {
+/** Say what of an address cannot be done; `more`: beside what is said already. */
+function noteAddress(sentences, more = false) {
+  const place = $("address-note");
+  const said = more && !place.hidden ? [place.textContent] : [];
+  const all = [...new Set([...said, ...sentences])];
+  show(place, all.length > 0);
+  place.textContent = all.join(" ");
+}
+
+/** Say what went wrong: beside the form's button, or in `near` where that is another place. */
+function report(error, near = null) {
   const text = error.message ?? error;
   if (error.status === 401) {
     show($("key-form"), true);
-    $("panel-toggle").setAttribute("aria-expanded", "true");
+    form.unfold(true);
   }
-  form.complain(text);
+  if (near) {
+    near.textContent = text;
+    show(near, true);
+  } else form.complain(text);
   announce(text);
 }
 
-function choose(key, scroll = false) {
-  writeUrl({ point: key });
+/** Show another point and bring its card into view; Back returns to the one before. */
+function choose(key, stay = false) {
+  writeUrl({ point: key }, true);
   drawLandscape();
-  if (scroll) {
-    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    $("point").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "nearest" });
-  }
+  if (!stay) reveal($("point"));
   announce(`${key} chosen.`);
+}
+
+const compared = () => (state.compare ?? "").split(",").filter(Boolean);
+
+/** Compare these landscapes; none ends it. */
+async function compare(ids) {
+  const list = [...new Set(ids)];
+  writeUrl({ compare: list.join(",") || null }, true);
+  await comparison.show(list);
+  if (list.length) reveal($("comparison"));
 }
 
 /** Time to the first picture, for whoever measures the page. */
@@ -67,27 +111,58 @@ function chosenPoint(points) {
     points.find((point) => point.kind === "minimum" && !point.is_global) ?? points[0];
 }
 
-function drawLandscape() {
+/** Whatever waits, a click or the picture just made, comes first. */
+const breath = () => new Promise((resolve) => setTimeout(resolve));
+
+let drawing = null;
+
+/**
+ * Draw everything of the landscape. `gently`: the ladder at once, the rest piece by piece, so that
+ * the first picture is seen before the last one is made.
+ */
+async function drawLandscape(gently = false) {
   const { landscape } = state;
   if (!landscape) return;
+  const turn = (drawing = {});
   const points = landscape.fixed_points;
   const point = chosenPoint(points);
   const context = { request: landscape.request, chosen: point?.key, choose };
-  drawHeadline($("headline"), landscape, { isExample: landscape === state.example && !state.onServer });
+  drawHeadline($("headline"), landscape, {
+    isExample: landscape === state.example && !state.onServer,
+    compare: state.onServer && (() => compare([...compared(), landscape.id])),
+  });
   $("ladder-note").textContent = ladderNote(false);
-  drawLadder($("ladder"), $("ladder-legend"), points, context).then(markFirstPicture);
-  drawGraph($("graph"), $("graph-empty"), landscape, context);
-  drawTable($("table"), points, context);
-  drawSearched($("searched"), landscape);
-  const pictures = drawPoint($("point"), point, landscape, choose);
-  drawReproduce(landscape, point, { ladder: $("ladder"), graph: $("graph"), ...pictures });
-  for (const id of ["ladder-card", "graph-card", "table-card", "reproduce"]) show($(id), true);
+  show($("ladder-card"), true);
+  markFirstPicture(drawLadder($("ladder"), $("ladder-legend"), points, context));
+  let pictures = {};
+  const rest = [
+    () => {
+      show($("graph-card"), true);
+      drawGraph(GRAPH, landscape, context);
+    },
+    () => {
+      show($("table-card"), true);
+      drawTable($("table"), points, context);
+      drawSearched($("searched"), landscape);
+    },
+    () => (pictures = drawPoint($("point"), point, landscape, choose)),
+    () => {
+      show($("reproduce"), true);
+      drawReproduce(landscape, point, { ladder: $("ladder"), graph: $("graph"), ...pictures });
+    },
+  ];
+  for (const part of rest) {
+    if (gently) await breath();
+    if (turn !== drawing) return;
+    part();
+  }
 }
 
 function drawReproduce(landscape, point, pictures) {
   const element = $("reproduce");
   const opened = new Set([...element.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
   if (!element.childElementCount) opened.add("curl");
+  const problem = h("p", { class: "problem", role: "alert", hidden: true });
   element.replaceChildren(
     h("h2", { id: "reproduce-title" }, "Reproduce, cite, download"),
     h("p", { class: "note" }, "The address of this page holds the view. Landscape ",
@@ -95,7 +170,8 @@ function drawReproduce(landscape, point, pictures) {
       h("code", { class: "id" }, landscape.digest.slice(0, 16)), "."),
     ...snippets(landscape, point, opened),
     h("h3", {}, "Download"),
-    downloads({ landscape, point, pictures, onServer: state.onServer, report }),
+    downloads({ landscape, point, pictures, onServer: state.onServer, report: (error) => report(error, problem) }),
+    problem,
   );
 }
 
@@ -113,18 +189,21 @@ function drawFindings(request, findings) {
 }
 
 function clearScreen() {
-  state.landscape = null;
+  state.landscape = drawing = null;
   for (const id of ["ladder-card", "graph-card", "table-card", "point", "reproduce"]) show($(id), false);
 }
 
 function present(landscape, onServer) {
   state.landscape = landscape;
   state.onServer = onServer;
+  if (onServer) comparison.hold(landscape);
+  const absent = state.point && !landscape.fixed_points.some(({ key }) => key === state.point);
+  if (absent) noteAddress([`This landscape has no point ${state.point}.`], true);
   panel.stop();
   form.busy(false);
   form.write(landscape.request);
-  writeUrl({ request: landscape.request, id: onServer ? landscape.id : null });
-  drawLandscape();
+  writeUrl({ request: landscape.request, id: onServer ? landscape.id : null, ...(absent && { point: null }) });
+  drawLandscape(true);
 }
 
 function failed(error) {
@@ -150,7 +229,13 @@ function followJob(status) {
       const { findings } = panel.update(news);
       if ("findings" in news) drawFindings(request, findings);
     },
+    silent: (sentence) => {
+      panel.silent(sentence);
+      form.busy(!sentence);
+      form.complain(sentence);
+    },
     done: (landscape) => {
+      form.complain(null);
       present(landscape, true);
       announce("The landscape is ready.");
       lookAround();
@@ -162,11 +247,16 @@ function followJob(status) {
 async function compute(request) {
   state.stop?.();
   form.busy(true);
+  noteAddress([]);
   writeUrl({ request, id: null, point: null }, true);
   try {
-    const answer = await api.submit(request);
+    const answer = await api.patiently(api.submit(request), () => form.complain("The service has not answered for some seconds."));
+    form.complain(null);
+    // On a small screen the form stands above the landscape, and would hide it.
+    form.unfold(false);
     if (api.isResult(answer)) present(answer, true);
     else followJob(answer);
+    if (matchMedia("(max-width: 860px)").matches) reveal($(api.isResult(answer) ? "headline" : "progress"));
   } catch (error) {
     form.busy(false);
     report(error);
@@ -202,7 +292,9 @@ async function open(id) {
 
 /** Show what the URL asks for; without anything, the stored example at once. */
 async function start() {
+  noteAddress(state.problems);
   drawView();
+  comparison.show(compared());
   if (state.id) return open(state.id);
   state.example ??= await api.stored();
   if (!state.given || sameRequest(state.request, state.example.request)) return present(state.example, false);
@@ -226,12 +318,10 @@ function drawView() {
 /** What else the service knows: its limits, its landscapes, its own copy of the example. */
 async function lookAround() {
   try {
-    const [info, { items }] = await Promise.all([api.serviceInfo(), api.known()]);
+    const [info, page] = await Promise.all([api.serviceInfo(), api.known()]);
+    const { items } = page;
     form.setLimits(info.limits);
-    drawRecent($("recent"), items, (item) => {
-      writeUrl({ view: "landscape", request: item.request, id: item.id, point: null }, true);
-      open(item.id);
-    });
+    known.set(page);
     const shown = state.landscape;
     if (!shown || state.onServer) return;
     const twin = items.find((item) => item.state === "finished" && sameRequest(item.request, shown.request));
@@ -245,7 +335,8 @@ async function lookAround() {
 }
 
 $("panel-toggle").addEventListener("click", ({ currentTarget: button }) =>
-  button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") !== "true")));
+  form.unfold(button.getAttribute("aria-expanded") !== "true"));
+watchTerms();
 
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -281,12 +372,24 @@ themeButton.addEventListener("click", () => {
 });
 markTheme();
 
-window.addEventListener("popstate", () => {
-  state.stop?.();
-  panel.stop();
-  form.busy(false);
-  Object.assign(state, readUrl());
-  start();
+/** The address before or after: another point of what is shown, or something else altogether. */
+window.addEventListener("popstate", async (event) => {
+  const url = readUrl();
+  const isHere = state.landscape && url.view === state.view && (url.id ?? null) === (state.id ?? null) &&
+    (url.compare ?? null) === (state.compare ?? null) && (url.id || sameRequest(url.request, state.request) || !url.given);
+  Object.assign(state, url);
+  if (isHere) drawLandscape();
+  else {
+    state.stop?.();
+    panel.stop();
+    form.busy(false);
+    await start();
+  }
+  if (!event.state) return;
+  const back = () => scrollTo({ top: event.state.scroll, behavior: "instant" });
+  back();
+  // A smooth scroll that has not ended may go on for a frame.
+  requestAnimationFrame(() => requestAnimationFrame(back));
 });
 
 await start().catch(failed);

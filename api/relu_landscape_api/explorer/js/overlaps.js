@@ -1,8 +1,10 @@
 // Overlap matrices R and Q as heat maps in canonical order, with lines between the blocks.
 
+import { draw } from "./chart/mount.js";
 import { h } from "./dom.js";
 import { real } from "./format.js";
-import { axis, draw } from "./plot.js";
+import { term } from "./glossary.js";
+import { variable } from "./typeset.js";
 
 /** Row and column boundaries between blocks, in units of cells from the top left. */
 export function boundaries(point, request) {
@@ -30,21 +32,11 @@ const scale = (theme) => [
 // Numbers in the cells need about 35 pixels each.
 const MOST_CELLS_WITH_WORDS = 9;
 
-function lines(rows, columns, height, width, theme) {
-  const style = { color: theme.ink, width: 1.4 };
-  return [
-    ...rows.map((y) => ({ type: "line", x0: -0.5, x1: width - 0.5, y0: y, y1: y, line: style })),
-    ...columns.map((x) => ({ type: "line", x0: x, x1: x, y0: -0.5, y1: height - 0.5, line: style })),
-    { type: "rect", x0: -0.5, x1: width - 0.5, y0: -0.5, y1: height - 0.5,
-      line: { color: theme.faint, width: 1 } },
-  ];
-}
-
-const cells = (count) => {
-  const step = count <= 10 ? 1 : count <= 24 ? 4 : 8;
+const numbered = (count) => {
+  const step = count <= 10 ? 1 : count <= 24 ? 4 : Math.ceil(count / 40) * 8;
   const at = [];
-  for (let i = 0; i < count; i += step) at.push(i);
-  return { tickvals: at, ticktext: at.map((i) => String(i + 1)) };
+  for (let i = 0; i < count; i += step) at.push({ at: i, text: String(i + 1) });
+  return at;
 };
 
 function heat(element, matrix, { rows, columns, vertical, horizontal, name, limit, words }) {
@@ -53,34 +45,12 @@ function heat(element, matrix, { rows, columns, vertical, horizontal, name, limi
   draw(
     element,
     (theme) => ({
-      data: [{
-        type: "heatmap",
-        z: matrix,
-        zmin: -limit,
-        zmax: limit,
-        colorscale: scale(theme),
-        showscale: false,
-        // A gap keeps plotly on its drawing method without inline style attributes.
-        xgap: width > 30 ? 0.5 : 1.5,
-        ygap: height > 30 ? 0.5 : 1.5,
-        texttemplate: words ? "%{z:.2f}" : "",
-        textfont: { size: 11 },
-        hovertemplate: `${name}[%{customdata[0]}, %{customdata[1]}] = %{z:.9g}<extra></extra>`,
-        customdata: matrix.map((row, i) => row.map((_, j) => [i + 1, j + 1])),
-      }],
-      layout: {
-        margin: { l: 46, r: 8, t: 8, b: 44 },
-        dragmode: false,
-        xaxis: axis(theme, {
-          title: horizontal, showgrid: false, range: [-0.5, width - 0.5], constrain: "domain",
-          fixedrange: true, ...cells(width),
-        }),
-        yaxis: axis(theme, {
-          title: vertical, showgrid: false, range: [height - 0.5, -0.5], scaleanchor: "x",
-          constrain: "domain", fixedrange: true, ...cells(height),
-        }),
-        shapes: lines(rows, columns, height, width, theme),
-      },
+      x: { title: horizontal, range: [-0.5, width - 0.5], ticks: numbered(width) },
+      y: { title: vertical, range: [height - 0.5, -0.5], ticks: numbered(height), grid: false },
+      marks: [{ type: "cells", matrix, rows, columns, name, limit, words, stops: scale(theme), exact: (value) => real(value, 9) }],
+      equal: true,
+      still: true,
+      form: "square",
     }),
     { label: `Heat map of the matrix ${name}, ${height} by ${width}, entries from ` +
         `${real(extreme(matrix, Math.min))} to ${real(extreme(matrix, Math.max))}.` },
@@ -99,8 +69,8 @@ export function overlaps(point, request) {
   const right = h("div", { class: "plot square" });
   const element = h(
     "div", { class: "overlaps" },
-    h("figure", {}, h("figcaption", {}, h("h3", {}, "R"), h("p", {}, "student-teacher overlaps")), left),
-    h("figure", {}, h("figcaption", {}, h("h3", {}, "Q"), h("p", {}, "student-student overlaps")), right),
+    h("figure", {}, h("figcaption", {}, h("h3", { "aria-label": "R" }, variable("R")), h("p", {}, term("student-teacher overlaps"))), left),
+    h("figure", {}, h("figcaption", {}, h("h3", { "aria-label": "Q" }, variable("Q")), h("p", {}, term("student-student overlaps"))), right),
     h("div", { class: "colourbar", role: "img", "aria-label": `Colours from ${real(-limit, 3)} to ${real(limit, 3)}` },
       h("span", {}, real(-limit, 3)), h("i", {}), h("span", {}, real(limit, 3))),
   );

@@ -4,8 +4,10 @@ import { certificateWords } from "./certificate.js";
 import { words } from "./contract.js";
 import { $, h } from "./dom.js";
 import { count, family, foundWords, interval, kindWords, real, structureWords } from "./format.js";
+import { term } from "./glossary.js";
 import { overlaps } from "./overlaps.js";
 import { spectrum } from "./spectrum.js";
+import { group, typeset } from "./typeset.js";
 
 function stabilityWords(point) {
   const { stability } = point;
@@ -64,7 +66,7 @@ function facts(point, landscape) {
   const pathways = pathwaysOf(point, landscape);
   return [
     ["loss", real(point.loss, 13)],
-    ["structure", `${structureWords(structure.name)}, isotropy ${structure.isotropy}`],
+    ["structure", h("span", {}, `${structureWords(structure.name)}, isotropy `, group(structure.isotropy))],
     ["labelled copies", count(structure.orbit_size)],
     ["anti-aligned students", count(structure.anti_aligned)],
     ["student norms", norms(point)],
@@ -77,7 +79,7 @@ function facts(point, landscape) {
       (stability.min_eigenvalue_perpendicular != null ? `; ${real(stability.min_eigenvalue_perpendicular, 8)} perpendicular` : "")],
     ["gradient norm", real(stability.gradient_norm, 2)],
     ["one more student", point.widening ? widerWords(point.widening) : null],
-    pathways.length ? ["pathways", h("ul", {}, pathways.slice(0, 8).map((text) => h("li", {}, text)),
+    pathways.length ? ["pathways", h("ul", {}, pathways.slice(0, 8).map((text) => h("li", {}, typeset(text))),
       pathways.length > 8 && h("li", {}, `and ${pathways.length - 8} more`))] : null,
   ].filter((fact) => fact && fact[1] != null);
 }
@@ -111,10 +113,10 @@ export function drawPoint(element, point, landscape, choose) {
         h("i", { class: `mark ${family(point)}`, "aria-hidden": "true" }), ` ${point.key}: `,
         kindWords(point, landscape.request)),
       stepper(point, landscape.fixed_points, choose)),
-    h("p", { class: "lead" }, stabilityWords(point)),
+    h("p", { class: "lead" }, typeset(stabilityWords(point))),
     h("div", { class: "point-grid" },
-      h("dl", { class: "facts" }, facts(point, landscape).map(([term, value]) =>
-        h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
+      h("dl", { class: "facts" }, facts(point, landscape).map(([name, value]) =>
+        h("div", {}, h("dt", {}, term(name)), h("dd", {}, typeof value === "string" ? typeset(value) : value)))),
       h("section", { "aria-labelledby": "overlaps-title" },
         h("h3", { id: "overlaps-title", class: "unseen" }, "Overlap matrices"), matrices.element),
       h("section", { class: "wide", "aria-labelledby": "spectrum-title" },

@@ -18,9 +18,11 @@ export class ProgressPanel {
     this.title = h("h2", {}, "Computing");
     this.bar = h("progress", { max: "1", "aria-label": "Progress of this phase" });
     this.text = h("p", {});
+    this.problem = h("p", { class: "problem", role: "alert", hidden: true });
     this.button = h("button", { type: "button", class: "quiet", onclick: cancel }, "Stop");
     element.replaceChildren(
-      h("div", { class: "run-head" }, this.title, this.button), this.bar, this.text);
+      h("div", { class: "run-head" }, this.title, this.button), this.bar, this.text,
+      this.problem);
     this.reset();
   }
 
@@ -31,6 +33,7 @@ export class ProgressPanel {
 
   start() {
     this.reset();
+    this.silent(null);
     this.button.disabled = false;
     this.update({});
     show(this.element, true);
@@ -38,6 +41,12 @@ export class ProgressPanel {
 
   stop() {
     show(this.element, false);
+  }
+
+  /** Say that the service is silent, or (null) that it is back. */
+  silent(sentence) {
+    this.problem.textContent = sentence ? `${sentence} What is computed is kept; asking again every second.` : "";
+    show(this.problem, Boolean(sentence));
   }
 
   /** Merge what is new; returns the whole status. */

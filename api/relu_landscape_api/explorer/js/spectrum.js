@@ -1,32 +1,25 @@
 // The Hessian's spectrum: every eigenvalue with its multiplicity, in the teacher's span and
 // perpendicular to it.
 
+import { draw } from "./chart/mount.js";
+import { padded } from "./chart/scale.js";
 import { CONTRACT, words } from "./contract.js";
 import { h } from "./dom.js";
+import { term } from "./glossary.js";
+import { typeset } from "./typeset.js";
 import { count, real, smallestEigenvalue } from "./format.js";
-import { axis, draw, padded } from "./plot.js";
 
 const SYMBOLS = { span: "circle", perpendicular: "square" };
 
-/** Stems from the bottom of the logarithmic axis to the multiplicity. */
+/** Stems from the bottom of the logarithmic axis to the multiplicity, and their heads. */
 function stems(lines, space, colour, floor) {
-  const x = [];
-  const y = [];
-  for (const line of lines) {
-    x.push(line.eigenvalue, line.eigenvalue, null);
-    y.push(floor, Number(line.multiplicity), null);
-  }
   return [
-    { type: "scatter", mode: "lines", x, y, line: { color: colour, width: 2 }, hoverinfo: "skip", opacity: 0.55 },
-    {
-      type: "scatter",
-      mode: "markers",
-      x: lines.map((line) => line.eigenvalue),
-      y: lines.map((line) => Number(line.multiplicity)),
-      marker: { color: colour, size: 9, symbol: SYMBOLS[space] },
-      text: lines.map((line) => `${real(line.eigenvalue, 8)}<br>${count(line.multiplicity)} times, ${words("spaces", space)}`),
-      hovertemplate: "%{text}<extra></extra>",
-    },
+    { type: "path", stroke: colour, width: 2, opacity: 0.55,
+      points: lines.flatMap(({ eigenvalue, multiplicity }) => [[eigenvalue, floor], [eigenvalue, Number(multiplicity)], null]) },
+    ...lines.map((line) => ({
+      type: "point", x: line.eigenvalue, y: Number(line.multiplicity), r: 4.5, shape: SYMBOLS[space], fill: colour,
+      lines: [real(line.eigenvalue, 8), `${count(line.multiplicity)} times, ${words("spaces", space)}`],
+    })),
   ];
 }
 
@@ -37,11 +30,11 @@ function numbers(lines) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "number" }, "eigenvalue"),
       h("th", { scope: "col", class: "number" }, "multiplicity"), h("th", { scope: "col" }, "space"))),
     h("tbody", {}, [...lines].sort((a, b) => a.eigenvalue - b.eigenvalue).map((line) =>
-      h("tr", {}, h("td", { class: "number" }, real(line.eigenvalue, 12)),
+      h("tr", {}, h("td", { class: "number" }, typeset(real(line.eigenvalue, 12))),
         h("td", { class: "number" }, count(line.multiplicity)),
         h("td", {}, line.space)))));
   details.addEventListener("toggle", () => details.append(
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of eigenvalues" }, table())),
+    h("div", { class: "scroll long", tabindex: "0", role: "region", "aria-label": "Table of eigenvalues" }, table())),
   { once: true });
   return details;
 }
@@ -61,7 +54,7 @@ export function spectrum(point) {
   const element = h(
     "div", {},
     h("div", { class: "legend" }, spaces.map((space) =>
-      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), words("spaces", space)))),
+      h("span", { class: "key" }, h("i", { class: `mark ${space}`, "aria-hidden": "true" }), term(words("spaces", space))))),
     target,
     numbers(lines),
   );
@@ -72,19 +65,16 @@ export function spectrum(point) {
     const floor = 0.6;
     const colour = { span: theme.accent, perpendicular: theme.soft };
     return {
-      data: spaces.flatMap((space) =>
-        stems(lines.filter((line) => line.space === space), space, colour[space], floor)),
-      layout: {
-        xaxis: axis(theme, { title: "eigenvalue", range: [low, high], zeroline: true, zerolinewidth: 1.5, showgrid: false }),
-        yaxis: axis(theme, {
-          title: "multiplicity", type: "log", range: [Math.log10(floor), Math.log10(Math.max(most, 2)) + 0.25],
-          tickformat: "~s", dtick: 1,
-        }),
-        shapes: values.some((value) => value < -point.stability.eigenvalue_tolerance)
-          ? [{ type: "rect", xref: "x", yref: "paper", x0: low, x1: 0, y0: 0, y1: 1, layer: "below",
-              fillcolor: theme.negative, opacity: 0.12, line: { width: 0 } }]
-          : [],
-      },
+      x: { title: "eigenvalue of the Hessian", range: [low, high], zero: true },
+      y: { title: "multiplicity", kind: "log", range: [floor, 1.8 * Math.max(most, 2)] },
+      marks: [
+        ...(values.some((value) => value < -point.stability.eigenvalue_tolerance)
+          ? [{ type: "band", x0: low, x1: 0, fill: theme.negative, opacity: 0.12 }] : []),
+        ...spaces.flatMap((space) => stems(lines.filter((line) => line.space === space), space, colour[space], floor)),
+      ],
+      legend: spaces.map((space) => ({ shape: SYMBOLS[space], fill: colour[space], text: words("spaces", space) })),
+      along: "x",
+      form: "wide",
     };
   }, { label: describe(point) });
   return { element, render, pictures: { spectrum: target } };

@@ -7,28 +7,46 @@ export const DEFAULTS = Object.freeze(Object.fromEntries(
   Object.entries(CONTRACT.request).map(([name, field]) => [name, field.default])));
 
 const ALWAYS = CONTRACT.required;
-const VIEW_KEYS = ["view", "id", "point", "families", "from", "to"];
+const VIEW_KEYS = ["view", "id", "point", "compare", "families", "from", "to"];
+const VIEWS = ["landscape", "families"];
 
+/** {value} or, where the text is no such value, {problem}. */
 function decode(name, text) {
-  const example = DEFAULTS[name];
-  if (name === "structures") return text ? text.split(",").map((part) => part.trim()) : null;
-  if (typeof example === "boolean") return text === "true" || text === "1";
-  if (typeof example === "number") return Number.isFinite(Number(text)) ? Number(text) : example;
-  return text;
+  const { minimum, maximum, whole, default: example } = CONTRACT.request[name];
+  const among = { certify: CONTRACT.proofs, precision: CONTRACT.precisions }[name];
+  if (name === "structures") return { value: text ? text.split(",").map((part) => part.trim()) : null };
+  if (typeof example === "boolean") {
+    return /^(true|false|1|0)$/.test(text) ? { value: text === "true" || text === "1" } : { problem: "is neither true nor false" };
+  }
+  if (among) return text in among ? { value: text } : { problem: `is none of ${Object.keys(among).join(", ")}` };
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || (whole && !Number.isInteger(value))) {
+    return { problem: `is ${whole ? "no whole number" : "no number"}` };
+  }
+  return value < minimum || value > maximum ? { problem: `is not between ${minimum} and ${maximum}` } : { value };
 }
 
-/** {request, given, view, id, point, ...} from the address bar. */
+/** {request, given, problems, view, id, point, ...} from the address bar. */
 export function readUrl(search = location.search) {
   const query = new URLSearchParams(search);
   const request = { ...DEFAULTS };
+  const problems = [];
   let given = false;
-  for (const name of Object.keys(DEFAULTS)) {
-    if (!query.has(name)) continue;
-    request[name] = decode(name, query.get(name));
+  for (const [name, text] of query) {
+    if (VIEW_KEYS.includes(name)) continue;
+    if (!(name in DEFAULTS)) {
+      problems.push(CONTRACT.unasked.includes(name)
+        ? `${name} cannot be given by an address.` : `The page knows no ${name}.`);
+      continue;
+    }
     given = true;
+    const { value, problem } = decode(name, text);
+    if (problem) problems.push(`${name}=${text} ${problem}.`);
+    else request[name] = value;
   }
-  const state = { request, given };
+  const state = { request, given, problems };
   for (const key of VIEW_KEYS) state[key] = query.get(key);
+  if (state.view != null && !VIEWS.includes(state.view)) problems.push(`There is no view ${state.view}.`);
   state.view = state.view === "families" ? "families" : "landscape";
   return state;
 }

@@ -5,6 +5,8 @@ import { h } from "./dom.js";
 import {
   count, family, foundWords, interval, isCertified, kindWords, loss, real, smallestEigenvalue, structureWords,
 } from "./format.js";
+import { term } from "./glossary.js";
+import { typeset } from "./typeset.js";
 
 function row(point, context) {
   const { stability, structure } = point;
@@ -12,16 +14,16 @@ function row(point, context) {
     "tr", { class: point.key === context.chosen ? "chosen" : null },
     h("th", { scope: "row" },
       h("button", {
-        type: "button", class: "pick", onclick: () => context.choose(point.key, true),
+        type: "button", class: "pick", onclick: () => context.choose(point.key),
         "aria-pressed": String(point.key === context.chosen), "aria-label": `Show ${point.key}`,
       }, h("i", { class: `mark ${family(point)}`, "aria-hidden": "true" }), point.key)),
     h("td", { class: "nowrap" }, kindWords(point, context.request), isCertified(point) &&
       h("span", { class: "badge", title: "certified" }, h("span", { "aria-hidden": "true" }, "✓"),
         h("span", { class: "unseen" }, ", certified"))),
-    h("td", { class: "number" }, loss(point, 10)),
+    h("td", { class: "number" }, typeset(loss(point, 10))),
     h("td", { class: structure?.name.startsWith("irregular") ? null : "nowrap" }, structure ? structureWords(structure.name) : "–"),
     h("td", { class: "number nowrap" }, interval(point.attraction)),
-    h("td", { class: "number" }, stability ? real(smallestEigenvalue(stability)) : "–"),
+    h("td", { class: "number" }, typeset(stability ? real(smallestEigenvalue(stability)) : "–")),
     h("td", { class: "number" }, stability ? count(stability.index) : "–"),
     h("td", { class: "nowrap" }, point.found_by ? foundWords(point).join(", ") : "–"),
   );
@@ -38,7 +40,7 @@ export function drawTable(element, points, context) {
     ? document.activeElement.getAttribute("aria-label") : null;
   element.replaceChildren(
     h("table", {},
-      h("thead", {}, h("tr", {}, HEADINGS.map(([name, kind]) => h("th", { scope: "col", class: kind || null }, name)))),
+      h("thead", {}, h("tr", {}, HEADINGS.map(([name, kind]) => h("th", { scope: "col", class: kind || null }, term(name))))),
       h("tbody", {}, points.map((point) => row(point, context)))),
   );
   if (refocus) element.querySelector(`[aria-label="${refocus}"]`)?.focus({ preventScroll: true });

@@ -33,7 +33,7 @@ from relu_landscape_client.errors import (
     ProtocolError,
     TimedOut,
 )
-from relu_landscape_client.status import Status
+from relu_landscape_client.status import LANDSCAPE, Status
 
 Watcher = Callable[[Status], None]
 Document = dict[str, Any]
@@ -89,11 +89,28 @@ def status(job_id: str, kind: str = LANDSCAPES) -> Conversation[tuple[Status, Do
     return _status_and_result(answer.document())
 
 
-def cancel(job_id: str, kind: str = LANDSCAPES) -> Conversation[Status]:
-    """Cancel a job; the status says ``cancelling`` until its cores are free."""
-    answer: Answer = yield Call("DELETE", _path(kind, job_id))
+def place_of(kind: str) -> Conversation[str]:
+    """Where jobs of this kind are found: the server's schema says it, of kinds to come as well."""
+    if kind == LANDSCAPE:
+        return LANDSCAPES
+    schema: Document = yield from document("v1/schema.json")
+    analyses: Document = _decode.required(schema, "analyses")
+    return f"v1/{_decode.required(_decode.required(analyses, kind), 'plural')}"
+
+
+def cancel(which: str | Status) -> Conversation[Status]:
+    """Cancel a job; the status says ``cancelling`` until its cores are free.
+
+    An id alone is a landscape's; a ``Status`` says of which kind its job is.
+    """
+    if isinstance(which, str):
+        job_id, place = which, LANDSCAPES
+    else:
+        job_id = which.id
+        place = yield from place_of(which.kind)
+    answer: Answer = yield Call("DELETE", _path(place, job_id))
     if not answer.body.strip():
-        now, _ = yield from status(job_id, kind)
+        now, _ = yield from status(job_id, place)
         return now
     return Status.from_document(answer.document())
 

@@ -113,8 +113,11 @@ class Client(Base):
         return self._driver.run(_flows.status(id_of(which)))[0]
 
     def cancel(self, which: str | Status) -> Status:
-        """Cancel; the state is ``cancelling`` until the cores are free."""
-        return self._driver.run(_flows.cancel(id_of(which)))
+        """Cancel a landscape by its id, or a job of any kind by its ``Status``.
+
+        The state is ``cancelling`` until the cores are free.
+        """
+        return self._driver.run(_flows.cancel(which))
 
     def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """One fixed point in full; its ``details`` hold weights and all eigenvalues."""
@@ -281,7 +284,7 @@ class AsyncClient(Base):
 
     async def cancel(self, which: str | Status) -> Status:
         """See ``Client.cancel``."""
-        return await self._driver.run(_flows.cancel(id_of(which)))
+        return await self._driver.run(_flows.cancel(which))
 
     async def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """See ``Client.fixed_point``."""
