@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.ode import Noise
+from relu_landscape.engine.dynamics.ode import RUN_AWAY, Noise
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -116,6 +116,13 @@ class Runs:
     W: Real
     limit: Real
     ran_away: Whole
+
+    @staticmethod
+    def begin(numbers: tuple[int, ...], W: Real, teacher: Teacher) -> Runs:
+        """Runs at their starts ``W`` (B, K, p)."""
+        lengths = np.linalg.norm(W, axis=-1).max(axis=-1)
+        limit = RUN_AWAY * np.maximum(lengths, teacher.mean_norm)
+        return Runs(numbers, W, limit, np.full(len(numbers), -1))
 
 
 class Chain:
