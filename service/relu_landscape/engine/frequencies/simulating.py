@@ -13,7 +13,7 @@ from relu_landscape.engine.dynamics.solve import seconds_per_stretch
 from relu_landscape.engine.frequencies.problem import Problem
 from relu_landscape.engine.frequencies.tasks import Simulate, Simulated
 from relu_landscape.engine.landscape.sampling import draw_starts
-from relu_landscape.engine.tasks import Monitor, Runner
+from relu_landscape.engine.tasks import Monitor, Runner, pace_of
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -57,7 +57,9 @@ def simulate(
     """
     layout = problem.layout
     size = min(size, problem.starts)
-    together = max(1, int(TASK_SECONDS / seconds_per_stretch(layout, size)))
+    together = max(
+        1, int(TASK_SECONDS / seconds_per_stretch(layout, size, is_fast=pace_of(run) > 1))
+    )
     chunks = _begin(problem, size)
     stretches = [-(-steps[-1] // layout.stretch) for steps in problem.steps]
     per_rate = -(-problem.starts // size)

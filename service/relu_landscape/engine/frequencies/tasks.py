@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.dynamics.chain import Chain, Runs
+from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.frequencies.problem import as_frequencies
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.locating.tasks import Ends, ends_of
@@ -42,9 +43,12 @@ class Simulate(Task[Problem, Simulated]):
     stretches: int
     record: tuple[int, ...]
 
-    def run(self, problem: Problem, backend: Backend) -> Simulated:  # noqa: ARG002
+    def run(self, problem: Problem, backend: Backend) -> Simulated:
         asked = as_frequencies(problem)
-        chain = Chain(asked.teacher, asked.layout, asked.noises[self.rate], seed=asked.seed)
+        chain = Chain(
+            asked.teacher, asked.layout, asked.noises[self.rate], seed=asked.seed,
+            kernel=kernel_beside(backend),
+        )  # fmt: skip
         return Simulated(
             *chain.run(
                 self.runs,

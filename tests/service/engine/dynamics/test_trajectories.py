@@ -133,7 +133,9 @@ def test_pieces_of_different_length_make_one_trajectory(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         "relu_landscape.engine.dynamics.solve.seconds_per_step", lambda _: 1.0 / 3.0
     )
-    monkeypatch.setattr("relu_landscape.engine.dynamics.solve.seconds_per_stretch", lambda *_: 1.0)
+    monkeypatch.setattr(
+        "relu_landscape.engine.dynamics.solve.seconds_per_stretch", lambda *_, **__: 1.0
+    )
     counted = Listener()
     assert [as_bytes(solve(each, monitor=counted)) for each in (flow, sgd)] == whole
     assert ("simulate", 4) in counted.phases  # 800 steps in stretches of 256
@@ -229,9 +231,8 @@ def test_what_runs_away_has_a_name(method: str) -> None:
 
 
 def test_what_runs_away_after_its_time_did_not_run_away() -> None:
-    """Steps come in stretches of 256: what happens in the rest of the last one, past the time asked
-    for, is nobody's business. It was said of such a run that it had run away, beside a loss at
-    every time."""
+    """Steps come in stretches of 256: of a run that ran away in the rest of the last one, past the
+    time asked for, it was said that it had, beside a loss at every time."""
     asked: dict[str, Any] = {
         "student_width": 2, "teacher_width": 2, "method": "sgd", "learning_rate": 6.0,
         "input_dimension": 50, "points": 3,

@@ -59,7 +59,7 @@ def test_bytes_order_and_length_of_pieces_do_not_show(monkeypatch: pytest.Monkey
     whole = as_bytes(solve(asked))
     assert as_bytes(solve(asked, run=through_bytes(COMPOSITION.problem(asked)))) == whole
     monkeypatch.setattr(
-        "relu_landscape.engine.frequencies.simulating.seconds_per_stretch", lambda *_: 1.0
+        "relu_landscape.engine.frequencies.simulating.seconds_per_stretch", lambda *_, **__: 1.0
     )
     assert as_bytes(solve(asked)) == whole
 
