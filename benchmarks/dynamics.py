@@ -20,6 +20,7 @@ from relu_landscape.engine.descent import starts
 from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
 from relu_landscape.engine.dynamics.sigma import noise
+from relu_landscape.engine.lanes.native import Kernel, load
 from relu_landscape.engine.model.teacher import make_teacher
 
 RUNS = 64
@@ -42,16 +43,16 @@ def start(width: int, dimension: int) -> Any:
     )[0]
 
 
-def chain_rate(width: int, dimension: int) -> float:
-    """Steps a second of ``RUNS`` runs side by side."""
+def chain_rate(width: int, dimension: int, kernel: Kernel | None) -> float:
+    """Steps a second of ``RUNS`` runs side by side, by the kernel or by arrays."""
     teacher, W = make_teacher(width), start(width, dimension)
     layout = Layout.of(width, width, dimension, 1)
     runs = Runs(
         tuple(range(RUNS)), np.repeat(W[None], RUNS, axis=0),
         np.full(RUNS, longest(W, teacher)), np.full(RUNS, -1),
     )  # fmt: skip
-    chain = Chain(teacher, layout, Noise(LEARNING_RATE), seed=0)
-    stretches = 8
+    chain = Chain(teacher, layout, Noise(LEARNING_RATE), seed=0, kernel=kernel)
+    stretches = 8 if kernel is None else 32
     seconds = cpu_seconds(lambda: chain.run(runs, first_stretch=0, stretches=stretches, steps=[]))
     return RUNS * stretches * layout.stretch / seconds
 
@@ -89,12 +90,17 @@ def equations(width: int) -> tuple[float, int]:
 
 def main() -> None:
     record = Record("dynamics")
-    print("| K = M | d | chain, steps/s | plain NumPy, steps/s |\n|---|---|---|---|")
+    kernel = load()
+    print("| K = M | d | chain in C, steps/s | with arrays, steps/s | plain NumPy, steps/s |")
+    print("|---|---|---|---|---|")
     for width, dimension in ((8, 100), (8, 1000), (8, 10_000), (8, 10**6), (17, 1000)):
-        rate = chain_rate(width, dimension)
+        native, rate = (chain_rate(width, dimension, each) for each in (kernel, None))
         plain = plain_rate(width, dimension) if dimension <= 10_000 else float("nan")
+        record.add(f"chain in C, width {width}, d = {dimension}", "1/s", native)
         record.add(f"chain, width {width}, d = {dimension}", "1/s", rate)
-        print(f"| {width} | {dimension:,} | {rate:,.0f} | {plain:,.0f} |", flush=True)
+        print(
+            f"| {width} | {dimension:,} | {native:,.0f} | {rate:,.0f} | {plain:,.0f} |", flush=True
+        )
     print("\n| K = M | one Sigma, ms | equations to 200, CPU s | steps |\n|---|---|---|---|")
     for width in (2, 8, 17):
         teacher, W = make_teacher(width), start(width, 1000)

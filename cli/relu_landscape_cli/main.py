@@ -13,6 +13,7 @@ from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.estimate import estimate
 from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
+from relu_landscape_cli.frequencies import frequencies
 from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
@@ -95,8 +96,9 @@ def serve(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "estimate": estimate, "families": families, "learning-rates": learning_rates,
-    "trajectory": trajectory, "locate": locate, "watch": watch, "show": show, "list": list_jobs,
-    "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
+    "trajectory": trajectory, "frequencies": frequencies, "locate": locate, "watch": watch,
+    "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
+    "submit": submit, "cancel": cancel,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -24,6 +24,12 @@ from relu_landscape.errors import ConfigurationError, NotFound
 from relu_landscape.wire.base import Wire
 from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.families import Continuation, ContinuationQuery, Family, FamilyQuery
+from relu_landscape.wire.frequencies import PHASES as FREQUENCIES_PHASES
+from relu_landscape.wire.frequencies import (
+    Frequencies,
+    FrequenciesFinding,
+    FrequenciesRequest,
+)
 from relu_landscape.wire.jobs import AnyStatus, FindingsEvent, JobStatus, Page, Sealed
 from relu_landscape.wire.landscape import (
     PHASES,
@@ -248,8 +254,21 @@ POINTS = Analysis(
     has_short_form=False,
 )
 
+FREQUENCIES = Analysis(
+    noun="set of frequencies",
+    plural="frequencies",
+    summary="Which minima one-pass SGD reaches, and how often, beside gradient flow",
+    request=FrequenciesRequest,
+    finding=FrequenciesFinding,
+    result=Frequencies,
+    phases=FREQUENCIES_PHASES,
+    composition="relu_landscape.engine.frequencies:COMPOSITION",
+    # Its fields bound each other, and it has lists.
+    has_short_form=False,
+)
+
 ANALYSES = Registry(
-    analyses=(LANDSCAPE, TRAJECTORY, POINTS),
+    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES),
     calls=(
         ShortCall(
             name="family",

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.schema import definitions
 from relu_landscape.wire.estimates import Estimate
+from relu_landscape.wire.frequencies import Frequencies, FrequenciesRequest
 from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, Points
 from relu_landscape.wire.points import PointsRequest
@@ -55,8 +56,8 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
-        query, post, estimate, trajectory, reading, events, cancelling, located, families, shapes,
-        wrong,
+        query, post, estimate, trajectory, reading, events, cancelling, located, reached, families,
+        shapes, wrong,
     ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
@@ -71,6 +72,7 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     assert set(json.loads(cancelling[1])) == {"items", "next_cursor"}
     for text in located:
         assert Points.model_validate_json(text).points[0].end == "m1"
+    assert len(Frequencies.model_validate_json(reached[0]).rates) == 2
     assert all(isinstance(json.loads(text), dict) for text in families)
     assert "landscape" in json.loads(shapes[0])["analyses"]
     assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
@@ -98,6 +100,14 @@ def test_the_table_of_a_trajectory_s_fields_is_complete() -> None:
     assert sorted(named) == sorted(TrajectoryRequest.model_fields)
 
 
+def test_the_table_of_the_fields_of_frequencies_is_complete() -> None:
+    section = PAGE[PAGE.index("## Which minima SGD reaches") :]
+    section = section[: section.index("| member |")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(columns))
+    assert sorted(named) == sorted(FrequenciesRequest.model_fields)
+
+
 def test_the_table_of_a_point_s_fields_is_complete() -> None:
     section = PAGE[PAGE.index("## Where given networks stand") : PAGE.index("**As a NumPy archive")]
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
@@ -106,7 +116,7 @@ def test_the_table_of_a_point_s_fields_is_complete() -> None:
 
 
 def test_every_member_of_a_point_is_one() -> None:
-    section = PAGE[PAGE.index("**As a NumPy archive") : PAGE.index("## Families")]
+    section = PAGE[PAGE.index("**As a NumPy archive") : PAGE.index("## Which minima SGD reaches")]
     named = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
     assert named <= {*LocatedPoint.model_fields, *LocatedEnd.model_fields, "points", "fixed_points"}
 

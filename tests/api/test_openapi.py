@@ -70,6 +70,12 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("delete", "/v1/trajectories/{id}", "200"): its_status,
         ("delete", "/v1/trajectories/{id}", "202"): its_status,
         ("get", "/v1/trajectories/{id}/runs/{key}", "200"): {"RunInFull"},
+        ("post", "/v1/frequencies", "200"): {"Frequencies"},
+        ("post", "/v1/frequencies", "202"): {"FrequenciesStatus"},
+        ("get", "/v1/frequencies", "200"): {"FrequenciesStatusPage"},
+        ("get", "/v1/frequencies/{id}", "200"): {"Frequencies", "FrequenciesStatus"},
+        ("delete", "/v1/frequencies/{id}", "200"): {"FrequenciesStatus"},
+        ("delete", "/v1/frequencies/{id}", "202"): {"FrequenciesStatus"},
         ("post", "/v1/points", "200"): {"Points"},
         ("post", "/v1/points", "202"): {"PointsStatus"},
         ("get", "/v1/points", "200"): {"PointsStatusPage"},
@@ -129,7 +135,7 @@ def test_the_example_of_a_body_is_accepted(client: TestClient, document: dict[st
             example = operation["requestBody"]["content"][JSON]["example"]
             assert client.request(method, path, json=example).status_code in (200, 202)
             seen += 1
-    assert seen == 3
+    assert seen == 4
 
 
 def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict[str, Any]) -> None:

@@ -42,6 +42,11 @@ OPERATIONS = [
     ("DELETE", "/v1/trajectories/{id}"),
     ("GET", "/v1/trajectories/{id}/events"),
     ("GET", "/v1/trajectories/{id}/runs/{key}"),
+    ("POST", "/v1/frequencies"),
+    ("GET", "/v1/frequencies"),
+    ("GET", "/v1/frequencies/{id}"),
+    ("DELETE", "/v1/frequencies/{id}"),
+    ("GET", "/v1/frequencies/{id}/events"),
     ("POST", "/v1/points"),
     ("GET", "/v1/points"),
     ("GET", "/v1/points/{id}"),
@@ -93,6 +98,20 @@ def consistent_points(values: dict[str, Any]) -> None:
     for name in given | {"teacher_width", "input_dimension"}:
         values.pop(name, None)
     values["weights"] = [[0.9, 0.2], [0.1, 1.1]]
+
+
+def consistent_frequencies(values: dict[str, Any]) -> None:
+    """Learning rates are given in one way, and the effort is bounded."""
+    for name in ("relative_learning_rates", "teacher_gram", "first_check", "checks"):
+        values.pop(name, None)
+    values["learning_rates"] = [0.5]
+    for name, least, most in (
+        ("student_width", 1, 24), ("teacher_width", 1, 24), ("starts", 1, 100),
+        ("batch_size", 1, 4), ("input_dimension", 64, 1000), ("until", 2.0, 10.0),
+        ("init_scale", 1e-3, 1e3),
+    ):  # fmt: skip
+        if name in values:
+            values[name] = min(max(values[name], least), most)
 
 
 def consistent_trajectory(values: dict[str, Any]) -> None:
@@ -168,6 +187,8 @@ def test_answers_are_as_documented(
         if mode is GenerationMode.POSITIVE:
             if path == "/v1/points" and isinstance(case.body, dict):
                 consistent_points(case.body)
+            elif path == "/v1/frequencies" and isinstance(case.body, dict):
+                consistent_frequencies(case.body)
             else:
                 consistent(case.body)
             consistent(case.query)

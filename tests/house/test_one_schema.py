@@ -18,7 +18,12 @@ from relu_landscape.schema import published
 from relu_landscape_cli.main import app
 from relu_landscape_client import AsyncClient, Client
 from relu_landscape_client._decode import members
-from relu_landscape_client._options import Options, PointsOptions, TrajectoryOptions
+from relu_landscape_client._options import (
+    FrequenciesOptions,
+    Options,
+    PointsOptions,
+    TrajectoryOptions,
+)
 from relu_landscape_client.status import FINAL, LANDSCAPE
 from tests.page.contract import CONTRACT
 
@@ -172,6 +177,14 @@ def test_client_asks_for_every_field_of_a_trajectory(client: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_client_asks_for_every_field_of_frequencies(client: type[Any]) -> None:
+    parameters = set(inspect.signature(client.frequencies).parameters)
+    required = set(SHAPES["FrequenciesRequest"]["required"])
+    asked = (parameters & required) | set(get_type_hints(FrequenciesOptions))
+    assert asked == fields_of("FrequenciesRequest")
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_client_asks_for_every_field_of_points(client: type[Any]) -> None:
     parameters = set(inspect.signature(client.locate).parameters)
     asked = (parameters & {"weights", "teacher"}) | set(get_type_hints(PointsOptions))
@@ -211,6 +224,13 @@ def test_trajectory_has_an_option_for_every_field_of_a_request() -> None:
     """But for matrices, and for what a table does not show."""
     left_out = {"teacher_gram", "weights", "Q", "R", "overlaps_at", "spacing"}
     assert set(parameters_of("trajectory")) == fields_of("TrajectoryRequest") - left_out
+
+
+def test_frequencies_has_an_option_for_every_field_of_a_request() -> None:
+    """Each learning rate is an option of its own, and a matrix is for scripts."""
+    repeated = {"learning_rate", "relative_learning_rate"}
+    options = {f"{name}s" if name in repeated else name for name in parameters_of("frequencies")}
+    assert options == fields_of("FrequenciesRequest") - {"teacher_gram"}
 
 
 def test_locate_has_an_option_for_every_field_of_a_request() -> None:

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Event as Event
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.families import FamilyStability as FamilyStability
+    from relu_landscape_client.frequencies import Frequencies as Frequencies
+    from relu_landscape_client.frequencies import RateFrequencies as RateFrequencies
+    from relu_landscape_client.frequencies import Reached as Reached
+    from relu_landscape_client.frequencies import StartEnds as StartEnds
+    from relu_landscape_client.frequencies import Transition as Transition
     from relu_landscape_client.learning_rates import LearningRates as LearningRates
     from relu_landscape_client.lines import Origin as Origin
     from relu_landscape_client.lines import SaddleLine as SaddleLine
@@ -93,6 +98,7 @@ _HOMES = {
     "disconnectivity": ("Disconnectivity",),
     "estimates": ("Estimate",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
+    "frequencies": ("Frequencies", "RateFrequencies", "Reached", "StartEnds", "Transition"),
     "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),
     "locations": (

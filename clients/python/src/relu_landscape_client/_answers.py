@@ -10,6 +10,7 @@ from relu_landscape_client.errors import ClientError
 if TYPE_CHECKING:
     from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
+    from relu_landscape_client.frequencies import Frequencies
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
@@ -62,6 +63,13 @@ def estimate(document: _flows.Document) -> Estimate:
     from relu_landscape_client.estimates import Estimate
 
     return Estimate.from_document(document)
+
+
+def frequencies(document: _flows.Document) -> Frequencies:
+    """Frequencies of SGD."""
+    from relu_landscape_client.frequencies import Frequencies
+
+    return Frequencies.from_document(document)
 
 
 def points(document: _flows.Document) -> Points:

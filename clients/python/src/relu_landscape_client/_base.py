@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from relu_landscape_client import _bar, _decode, _flows
 from relu_landscape_client._cache import Cache, default_folder
-from relu_landscape_client._options import Options, TrajectoryOptions
+from relu_landscape_client._options import FrequenciesOptions, Options, TrajectoryOptions
 from relu_landscape_client._steps import Conversation
 from relu_landscape_client.status import Status
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def request_of(
-    student_width: int, teacher_width: int, options: Options | TrajectoryOptions
-) -> dict[str, Any]:
+    student_width: int, teacher_width: int,
+    options: Options | TrajectoryOptions | FrequenciesOptions,
+) -> dict[str, Any]:  # fmt: skip
     """A request in JSON's own types; raises ``RequestRefused``."""
     return _decode.plain(
         {"student_width": student_width, "teacher_width": teacher_width, **options}

@@ -53,6 +53,25 @@ class TrajectoryOptions(TypedDict, total=False):
     flow_tolerance: float
 
 
+class FrequenciesOptions(TypedDict, total=False):
+    """Fields of a request for frequencies of SGD."""
+
+    learning_rates: Sequence[float]
+    relative_learning_rates: Sequence[float]
+    until: float
+    checks: int
+    first_check: float
+    batch_size: int
+    label_noise: float
+    starts: int
+    seed: int
+    input_dimension: int
+    init_scale: float
+    teacher_gram: Any
+    flow_tolerance: float
+    structured: bool
+
+
 class PointsOptions(TypedDict, total=False):
     """Fields of a request about given networks, beside the weights and the teacher."""
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
 from relu_landscape_client._base import Base, id_of, query_of, request_of
-from relu_landscape_client._options import Options, PointsOptions, TrajectoryOptions
+from relu_landscape_client._options import (
+    FrequenciesOptions,
+    Options,
+    PointsOptions,
+    TrajectoryOptions,
+)
 from relu_landscape_client.status import Status
 
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from relu_landscape_client._bar import ProgressOption
     from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
+    from relu_landscape_client.frequencies import Frequencies
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
@@ -188,6 +194,16 @@ class Client(Base):
                 self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
             ))  # fmt: skip
 
+    def frequencies(
+        self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[FrequenciesOptions],
+    ) -> Frequencies:  # fmt: skip
+        """Which minima SGD reaches beside gradient flow; other arguments as for ``landscape``."""
+        request = request_of(student_width, teacher_width, options)
+        with _bar.watching(progress) as watcher:
+            flow = self._whole(request, watcher, timeout_seconds, _flows.FREQUENCIES)
+            return _answers.frequencies(self._driver.run(flow))
+
     def locate(
         self, weights: Any = None, teacher: Any = None, *, progress: ProgressOption = None,
         timeout_seconds: float | None = None, **options: Unpack[PointsOptions],
@@ -347,6 +363,16 @@ class AsyncClient(Base):
             return _answers.trajectory(await self._driver.run(
                 self._whole(request, watcher, timeout_seconds, _flows.TRAJECTORIES)
             ))  # fmt: skip
+
+    async def frequencies(
+        self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
+        timeout_seconds: float | None = None, **options: Unpack[FrequenciesOptions],
+    ) -> Frequencies:  # fmt: skip
+        """See ``Client.frequencies``."""
+        request = request_of(student_width, teacher_width, options)
+        with _bar.watching(progress) as watcher:
+            flow = self._whole(request, watcher, timeout_seconds, _flows.FREQUENCIES)
+            return _answers.frequencies(await self._driver.run(flow))
 
     async def locate(
         self, weights: Any = None, teacher: Any = None, *, progress: ProgressOption = None,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Okabe and Ito's palette, told apart with any colour vision (jfly.uni-koeln.de/color).
 COLOURS = {"minimum": "#0072B2", "global_continuum": "#009E73", "saddle": "#D55E00"}
 OTHER_COLOUR = "#999999"
+#: The same palette for what has no kind, one after the other.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 WORDS = {"minimum": "minimum", "global_continuum": "global minima", "saddle": "saddle"}
 #: Marker areas in square points: visible at probability 0, and not in the way at 1.
 SMALLEST_AREA, LARGEST_AREA = 25.0, 600.0
@@ -267,4 +269,35 @@ def losses(
     ax.set_xlabel("time")
     ax.set_ylabel("population loss")
     ax.set_title(title)
+    return ax
+
+
+def shares(
+    lines: Mapping[str, Sequence[tuple[float, Attraction]]],
+    levels: Mapping[str, float],
+    critical: float,
+    ax: Axes | None = None,
+) -> Axes:
+    """Shares with intervals against the learning rate, a line per end; ``levels`` are those of
+    gradient flow, dashed, and ``critical`` a learning rate that is marked unless NaN."""
+    ax = _axes(ax)
+    colours = itertools.cycle(PALETTE)
+    for name, points in lines.items():
+        colour = next(colours)
+        rates = [rate for rate, _ in points]
+        share = np.array([one.probability for _, one in points])
+        low, high = np.array([one.interval_95 for _, one in points]).T
+        apart = np.maximum([share - low, high - share], 0.0)
+        ax.errorbar(
+            rates, share, yerr=apart, marker="o", capsize=3, color=colour,
+            label=name.partition(":")[0],
+        )  # fmt: skip
+        ax.axhline(levels[name], color=colour, linestyle="--", linewidth=0.8)
+    if not math.isnan(critical):
+        ax.axvline(critical, color=OTHER_COLOUR, linewidth=0.8)
+    ax.set_xlabel("learning rate")
+    ax.set_ylabel("share of the starts")
+    ax.set_title("ends of SGD (dashed: of gradient flow)")
+    if lines:
+        ax.legend()
     return ax

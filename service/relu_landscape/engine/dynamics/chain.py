@@ -29,7 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.ode import Noise
+from relu_landscape.engine.dynamics.ode import RUN_AWAY, Noise
+from relu_landscape.engine.lanes.native import Kernel
+from relu_landscape.engine.lanes.stretches import Drawn, SgdRules, advance
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -84,27 +86,63 @@ class Layout:
         """Steps of a stretch."""
         return self.steps * self.blocks
 
-    def draw(self, seed: int, run: int, stretch: int, label_noise: float) -> tuple[Real, Real]:
-        """Inputs (blocks, n, p + k) of one stretch of a run, and label noise (blocks, n).
+    @property
+    def columns(self) -> int:
+        """Columns of T, min(n, d - p): it has no more than there are dimensions."""
+        return min(self.inputs, self.outside)
 
-        k = min(n, d - p): T has no more columns than there are dimensions.
-        """
-        rng = np.random.Generator(
-            np.random.Philox(key=[seed, STREAM], counter=[0, 0, stretch, run])
+    @property
+    def normals(self) -> int:
+        """Normals of a block: n inputs in p coordinates, and T below its diagonal."""
+        below = sum(min(t, self.columns) for t in range(self.inputs))
+        return self.inputs * self.coordinates + below
+
+    def room(self, runs: int, *, has_noise: bool) -> Drawn:
+        """Room for what a stretch of so many runs draws."""
+        labels = np.empty((runs, self.blocks, self.inputs)) if has_noise else None
+        return Drawn(
+            normals=np.empty((runs, self.blocks, self.normals)),
+            diagonal=np.empty((runs, self.blocks, self.columns)),
+            labels=labels,
         )
-        n, p, k = self.inputs, self.coordinates, min(self.inputs, self.outside)
-        x = np.zeros((self.blocks, n, p + k))
+
+    def draw(self, rng: np.random.Generator, into: Drawn, row: int) -> None:
+        """Take what one stretch of a run needs from its stream, in this order: all normals, the
+        diagonal of T, and normals for the labels where they have noise."""
+        rng.standard_normal(out=into.normals[row])
+        if self.columns:
+            diagonal = into.diagonal[row]
+            freedom = (self.outside - np.arange(self.columns)) / 2.0
+            rng.standard_gamma(freedom, diagonal.shape, out=diagonal)
+            np.sqrt(2.0 * diagonal, out=diagonal)
+        if into.labels is not None:
+            rng.standard_normal(out=into.labels[row])
+
+    def assembled(self, normals: Real, diagonal: Real) -> Real:
+        """Inputs (..., n, p + k) made of what was drawn, (..., ``normals``) and (..., k)."""
+        n, p, k = self.inputs, self.coordinates, self.columns
+        x = np.zeros((*normals.shape[:-1], n, p + k))
         below = np.tril_indices(n, -1, k)
-        normals = rng.standard_normal((self.blocks, n * p + len(below[0])))
-        x[..., :p] = normals[:, : n * p].reshape(self.blocks, n, p)
-        if k:
-            x[:, below[0], p + below[1]] = normals[:, n * p :]
-            freedom = (self.outside - np.arange(k)) / 2.0
-            diagonal = np.sqrt(2.0 * rng.standard_gamma(freedom, (self.blocks, k)))
-            x[:, np.arange(k), p + np.arange(k)] = diagonal
-        if label_noise == 0.0:
-            return x, np.zeros((self.blocks, n))
-        return x, label_noise * rng.standard_normal((self.blocks, n))
+        x[..., :p] = normals[..., : n * p].reshape(*normals.shape[:-1], n, p)
+        x[..., below[0], p + below[1]] = normals[..., n * p :]
+        x[..., np.arange(k), p + np.arange(k)] = diagonal
+        return x
+
+
+class Streams:
+    """The streams of one seed: of run r and stretch s the one with key (seed, 2) and counter
+    (s, r), from its beginning. One generator for all of them, which is cheaper than many."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.Philox(key=[seed, STREAM])
+        self._generator = np.random.Generator(self._bits)
+        self._state = self._bits.state
+
+    def at(self, stretch: int, run: int) -> np.random.Generator:
+        """The stream of a run's stretch; it ends the one before."""
+        self._state["state"]["counter"][:] = (0, 0, stretch, run)
+        self._bits.state = self._state
+        return self._generator
 
 
 @dataclass(frozen=True)
@@ -117,15 +155,45 @@ class Runs:
     limit: Real
     ran_away: Whole
 
+    @staticmethod
+    def begin(numbers: tuple[int, ...], W: Real, teacher: Teacher) -> Runs:
+        """Runs at their starts ``W`` (B, K, p)."""
+        lengths = np.linalg.norm(W, axis=-1).max(axis=-1)
+        limit = RUN_AWAY * np.maximum(lengths, teacher.mean_norm)
+        return Runs(numbers, W, limit, np.full(len(numbers), -1))
+
+
+@dataclass
+class _State:
+    """Where runs are: ``W`` (B, K, p), the ``limit`` of a norm and ``ran_away``, (B,)."""
+
+    W: Real
+    limit: Real
+    ran_away: Whole
+
 
 class Chain:
-    """The simulation."""
+    """The simulation: in C with a ``kernel``, else with arrays, from the same streams.
 
-    def __init__(self, teacher: Teacher, layout: Layout, noise: Noise, *, seed: int) -> None:
+    The two differ by rounding, which the borders of a student's activity make chaotic in long runs;
+    each by itself gives a run the same bits in any company.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        layout: Layout,
+        noise: Noise,
+        *,
+        seed: int,
+        kernel: Kernel | None = None,
+    ) -> None:
         self._teacher = teacher
         self._layout = layout
         self._noise = noise
-        self._seed = seed
+        self._streams = Streams(seed)
+        self._kernel = kernel
+        self._room: Drawn | None = None
         #: What multiplies delta_i x.
         self._rate = noise.learning_rate / (layout.dimension * layout.batch)
 
@@ -139,37 +207,65 @@ class Chain:
         array (B, len(steps), K, M + K). Rows of runs that ran away are those before they did.
         """
         layout = self._layout
-        B, K = len(runs.numbers), layout.students
-        recorded = np.zeros((B, len(steps), K, layout.teachers + K))
-        done = first_stretch * layout.stretch
-        place = 0
-        W, ran_away = runs.W.copy(), runs.ran_away.copy()
-        while place < len(steps) and steps[place] == done:
-            recorded[:, place] = self._folded(W)
-            place += 1
+        state = _State(runs.W.copy(), runs.limit, runs.ran_away.copy())
+        recorded = []
+        if steps and steps[0] == first_stretch * layout.stretch:
+            recorded.append(self._folded(state.W)[:, None])
         for stretch in range(first_stretch, first_stretch + stretches):
-            drawn = [
-                layout.draw(self._seed, run, stretch, self._noise.label_noise)
-                for run in runs.numbers
-            ]
-            x = np.stack([each[0] for each in drawn], axis=1)
-            labels = np.stack([each[1] for each in drawn], axis=1)
-            for block in range(layout.blocks):
-                moved = self._block(W, x[block], labels[block])
-                while place < len(steps) and steps[place] <= done + layout.steps:
-                    inputs = (steps[place] - done) * layout.batch
-                    at = self._after(W, x[block, :, :inputs], moved[:, :, :inputs])
-                    recorded[:, place] = self._folded(at)
-                    place += 1
-                done += layout.steps
-                after = self._after(W, x[block], moved)
-                norms = np.sqrt(np.sum(after * after, axis=-1))
-                gone = ~(np.max(norms, axis=-1) < runs.limit)
-                ran_away[gone & (ran_away < 0)] = done
-                # A run that has gone stays where it last was: nothing that it computes is used.
-                after = np.where((ran_away >= 0)[:, None, None], self._padded(W, after), after)
-                W = self._turned(after)
-        return Runs(runs.numbers, W, runs.limit, ran_away), recorded
+            done = stretch * layout.stretch
+            drawn = self._drawn(runs.numbers, stretch)
+            wanted = [step for step in steps if done < step <= done + layout.stretch]
+            on = self._with_arrays if self._kernel is None else self._with_kernel
+            recorded.append(self._folded(on(state, drawn, done, wanted)))
+        return Runs(runs.numbers, state.W, runs.limit, state.ran_away), np.concatenate(
+            recorded, axis=1
+        )
+
+    def _drawn(self, numbers: Sequence[int], stretch: int) -> Drawn:
+        """What a stretch of these runs takes, until the next one is drawn."""
+        if self._room is None or len(self._room.normals) != len(numbers):
+            self._room = self._layout.room(len(numbers), has_noise=self._noise.label_noise != 0.0)
+        for row, number in enumerate(numbers):
+            self._layout.draw(self._streams.at(stretch, number), self._room, row)
+        return self._room
+
+    def _with_kernel(self, state: _State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
+        """Advance by a stretch, in C; the weights (B, len(steps), K, p + k) after some steps."""
+        assert self._kernel is not None  # noqa: S101 - asked before
+        layout = self._layout
+        rules = SgdRules(
+            students=layout.students, coordinates=layout.coordinates, columns=layout.columns,
+            batch=layout.batch, steps=layout.steps, blocks=layout.blocks, rate=self._rate,
+            label_noise=self._noise.label_noise, rounding=ROUNDING,
+        )  # fmt: skip
+        return advance(
+            self._kernel, self._teacher, rules, drawn, state.W, state.limit, state.ran_away,
+            done=done, record_at=np.array([step - done for step in steps], dtype=np.int64),
+        )  # fmt: skip
+
+    def _with_arrays(self, state: _State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
+        """The same with arrays."""
+        layout = self._layout
+        x = layout.assembled(drawn.normals, drawn.diagonal)
+        labels = np.zeros((*drawn.normals.shape[:2], layout.inputs))
+        if drawn.labels is not None:
+            labels = self._noise.label_noise * drawn.labels
+        recorded = np.zeros((len(x), len(steps), layout.students, x.shape[-1]))
+        for block in range(layout.blocks):
+            here, before = x[:, block], done + block * layout.steps
+            moved = self._block(state.W, here, labels[:, block])
+            for place, step in enumerate(steps):
+                if before < step <= before + layout.steps:
+                    inputs = (step - before) * layout.batch
+                    recorded[:, place] = self._after(state.W, here[:, :inputs], moved[..., :inputs])
+            after = self._after(state.W, here, moved)
+            norms = np.sqrt(np.sum(after * after, axis=-1))
+            gone = ~(np.max(norms, axis=-1) < state.limit)
+            state.ran_away[gone & (state.ran_away < 0)] = before + layout.steps
+            # A run that has gone stays where it last was: nothing that it computes is used.
+            stays = (state.ran_away >= 0)[:, None, None]
+            state.W = self._turned(np.where(stays, self._padded(state.W, after), after))
+        return recorded
 
     @staticmethod
     def _padded(W: Real, like: Real) -> Real:
@@ -220,7 +316,7 @@ class Chain:
         """The same students in M + K coordinates, whatever they have now."""
         K, width = W.shape[-2], self._layout.teachers + W.shape[-2]
         if W.shape[-1] <= width:
-            return np.pad(W, ((0, 0), (0, 0), (0, width - W.shape[-1])))
+            return np.pad(W, [(0, 0)] * (W.ndim - 1) + [(0, width - W.shape[-1])])
         M = width - K
         beside = np.linalg.qr(np.swapaxes(W[..., M:], -1, -2), mode="r")
         return np.concatenate([W[..., :M], np.swapaxes(beside, -1, -2)], axis=-1)

@@ -30,11 +30,14 @@ def composed(problem: Problem, followed: Followed, ends: Sequence[Ends]) -> Comp
     runs = [_run(problem, followed, number, found) for number in range(problem.runs)]
     details = {run.key: _details(problem, followed, n) for n, run in enumerate(runs)}
     K, teacher = problem.students, problem.teacher
-    has_critical = teacher.width == K and teacher.is_orthonormal
+    critical = None
+    if teacher.width == K and teacher.is_orthonormal:
+        # The mean over a batch of b has a b-th of the noise.
+        critical = critical_learning_rate(K) * problem.noise.batch_size
     body = TrajectoryBody(
         times=list(problem.times),
         steps=list(problem.steps) if problem.method == "sgd" else None,
-        critical_learning_rate=critical_learning_rate(K) if has_critical else None,
+        critical_learning_rate=critical,
         loss=_curve(problem, followed),
         runs=runs,
         attractors=[each.told for each in found.kinds],

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.dynamics import report
-from relu_landscape.engine.dynamics.chain import Runs
-from relu_landscape.engine.dynamics.ode import RUN_AWAY, State, Stop
+from relu_landscape.engine.dynamics.chain import Layout, Runs
+from relu_landscape.engine.dynamics.ode import State, Stop
 from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.dynamics.tasks import (
     Ends,
@@ -24,7 +24,7 @@ from relu_landscape.engine.dynamics.tasks import (
     Records,
     Simulate,
 )
-from relu_landscape.engine.tasks import Composed, Monitor, Runner, Task
+from relu_landscape.engine.tasks import Composed, Monitor, Runner, Task, pace_of
 from relu_landscape.wire.trajectories import TrajectoryFinding
 
 Real = NDArray[np.float64]
@@ -104,10 +104,15 @@ def seconds_per_step(problem: Problem) -> float:
     return 3e-3 + 3.5e-7 * units**4
 
 
-def seconds_per_stretch(problem: Problem, runs: int) -> float:
-    """About what a stretch of so many runs takes: some 25 us of calls for each step, and 1 to 3 us
-    of numbers for each input (measured at widths of 8 and 17)."""
-    layout, units = problem.layout, problem.students + problem.teacher.width
+def seconds_per_stretch(layout: Layout, runs: int, *, is_fast: bool) -> float:
+    """About what a stretch of so many runs takes (measured at widths of 8 and 17).
+
+    In C (``is_fast``) half a microsecond to one for each input, most of it for drawing; with arrays
+    1 to 3 us, and some 25 us of calls for each step.
+    """
+    units = layout.students + layout.teachers
+    if is_fast:
+        return layout.stretch * runs * layout.batch * (0.15 + 0.03 * units) * 1e-6
     return layout.stretch * (25e-6 + runs * layout.batch * (1.0 + 0.07 * units) * 1e-6)
 
 
@@ -116,7 +121,7 @@ def _simulate(problem: Problem, run: Runner, monitor: Monitor, size: int) -> Fol
     layout, steps = problem.layout, problem.steps
     whole = -(-steps[-1] // layout.stretch)
     size = min(size, problem.runs)
-    together = max(1, int(1.0 / seconds_per_stretch(problem, size)))
+    together = max(1, int(1.0 / seconds_per_stretch(layout, size, is_fast=pace_of(run) > 1)))
     rounds = range(0, whole, together)
     numbers = [
         tuple(range(first, min(first + size, problem.runs)))
@@ -154,21 +159,19 @@ def _simulate(problem: Problem, run: Runner, monitor: Monitor, size: int) -> Fol
 
 
 def _begin(problem: Problem, numbers: tuple[int, ...]) -> Runs:
-    W = problem.begin(numbers)
-    lengths = np.linalg.norm(W, axis=-1).max(axis=-1)
-    limit = RUN_AWAY * np.maximum(lengths, problem.teacher.mean_norm)
-    return Runs(numbers, W, limit, np.full(len(numbers), -1))
+    return Runs.begin(numbers, problem.begin(numbers), problem.teacher)
 
 
 def _with_ends(
     problem: Problem, records: Records, last: Real, ran_away: NDArray[np.int64]
 ) -> Followed:
-    """A run counts as gone from the beginning of the block after which that was found."""
+    """A run counts as gone from the beginning of the block after which that was found; where that
+    is past the last step, it did not run away in time."""
     reached, stops, ended = [], [], []
     per_step = problem.noise.learning_rate / problem.dimension
     for step in ran_away.tolist():
-        gone = step >= 0
         before = step - problem.layout.steps
+        gone = step >= 0 and before < problem.steps[-1]
         reached.append(
             sum(each <= before for each in problem.steps) if gone else len(problem.steps)
         )

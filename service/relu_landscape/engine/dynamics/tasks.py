@@ -13,6 +13,7 @@ from relu_landscape.engine.dynamics.chain import Chain, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, State, Stop
 from relu_landscape.engine.dynamics.places import measure
 from relu_landscape.engine.dynamics.problem import Problem
+from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.tasks import Task
 
@@ -99,8 +100,11 @@ class Simulate(Task[Problem, Simulated]):
     stretches: int
     record: tuple[int, ...]
 
-    def run(self, problem: Problem, backend: Backend) -> Simulated:  # noqa: ARG002
-        chain = Chain(problem.teacher, problem.layout, problem.noise, seed=problem.seed)
+    def run(self, problem: Problem, backend: Backend) -> Simulated:
+        chain = Chain(
+            problem.teacher, problem.layout, problem.noise, seed=problem.seed,
+            kernel=kernel_beside(backend),
+        )  # fmt: skip
         runs, W = chain.run(
             self.runs,
             first_stretch=self.first_stretch,

@@ -6,6 +6,7 @@
  * number of threads may call any of them. */
 #include "flow.h"
 #ifndef SINGLE /* a polish and the search of structures are always double */
+#include "chain.h"
 #include "polish.h"
 #include "search.h"
 #endif
@@ -44,6 +45,11 @@ EXPORTED int NAME(polish)(const Problem *problem, const Polish *rules, int64_t n
 EXPORTED int NAME(search)(const Shape *shape, const Search *rules, int64_t n, double *deviations,
                      const double *signs, double *norm, int64_t *outcome, int64_t *trials) {
   return search(shape, rules, n, deviations, signs, norm, outcome, trials);
+}
+
+/* Advances n runs of SGD by a stretch whose inputs were drawn, in place. Returns a Status. */
+EXPORTED int NAME(stretch)(const Sgd *rules, int64_t n, const Drawn *drawn, SgdRuns *runs) {
+  return stretch(rules, n, drawn, runs);
 }
 #endif
 

@@ -88,6 +88,36 @@ typedef struct {
 
 enum SearchOutcome { UNDECIDED = 0, CONVERGED = 1, AT_ZERO_LOSS = 2, GAVE_UP = 3 };
 
+/* A stretch of SGD; see dynamics/chain.py. ``blocks`` of ``steps`` steps of ``batch`` inputs. */
+typedef struct {
+  int64_t students, teachers, coordinates; /* K, M, p */
+  int64_t columns;                         /* k of T; 0: no dimension is outside the coordinates */
+  int64_t batch, steps, blocks;
+  double rate;        /* what multiplies delta x */
+  double label_noise; /* what multiplies ``labels`` */
+  double rounding;    /* added to a Gram matrix' diagonal, in units of K times its trace */
+  const double *teacher; /* (M, M) rows, zero above the diagonal; NULL: the identity */
+} Sgd;
+
+/* What was drawn for n runs: (n, blocks, ...) each. */
+typedef struct {
+  const double *normals;  /* inputs (inputs, p), then T below its diagonal */
+  const double *diagonal; /* (k,) of T */
+  const double *labels;   /* (inputs,) normals; NULL: no noise */
+} Drawn;
+
+/* The state of n runs: W (n, K, p), all else (n,). ``recorded`` (n, records, K, p + k): weights
+ * after so many steps of this stretch, ascending. */
+typedef struct {
+  double *W;
+  const double *limit; /* of a student's norm */
+  int64_t *ran_away;   /* steps after which that was found; below 0: not */
+  int64_t done;        /* steps before this stretch */
+  int64_t records;
+  const int64_t *record_at;
+  double *recorded;
+} SgdRuns;
+
 enum Status { FINISHED = 0, NO_MEMORY = 1, CANCELLED = 2 };
 
 #endif

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from relu_landscape.engine.descent.batch import lane_count
 from relu_landscape.engine.descent.crediting import Crediting
 from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.landscape import problem as landscape
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
 from relu_landscape.engine.landscape.classified import classified
 from relu_landscape.engine.landscape.phases import Phases
@@ -24,6 +25,7 @@ from relu_landscape.engine.locating.tasks import Ends, Fall
 from relu_landscape.engine.model import population
 from relu_landscape.engine.points import identity
 from relu_landscape.engine.points.classify import Point
+from relu_landscape.engine.tasks import Task
 
 Real = NDArray[np.float64]
 
@@ -50,15 +52,34 @@ def fall(
     problem: Problem, phases: Phases, catalogue: Catalogue, seen: Callable[[Ends], None]
 ) -> list[Fate]:
     """Fates of all points; the fixed points where they end are entered into the catalogue."""
+
+    def tasks(numbers: Sequence[int], is_strict: bool) -> list[Fall]:
+        return _tasks(problem, phases, numbers, is_strict=is_strict)
+
+    return fates_of(problem, phases, catalogue, problem.points, tasks, seen)
+
+
+def fates_of(
+    problem: landscape.Problem,
+    phases: Phases,
+    catalogue: Catalogue,
+    count: int,
+    tasks: Callable[[Sequence[int], bool], Sequence[Task[landscape.Problem, Ends]]],
+    seen: Callable[[Ends], None],
+) -> list[Fate]:
+    """Fates of the flow from ``count`` points, as ``fall``.
+
+    ``tasks`` gives for some of their numbers, ascending, the tasks that follow them, in the same
+    order, and with True strictly.
+    """
     fates: dict[int, Fate] = {}
-    waiting = list(range(problem.points))
+    waiting = list(range(count))
     for turn, phase in enumerate(("fall", "second look")):
-        tasks = _tasks(problem, phases, waiting, is_strict=turn > 0)
-        answers = phases.map(phase, tasks, seen=seen)
+        answers = phases.map(phase, tasks(waiting, turn > 0), seen=seen)
         found = _judged(problem, phases, catalogue, answers, is_last=turn > 0)
         fates.update(found)
         waiting = sorted(set(waiting) - set(found))
-    return [fates[number] for number in range(problem.points)]
+    return [fates[number] for number in range(count)]
 
 
 def _tasks(
@@ -77,7 +98,7 @@ def _tasks(
 
 
 def _judged(
-    problem: Problem,
+    problem: landscape.Problem,
     phases: Phases,
     catalogue: Catalogue,
     answers: Sequence[Ends],
@@ -125,8 +146,8 @@ def _judged(
 
 
 def _credited(
-    problem: Problem, catalogue: Catalogue, point: Point, ends: Sequence[tuple[Real, float, bool]],
-    label: str, is_last: bool,
+    problem: landscape.Problem, catalogue: Catalogue, point: Point,
+    ends: Sequence[tuple[Real, float, bool]], label: str, is_last: bool,
 ) -> list[Fate | None]:  # fmt: skip
     """The fates of the ends of one group, whose fixed point is ``point``; None where in doubt."""
     if catalogue.is_on_global_set(point):

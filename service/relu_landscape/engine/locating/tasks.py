@@ -104,20 +104,27 @@ class Fall(Task[Problem, Ends]):
 
     def run(self, problem: Problem, backend: Backend) -> Ends:
         W = as_points(problem).W[list(self.numbers)]
-        found = followed(new_descent(problem, backend), self.numbers, W, strict=self.strict)
-        # Ends that are not finite, or have a student of norm zero: the landscape's rule.
-        failed = {
-            number: name
-            for name, numbers in grouped(replace(problem, certify="none"), found).failed.items()
-            for number in numbers
-        }
-        return Ends(
-            numbers=tuple(end.start for end in found),
-            outcomes=tuple(failed.get(end.start, end.outcome.name) for end in found),
-            W=np.array([end.W for end in found]),
-            moved=np.array([end.moved for end in found]),
-            aligned=tuple(end.aligned for end in found),
-        )
+        return ends_of(problem, backend, self.numbers, W, strict=self.strict)
+
+
+def ends_of(
+    problem: Problem, backend: Backend, numbers: tuple[int, ...], W: Real, *, strict: bool
+) -> Ends:
+    """Where gradient flow goes from ``W`` (B, K, p), which have these numbers."""
+    found = followed(new_descent(problem, backend), numbers, W, strict=strict)
+    # Ends that are not finite, or have a student of norm zero: the landscape's rule.
+    failed = {
+        number: name
+        for name, failing in grouped(replace(problem, certify="none"), found).failed.items()
+        for number in failing
+    }
+    return Ends(
+        numbers=tuple(end.start for end in found),
+        outcomes=tuple(failed.get(end.start, end.outcome.name) for end in found),
+        W=np.array([end.W for end in found]),
+        moved=np.array([end.moved for end in found]),
+        aligned=tuple(end.aligned for end in found),
+    )
 
 
 def followed(descent: Descent, numbers: tuple[int, ...], W: Real, *, strict: bool) -> list[End]:

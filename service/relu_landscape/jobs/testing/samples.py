@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.wire.certificate import StudentBlock
+from relu_landscape.wire.frequencies import (
+    FrequenciesBody,
+    FrequenciesRequest,
+    RateFrequencies,
+    Reached,
+    StartEnds,
+    Transition,
+)
 from relu_landscape.wire.landscape import (
     Attraction,
     Eigenvalue,
@@ -32,7 +40,7 @@ from relu_landscape.wire.trajectories import (
 
 def perfect_copy(request: AnalysisRequest) -> Composed:
     """The landscape whose only point is the teacher itself, without its physics; or a trajectory
-    that stands still there; or points that are all there.
+    that stands still there; or points that are all there; or SGD that ends nowhere else.
 
     Every number is invented but for the widths; students beyond the teacher are zero.
     """
@@ -40,6 +48,8 @@ def perfect_copy(request: AnalysisRequest) -> Composed:
         return _standing_still(request)
     if isinstance(request, PointsRequest):
         return _all_there(request)
+    if isinstance(request, FrequenciesRequest):
+        return _nowhere_else(request)
     assert isinstance(request, LandscapeRequest)  # noqa: S101 - other kinds bring their own
     return _teacher_itself(request)
 
@@ -186,6 +196,46 @@ def _all_there(request: PointsRequest) -> Composed:
     body = PointsBody(
         points=[located.model_copy(update={"key": f"p{n + 1}"}) for n in range(here.points)],
         fixed_points=[end],
+        searched=[],
+        explanation="Nothing was computed: this is a test's answer.",
+    )
+    return Composed(body, {})
+
+
+def _nowhere_else(request: FrequenciesRequest) -> Composed:
+    whole = LandscapeRequest(
+        student_width=request.student_width, teacher_width=request.teacher_width,
+        starts=request.starts,
+    )  # fmt: skip
+    landscape = _teacher_itself(whole).result
+    assert isinstance(landscape, LandscapeBody)  # noqa: S101 - for the type checker
+    assert landscape.missing_mass is not None  # noqa: S101 - there are starts
+    (point,) = landscape.fixed_points
+    assert point.attraction is not None  # noqa: S101 - a minimum's
+    reached = Reached(
+        end="m1", is_fixed_point=True, by_flow=point.attraction, by_sgd=point.attraction,
+        difference=0.0, difference_interval_95=(-0.5, 0.5), mean_loss=0.125,
+    )  # fmt: skip
+    starts = [
+        StartEnds(start=n, flow="m1", ends=["m1"], moved=0, loss=0.125, ran_away_at=None)
+        for n in range(request.starts)
+    ]
+    given = request.learning_rates or request.relative_learning_rates or ()
+    rates = [
+        RateFrequencies(
+            learning_rate=rate, relative_learning_rate=None, times=[request.until], steps=[1000],
+            reached=[reached], missing_mass=landscape.missing_mass,
+            transitions=[Transition(flow="m1", sgd="m1", starts=request.starts)],
+            moved=[request.starts], starts=starts,
+        )
+        for rate in given
+    ]  # fmt: skip
+    body = FrequenciesBody(
+        starts=landscape.starts,
+        missing_mass=landscape.missing_mass,
+        critical_learning_rate=None,
+        fixed_points=[point],
+        rates=rates,
         searched=[],
         explanation="Nothing was computed: this is a test's answer.",
     )

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from relu_landscape.engine.descent import starts
-from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
+from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs, Streams
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
@@ -142,8 +142,25 @@ def test_runs_and_seeds_differ() -> None:
     found = simulated(W, teacher, Noise(0.5), 30, [20], 3)
     assert len({each.tobytes() for each in found}) == 3
     layout = Layout.of(2, 2, 30, 1)
-    draws = [layout.draw(seed, 0, stretch, 0.0)[0] for seed in (0, 1) for stretch in (0, 1)]
-    assert len({each.tobytes() for each in draws}) == 4
+    draws = []
+    for seed in (0, 1):
+        streams = Streams(seed)
+        for stretch in (0, 1):
+            room = layout.room(1, has_noise=False)
+            layout.draw(streams.at(stretch, 0), room, 0)
+            draws.append(room.normals.tobytes())
+    assert len(set(draws)) == 4
+
+
+def test_a_stream_is_that_of_a_generator_of_its_own() -> None:
+    """Whatever was drawn before, of whatever kind: key (seed, 2), counter (stretch, run)."""
+    streams = Streams(9)
+    for stretch, run in ((0, 0), (3, 5), (0, 5), (3, 5)):
+        own = np.random.Generator(np.random.Philox(key=[9, 2], counter=[0, 0, stretch, run]))
+        here = streams.at(stretch, run)
+        for draw in ("standard_normal", "random", "standard_exponential"):
+            assert np.array_equal(getattr(here, draw)(5), getattr(own, draw)(5))
+        here.integers(0, 7, 3)  # leaves half a word in its buffer
 
 
 def test_many_dimensions_give_the_differential_equations() -> None:

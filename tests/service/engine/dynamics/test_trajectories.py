@@ -133,7 +133,9 @@ def test_pieces_of_different_length_make_one_trajectory(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         "relu_landscape.engine.dynamics.solve.seconds_per_step", lambda _: 1.0 / 3.0
     )
-    monkeypatch.setattr("relu_landscape.engine.dynamics.solve.seconds_per_stretch", lambda *_: 1.0)
+    monkeypatch.setattr(
+        "relu_landscape.engine.dynamics.solve.seconds_per_stretch", lambda *_, **__: 1.0
+    )
     counted = Listener()
     assert [as_bytes(solve(each, monitor=counted)) for each in (flow, sgd)] == whole
     assert ("simulate", 4) in counted.phases  # 800 steps in stretches of 256
@@ -226,6 +228,41 @@ def test_what_runs_away_has_a_name(method: str) -> None:
     assert details(found).R[-1] is None
     orjson.dumps(found.result.model_dump(mode="json"))
     assert b"NaN" not in as_bytes(found)
+
+
+def test_what_runs_away_after_its_time_did_not_run_away() -> None:
+    """Steps come in stretches of 256: of a run that ran away in the rest of the last one, past the
+    time asked for, it was said that it had, beside a loss at every time."""
+    asked: dict[str, Any] = {
+        "student_width": 2, "teacher_width": 2, "method": "sgd", "learning_rate": 6.0,
+        "input_dimension": 50, "points": 3,
+    }  # fmt: skip
+    (gone,) = body(solve(request(**asked, until=50.0))).runs
+    # It had not 1.5 blocks of 16 steps before that was found, and the stretch goes on.
+    before = gone.ended_at - 1.5 * 16 * 6.0 / 50
+    assert gone.ended_at * 50 / 6.0 < 256
+    (run,) = body(solve(request(**asked, until=before))).runs
+    assert run.reached_end
+    assert run.ended_at == pytest.approx(before, abs=6.0 / 50)
+    assert run.last_loss is not None
+    assert run.attractor is not None
+
+
+def test_the_critical_rate_is_that_of_batches_of_the_request() -> None:
+    """The mean over a batch of four has a quarter of the noise, so four times the learning rate is
+    stable: two thirds of it fall to zero loss, and four thirds of it run away. The answer was the
+    critical rate of batches of one, below both."""
+    asked: dict[str, Any] = {
+        "student_width": 2, "teacher_width": 2, "method": "sgd", "batch_size": 4,
+        "input_dimension": 200, "points": 2, "runs": 4, "weights": [[1.01, 0.0], [0.0, 0.99]],
+    }  # fmt: skip
+    slow = body(solve(request(**asked, learning_rate=3.4, until=40.0)))
+    assert slow.critical_learning_rate == pytest.approx(4 * 1.267949, abs=1e-5)
+    for run in slow.runs:
+        assert run.last_loss is not None
+        assert run.last_loss < 0.01 * run.first_loss
+    fast = body(solve(request(**asked, learning_rate=6.8, until=80.0)))
+    assert all(run.outcome.startswith("ran away") for run in fast.runs)
 
 
 def test_a_student_that_vanishes_has_a_name() -> None:

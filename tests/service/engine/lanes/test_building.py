@@ -19,7 +19,7 @@ from relu_landscape.engine.families.compiled import shape
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import parse
-from relu_landscape.engine.lanes import native, structured
+from relu_landscape.engine.lanes import native, stretches, structured
 from tests.house.repository import ROOT
 from tests.service.engine.lanes.setups import (
     KERNELS,
@@ -33,6 +33,7 @@ from tests.service.engine.lanes.setups import (
 
 SOURCES = ROOT / hatch_build.FOLDER
 DRIVER = Path(__file__).with_name("driver.c")
+STRETCH_DRIVER = DRIVER.with_name("stretch_driver.c")
 STRUCTURED_DRIVER = Path(__file__).with_name("structured_driver.c")
 HAS_COMPILER = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 #: Continuous integration has one, and refuses this skip.
@@ -133,6 +134,18 @@ def test_a_search_of_structures_reads_and_writes_nothing_beside_its_place(tmp_pa
 
 
 @needs_compiler
+@needs_fma
+def test_a_stretch_of_sgd_reads_and_writes_nothing_beside_its_place(tmp_path: Path) -> None:
+    flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    watched = driver_output(tmp_path, *flags, driver=STRETCH_DRIVER)
+    plain = ("-O3", "-fno-math-errno", "-fno-trapping-math")
+    assert watched == driver_output(tmp_path, *plain, driver=STRETCH_DRIVER)
+    assert watched.count("run") == 36
+    assert "run -1" in watched
+    assert "nan" not in watched
+
+
+@needs_compiler
 def test_a_library_without_single_precision_is_of_an_earlier_build(tmp_path: Path) -> None:
     library = tmp_path / "old.so"
     command = [*hatch_build.find_compiler(), "-shared", "-fPIC", str(SOURCES / "dispatch.c")]
@@ -203,6 +216,7 @@ def test_constants_of_both_languages_agree() -> None:
     for rules_of, structure in (
         (native.FlowRules, "Rules"), (native.PolishRules, "Polish"), (native.Paths, "Paths"),
         (structured.Shape, "Shape"), (structured.SearchRules, "Search"),
+        (stretches.SgdRules, "Sgd"), (stretches.Drawn, "Drawn"),
     ):  # fmt: skip
         (body,) = [part for part in header.split("typedef struct {") if f"}} {structure};" in part]
         declared = re.sub(r"/\*.*?\*/", "", body[: body.index("}")], flags=re.DOTALL)
