@@ -19,7 +19,7 @@ from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
-from relu_landscape.jobs.words import no_part, no_result
+from relu_landscape.jobs.words import ANYONE, no_part, no_result
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
@@ -105,12 +105,12 @@ class AnalysisService:
         )
         return request.content_id(self._backend.backend_class)
 
-    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+    async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         analysis = self.registry.analysis(request.kind)
         job = self.identify(request)
         if request.needs_the_engine:
             await asyncio.to_thread(_check, analysis.composition, request)
-        await self._asking.submit(job, analysis.kind, request.canonical())
+        await self._asking.submit(job, analysis.kind, request.canonical(), holder)
         self._coordinator.wake()
         return await self._asking.status(job)
 
@@ -146,9 +146,9 @@ class AnalysisService:
         except KeyError:
             raise no_part(analysis, id, key) from None
 
-    async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
-        await self._asking.cancel(id)
-        self._coordinator.cancel(id)
+    async def cancel(self, id: str, holder: str | None = ANYONE) -> AnyStatus:  # noqa: A002
+        if await self._asking.cancel(id, holder) in ("cancelling", "cancelled"):
+            self._coordinator.cancel(id)
         return await self._asking.status(id)
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:

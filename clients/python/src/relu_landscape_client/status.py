@@ -87,6 +87,7 @@ class Status:
     a service that has them. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
     because a list leaves them out for their length; asked for by its id, the job has them.
+    ``holders`` want the job: a cancel lets go of one of them, and the last one stops it.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Status:
     attempts: int = 0
     needs: Mapping[str, str] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
+    holders: int = 1
 
     @property
     def is_final(self) -> bool:
@@ -136,6 +138,7 @@ class Status:
             attempts=integer(required(document, "attempts")),
             needs=dict(mapping(required(document, "needs"))),
             left_out=tuple(map(str, required(document, "left_out"))),
+            holders=integer(document.get("holders", 1)),
         )
 
     def after(self, event: str, data: Any) -> Status:
