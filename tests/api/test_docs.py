@@ -21,6 +21,7 @@ from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, Points
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.sweeps import Grid, Sweep, SweepRequest
 from relu_landscape.wire.trajectories import Trajectory, TrajectoryRequest
 from relu_landscape_api.answering.problems import STATUSES
 from tests.serving import Running
@@ -53,13 +54,24 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
-    query, post, trajectory, reading, events, cancelling, located, families, shapes, wrong = (
-        run(script, running, tmp_path) for script in SCRIPTS
-    )
+    (
+        query,
+        post,
+        trajectory,
+        sweep,
+        reading,
+        events,
+        cancelling,
+        located,
+        families,
+        shapes,
+        wrong,
+    ) = (run(script, running, tmp_path) for script in SCRIPTS)
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
     assert json.loads(post[0])["request"]["student_width"] == 3
     assert Trajectory.model_validate_json(trajectory[0]).request.method == "sgd"
+    assert len(Sweep.model_validate_json(sweep[0]).rows) == 6
     assert "weights" in json.loads(reading[2])
     assert np.load(tmp_path / "m1.npz")["weights"].shape == (2, 2)
     assert re.findall(r"^event: (\w+)$", events[0], re.MULTILINE)[-1] == "state"
@@ -88,10 +100,18 @@ def test_the_table_of_fields_is_complete() -> None:
 
 
 def test_the_table_of_a_trajectory_s_fields_is_complete() -> None:
-    section = PAGE[PAGE.index("## Asking for a trajectory") : PAGE.index("## Reading it")]
+    section = PAGE[PAGE.index("## Asking for a trajectory") : PAGE.index("## Asking for a sweep")]
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     named = re.findall(r"`(\w+)`", " ".join(re.sub(r"\(.*?\)", "", each) for each in columns))
     assert sorted(named) == sorted(TrajectoryRequest.model_fields)
+
+
+def test_the_table_of_a_sweep_s_fields_is_complete() -> None:
+    section = PAGE[PAGE.index("## Asking for a sweep") : PAGE.index("## Reading it")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`([\w.]+)`", " ".join(re.sub(r"\(.*?\)", "", each) for each in columns))
+    fields = [name for name in SweepRequest.model_fields if name != "grid"]
+    assert sorted(named) == sorted([*fields, *(f"grid.{name}" for name in Grid.model_fields)])
 
 
 def test_the_table_of_a_point_s_fields_is_complete() -> None:

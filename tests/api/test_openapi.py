@@ -74,6 +74,12 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/points/{id}", "200"): {"Points", "PointsStatus"},
         ("delete", "/v1/points/{id}", "200"): {"PointsStatus"},
         ("delete", "/v1/points/{id}", "202"): {"PointsStatus"},
+        ("post", "/v1/sweeps", "200"): {"Sweep"},
+        ("post", "/v1/sweeps", "202"): {"SweepStatus"},
+        ("get", "/v1/sweeps", "200"): {"SweepStatusPage"},
+        ("get", "/v1/sweeps/{id}", "200"): {"Sweep", "SweepStatus"},
+        ("delete", "/v1/sweeps/{id}", "200"): {"SweepStatus"},
+        ("delete", "/v1/sweeps/{id}", "202"): {"SweepStatus"},
         ("get", "/v1/jobs", "200"): {"JobPage"},
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
@@ -126,7 +132,7 @@ def test_the_example_of_a_body_is_accepted(client: TestClient, document: dict[st
             example = operation["requestBody"]["content"][JSON]["example"]
             assert client.request(method, path, json=example).status_code in (200, 202)
             seen += 1
-    assert seen == 3
+    assert seen == 4
 
 
 def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict[str, Any]) -> None:
@@ -148,7 +154,7 @@ def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict
         answer = client.request(method, path, params=query)
         assert answer.status_code in (200, 202), (path, query, answer.text)
         seen += 1
-    assert seen == 8
+    assert seen == 9
 
 
 @pytest.fixture(scope="module")

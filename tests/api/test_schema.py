@@ -45,6 +45,11 @@ OPERATIONS = [
     ("GET", "/v1/points/{id}"),
     ("DELETE", "/v1/points/{id}"),
     ("GET", "/v1/points/{id}/events"),
+    ("POST", "/v1/sweeps"),
+    ("GET", "/v1/sweeps"),
+    ("GET", "/v1/sweeps/{id}"),
+    ("DELETE", "/v1/sweeps/{id}"),
+    ("GET", "/v1/sweeps/{id}/events"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/learning-rates"),
@@ -90,6 +95,14 @@ def consistent_points(values: dict[str, Any]) -> None:
     for name in given | {"teacher_width", "input_dimension"}:
         values.pop(name, None)
     values["weights"] = [[0.9, 0.2], [0.1, 1.1]]
+
+
+def consistent_sweep(values: dict[str, Any]) -> None:
+    """Each field has one source, the values of an axis differ, and cells are counted."""
+    seeds = (values.get("grid") or {}).get("seed") or [0]
+    starts = (values.get("base") or {}).get("starts", 5)
+    values["grid"] = {"seed": list(dict.fromkeys(seeds))}
+    values["base"] = {"student_width": 2, "teacher_width": 2, "starts": starts}
 
 
 def consistent_trajectory(values: dict[str, Any]) -> None:
@@ -165,6 +178,8 @@ def test_answers_are_as_documented(
         if mode is GenerationMode.POSITIVE:
             if path == "/v1/points" and isinstance(case.body, dict):
                 consistent_points(case.body)
+            elif path == "/v1/sweeps" and isinstance(case.body, dict):
+                consistent_sweep(case.body)
             else:
                 consistent(case.body)
             consistent(case.query)

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from relu_landscape.analyses import ANALYSES, Registry, composition
 from relu_landscape.errors import JobFailed, StoreUnavailable
 from relu_landscape.jobs.about import service_info
+from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.coordinator import Coordinator
@@ -90,7 +91,8 @@ class AnalysisService:
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
-            coordinator = Coordinator(settings, target, pool, registry, backend)
+            desk = StoreDesk(asking, backend.backend_class)
+            coordinator = Coordinator(settings, target, pool, registry, backend, desk)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
             calls = ShortCalls(registry, settings)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relu_landscape_client import _bar, _decode, _flows
 from relu_landscape_client._cache import Cache, default_folder
-from relu_landscape_client._options import Options, TrajectoryOptions
+from relu_landscape_client._options import Options, SweepOptions, TrajectoryOptions
 from relu_landscape_client._steps import Conversation
 from relu_landscape_client.status import Status
 
@@ -23,6 +24,12 @@ def request_of(
     return _decode.plain(
         {"student_width": student_width, "teacher_width": teacher_width, **options}
     )
+
+
+def sweep_of(grid: Mapping[str, Any], again: int | None, options: SweepOptions) -> dict[str, Any]:
+    """A sweep's request in JSON's own types; raises ``RequestRefused``."""
+    base = _decode.plain(dict(options))
+    return _decode.plain({"base": base, "grid": _decode.plain(grid), "again": again})
 
 
 def id_of(which: str | Status | Landscape | Trajectory) -> str:

@@ -44,8 +44,11 @@ T = TypeVar("T")
 LANDSCAPES = "v1/landscapes"
 TRAJECTORIES = "v1/trajectories"
 POINTS = "v1/points"
+SWEEPS = "v1/sweeps"
 #: What one of them is called.
-NOUNS = {LANDSCAPES: "landscape", TRAJECTORIES: "trajectory", POINTS: "location"}
+NOUNS = {
+    LANDSCAPES: "landscape", TRAJECTORIES: "trajectory", POINTS: "location", SWEEPS: "sweep"
+}  # fmt: skip
 JOBS = "v1/jobs"
 #: So many streams in a row that break without a single event are enough to stop trying.
 STREAM_FAILURES = 3

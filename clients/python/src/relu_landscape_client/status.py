@@ -20,7 +20,7 @@ from relu_landscape_client.errors import ProtocolError
 #: The kind of job that ``Client.landscape`` asks for.
 LANDSCAPE = "landscape"
 #: Results by a member that they alone have, with their kind.
-RESULTS = {"fixed_points": LANDSCAPE, "runs": "trajectory"}
+RESULTS = {"fixed_points": LANDSCAPE, "runs": "trajectory", "rows": "sweep"}
 #: States from which nothing more happens by itself.
 FINAL = frozenset({"finished", "failed", "cancelled"})
 
