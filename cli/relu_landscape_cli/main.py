@@ -19,6 +19,7 @@ from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.solve import solve
+from relu_landscape_cli.sweep import sweep
 from relu_landscape_cli.trajectory import trajectory
 from relu_landscape_cli.verifying import verify
 
@@ -96,9 +97,9 @@ def serve(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "estimate": estimate, "families": families, "learning-rates": learning_rates,
-    "trajectory": trajectory, "frequencies": frequencies, "locate": locate, "watch": watch,
-    "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
-    "submit": submit, "cancel": cancel,
+    "trajectory": trajectory, "frequencies": frequencies, "locate": locate, "sweep": sweep,
+    "watch": watch, "show": show, "list": list_jobs, "export": export, "verify": verify,
+    "doctor": doctor, "submit": submit, "cancel": cancel,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -43,6 +43,8 @@ from relu_landscape.wire.located import PHASES as POINTS_PHASES
 from relu_landscape.wire.located import Points, PointsFinding
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.sweeps import PHASES as SWEEP_PHASES
+from relu_landscape.wire.sweeps import Sweep, SweepFinding, SweepRequest
 from relu_landscape.wire.trajectories import PHASES as TRAJECTORY_PHASES
 from relu_landscape.wire.trajectories import (
     RunDetails,
@@ -81,7 +83,9 @@ class Analysis:
     ``noun`` and ``plural`` name it in sentences and in routes (``/v1/landscapes``); ``phases`` are
     the names that its progress may say; ``composition`` is the dotted name of an
     ``engine.tasks.Composition``. ``has_short_form``: it can also be asked for from a query string
-    under its noun, with a GET that waits.
+    under its noun, with a GET that waits. ``asks_others``: its tasks are questions to other
+    analyses (``engine.tasks.Question``): it waits for their jobs, and takes no place of one that
+    computes.
     """
 
     noun: str
@@ -94,6 +98,7 @@ class Analysis:
     composition: str
     parts: Parts | None = None
     has_short_form: bool = True
+    asks_others: bool = False
 
     @property
     def kind(self) -> str:
@@ -267,8 +272,21 @@ FREQUENCIES = Analysis(
     has_short_form=False,
 )
 
+SWEEP = Analysis(
+    noun="sweep",
+    plural="sweeps",
+    summary="Landscapes over a grid of requests, as one table",
+    request=SweepRequest,
+    finding=SweepFinding,
+    result=Sweep,
+    phases=SWEEP_PHASES,
+    composition="relu_landscape.engine.sweeping:COMPOSITION",
+    has_short_form=False,
+    asks_others=True,
+)
+
 ANALYSES = Registry(
-    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES),
+    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES, SWEEP),
     calls=(
         ShortCall(
             name="family",

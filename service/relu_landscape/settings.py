@@ -109,6 +109,16 @@ class Settings(BaseSettings):
     jobs_at_once: int = Field(
         2, ge=1, le=64, description="jobs that one process runs side by side, sharing the workers"
     )
+    sweeps_at_once: int = Field(
+        4, ge=1, le=64, description="sweeps that one process has under way; others wait"
+    )
+    sweep_window: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="landscapes that each sweep asks for at a time; a request beside it waits "
+        "behind so many at the most",
+    )
     waiting_jobs_limit: int = Field(
         1000, ge=1, le=1_000_000, description="jobs that may wait; more are refused as busy"
     )

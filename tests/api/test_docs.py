@@ -23,6 +23,7 @@ from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, Points
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.sweeps import Grid, Sweep, SweepRequest
 from relu_landscape.wire.trajectories import Trajectory, TrajectoryRequest
 from relu_landscape_api.answering.problems import STATUSES
 from tests.serving import Running
@@ -56,14 +57,15 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
-        query, post, estimate, trajectory, reading, events, cancelling, located, reached, families,
-        shapes, wrong,
+        query, post, estimate, trajectory, sweep, reading, events, cancelling, located, reached,
+        families, shapes, wrong,
     ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
     assert Estimate.model_validate_json(estimate[0]).request.saddles
     assert json.loads(post[0])["request"]["student_width"] == 3
     assert Trajectory.model_validate_json(trajectory[0]).request.method == "sgd"
+    assert len(Sweep.model_validate_json(sweep[0]).rows) == 6
     assert "weights" in json.loads(reading[2])
     assert np.load(tmp_path / "m1.npz")["weights"].shape == (2, 2)
     assert (tmp_path / "minima.csv").read_text().startswith("key,")
@@ -94,7 +96,7 @@ def test_the_table_of_fields_is_complete() -> None:
 
 
 def test_the_table_of_a_trajectory_s_fields_is_complete() -> None:
-    section = PAGE[PAGE.index("## Asking for a trajectory") : PAGE.index("## Reading it")]
+    section = PAGE[PAGE.index("## Asking for a trajectory") : PAGE.index("## Asking for a sweep")]
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     named = re.findall(r"`(\w+)`", " ".join(re.sub(r"\(.*?\)", "", each) for each in columns))
     assert sorted(named) == sorted(TrajectoryRequest.model_fields)
@@ -106,6 +108,14 @@ def test_the_table_of_the_fields_of_frequencies_is_complete() -> None:
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     named = re.findall(r"`(\w+)`", " ".join(columns))
     assert sorted(named) == sorted(FrequenciesRequest.model_fields)
+
+
+def test_the_table_of_a_sweep_s_fields_is_complete() -> None:
+    section = PAGE[PAGE.index("## Asking for a sweep") : PAGE.index("## Reading it")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`([\w.]+)`", " ".join(re.sub(r"\(.*?\)", "", each) for each in columns))
+    fields = [name for name in SweepRequest.model_fields if name != "grid"]
+    assert sorted(named) == sorted([*fields, *(f"grid.{name}" for name in Grid.model_fields)])
 
 
 def test_the_table_of_a_point_s_fields_is_complete() -> None:

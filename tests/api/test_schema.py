@@ -52,6 +52,11 @@ OPERATIONS = [
     ("GET", "/v1/points/{id}"),
     ("DELETE", "/v1/points/{id}"),
     ("GET", "/v1/points/{id}/events"),
+    ("POST", "/v1/sweeps"),
+    ("GET", "/v1/sweeps"),
+    ("GET", "/v1/sweeps/{id}"),
+    ("DELETE", "/v1/sweeps/{id}"),
+    ("GET", "/v1/sweeps/{id}/events"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/learning-rates"),
@@ -112,6 +117,14 @@ def consistent_frequencies(values: dict[str, Any]) -> None:
     ):  # fmt: skip
         if name in values:
             values[name] = min(max(values[name], least), most)
+
+
+def consistent_sweep(values: dict[str, Any]) -> None:
+    """Each field has one source, the values of an axis differ, and cells are counted."""
+    seeds = (values.get("grid") or {}).get("seed") or [0]
+    starts = (values.get("base") or {}).get("starts", 5)
+    values["grid"] = {"seed": list(dict.fromkeys(seeds))}
+    values["base"] = {"student_width": 2, "teacher_width": 2, "starts": starts}
 
 
 def consistent_trajectory(values: dict[str, Any]) -> None:
@@ -189,6 +202,8 @@ def test_answers_are_as_documented(
                 consistent_points(case.body)
             elif path == "/v1/frequencies" and isinstance(case.body, dict):
                 consistent_frequencies(case.body)
+            elif path == "/v1/sweeps" and isinstance(case.body, dict):
+                consistent_sweep(case.body)
             else:
                 consistent(case.body)
             consistent(case.query)

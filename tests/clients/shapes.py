@@ -15,6 +15,7 @@ from relu_landscape_client import (
     points,
     results,
     status,
+    sweeps,
     trajectories,
     widening,
 )
@@ -55,6 +56,10 @@ CLASSES: dict[str, type] = {
     "OneMore": locations.OneMore,
     "Points": locations.Points,
     "StatisticalError": locations.StatisticalError,
+    "Sweep": sweeps.Sweep,
+    "SweepAxis": sweeps.SweepAxis,
+    "SweepMinimum": sweeps.SweepMinimum,
+    "SweepRow": sweeps.SweepRow,
     "Trajectory": trajectories.Trajectory,
     "AddedStudent": widening.AddedStudent,
     "SplitStudent": widening.SplitStudent,

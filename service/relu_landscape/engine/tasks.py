@@ -60,6 +60,39 @@ class Task(ABC, Generic[ProblemT, AnswerT]):
         """Do the work. The answer depends on the problem, this task and the backend alone."""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How another analysis ended: the bytes of its result as they are stored, or why there is none.
+
+    ``id``: its content id.
+    """
+
+    id: str
+    result: bytes | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question(Task[ProblemT, AnswerT]):
+    """A task that another analysis answers, as if somebody had asked for that.
+
+    No worker computes it: whoever runs the composition asks, waits, and has the answer made of what
+    came of it.
+    """
+
+    @abstractmethod
+    def request(self, problem: ProblemT) -> AnalysisRequest:
+        """What is asked. Raises ``InputError`` where that makes no sense."""
+
+    @abstractmethod
+    def answered(self, problem: ProblemT, ended: Ended) -> AnswerT:
+        """The answer, from how the other analysis ended."""
+
+    def run(self, problem: ProblemT, backend: Backend) -> AnswerT:  # noqa: ARG002
+        """Never: it is asked, not computed."""
+        raise TypeError(f"{self.key} is asked of another analysis, not computed by a worker.")
+
+
 class Runner(Protocol):
     """Executes tasks; yields each with its answer, in any order.
 

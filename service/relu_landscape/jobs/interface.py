@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from relu_landscape.analyses import Registry
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
 from relu_landscape.wire.requests import AnalysisRequest
@@ -32,8 +33,10 @@ class Service(Protocol):
         Raises ``RequestError`` where the settings allow less than the request asks for.
         """
 
-    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+    async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         """Queue an analysis unless it is known already; safe in the store when this returns.
+
+        ``holder`` wants it until it is over, or until a cancel in the same name.
 
         Equal requests have equal ids and share one computation. A job that failed or was
         cancelled begins again, from the chunks it had finished. Raises ``RequestError`` where the
@@ -60,10 +63,11 @@ class Service(Protocol):
         result yet, ``JobFailed``.
         """
 
-    async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
-        """Ask for a stop: ``cancelling`` until the cores are free, then ``cancelled``.
+    async def cancel(self, id: str, holder: str | None = ANYONE) -> AnyStatus:  # noqa: A002
+        """Let go of a job: ``cancelling`` until the cores are free, then ``cancelled``.
 
-        A job that is over stays as it is. Raises ``NotFound``.
+        One that others want goes on, and its ``holders`` say how many; ``holder`` None lets go
+        for all of them. A job that is over stays as it is. Raises ``NotFound``.
         """
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:

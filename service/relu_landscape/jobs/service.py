@@ -12,6 +12,7 @@ from relu_landscape.analyses import ANALYSES, Registry
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.admission import admit, limits_cost
+from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.coordinator import Coordinator
@@ -20,7 +21,7 @@ from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
-from relu_landscape.jobs.words import no_part, no_result
+from relu_landscape.jobs.words import ANYONE, no_part, no_result
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
@@ -91,7 +92,8 @@ class AnalysisService:
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
-            coordinator = Coordinator(settings, target, pool, registry, backend)
+            desk = StoreDesk(asking, backend.backend_class)
+            coordinator = Coordinator(settings, target, pool, registry, backend, desk)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
             calls = ShortCalls(registry, settings)
@@ -106,14 +108,14 @@ class AnalysisService:
         )
         return request.content_id(self._backend.backend_class)
 
-    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+    async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         analysis = self.registry.analysis(request.kind)
         job = self.identify(request)
         is_judged = limits_cost(self._settings) and await self._is_new(job)
         if request.needs_the_engine or is_judged:
             limits = self._settings if is_judged else None
             await asyncio.to_thread(admit, analysis.composition, request, limits)
-        await self._asking.submit(job, analysis.kind, request.canonical())
+        await self._asking.submit(job, analysis.kind, request.canonical(), holder)
         self._coordinator.wake()
         return await self._asking.status(job)
 
@@ -149,9 +151,9 @@ class AnalysisService:
         except KeyError:
             raise no_part(analysis, id, key) from None
 
-    async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
-        await self._asking.cancel(id)
-        self._coordinator.cancel(id)
+    async def cancel(self, id: str, holder: str | None = ANYONE) -> AnyStatus:  # noqa: A002
+        if await self._asking.cancel(id, holder) in ("cancelling", "cancelled"):
+            self._coordinator.cancel(id)
         return await self._asking.status(id)
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:

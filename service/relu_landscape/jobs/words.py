@@ -8,6 +8,9 @@ from relu_landscape.analyses import Analysis
 from relu_landscape.errors import NotFound, RequestError
 from relu_landscape.wire.jobs import AnyStatus
 
+#: Who asks where nobody says who; all of them together hold a job once.
+ANYONE = "anyone"
+
 #: The store's streams number their entries by milliseconds and a count, two words of 64 bits, and
 #: refuse larger ones. Nineteen digits always fit, and last for 300 million years.
 EVENT_ID = "[0-9]{1,19}-[0-9]{1,19}"

@@ -100,6 +100,12 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
         description="a service of this algorithm and backend class computes it; without one on "
         "this store it waits"
     )
+    holders: int = Field(
+        1,
+        description="how many want this job, until it is over: whoever asks without a name counts "
+        "once, each sweep that has it in its table once. A cancel lets go of one, and stops the "
+        "job when nobody is left",
+    )
     left_out: list[str] = Field(
         default_factory=list,
         description="fields of the request that are null because they are too long for a list; "

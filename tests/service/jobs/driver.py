@@ -19,16 +19,19 @@ async def serve() -> None:
     from relu_landscape.jobs.service import AnalysisService
     from relu_landscape.settings import Settings
     from relu_landscape.wire.requests import LandscapeRequest
-    from tests.service.jobs.toy_engine import TOY
+    from relu_landscape.wire.sweeps import SweepRequest
+    from tests.service.jobs.toy_engine import SWEPT
 
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=2**20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, lines.feed_eof)
-    async with AnalysisService.open(Settings.load(), registry=TOY) as service:
+    async with AnalysisService.open(Settings.load(), registry=SWEPT) as service:
         print("ready", flush=True)
         while line := await lines.readline():
-            status = await service.submit(LandscapeRequest(**orjson.loads(line)))
+            asked = orjson.loads(line)
+            model = SweepRequest if "grid" in asked else LandscapeRequest
+            status = await service.submit(model(**asked))
             print(status.id, flush=True)
 
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 import orjson
 
-from relu_landscape.analyses import LANDSCAPE
+from relu_landscape.analyses import LANDSCAPE, Registry
 from relu_landscape.engine.tasks import SilentMonitor, Task
+from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend
@@ -123,16 +124,23 @@ async def attached(
 
 @asynccontextmanager
 async def on_store(
-    target: Target, chosen: Settings, pool: DaskPool, server: EmbeddedServer | None = None
+    target: Target,
+    chosen: Settings,
+    pool: DaskPool,
+    server: EmbeddedServer | None = None,
+    registry: Registry = TOY,
 ) -> AsyncIterator[AnalysisService]:
     """The same on any store."""
     backend = ChosenBackend("numpy", "a test", "the test wants it")
-    asking = AskingStore(target, chosen, TOY, "cpu")
-    coordinator = Coordinator(chosen, target, pool, TOY, backend)
-    functions = ShortCalls(TOY, chosen)
+    asking = AskingStore(target, chosen, registry, "cpu")
+    desk = StoreDesk(asking, "cpu")
+    coordinator = Coordinator(chosen, target, pool, registry, backend, desk)
+    functions = ShortCalls(registry, chosen)
     coordinator.start()
     try:
-        yield AnalysisService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
+        yield AnalysisService(
+            chosen, backend, asking, pool, coordinator, server, functions, registry
+        )
     finally:
         await asyncio.to_thread(coordinator.close)
         await asyncio.to_thread(functions.close)

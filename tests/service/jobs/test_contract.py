@@ -164,6 +164,27 @@ async def test_a_running_job_is_cancelled_when_its_cores_are_free(candidate: Can
             await anext(aiter(service.events(status.id, wrong)))
 
 
+async def test_a_job_that_somebody_else_wants_goes_on_after_a_cancel(candidate: Candidate) -> None:
+    service, asked = candidate.service, candidate.hold()
+    first = await service.submit(asked)
+    assert first.holders == 1
+    assert (await service.submit(asked, "anna")).holders == 2
+    left = await service.cancel(first.id)
+    assert (left.state in ("queued", "running"), left.holders) == (True, 1)
+    assert (await service.cancel(first.id, "anna")).state in ("cancelling", "cancelled")
+    candidate.release()
+    over = await service.wait(first.id, PATIENCE_SECONDS)
+    assert (over.state, over.holders) == ("cancelled", 0)
+
+
+async def test_an_operator_cancels_for_everybody(candidate: Candidate) -> None:
+    service, asked = candidate.service, candidate.hold()
+    status = await service.submit(asked, "anna")
+    assert (await service.cancel(status.id, None)).state in ("cancelling", "cancelled")
+    candidate.release()
+    assert (await service.wait(status.id, PATIENCE_SECONDS)).state == "cancelled"
+
+
 async def test_lists_are_newest_first_by_pages_and_by_kind(candidate: Candidate) -> None:
     service = candidate.service
     ids = [(await finished(service, request(starts=1))).id for _ in range(3)]

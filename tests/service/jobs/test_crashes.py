@@ -25,9 +25,10 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer, prepare_folder
 from relu_landscape.settings import Settings
-from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.sweeps import SweepRequest
 from tests.service.jobs.helpers import expected_digest, request, until, until_async
-from tests.service.jobs.toy_engine import TOY
+from tests.service.jobs.toy_engine import SWEPT, TOY
 
 KILLS = 10 if os.environ.get("RELU_LANDSCAPE_LONG") == "1" else 2
 #: Long enough for a busy machine to start workers and compute what the tests ask for.
@@ -54,7 +55,7 @@ class Driver:
         )
         assert self._line() == "ready"
 
-    def submit(self, asked: LandscapeRequest) -> str | None:
+    def submit(self, asked: AnalysisRequest) -> str | None:
         """The id, once acknowledged; ``None`` if the process died over it."""
         assert self._process is not None
         assert self._process.stdin is not None
@@ -227,6 +228,51 @@ async def test_whatever_is_killed_no_job_is_lost_stuck_or_changed(driver: Driver
     unfinished = request(starts=2000, seconds=0.05)
     assert driver.submit(unfinished) is not None
     check_end(driver)
+
+
+async def test_a_sweep_that_is_killed_goes_on_and_computes_no_cell_twice(driver: Driver) -> None:
+    asked = SweepRequest.model_validate(
+        {
+            "base": {"K": 2, "width": 2, "starts": 10, "init_scale": 0.2},
+            "grid": {"seed": list(range(12))},
+        }
+    )
+    driver.start()
+    job = driver.submit(asked)
+    assert job == asked.content_id("cpu")
+    socket = prepare_folder(driver.settings.data_dir).socket
+    settings = driver.settings.model_copy(update={"request_patience_seconds": 30.0})
+    asking = AskingStore(Target.embedded(str(socket)), settings, SWEPT, "cpu")
+
+    async def finished() -> int:
+        return (await asking.counts())["finished"]
+
+    async def some() -> bool:
+        return await finished() >= 3
+
+    await until_async(some, "three cells are done", DEADLINE_SECONDS)
+    kill_driver(driver)
+    before = await finished()
+
+    async def over() -> bool:
+        return (await asking.status(job)).is_over
+
+    await until_async(over, "the sweep is over", DEADLINE_SECONDS)
+    status = await asking.status(job)
+    assert (status.state, status.attempts, status.error) == ("finished", 2, None)
+    body = await asking.result(job)
+    assert body is not None
+    rows = orjson.loads(body)["rows"]
+    assert [row["values"]["seed"] for row in rows] == list(range(12))
+    once = 0
+    for row in rows:
+        own = LandscapeRequest(
+            student_width=2, teacher_width=2, starts=10, seed=row["cell"], init_scale=0.2
+        )
+        assert row["digest"] == expected_digest(own)
+        once += (await asking.status(row["landscape"])).attempts == 1
+    assert once >= before
+    await asking.close()
 
 
 def check_end(driver: Driver) -> None:

@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.analyses import LANDSCAPE, Registry, ShortCall
+from relu_landscape.analyses import LANDSCAPE, SWEEP, Registry, ShortCall
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.tasks import Composed, Composition, Cost, Monitor, Runner, Task
 from relu_landscape.errors import InputError, NumericalError, RequestError
@@ -277,3 +277,6 @@ TOY = Registry(
         _call("refuse", Nothing, Nothing),
     ),
 )
+
+#: The same, and sweeps over them.
+SWEPT = replace(TOY, analyses=(*TOY.analyses, SWEEP))

@@ -72,6 +72,10 @@ if TYPE_CHECKING:
     from relu_landscape_client.status import Finding as Finding
     from relu_landscape_client.status import Progress as Progress
     from relu_landscape_client.status import Status as Status
+    from relu_landscape_client.sweeps import Sweep as Sweep
+    from relu_landscape_client.sweeps import SweepAxis as SweepAxis
+    from relu_landscape_client.sweeps import SweepMinimum as SweepMinimum
+    from relu_landscape_client.sweeps import SweepRow as SweepRow
     from relu_landscape_client.trajectories import Attractor as Attractor
     from relu_landscape_client.trajectories import LossCurve as LossCurve
     from relu_landscape_client.trajectories import RunSummary as RunSummary
@@ -109,6 +113,7 @@ _HOMES = {
     "points": ("FixedPoint", "FixedPoints"),
     "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),
+    "sweeps": ("Sweep", "SweepAxis", "SweepMinimum", "SweepRow"),
     "trajectories": ("Attractor", "LossCurve", "RunSummary", "Trajectory", "TrajectoryRun"),
     "widening": ("AddedStudent", "SplitStudent", "SplitWay", "Widening", "WiderEnd"),
 }  # fmt: skip

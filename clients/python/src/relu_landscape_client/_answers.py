@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
+    from relu_landscape_client.sweeps import Sweep
     from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
 
 
@@ -84,6 +85,13 @@ def trajectory(document: _flows.Document) -> Trajectory:
     from relu_landscape_client.trajectories import Trajectory
 
     return Trajectory.from_document(document)
+
+
+def sweep(document: _flows.Document) -> Sweep:
+    """A sweep."""
+    from relu_landscape_client.sweeps import Sweep
+
+    return Sweep.from_document(document)
 
 
 def run(document: _flows.Document) -> TrajectoryRun:

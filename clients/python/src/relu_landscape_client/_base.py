@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relu_landscape_client import _bar, _decode, _flows
 from relu_landscape_client._cache import Cache, default_folder
-from relu_landscape_client._options import FrequenciesOptions, Options, TrajectoryOptions
+from relu_landscape_client._options import (
+    FrequenciesOptions,
+    Options,
+    SweepOptions,
+    TrajectoryOptions,
+)
 from relu_landscape_client._steps import Conversation
 from relu_landscape_client.status import Status
 
@@ -34,6 +40,12 @@ def query_of(student_width: int, teacher_width: int, options: Options) -> dict[s
         name: json.dumps(value) if isinstance(value, list) else value
         for name, value in asked.items()
     }
+
+
+def sweep_of(grid: Mapping[str, Any], again: int | None, options: SweepOptions) -> dict[str, Any]:
+    """A sweep's request in JSON's own types; raises ``RequestRefused``."""
+    base = _decode.plain(dict(options))
+    return _decode.plain({"base": base, "grid": _decode.plain(grid), "again": again})
 
 
 def id_of(which: str | Status | Landscape | Trajectory) -> str:

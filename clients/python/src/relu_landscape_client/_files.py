@@ -19,9 +19,13 @@ _ZIP = b"PK\x03\x04"
 
 def write_json(document: _decode.Document, path: str | Path | None) -> str:
     """Strict JSON text of ``document``, also written to ``path`` where given."""
-    text = _decode.strict_json(document)
+    return write_text(_decode.strict_json(document), path)
+
+
+def write_text(text: str, path: str | Path | None) -> str:
+    """The text as it is, also written to ``path`` where given."""
     if path is not None:
-        _replace(Path(path), lambda name: name.write_text(text, encoding="utf-8"))
+        replace(Path(path), lambda name: name.write_text(text, encoding="utf-8"))
     return text
 
 
@@ -35,10 +39,10 @@ def write_npz(path: str | Path, document: _decode.Document, arrays: Mapping[str,
         with name.open("wb") as file:
             np.savez_compressed(file, document=whole, **arrays)
 
-    _replace(Path(path), write)
+    replace(Path(path), write)
 
 
-def _replace(path: Path, write: Any) -> None:
+def replace(path: Path, write: Any) -> None:
     """Write aside, then rename: a crash leaves the old file or the new one, never half of one."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)

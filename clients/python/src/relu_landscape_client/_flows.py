@@ -45,10 +45,11 @@ LANDSCAPES = "v1/landscapes"
 TRAJECTORIES = "v1/trajectories"
 POINTS = "v1/points"
 FREQUENCIES = "v1/frequencies"
+SWEEPS = "v1/sweeps"
 #: What one of them is called.
 NOUNS = {
     LANDSCAPES: "landscape", TRAJECTORIES: "trajectory", POINTS: "location",
-    FREQUENCIES: "set of frequencies",
+    FREQUENCIES: "set of frequencies", SWEEPS: "sweep",
 }  # fmt: skip
 JOBS = "v1/jobs"
 #: So many streams in a row that break without a single event are enough to stop trying.

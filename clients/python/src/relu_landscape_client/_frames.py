@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relu_landscape_client import _decode, _files
 from relu_landscape_client.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -60,3 +62,40 @@ def dataset(
     except ImportError as error:
         raise MissingExtra("xarray", "frames") from error
     return xr.Dataset(dict(variables), coords={"key": list(keys)}, attrs=dict(attributes))
+
+
+def grid(
+    axes: Mapping[str, Sequence[Any]],
+    variables: Mapping[str, tuple[Sequence[str], Any]],
+    attributes: Mapping[str, str],
+) -> xr.Dataset:
+    """Variables by name over the axes of a grid."""
+    try:
+        import xarray as xr
+    except ImportError as error:
+        raise MissingExtra("xarray", "frames") from error
+    return xr.Dataset(dict(variables), coords=dict(axes), attrs=dict(attributes))
+
+
+def write_parquet(
+    path: str | Path,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    metadata: Mapping[str, Any],
+) -> None:
+    """Rows in Parquet; ``columns`` are ``int``, ``float`` or ``text``, each may be null.
+
+    ``metadata`` stands in the schema, as JSON under the name of this library.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "parquet") from error
+    kinds = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
+    schema = pa.schema(
+        [pa.field(name, kinds[kind]) for name, kind in columns.items()],
+        metadata={"relu_landscape": _decode.strict_json(metadata)},
+    )
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    _files.replace(Path(path), lambda name: pq.write_table(table, name))

@@ -27,6 +27,13 @@ class Options(TypedDict, total=False):
     certify: Literal["none", "fast", "strict"]
 
 
+class SweepOptions(Options, total=False):
+    """What every cell of a sweep has in common: fields of a landscape's request."""
+
+    student_width: int
+    teacher_width: int
+
+
 class TrajectoryOptions(TypedDict, total=False):
     """Fields of a trajectory's request."""
 

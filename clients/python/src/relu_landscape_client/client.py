@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
-from relu_landscape_client._base import Base, id_of, query_of, request_of
+from relu_landscape_client._base import Base, id_of, query_of, request_of, sweep_of
 from relu_landscape_client._options import (
     FrequenciesOptions,
     Options,
     PointsOptions,
+    SweepOptions,
     TrajectoryOptions,
 )
 from relu_landscape_client.status import Status
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
+    from relu_landscape_client.sweeps import Sweep
     from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
 
 #: A server restarts in seconds; half a minute also covers a slow one.
@@ -219,6 +221,22 @@ class Client(Base):
                 self._driver.run(self._whole(request, watcher, timeout_seconds, _flows.POINTS))
             )
 
+    def sweep(
+        self, grid: Mapping[str, Any], *, again: int | None = None,
+        progress: ProgressOption = None, timeout_seconds: float | None = None,
+        **base: Unpack[SweepOptions],
+    ) -> Sweep:  # fmt: skip
+        """Landscapes over a grid, as one table: a list of values for each axis of ``grid``.
+
+        ``base``: what every cell has in common. Another number ``again`` tries those cells once
+        more that failed. The other arguments as for ``landscape``.
+        """
+        request = sweep_of(grid, again, base)
+        with _bar.watching(progress) as watcher:
+            return _answers.sweep(
+                self._driver.run(self._whole(request, watcher, timeout_seconds, _flows.SWEEPS))
+            )
+
     def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
         """One run of a trajectory with its curves and overlaps."""
         return _answers.run(self._driver.run(_flows.run(id_of(which), key)))
@@ -383,6 +401,17 @@ class AsyncClient(Base):
         with _bar.watching(progress) as watcher:
             flow = self._whole(request, watcher, timeout_seconds, _flows.POINTS)
             return _answers.points(await self._driver.run(flow))
+
+    async def sweep(
+        self, grid: Mapping[str, Any], *, again: int | None = None,
+        progress: ProgressOption = None, timeout_seconds: float | None = None,
+        **base: Unpack[SweepOptions],
+    ) -> Sweep:  # fmt: skip
+        """See ``Client.sweep``."""
+        request = sweep_of(grid, again, base)
+        with _bar.watching(progress) as watcher:
+            flow = self._whole(request, watcher, timeout_seconds, _flows.SWEEPS)
+            return _answers.sweep(await self._driver.run(flow))
 
     async def run(self, which: str | Trajectory, key: str) -> TrajectoryRun:
         """See ``Client.run``."""

@@ -20,7 +20,12 @@ from relu_landscape_client.errors import ProtocolError
 #: The kind of job that ``Client.landscape`` asks for.
 LANDSCAPE = "landscape"
 #: Results by a member that they alone have, with their kind.
-RESULTS = {"rates": "frequencies", "fixed_points": LANDSCAPE, "runs": "trajectory"}
+RESULTS = {
+    "rates": "frequencies",
+    "fixed_points": LANDSCAPE,
+    "runs": "trajectory",
+    "rows": "sweep",
+}
 #: States from which nothing more happens by itself.
 FINAL = frozenset({"finished", "failed", "cancelled"})
 
@@ -88,6 +93,7 @@ class Status:
     wait. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
     because a list leaves them out for their length; asked for by its id, the job has them.
+    ``holders`` want the job: a cancel lets go of one of them, and the last one stops it.
     """
 
     id: str
@@ -104,6 +110,7 @@ class Status:
     waiting_before: int | None = None
     needs: Mapping[str, str] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
+    holders: int = 1
 
     @property
     def is_final(self) -> bool:
@@ -139,6 +146,7 @@ class Status:
             waiting_before=optional(document, "waiting_before", integer),
             needs=dict(mapping(required(document, "needs"))),
             left_out=tuple(map(str, required(document, "left_out"))),
+            holders=integer(document.get("holders", 1)),
         )
 
     def after(self, event: str, data: Any) -> Status:

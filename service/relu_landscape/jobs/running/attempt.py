@@ -25,6 +25,7 @@ from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name
 from relu_landscape.jobs.pool.codec import decode_answer
 from relu_landscape.jobs.pool.worker import one_thread
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
+from relu_landscape.jobs.running.questions import Others, QuestionRunner
 from relu_landscape.jobs.running.sealing import seal, seal_parts
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.wire.base import JsonObject
@@ -147,7 +148,9 @@ class Attempt:
     chunk_starts: int | None
     provenance: Provenance
     needs: str
+    others: Others | None = None
     stop: StopSign = field(default_factory=StopSign)
+    _runner: ChunkRunner | QuestionRunner | None = field(default=None, init=False)
     _began: float = field(default_factory=time.monotonic, init=False)
 
     def run(self) -> None:
@@ -158,13 +161,8 @@ class Attempt:
             logger.warning("%s cannot be read: %s", self.claim.job, error)
             self._tell("failed", f"The stored request cannot be read: {error}")
             return
-        monitor = ProgressMonitor(request.starts_asked, self.stop, self._publish)
-        work = Work(self.analysis.composition, request)
-        runner = ChunkRunner(
-            self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor
-        )
         try:
-            self._run(request, runner, monitor)
+            self._run(request, ProgressMonitor(request.starts_asked, self.stop, self._publish))
         except LeaseLost as error:
             logger.warning("%s", error)
         except Unavailable as error:
@@ -174,23 +172,25 @@ class Attempt:
             logger.exception("%s failed", self.claim.job)
             self._tell("failed", f"Unexpected error: {type(error).__name__}: {error}")
         finally:
-            runner.close()
+            if self._runner is not None:
+                self._runner.close()
 
-    def _run(self, request: AnalysisRequest, runner: ChunkRunner, monitor: ProgressMonitor) -> None:
+    def _run(self, request: AnalysisRequest, monitor: ProgressMonitor) -> None:
         try:
             chosen = composition(self.analysis.composition)
             one_thread()  # the composition computes too, in this process
             problem = chosen.problem(request)
             if chosen.expected is not None:
                 monitor.expect(chosen.expected(problem).seconds)
+            self._runner = self._runner_for(request, problem, monitor)
             answer = chosen.compose(
-                problem, run=runner, monitor=monitor, chunk_starts=self.chunk_starts
+                problem, run=self._runner, monitor=monitor, chunk_starts=self.chunk_starts
             )
             made_by = after(self.provenance, self._seconds())
             result = seal(self.analysis, self.claim.job, request, answer.result, made_by)
             parts = seal_parts(answer.parts)
         except Cancelled:
-            self._stopped(runner)
+            self._stopped()
         except (LeaseLost, Unavailable):
             raise
         except LandscapeError as error:
@@ -200,13 +200,25 @@ class Attempt:
             # Whether this job is still ours only the store can say, and it refuses if not.
             self.claims.finish(self.claim, result, parts)
 
+    def _runner_for(
+        self, request: AnalysisRequest, problem: Any, monitor: ProgressMonitor
+    ) -> ChunkRunner | QuestionRunner:
+        if not self.analysis.asks_others:
+            work = Work(self.analysis.composition, request)
+            return ChunkRunner(
+                self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor
+            )
+        if self.others is None:
+            raise JobFailed("There is nobody here to ask other jobs of.")
+        return QuestionRunner(self.claim, self.claims, self.others, problem, self.stop, monitor)
+
     def _seconds(self) -> float:
         """Since the first start: the store's clock up to this attempt, then a steady one."""
         return self.claim.seconds + time.monotonic() - self._began
 
-    def _stopped(self, runner: ChunkRunner) -> None:
-        if self.stop.reason in ("cancel", "close"):
-            runner.drain()
+    def _stopped(self) -> None:
+        if self.stop.reason in ("cancel", "close") and self._runner is not None:
+            self._runner.drain()
         if self.stop.reason == "cancel":
             self._tell("cancelled")
         elif self.stop.reason == "close":

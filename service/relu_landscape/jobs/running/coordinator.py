@@ -14,6 +14,7 @@ from relu_landscape.jobs.pool.base import Pool
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.leases import LeaseKeeper
+from relu_landscape.jobs.running.questions import Desk, Others
 from relu_landscape.jobs.store.claims import ClaimingStore, new_name
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import needs, queue_name
@@ -33,7 +34,11 @@ class _Running:
 
 
 class Coordinator:
-    """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store."""
+    """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store.
+
+    And up to ``sweeps_at_once`` that compute nothing but ask for others at the ``desk``: in places
+    of their own, since those that they wait for need one. Without a desk none of them is claimed.
+    """
 
     def __init__(
         self,
@@ -42,11 +47,15 @@ class Coordinator:
         pool: Pool,
         registry: Registry,
         backend: ChosenBackend,
+        desk: Desk | None = None,
     ) -> None:
         self._settings = settings
         self._pool = pool
         self._registry = registry
-        self._queues = [queue_name(each.kind, backend.backend_class) for each in registry.analyses]
+        self._backend_class = backend.backend_class
+        self._others: Others | None = None
+        if desk is not None:
+            self._others = Others(desk, settings.sweep_window, wake=self.wake, stop=self.cancel)
         self._needs = needs(backend.backend_class)
         self._provenance = provenance(backend)
         self._closing = threading.Event()
@@ -120,20 +129,34 @@ class Coordinator:
                 if time.monotonic() >= next_housekeeping:
                     self._claims.sweep()
                     next_housekeeping = time.monotonic() + self._settings.lease_seconds / 3
-                while self._has_room() and self._claim_one():
-                    pass
+                for asks_others in (False, True):
+                    while self._has_room(asks_others) and self._claim_one(asks_others):
+                        pass
             except StoreUnavailable as error:
                 logger.warning("no jobs are claimed for now: %s", error)
             except Exception:
                 logger.exception("claiming jobs")
             self._wake.wait(POLL_SECONDS)
 
-    def _has_room(self) -> bool:
+    def _has_room(self, asks_others: bool) -> bool:
+        """For one more that computes, or that asks others and waits."""
+        if not self._kinds(asks_others) or (asks_others and self._others is None):
+            return False
+        most = self._settings.sweeps_at_once if asks_others else self._settings.jobs_at_once
         with self._lock:
-            return not self._closing.is_set() and len(self._running) < self._settings.jobs_at_once
+            running = [
+                each
+                for each in self._running.values()
+                if each.attempt.analysis.asks_others == asks_others
+            ]
+            return not self._closing.is_set() and len(running) < most
 
-    def _claim_one(self) -> bool:
-        claim = self._claims.claim(self._queues)
+    def _kinds(self, asks_others: bool) -> list[str]:
+        return [each.kind for each in self._registry.analyses if each.asks_others == asks_others]
+
+    def _claim_one(self, asks_others: bool) -> bool:
+        queues = [queue_name(kind, self._backend_class) for kind in self._kinds(asks_others)]
+        claim = self._claims.claim(queues)
         if claim is None:
             return False
         logger.info("attempt %d at %s", claim.attempts, claim.job)
@@ -145,6 +168,7 @@ class Coordinator:
             chunk_starts=self._settings.chunk_starts,
             provenance=self._provenance,
             needs=self._needs,
+            others=self._others,
         )
         thread = threading.Thread(
             target=self._run, args=(attempt,), name=f"job-{claim.job[:8]}", daemon=True

@@ -18,7 +18,7 @@ from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
-from relu_landscape.jobs.words import is_event_id, no_event, unknown
+from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Needs, Page, Progress
@@ -35,6 +35,9 @@ COMMAND_CONNECTIONS = 32
 FOLLOWER_CONNECTIONS = 800
 #: What a caller is told to wait when the queue is full: about the time a small job takes.
 BUSY_RETRY_SECONDS = 10
+
+#: How the fields begin that say who wants a job (``lua/prelude.lua``).
+WANTED = b"wanted:"
 
 _CURSOR = re.compile(r"[0-9]{1,16}")
 
@@ -62,11 +65,14 @@ class AskingStore:
         await self._client.aclose()
         await self._followers.aclose()
 
-    async def submit(self, job: str, kind: str, request: JsonObject) -> str:
-        """Queue the job unless it is known; its state. Raises ``Busy``, ``StoreUnavailable``."""
+    async def submit(self, job: str, kind: str, request: JsonObject, holder: str = ANYONE) -> str:
+        """Queue the job unless it is known; its state. Until it is over ``holder`` wants it.
+
+        Raises ``Busy``, ``StoreUnavailable``.
+        """
         body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
         state = await self._run(
-            "submit", job, kind, needs(self._backend_class), body, self._waiting_limit
+            "submit", job, kind, needs(self._backend_class), body, self._waiting_limit, holder
         )
         if state == "busy":
             raise Busy(
@@ -75,9 +81,13 @@ class AskingStore:
             )
         return cast(str, state)
 
-    async def cancel(self, job: str) -> str:
-        """Ask for a stop; the state after it. Raises ``NotFound``, ``StoreUnavailable``."""
-        state = await self._run("cancel", job, self._ttl)
+    async def cancel(self, job: str, holder: str | None = ANYONE) -> str:
+        """Let go of the job, and stop it where nobody else wants it; the state after it.
+
+        ``holder`` None: for everybody who wants it. Raises ``NotFound``, ``StoreUnavailable``.
+        """
+        who = () if holder is None else (holder,)
+        state = await self._run("cancel", job, self._ttl, *who)
         if state is None:
             raise unknown(job)
         return state
@@ -325,6 +335,7 @@ class AskingStore:
                 attempts=int(fields.get(b"attempts", b"0")),
                 waiting_before=before,
                 needs=_needs(fields.get(b"needs", b"").decode()),
+                holders=sum(name.startswith(WANTED) for name in fields),
             )
         except ValidationError:
             return None

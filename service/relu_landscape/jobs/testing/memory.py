@@ -22,7 +22,7 @@ from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
 from relu_landscape.jobs.testing.samples import perfect_copy
-from relu_landscape.jobs.words import is_event_id, no_event, no_part, no_result, unknown
+from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, no_part, no_result, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import (
@@ -53,6 +53,7 @@ class Job:
     request: AnalysisRequest
     status: AnyStatus
     composed: Composed
+    holders: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -77,9 +78,14 @@ class Job:
         if state == "running":
             changes |= {"started_at": NOW, "attempts": self.status.attempts + 1}
         if state in ("finished", "failed", "cancelled"):
-            changes |= {"finished_at": NOW}
+            changes |= {"finished_at": NOW, "holders": 0}
         self.status = self.status.model_copy(update=changes)
         self.say("state", {"state": state, "error": error})
+
+    def hold(self, holders: set[str]) -> None:
+        """From now on these want it."""
+        self.holders = holders
+        self.status = self.status.model_copy(update={"holders": len(holders)})
 
     def report(self, progress: Progress) -> None:
         """Progress, for the status and for readers of events."""
@@ -175,19 +181,21 @@ class InMemoryService:
         )
         return request.content_id(BACKEND.backend_class)
 
-    async def submit(self, request: AnalysisRequest) -> AnyStatus:
+    async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         self._check()
         job_id = self.identify(request)
         self.submitted.append(request)
         known = self.jobs.get(job_id)
         if known is not None and known.status.state not in ("failed", "cancelled"):
+            if not known.status.is_over:
+                known.hold({*known.holders, holder})
             return known.status
         if self.is_full:
             raise Busy("1000 jobs are waiting; try again later.", 7)
         analysis = self.registry.analysis(request.kind)
         composed = self.answer(request)
         self.computations += 1
-        job = Job(analysis, request, _queued(analysis, job_id, request), composed)
+        job = Job(analysis, request, _queued(analysis, job_id, request), composed, {holder})
         self.jobs[job_id] = job
         job.say("state", {"state": "queued", "error": None})
         job.become("running")
@@ -232,9 +240,11 @@ class InMemoryService:
         except KeyError:
             raise no_part(job.analysis, id, key) from None
 
-    async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
+    async def cancel(self, id: str, holder: str | None = ANYONE) -> AnyStatus:  # noqa: A002
         job = self._job(id)
-        if not job.status.is_over and job.status.state != "cancelling":
+        if not job.status.is_over:
+            job.hold(job.holders - {holder} if holder is not None else set())
+        if not job.holders and not job.status.is_over and job.status.state != "cancelling":
             job.become("cancelling")
         return job.status
 

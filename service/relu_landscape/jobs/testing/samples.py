@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.wire.certificate import StudentBlock
 from relu_landscape.wire.frequencies import (
@@ -28,6 +30,7 @@ from relu_landscape.wire.landscape import (
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, PointsBody
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.sweeps import SweepAxis, SweepBody, SweepRequest, SweepRow
 from relu_landscape.wire.trajectories import (
     Attractor,
     LossCurve,
@@ -50,8 +53,46 @@ def perfect_copy(request: AnalysisRequest) -> Composed:
         return _all_there(request)
     if isinstance(request, FrequenciesRequest):
         return _nowhere_else(request)
+    if isinstance(request, SweepRequest):
+        return _all_cells(request)
     assert isinstance(request, LandscapeRequest)  # noqa: S101 - other kinds bring their own
     return _teacher_itself(request)
+
+
+def _all_cells(request: SweepRequest) -> Composed:
+    """A table whose cells all have invented numbers, and the widths of the grid or 2."""
+    axes = request.grid.axes
+    rows = [
+        SweepRow(
+            cell=cell,
+            values=here,
+            student_width=int(here.get("student_width", 2)),
+            teacher_width=int(here.get("teacher_width", 2)),
+            landscape="0" * 64,
+            digest="1" * 64,
+            starts=4,
+            failed_starts=0,
+            zero_loss_hits=3,
+            zero_loss_probability=0.75,
+            zero_loss_interval_95=(0.5, 0.9),
+            spurious_minima=1,
+            lowest_spurious_loss=0.125,
+            smallest_eigenvalue=0.25,
+            missing_mass=0.0,
+            missing_mass_bound_95=0.5,
+            saddles=0,
+            minima=[],
+        )
+        for cell, values in enumerate(itertools.product(*axes.values()))
+        for here in [dict(zip(axes, values, strict=True))]
+    ]
+    body = SweepBody(
+        axes=[SweepAxis(name=name, values=list(values)) for name, values in axes.items()],
+        finished=len(rows),
+        failed=0,
+        rows=rows,
+    )
+    return Composed(body, {})
 
 
 def _teacher_itself(request: LandscapeRequest) -> Composed:

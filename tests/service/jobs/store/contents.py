@@ -57,7 +57,9 @@ def job(state: str, **others: str) -> dict[str, str]:
         "kind": KIND, "needs": needs("cpu"), "request": orjson.dumps(REQUEST).decode(),
         "created": "time", "sequence": "1", "attempts": "0", "state": state,
     }  # fmt: skip
-    return known | others
+    is_over = state in ("finished", "failed", "cancelled")
+    wanted = {} if is_over else {"wanted:anyone": "1"}
+    return known | wanted | others
 
 
 def held(holder: ClaimingStore, token: str = "1", renewals: str = "0") -> dict[str, str]:

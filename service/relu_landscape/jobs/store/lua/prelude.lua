@@ -43,8 +43,18 @@ end
 local function release(id)
   redis.call('HDEL', job(id), 'token', 'holder', 'claim', 'renewals')
 end
+-- Who wants a job that is not over, one field of its hash each.
+local function wish(who) return 'wanted:' .. who end
+local function wishes(id)
+  local found = {}
+  for _, name in ipairs(redis.call('HKEYS', job(id))) do
+    if name:sub(1, 7) == 'wanted:' then found[#found + 1] = name end
+  end
+  return found
+end
 local function over(id, state, ttl, error)
   release(id)
+  for _, name in ipairs(wishes(id)) do redis.call('HDEL', job(id), name) end
   unqueue(id, queue_of(id))
   redis.call('HSET', job(id), 'finished', now(), 'error', error or '')
   redis.call('HDEL', job(id), 'barren')

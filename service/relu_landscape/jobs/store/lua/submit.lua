@@ -1,17 +1,26 @@
--- id, kind, needs (algorithm/backend class), request, limit -> state, or "busy"
+-- id, kind, needs (algorithm/backend class), request, limit, who asks -> state, or "busy"
 local id, kind, needs, request, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
+local who = ARGV[9]
 local state = redis.call('HGET', job(id), 'state')
-if state == 'queued' or state == 'running' then return state end
+if state == 'queued' or state == 'running' then
+  whatever_the_memory()
+  redis.call('HSET', job(id), wish(who), '1')
+  return state
+end
 if state == 'cancelling' then
-  redis.call('HSET', job(id), 'resubmitted', '1')
+  redis.call('HSET', job(id), 'resubmitted', '1', wish(who), '1')
   return state
 end
 if state == 'finished' and redis.call('EXISTS', key('result', id)) == 1 then return state end
 if redis.call('ZCARD', p .. ':queue') >= limit then return 'busy' end
-if state then restart(id) return 'queued' end
+if state then
+  restart(id)
+  redis.call('HSET', job(id), wish(who), '1')
+  return 'queued'
+end
 local sequence = redis.call('INCR', p .. ':sequence')
 redis.call('HSET', job(id), 'kind', kind, 'needs', needs, 'request', request, 'created', now(),
-           'sequence', sequence, 'attempts', '0')
+           'sequence', sequence, 'attempts', '0', wish(who), '1')
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)
 queue(id)
