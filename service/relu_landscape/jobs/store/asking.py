@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.packing import DamagedError, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.words import is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
@@ -33,6 +34,9 @@ COMMAND_CONNECTIONS = 32
 FOLLOWER_CONNECTIONS = 800
 #: What a caller is told to wait when the queue is full: about the time a small job takes.
 BUSY_RETRY_SECONDS = 10
+
+#: Unpacking less than this takes less time than handing it to a thread.
+_INLINE_BYTES = 32_768
 
 _CURSOR = re.compile(r"[0-9]{1,16}")
 
@@ -112,14 +116,14 @@ class AskingStore:
         value = await self._patience.call_async(
             lambda: self._client.get(self._keys.of("result", job))
         )
-        return cast("bytes | None", value)
+        return await _unpacked(job, value)
 
     async def details(self, job: str, key: str) -> bytes | None:
         """What was stored of one part of a finished result, as JSON bytes."""
         value = await self._patience.call_async(
             lambda: self._client.hget(self._keys.of("details", job), key)
         )
-        return cast("bytes | None", value)
+        return await _unpacked(job, value)
 
     async def page(self, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """Jobs of one kind or all by the time of their first submission, newest first.
@@ -299,6 +303,16 @@ class AskingStore:
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
         answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
         return None if answer is None else cast(bytes, answer).decode()
+
+
+async def _unpacked(job: str, stored: bytes | None) -> bytes | None:
+    """What was stored; large ones are unpacked away from the event loop."""
+    try:
+        if stored is None or len(stored) < _INLINE_BYTES:
+            return None if stored is None else unpack(stored)
+        return await asyncio.to_thread(unpack, stored)
+    except DamagedError as error:
+        raise StoreUnavailable(f"The stored result of {job} is damaged: {error}.") from error
 
 
 def _needs(stored: str) -> Needs | None:

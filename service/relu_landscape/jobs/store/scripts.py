@@ -16,6 +16,8 @@ Keys, all under a prefix ``p``::
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
     p:sequence, p:tokens, p:looks                counters
 
+Results, details, chunks and memos are packed (``packing``); scripts never look into them.
+
 ``token`` in the job's hash is the fence: only the process that got it from ``claim`` may write,
 and taking a job away from a process means changing it. ``renewals`` grows while that process lives.
 The store knows no time at which a lease ends: whoever watches others' renewals does so by its own
