@@ -6,17 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from relu_landscape.analyses import ANALYSES, Registry, composition
-from relu_landscape.errors import JobFailed, StoreUnavailable
+from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
+from relu_landscape.jobs.running.archiving import Archivist, open_archivist
 from relu_landscape.jobs.running.coordinator import Coordinator
 from relu_landscape.jobs.running.sealing import whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.bundle import Bundle
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.jobs.words import no_part, no_result
@@ -49,7 +51,9 @@ class AnalysisService:
         server: EmbeddedServer | None,
         calls: ShortCalls,
         registry: Registry,
+        archivist: Archivist | None = None,
     ) -> None:
+        self._archivist = archivist
         self._settings = settings
         self._backend = backend
         self._asking = asking
@@ -90,13 +94,20 @@ class AnalysisService:
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
-            coordinator = Coordinator(settings, target, pool, registry, backend)
+            archivist = await asyncio.to_thread(open_archivist, settings, target)
+            if archivist is not None:
+                stack.push_async_callback(asyncio.to_thread, archivist.close)
+                archivist.start()
+            ended = None if archivist is None else archivist.ended
+            coordinator = Coordinator(settings, target, pool, registry, backend, ended)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
             calls = ShortCalls(registry, settings)
             stack.push_async_callback(asyncio.to_thread, calls.close)
             calls.open()
-            yield cls(settings, backend, asking, pool, coordinator, server, calls, registry)
+            yield cls(
+                settings, backend, asking, pool, coordinator, server, calls, registry, archivist
+            )
 
     def identify(self, request: AnalysisRequest) -> str:
         request.check_limits(
@@ -110,18 +121,25 @@ class AnalysisService:
         job = self.identify(request)
         if request.needs_the_engine:
             await asyncio.to_thread(_check, analysis.composition, request)
+        if self._archivist is not None and not await self._asking.needs_nothing(job):
+            await self._bring_back(job)  # else it would be computed again
         await self._asking.submit(job, analysis.kind, request.canonical())
         self._coordinator.wake()
         return await self._asking.status(job)
 
     async def status(self, id: str) -> AnyStatus:  # noqa: A002 - the name in the contract
-        return await self._asking.status(id)
+        try:
+            return await self._asking.status(id)
+        except NotFound:
+            if await self._bring_back(id) is None:
+                raise
+            return await self._asking.status(id)
 
     async def wait(self, id: str, timeout_seconds: float) -> AnyStatus:  # noqa: A002
         deadline = time.monotonic() + timeout_seconds
         pause = FIRST_LOOK_SECONDS
         while True:
-            status = await self._asking.status(id)
+            status = await self.status(id)
             left = deadline - time.monotonic()
             if status.is_over or left <= 0:
                 return status
@@ -132,6 +150,9 @@ class AnalysisService:
         found = await self._asking.result(id)
         if found is not None:
             return found
+        bundle = await self._bring_back(id)
+        if bundle is not None:
+            return bundle.result
         status = await self._asking.status(id)
         if status.state == "failed":
             raise JobFailed(status.error or "The computation failed.")
@@ -147,6 +168,7 @@ class AnalysisService:
             raise no_part(analysis, id, key) from None
 
     async def cancel(self, id: str) -> AnyStatus:  # noqa: A002
+        await self._find(id)
         await self._asking.cancel(id)
         self._coordinator.cancel(id)
         return await self._asking.status(id)
@@ -156,8 +178,15 @@ class AnalysisService:
             self.registry.analysis(kind)
         return await self._asking.page(kind, cursor, limit)
 
-    def events(self, id: str, last_event_id: str | None) -> AsyncIterator[Event]:  # noqa: A002
-        return self._asking.follow(id, last_event_id)
+    async def events(
+        self,
+        id: str,  # noqa: A002
+        last_event_id: str | None,
+    ) -> AsyncIterator[Event]:
+        await self._find(id)
+        async with aclosing(self._asking.follow(id, last_event_id)) as events:
+            async for event in events:
+                yield event
 
     async def call(self, name: str, query: Wire, timeout_seconds: float) -> Wire:
         return await self._calls.call(name, query, timeout_seconds)
@@ -171,6 +200,8 @@ class AnalysisService:
             checks["store"] = str(error)
         if self._pool.warning is not None:
             warnings = [*warnings, self._pool.warning]
+        if self._archivist is not None:
+            warnings = [*warnings, *self._archivist.warnings]
         if not self._coordinator.is_alive:
             checks["coordinator"] = "no jobs are claimed"
         ready = all(check == "ok" for check in checks.values())
@@ -192,6 +223,20 @@ class AnalysisService:
             **self._pool.counts(),
             "worker_threads": self._pool.threads,
         }
+
+    async def _find(self, job: str) -> None:
+        """Have the job in the store. Raises ``NotFound``."""
+        try:
+            await self._asking.state(job)
+        except NotFound:
+            if await self._bring_back(job) is None:
+                raise
+
+    async def _bring_back(self, job: str) -> Bundle | None:
+        """The job from the archive, if there is one that has it; the store has it then as well."""
+        if self._archivist is None:
+            return None
+        return await asyncio.to_thread(self._archivist.bring_back, job)
 
 
 def _check(name: str, request: AnalysisRequest) -> None:

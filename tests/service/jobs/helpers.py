@@ -16,6 +16,7 @@ from relu_landscape.engine.tasks import SilentMonitor, Task
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.jobs.running.archiving import open_archivist
 from relu_landscape.jobs.running.coordinator import Coordinator
 from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.running.short import ShortCalls
@@ -128,12 +129,20 @@ async def on_store(
     """The same on any store."""
     backend = ChosenBackend("numpy", "a test", "the test wants it")
     asking = AskingStore(target, chosen, TOY, "cpu")
-    coordinator = Coordinator(chosen, target, pool, TOY, backend)
+    archivist = open_archivist(chosen, target)
+    ended = None if archivist is None else archivist.ended
+    coordinator = Coordinator(chosen, target, pool, TOY, backend, ended)
     functions = ShortCalls(TOY, chosen)
     coordinator.start()
+    if archivist is not None:
+        archivist.start()
     try:
-        yield AnalysisService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
+        yield AnalysisService(
+            chosen, backend, asking, pool, coordinator, server, functions, TOY, archivist
+        )
     finally:
         await asyncio.to_thread(coordinator.close)
+        if archivist is not None:
+            await asyncio.to_thread(archivist.close)
         await asyncio.to_thread(functions.close)
         await asking.close()

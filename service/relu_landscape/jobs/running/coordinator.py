@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relu_landscape.analyses import Registry
@@ -33,7 +34,10 @@ class _Running:
 
 
 class Coordinator:
-    """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store."""
+    """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store.
+
+    ``ended`` is told the id of each that this process has done with, and must not block.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,9 @@ class Coordinator:
         pool: Pool,
         registry: Registry,
         backend: ChosenBackend,
+        ended: Callable[[str], None] | None = None,
     ) -> None:
+        self._ended = ended
         self._settings = settings
         self._pool = pool
         self._registry = registry
@@ -164,6 +170,8 @@ class Coordinator:
             with self._lock:
                 del self._running[attempt.claim.token]
             self._wake.set()
+            if self._ended is not None:
+                self._ended(attempt.claim.job)
 
     def _give_back(self, attempt: Attempt) -> None:
         logger.warning(

@@ -118,6 +118,19 @@ class AskingStore:
         )
         return await _unpacked(job, value)
 
+    async def needs_nothing(self, job: str) -> bool:
+        """Whether the job waits, runs, or has its result here. Raises ``StoreUnavailable``."""
+
+        async def read() -> tuple[bytes | None, int]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.hget(self._keys.of("job", job), "state")
+                pipeline.exists(self._keys.of("result", job))
+                state, count = await pipeline.execute()
+                return state, count
+
+        state, count = await self._patience.call_async(read)
+        return state is not None and (state.decode() not in TERMINAL or count == 1)
+
     async def details(self, job: str, key: str) -> bytes | None:
         """What was stored of one part of a finished result, as JSON bytes."""
         value = await self._patience.call_async(

@@ -85,6 +85,8 @@ class ClaimingStore:
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
         self._ttl = settings.result_ttl_seconds or 0
+        # Where there is an archive, a result may be forgotten once that has it (``archiving``).
+        self._result_ttl = 0 if settings.archive else self._ttl
 
     def close(self) -> None:
         self._client.close()
@@ -146,7 +148,7 @@ class ClaimingStore:
     def finish(self, claim: Claim, result: bytes, details: Mapping[str, bytes]) -> None:
         """Store the result, drop the checkpoints, and end the job, all in one piece."""
         pairs = [part for key, each in details.items() for part in (key, pack(each))]
-        self._fenced("finish", claim, self._ttl, pack(result), *pairs)
+        self._fenced("finish", claim, self._result_ttl, pack(result), *pairs)
 
     def stop(self, claim: Claim, outcome: Outcome, error: str = "") -> None:
         """End the job without a result, or give it back for anybody to resume."""

@@ -62,6 +62,8 @@ NAMES = (
     "stop",
     "reclaim",
     "sweep",
+    "restore",
+    "expire",
 )
 
 
