@@ -157,6 +157,12 @@ class Settings(BaseSettings):
         description="finished, failed and cancelled jobs are forgotten after this time; "
         "left out: never",
     )
+    results_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="bytes of results that the store holds; of more, those not read for longest "
+        "are forgotten; left out: any number",
+    )
     archive: str | None = Field(
         None,
         description="where every finished result is kept besides, for good: a folder, or a bucket "

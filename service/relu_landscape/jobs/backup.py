@@ -111,10 +111,11 @@ def restore(target: Kept, path: Path) -> Restored:
     done = Restored()
     try:
         with tarfile.open(path, mode="r:") as tar:
-            for entry in sorted(_manifest(tar, path), key=lambda each: float(each["created"])):
+            read = _Members(tar)
+            for entry in sorted(_manifest(read, path), key=lambda each: float(each["created"])):
                 job = entry["id"]
                 try:
-                    bundle = _checked(tar, job, entry["sha256"])
+                    bundle = _checked(read, job, entry["sha256"])
                 except DamagedError as error:
                     done.refused[job] = str(error)
                     continue
@@ -163,9 +164,9 @@ def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
-def _manifest(tar: tarfile.TarFile, path: Path) -> list[dict[str, Any]]:
+def _manifest(read: _Members, path: Path) -> list[dict[str, Any]]:
     try:
-        document = orjson.loads(_read(tar, MANIFEST))
+        document = orjson.loads(read(MANIFEST))
         entries = document["jobs"] if document["format"] == FORMAT else None
         for each in entries or ():
             if not is_id(each["id"]) or not isinstance(each["sha256"], str):
@@ -178,9 +179,9 @@ def _manifest(tar: tarfile.TarFile, path: Path) -> list[dict[str, Any]]:
     return list(entries)
 
 
-def _checked(tar: tarfile.TarFile, job: str, sha256: str) -> Bundle:
+def _checked(read: _Members, job: str, sha256: str) -> Bundle:
     """The bundle of this job. Raises ``DamagedError``."""
-    data = _read(tar, _name(job))
+    data = read(_name(job))
     if hashlib.sha256(data).hexdigest() != sha256:
         raise DamagedError("its bytes have another SHA-256 than the manifest says")
     bundle = Bundle.from_bytes(job, data)
@@ -190,15 +191,21 @@ def _checked(tar: tarfile.TarFile, job: str, sha256: str) -> Bundle:
     return bundle
 
 
-def _read(tar: tarfile.TarFile, name: str) -> bytes:
-    try:
-        file = tar.extractfile(name)
-    except KeyError:
-        file = None
-    if file is None:
-        raise DamagedError(f"{name} is missing")
-    with file:
-        return file.read()
+class _Members:
+    """The members of a tar by name; the tar itself would go through all of them for each."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        self._named = {member.name: member for member in tar.getmembers()}
+
+    def __call__(self, name: str) -> bytes:
+        """A member's bytes. Raises ``DamagedError`` where there is no such file."""
+        member = self._named.get(name)
+        file = None if member is None else self._tar.extractfile(member)
+        if file is None:
+            raise DamagedError(f"{name} is missing")
+        with file:
+            return file.read()
 
 
 def _name(job: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from relu_landscape.analyses import ANALYSES, Registry, composition
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
@@ -15,6 +15,7 @@ from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.archiving import Archivist, open_archivist
 from relu_landscape.jobs.running.coordinator import Coordinator
+from relu_landscape.jobs.running.retention import open_retention
 from relu_landscape.jobs.running.sealing import whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
@@ -98,6 +99,11 @@ class AnalysisService:
             if archivist is not None:
                 stack.push_async_callback(asyncio.to_thread, archivist.close)
                 archivist.start()
+            is_kept = None if archivist is None else archivist.has
+            retention = open_retention(settings, target, is_kept)
+            if retention is not None:
+                stack.push_async_callback(asyncio.to_thread, retention.close)
+                retention.start()
             ended = None if archivist is None else archivist.ended
             coordinator = Coordinator(settings, target, pool, registry, backend, ended)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
@@ -122,7 +128,10 @@ class AnalysisService:
         if request.needs_the_engine:
             await asyncio.to_thread(_check, analysis.composition, request)
         if self._archivist is not None and not await self._asking.needs_nothing(job):
-            await self._bring_back(job)  # else it would be computed again
+            # Or it would be computed again, which is better than to compute nothing for want of an
+            # archive; what the store itself has to say it says next.
+            with suppress(StoreUnavailable):
+                await self._bring_back(job)
         await self._asking.submit(job, analysis.kind, request.canonical())
         self._coordinator.wake()
         return await self._asking.status(job)

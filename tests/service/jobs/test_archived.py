@@ -9,7 +9,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from relu_landscape.errors import NotFound
+from relu_landscape.errors import NotFound, StoreUnavailable
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.service import AnalysisService
@@ -170,3 +170,24 @@ async def test_an_archive_that_is_away_is_said_and_stops_nothing(
 
     await until_async(said, "it is said")
     assert archive.get(status.id) is None
+
+
+async def test_while_the_archive_cannot_be_read_questions_are_computed_and_ids_are_not_denied(
+    service: AnalysisService, server: EmbeddedServer, archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    job, result = await finished(service, archive)
+    asked = (await service.status(job)).request
+    empty(server)
+
+    def away(*arguments: object) -> None:
+        raise OSError("Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderPlace, "read", away)
+        with pytest.raises(StoreUnavailable, match="Stale file handle"):
+            await service.status(job)
+        assert (await service.submit(asked)).state in ("queued", "running")
+        assert (await service.wait(job, PATIENCE_SECONDS)).state == "finished"
+    again = orjson.loads(await service.result(job))
+    assert again["digest"] == orjson.loads(result)["digest"]

@@ -90,6 +90,10 @@ class Archivist:
             logger.info("%s came back from the archive", job)
         return bundle
 
+    def has(self, job: str) -> bool:
+        """Whether the archive has it, whole. Raises ``StoreUnavailable``."""
+        return self._archive.get(job) is not None
+
     def compare(self) -> int:
         """Keep every finished job that is not kept yet; how many those were.
 

@@ -14,6 +14,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,9 @@ SUFFIX = ".json.zst"
 ASIDE = "damaged"
 #: What a writer that was killed has left is dropped after this; one that lives takes no so long.
 LEFT_SECONDS = 3600.0
+#: A request waits for a bucket so long at most; obstore's own patience is three minutes.
+_CLIENT = {"connect_timeout": "3s", "timeout": "10s"}
+_RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
 
 
 class Place(Protocol):
@@ -115,7 +119,8 @@ class Archive:
         try:
             yield
         except _errors() as error:
-            raise StoreUnavailable(f"The archive {self.where} does not answer: {error}.") from error
+            said = str(error).partition("\n")[0]  # obstore adds a page for debugging
+            raise StoreUnavailable(f"The archive {self.where} does not answer: {said}.") from error
 
 
 def open_archive(where: str | None) -> Archive | None:
@@ -248,7 +253,9 @@ def _sync(folder: Path) -> None:
 
 def _bucket(where: str) -> Any:
     try:
-        return importlib.import_module("obstore.store").from_url(where)
+        return importlib.import_module("obstore.store").from_url(
+            where, client_options=_CLIENT, retry_config=_RETRIES
+        )
     except ImportError as error:
         raise ConfigurationError(
             f"The archive {where} needs the package obstore: pip install 'relu-landscape[bucket]'."

@@ -17,6 +17,7 @@ from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
+from relu_landscape.jobs.store.uses import Uses
 from relu_landscape.jobs.words import is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
@@ -59,6 +60,7 @@ class AskingStore:
         self._keys = Keys(settings.redis_prefix)
         self._waiting_limit = settings.waiting_jobs_limit
         self._ttl = settings.result_ttl_seconds or 0
+        self._uses = Uses(self._client, settings)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -116,6 +118,8 @@ class AskingStore:
         value = await self._patience.call_async(
             lambda: self._client.get(self._keys.of("result", job))
         )
+        if value is not None:
+            await self._uses.note(job)
         return await _unpacked(job, value)
 
     async def needs_nothing(self, job: str) -> bool:

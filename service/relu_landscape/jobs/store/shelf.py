@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from relu_landscape.jobs.store.bundle import FIELDS, Bundle
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: Ids that one command looks up.
 BATCH = 1000
+#: Results that one call of a script weighs, part by part.
+WEIGHED = 100
 
 
 class Shelf:
@@ -33,6 +36,7 @@ class Shelf:
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
         self._ttl = settings.result_ttl_seconds or 0
+        self._notes_use = settings.results_bytes is not None
 
     def close(self) -> None:
         self._client.close()
@@ -83,12 +87,69 @@ class Shelf:
                 "restore", bundle.job, ttl, pack(bundle.result), len(bundle.parts), *parts, *fields
             )
         )
-        return str(answer, "utf-8")
+        state = str(answer, "utf-8")
+        if state == "restored" and self._notes_use:
+            # Or what was not read for longest, and is read now, would be the first to go again.
+            self._patience.call(
+                lambda: self._client.zadd(self._keys.used, {bundle.job: time.time()})
+            )
+        return state
 
     def expire(self, job: str) -> None:
         """From now on the job may be forgotten like any other: something else keeps it."""
         if self._ttl:
             self._patience.call(lambda: self._scripts.run("expire", job, self._ttl))
+
+    def forget(self, job: str) -> None:
+        """The next sweep forgets the job, if it is finished."""
+        self._patience.call(lambda: self._scripts.run("expire", job, 0))
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes that the result of each finished job and its parts take.
+
+        Each is weighed once: a result never changes. What is noted of jobs that are gone is
+        dropped.
+        """
+        there = set(self.finished())
+        noted: Any = self._patience.call(
+            lambda: self._client.zrange(self._keys.sizes, 0, -1, withscores=True)
+        )
+        known = {name.decode(): int(size) for name, size in noted}
+        self._drop_notes(sorted(known.keys() - there))
+        new = sorted(there - known.keys())
+        for first in range(0, len(new), WEIGHED):
+            batch = new[first : first + WEIGHED]
+            weighed: Any = self._patience.call(
+                lambda batch=batch: self._scripts.run("weigh", *batch)  # type: ignore[misc]
+            )
+            found = dict(zip(batch, map(int, weighed), strict=True))
+            self._patience.call(
+                lambda found=found: self._client.zadd(self._keys.sizes, found)  # type: ignore[misc]
+            )
+            known |= found
+        return {job: known[job] for job in there}
+
+    def last_used(self, jobs: Iterable[str]) -> dict[str, float]:
+        """When each was last read, or finished, in seconds since 1970; 0 for one that is gone."""
+        noted: Any = self._patience.call(
+            lambda: self._client.zrange(self._keys.used, 0, -1, withscores=True)
+        )
+        read = {name.decode(): float(when) for name, when in noted}
+        return {job: read[job] if job in read else self._finished_at(job) for job in jobs}
+
+    def _finished_at(self, job: str) -> float:
+        when: Any = self._patience.call(
+            lambda: self._client.hget(self._keys.of("job", job), "finished")
+        )
+        return float(when or 0.0)
+
+    def _drop_notes(self, gone: Sequence[str]) -> None:
+        for first in range(0, len(gone), BATCH):
+            batch = gone[first : first + BATCH]
+            for key in (self._keys.sizes, self._keys.used):
+                self._patience.call(
+                    lambda key=key, batch=batch: self._client.zrem(key, *batch)  # type: ignore[misc]
+                )
 
     def finished(self) -> Iterator[str]:
         """Ids of the finished jobs, in any order; one that finishes meanwhile may be missing."""
