@@ -32,7 +32,7 @@ def folder() -> Iterator[Path]:
 def _fill(data_dir: Path, *bundles: Bundle) -> None:
     with kept(Settings.load(data_dir=data_dir)) as store:
         for bundle in bundles:
-            assert store.shelf.restore(bundle, is_archived=False) == "restored"
+            assert store.shelf.restore(bundle) == "restored"
 
 
 def test_what_was_backed_up_is_restored_elsewhere(command: Command, folder: Path) -> None:

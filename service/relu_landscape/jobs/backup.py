@@ -126,9 +126,10 @@ def restore(target: Kept, path: Path) -> Restored:
 
 
 def _put(target: Kept, bundle: Bundle, done: Restored) -> None:
+    # The archive first: from then on the store may forget it.
     if target.archive is not None and target.archive.get(bundle.job) is None:
         target.archive.put(bundle)
-    state = target.shelf.restore(bundle, is_archived=target.archive is not None)
+    state = target.shelf.restore(bundle)
     if state in ("restored", "finished"):
         (done.restored if state == "restored" else done.there).append(bundle.job)
     else:

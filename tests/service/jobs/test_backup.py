@@ -103,6 +103,23 @@ async def test_the_archive_is_backed_up_and_restored_as_well(
     assert [both.archive.get(job) for job in JOBS] == bundles
 
 
+async def test_the_archive_has_a_restored_job_before_the_store_may_forget_it(
+    asking: AskingStore, claims: ClaimingStore, kept: Kept, contents: Contents, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await three(asking, claims)
+    back_up(kept, tmp_path / "b.tar")
+    empty(contents)
+    archive, restored = Archive(FolderPlace(tmp_path / "kept"), "here"), kept.shelf.restore
+
+    def checked(bundle: Bundle) -> str:
+        assert archive.get(bundle.job) == bundle
+        return restored(bundle)
+
+    monkeypatch.setattr(kept.shelf, "restore", checked)
+    assert restore(Kept(kept.shelf, archive), tmp_path / "b.tar").restored == JOBS
+
+
 async def test_a_job_that_runs_here_is_left_to_run(
     asking: AskingStore, claims: ClaimingStore, kept: Kept, contents: Contents, tmp_path: Path
 ) -> None:
@@ -239,7 +256,7 @@ async def test_a_service_s_own_store_is_backed_up_while_it_runs(folder: Path) ->
     settings = Settings.load(data_dir=folder)
     with backups.kept(settings) as outer, backups.kept(settings) as inner:
         bundle = Bundle(JOBS[0], {"kind": KIND, "created": "1"}, result_of(JOBS[0]), {})
-        assert outer.shelf.restore(bundle, is_archived=False) == "restored"
+        assert outer.shelf.restore(bundle) == "restored"
         assert inner.shelf.bundle(JOBS[0]) == bundle
     with backups.kept(settings) as later:
         assert back_up(later, folder.parent / "b.tar") == 1

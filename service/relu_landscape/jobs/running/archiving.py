@@ -86,7 +86,7 @@ class Archivist:
         Raises ``StoreUnavailable`` where one of them does not answer or the store has no room.
         """
         bundle = self._archive.get(job)
-        if bundle is not None and self._shelf.restore(bundle, is_archived=True) == "restored":
+        if bundle is not None and self._shelf.restore(bundle) == "restored":
             logger.info("%s came back from the archive", job)
         return bundle
 

@@ -69,11 +69,10 @@ class Shelf:
             logger.error("the stored result of %s is damaged: %s", job, error)
             return None
 
-    def restore(self, bundle: Bundle, *, is_archived: bool) -> str:
+    def restore(self, bundle: Bundle) -> str:
         """Put it back as a finished job; ``restored``, or the state of the job that is there.
 
-        One that ``is_archived`` is forgotten again like any other; else whoever archives it says
-        from when on it may be.
+        Its time to be forgotten begins anew, so where there is an archive that must have it before.
 
         One that is there without a result, or that failed or was cancelled, becomes this one; it
         keeps its place in lists. One that is new is the newest there.
@@ -81,10 +80,15 @@ class Shelf:
         parts = [one for key, part in bundle.parts.items() for one in (key, pack(part))]
         fields = [one for name in FIELDS if name in bundle.fields
                   for one in (name, bundle.fields[name])]  # fmt: skip
-        ttl = self._ttl if is_archived else 0
         answer: Any = self._patience.call(
             lambda: self._scripts.run(
-                "restore", bundle.job, ttl, pack(bundle.result), len(bundle.parts), *parts, *fields
+                "restore",
+                bundle.job,
+                self._ttl,
+                pack(bundle.result),
+                len(bundle.parts),
+                *parts,
+                *fields,
             )
         )
         state = str(answer, "utf-8")

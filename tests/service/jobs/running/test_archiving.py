@@ -85,8 +85,9 @@ async def finished(asking: AskingStore, claims: ClaimingStore, job: str) -> byte
 
 
 async def test_what_ends_is_kept_and_what_has_no_result_is_not(
-    asking: AskingStore, claims: ClaimingStore, make: Callable[..., Archivist], place: Flaky
-) -> None:
+    asking: AskingStore, claims: ClaimingStore, make: Callable[..., Archivist], place: Flaky,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     archivist, archive = make(), Archive(place, "here")
     archivist.start()
     claims.stop(await submitted(asking, claims, JOBS[1]), "failed", "why")
@@ -99,6 +100,8 @@ async def test_what_ends_is_kept_and_what_has_no_result_is_not(
     assert (found.result, found.parts) == (result, {"m1": b"[1]"})
     assert list(archive.jobs()) == [JOBS[0]]
     assert archivist.warnings == []
+    archivist.close()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_what_was_finished_by_a_process_that_died_before_it_kept_it_is_kept_at_the_next_start(
@@ -222,6 +225,7 @@ class Life(RuleBasedStateMachine):
     """
 
     shelf: Shelf
+    claims: ClaimingStore
     archivist: Callable[[], Archivist]
     contents: Contents
 
@@ -247,7 +251,7 @@ class Life(RuleBasedStateMachine):
         assert job not in self.results
         result = f'{{"id":"{job}","salt":{salt},"long":"{"x" * 300}"}}'.encode()
         bundle = Bundle(job, {"kind": "landscape", "finished": "1"}, result, {"m1": result})
-        assert self.shelf.restore(bundle, is_archived=False) == "restored"
+        assert self.shelf.restore(bundle) == "restored"
         self.results[job] = result
         self.unkept.add(job)
 
@@ -265,6 +269,13 @@ class Life(RuleBasedStateMachine):
     def start_again(self) -> None:
         """The process is killed; what it was about to keep is forgotten, and compared later."""
         self.here = self.archivist()
+
+    @rule(job=st.sampled_from(JOBS))
+    def make_room(self, job: str) -> None:
+        """As ``Retention`` does: what the archive has may go."""
+        if self.here.has(job):
+            self.shelf.forget(job)
+        self.claims.sweep()
 
     @precondition(lambda self: not self.unkept)
     @rule()
@@ -297,10 +308,13 @@ class Life(RuleBasedStateMachine):
 
 
 def test_any_life_of_results_is_that_of_a_dictionary(
-    make: Callable[..., Archivist], target: Target, settings: Settings, contents: Contents
-) -> None:
+    make: Callable[..., Archivist], target: Target, settings: Settings, contents: Contents,
+    claims: ClaimingStore,
+) -> None:  # fmt: skip
     shelf = Shelf(target, settings, patience=1.0, stop=threading.Event())
-    given: dict[str, Any] = {"shelf": shelf, "archivist": staticmethod(make), "contents": contents}
+    given: dict[str, Any] = {
+        "shelf": shelf, "claims": claims, "archivist": staticmethod(make), "contents": contents,
+    }  # fmt: skip
     machine: Any = type("Life", (Life,), given)
     machine.TestCase.settings = hypothesis_settings(
         max_examples=25, stateful_step_count=25, deadline=None,

@@ -106,7 +106,7 @@ async def test_a_result_that_comes_back_is_not_the_first_to_go_again(
     assert bundle is not None
     assert retention(shelf).trim() == ["a"]
     assert claims.sweep() == 1
-    assert shelf.restore(bundle, is_archived=True) == "restored"
+    assert shelf.restore(bundle) == "restored"
     assert retention(shelf).trim() == ["b"]
 
 

@@ -84,6 +84,8 @@ def test_what_is_kept_is_read_listed_and_removed(archive: Archive) -> None:
     archive.put(BUNDLE)
     assert archive.get(JOB) == BUNDLE
     assert archive.get(OTHER) is None
+    _raw(archive).write("no/notes.json.zst", b"of somebody else")
+    _raw(archive).write(f"no/{JOB}.json.zst", b"of somebody else")
     assert list(archive.jobs()) == [JOB]
     archive.remove(JOB)
     archive.remove(JOB)

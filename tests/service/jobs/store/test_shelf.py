@@ -69,7 +69,7 @@ async def test_a_bundle_is_what_is_served_and_comes_back_into_an_empty_store(
     assert set(bundle.fields) == set(FIELDS)
     raw = {key: contents.client.dump(contents.key(key)) for key in ("result:a",)}
     empty(contents)
-    assert shelf.restore(bundle, is_archived=True) == "restored"
+    assert shelf.restore(bundle) == "restored"
     assert await asking.status("a") == status
     assert await asking.result("a") == RESULT
     assert await asking.details("a", "m2") == RESULT
@@ -79,7 +79,7 @@ async def test_a_bundle_is_what_is_served_and_comes_back_into_an_empty_store(
     whole.pop("tokens")
     assert found == whole | {"events:a": said("finished")}
     # Twice is once: nothing changes that is there already.
-    assert shelf.restore(bundle, is_archived=True) == "finished"
+    assert shelf.restore(bundle) == "finished"
     assert contents.all() == found
 
 
@@ -94,13 +94,13 @@ async def test_jobs_that_are_not_over_are_left_alone(
     assert shelf.bundle("b") is None
     for state in ("running", "cancelling"):
         before = contents.all()
-        assert shelf.restore(bundle, is_archived=True) == state
+        assert shelf.restore(bundle) == state
         assert contents.all() == before
         await asking.cancel("a")
     claims.stop(claim, "returned")
     await asking.submit("a", "landscape", {})
     before = contents.all()
-    assert shelf.restore(bundle, is_archived=True) == "queued"
+    assert shelf.restore(bundle) == "queued"
     assert contents.all() == before
     assert shelf.bundle("a") is None
 
@@ -120,10 +120,11 @@ async def test_what_has_no_result_becomes_what_is_restored(
     if state.startswith("finished"):
         mortal.finish(claim, b"{}", {"m9": b"[9]"})
         contents.client.delete(contents.key("result:a"))
+        assert shelf.bundle("a") is None
     else:
         await asking.cancel("a")
         mortal.stop(claim, "failed" if state == "failed" else "cancelled", "a reason")
-    assert shelf.restore(bundle, is_archived=False) == "restored"
+    assert shelf.restore(bundle) == "restored"
     assert await asking.result("a") == RESULT
     assert await asking.details("a", "m9") is None
     assert (await asking.status("a")).findings == []
@@ -142,7 +143,7 @@ async def test_exactly_this_is_left_of_a_failed_one(
     mortal.report(claim, "findings", {"n": 1})
     mortal.checkpoint(claim, "c1", b"one")
     mortal.stop(claim, "failed", "a reason")
-    assert shelf.restore(bundle, is_archived=False) == "restored"
+    assert shelf.restore(bundle) == "restored"
     same(contents.all(), LISTED, {
         "job:a": job("finished", progress='{"phase":"certify"}', **DONE),
         "tokens": "1", "state:finished": {"a"}, "result:a": "{}", "details:a": {"m1": "[1]"},
@@ -150,18 +151,21 @@ async def test_exactly_this_is_left_of_a_failed_one(
     })  # fmt: skip
 
 
-async def test_a_restored_job_is_forgotten_again_only_if_something_else_keeps_it(
+async def test_a_restored_job_is_forgotten_again_like_any_other(
     asking: AskingStore, claims: ClaimingStore, mortal: ClaimingStore, mortal_shelf: Shelf,
     shelf: Shelf, contents: Contents,
 ) -> None:  # fmt: skip
     await finished(asking, claims)
     bundle = bundled(shelf)
-    for is_archived in (False, True):
-        empty(contents)
-        mortal_shelf.restore(bundle, is_archived=is_archived)
-        assert ("expiry" in contents.all()) is is_archived
+    empty(contents)
+    assert shelf.restore(bundle) == "restored"
     shelf.expire("a")  # without a time to live nothing is ever forgotten
+    assert "expiry" not in contents.all()
+    empty(contents)
+    assert mortal_shelf.restore(bundle) == "restored"
     ((_, forgotten),) = contents.all()["expiry"]
+    seconds, _ = contents.client.time()
+    assert seconds + KEPT - 100 < forgotten <= seconds + KEPT
     contents.client.zadd(contents.key("expiry"), {"a": forgotten - KEPT - 1})
     mortal_shelf.expire("a")  # it has its time already
     assert mortal.sweep() == 1
@@ -226,7 +230,7 @@ async def test_a_job_in_words_of_another_kind_is_bundled_as_it_is(
     await finished(asking, claims)
     bundle = bundled(shelf)
     stranger = Bundle("b", {**bundle.fields, "kind": "tally"}, b"{}", {})
-    assert shelf.restore(stranger, is_archived=False) == "restored"
+    assert shelf.restore(stranger) == "restored"
     assert shelf.bundle("b") == stranger
     assert claims.claim(QUEUES) is None
     await asking.close()

@@ -10,7 +10,7 @@ redis.call('DEL', key('details', id), key('chunks', id), key('events', id))
 local last = 7 + 2 * count
 for i = 8, last, 2 do redis.call('HSET', key('details', id), ARGV[i], ARGV[i + 1]) end
 for i = last + 1, #ARGV, 2 do redis.call('HSET', job(id), ARGV[i], ARGV[i + 1]) end
-redis.call('HDEL', job(id), 'findings', 'barren', 'resubmitted')
+redis.call('HDEL', job(id), 'findings')
 if not redis.call('HGET', job(id), 'sequence') then
   local sequence = redis.call('INCR', p .. ':sequence')
   redis.call('HSET', job(id), 'sequence', sequence)
