@@ -82,7 +82,7 @@ validation: .venv/.dev
 
 benchmark: .venv/.dev
 	@set -e; for script in certificates dynamics families fidelity kernels phases points \
-		serving widening page; do \
+		serving storage widening page; do \
 		echo "benchmarks/$$script.py"; $(BIN)/python -m benchmarks.$$script; done
 
 gpu-check:

@@ -42,6 +42,7 @@ class Apart(LoadScopeScheduling):  # type: ignore[misc] # it has no types
         return nodeid.partition("::")[0] if nodeid.startswith(ARITHMETIC) else "served"
 
 
+@pytest.hookimpl(optionalhook=True)  # mutants are tried without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     return Apart(config, log)
 

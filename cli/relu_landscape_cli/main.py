@@ -15,6 +15,7 @@ from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
 from relu_landscape_cli.frequencies import frequencies
 from relu_landscape_cli.jobs import cancel, submit
+from relu_landscape_cli.keeping import backup, restore
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
@@ -100,6 +101,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "trajectory": trajectory, "frequencies": frequencies, "locate": locate, "sweep": sweep,
     "watch": watch, "show": show, "list": list_jobs, "export": export, "verify": verify,
     "doctor": doctor, "submit": submit, "cancel": cancel,
+    "backup": backup, "restore": restore,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

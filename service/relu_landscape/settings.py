@@ -16,6 +16,8 @@ from relu_landscape.errors import ConfigurationError
 from relu_landscape.wire.requests import LARGEST_STARTS, LARGEST_WIDTH
 
 PREFIX = "RELU_LANDSCAPE_"
+#: Of addresses of an archive that are no plain folder.
+ARCHIVE_SCHEMES = ("file:///", "s3://", "gs://", "az://")
 
 
 def default_data_dir() -> Path:
@@ -177,6 +179,17 @@ class Settings(BaseSettings):
         description="finished, failed and cancelled jobs are forgotten after this time; "
         "left out: never",
     )
+    results_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="bytes of results that the store holds; of more, those not read for longest "
+        "are forgotten; left out: any number",
+    )
+    archive: str | None = Field(
+        None,
+        description="where every finished result is kept besides, for good: a folder, or a bucket "
+        "such as s3://BUCKET/PREFIX; left out: nowhere",
+    )
     shutdown_grace_seconds: float = Field(
         10.0, ge=0.0, le=600.0, description="how long running work may take to stop at shutdown"
     )
@@ -185,6 +198,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("archive")
+    @classmethod
+    def _whole_address(cls, value: str | None) -> str | None:
+        if value is None or value.startswith(ARCHIVE_SCHEMES):
+            return value
+        if "://" in value:
+            raise ValueError(f"it must be a folder or begin with {', '.join(ARCHIVE_SCHEMES)}")
+        return str(Path(value).expanduser().absolute())
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

@@ -51,9 +51,25 @@ def test_relative_and_home_folders_become_absolute(
     assert Settings.load(data_dir="y").data_dir == tmp_path / "y"
 
 
+def test_an_archive_is_a_folder_or_the_address_of_a_bucket(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert Settings.load().archive is None
+    for given, expected in (
+        ("~/x", f"{tmp_path}/x"),
+        ("y", f"{tmp_path}/y"),
+        ("file:///srv/kept", "file:///srv/kept"),
+        ("s3://bucket/below", "s3://bucket/below"),
+    ):
+        assert Settings.load(archive=given).archive == expected
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("ARCHIVE", "ftp://somewhere/else"),
         ("WORKERS", "0"),
         ("BACKEND", "torch"),
         ("LEASE_SECONDS", "0"),

@@ -8,7 +8,8 @@ from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from relu_landscape.engine.tasks import Ended
-from relu_landscape.errors import NotFound, StoreUnavailable
+from relu_landscape.errors import InputError, NotFound, StoreUnavailable
+from relu_landscape.jobs.door import Door
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.wire.jobs import TERMINAL
 from relu_landscape.wire.requests import AnalysisRequest
@@ -22,17 +23,20 @@ LONGEST_WAIT_SECONDS = 120.0
 class StoreDesk:
     """``running.questions.Desk``, for threads beside the event loop that it was made in."""
 
-    def __init__(self, asking: AskingStore, backend_class: str) -> None:
+    def __init__(self, door: Door, asking: AskingStore, backend_class: str) -> None:
+        self._door = door
+        self._refused: dict[str, str] = {}
         self._asking = asking
         self._backend_class = backend_class
         self._loop = asyncio.get_running_loop()
 
     def submit(self, request: AnalysisRequest, holder: str) -> tuple[str, bool]:
         job = request.content_id(self._backend_class)
-        state = self._run(
-            self._asking.submit(job, request.kind, request.canonical(), holder=holder)
-        )
-        return job, state in TERMINAL
+        try:
+            return job, self._run(self._door.submit(job, request, holder)) in TERMINAL
+        except InputError as error:  # never a job: what it would have come to is why
+            self._refused[job] = str(error)
+            return job, True
 
     def ended(self, jobs: Sequence[str]) -> dict[str, Ended | None]:
         return self._run(self._ended(jobs))
@@ -45,12 +49,16 @@ class StoreDesk:
         return {job: ended for job, (is_over, ended) in zip(jobs, found, strict=True) if is_over}
 
     async def _one(self, job: str) -> tuple[bool, Ended | None]:
+        if job in self._refused:
+            return True, Ended(job, None, self._refused.pop(job))
         try:
             state = await self._asking.state(job)
             if state not in TERMINAL:
                 return False, None
             if state == "finished":
                 result = await self._asking.result(job)
+                if result is None and (kept := await self._door.bring_back(job)) is not None:
+                    result = kept.result
                 return True, None if result is None else Ended(job, result)
             error = (await self._asking.status(job)).error
         except NotFound:

@@ -6,16 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from relu_landscape.analyses import ANALYSES, Registry
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
-from relu_landscape.jobs.admission import admit, limits_cost
 from relu_landscape.jobs.desk import StoreDesk
+from relu_landscape.jobs.door import Door
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
+from relu_landscape.jobs.running.archiving import open_archivist
 from relu_landscape.jobs.running.coordinator import Coordinator
+from relu_landscape.jobs.running.retention import open_retention
 from relu_landscape.jobs.running.sealing import whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
@@ -51,7 +53,9 @@ class AnalysisService:
         server: EmbeddedServer | None,
         calls: ShortCalls,
         registry: Registry,
+        door: Door,
     ) -> None:
+        self._door = door
         self._settings = settings
         self._backend = backend
         self._asking = asking
@@ -92,14 +96,25 @@ class AnalysisService:
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
-            desk = StoreDesk(asking, backend.backend_class)
-            coordinator = Coordinator(settings, target, pool, registry, backend, desk)
+            archivist = await asyncio.to_thread(open_archivist, settings, target)
+            if archivist is not None:
+                stack.push_async_callback(asyncio.to_thread, archivist.close)
+                archivist.start()
+            is_kept = None if archivist is None else archivist.has
+            retention = open_retention(settings, target, is_kept)
+            if retention is not None:
+                stack.push_async_callback(asyncio.to_thread, retention.close)
+                retention.start()
+            door = Door(asking, settings, registry, archivist)
+            desk = StoreDesk(door, asking, backend.backend_class)
+            ended = None if archivist is None else archivist.ended
+            coordinator = Coordinator(settings, target, pool, registry, backend, desk, ended)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
             coordinator.start()
             calls = ShortCalls(registry, settings)
             stack.push_async_callback(asyncio.to_thread, calls.close)
             calls.open()
-            yield cls(settings, backend, asking, pool, coordinator, server, calls, registry)
+            yield cls(settings, backend, asking, pool, coordinator, server, calls, registry, door)
 
     def identify(self, request: AnalysisRequest) -> str:
         request.check_limits(
@@ -109,24 +124,24 @@ class AnalysisService:
         return request.content_id(self._backend.backend_class)
 
     async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
-        analysis = self.registry.analysis(request.kind)
         job = self.identify(request)
-        is_judged = limits_cost(self._settings) and await self._is_new(job)
-        if request.needs_the_engine or is_judged:
-            limits = self._settings if is_judged else None
-            await asyncio.to_thread(admit, analysis.composition, request, limits)
-        await self._asking.submit(job, analysis.kind, request.canonical(), holder)
+        await self._door.submit(job, request, holder)
         self._coordinator.wake()
         return await self._asking.status(job)
 
     async def status(self, id: str) -> AnyStatus:  # noqa: A002 - the name in the contract
-        return await self._asking.status(id)
+        try:
+            return await self._asking.status(id)
+        except NotFound:
+            if await self._door.bring_back(id) is None:
+                raise
+            return await self._asking.status(id)
 
     async def wait(self, id: str, timeout_seconds: float) -> AnyStatus:  # noqa: A002
         deadline = time.monotonic() + timeout_seconds
         pause = FIRST_LOOK_SECONDS
         while True:
-            status = await self._asking.status(id)
+            status = await self.status(id)
             left = deadline - time.monotonic()
             if status.is_over or left <= 0:
                 return status
@@ -137,6 +152,9 @@ class AnalysisService:
         found = await self._asking.result(id)
         if found is not None:
             return found
+        bundle = await self._door.bring_back(id)
+        if bundle is not None:
+            return bundle.result
         status = await self._asking.status(id)
         if status.state == "failed":
             raise JobFailed(status.error or "The computation failed.")
@@ -152,6 +170,7 @@ class AnalysisService:
             raise no_part(analysis, id, key) from None
 
     async def cancel(self, id: str, holder: str | None = ANYONE) -> AnyStatus:  # noqa: A002
+        await self._door.find(id)
         if await self._asking.cancel(id, holder) in ("cancelling", "cancelled"):
             self._coordinator.cancel(id)
         return await self._asking.status(id)
@@ -161,8 +180,15 @@ class AnalysisService:
             self.registry.analysis(kind)
         return await self._asking.page(kind, cursor, limit)
 
-    def events(self, id: str, last_event_id: str | None) -> AsyncIterator[Event]:  # noqa: A002
-        return self._asking.follow(id, last_event_id)
+    async def events(
+        self,
+        id: str,  # noqa: A002
+        last_event_id: str | None,
+    ) -> AsyncIterator[Event]:
+        await self._door.find(id)
+        async with aclosing(self._asking.follow(id, last_event_id)) as events:
+            async for event in events:
+                yield event
 
     async def call(self, name: str, query: Wire, timeout_seconds: float) -> Wire:
         return await self._calls.call(name, query, timeout_seconds)
@@ -176,6 +202,8 @@ class AnalysisService:
             checks["store"] = str(error)
         if self._pool.warning is not None:
             warnings = [*warnings, self._pool.warning]
+        if self._door.archivist is not None:
+            warnings = [*warnings, *self._door.archivist.warnings]
         if not self._coordinator.is_alive:
             checks["coordinator"] = "no jobs are claimed"
         ready = all(check == "ok" for check in checks.values())
@@ -193,10 +221,3 @@ class AnalysisService:
 
     async def figures(self) -> dict[str, float]:
         return {**await self._asking.figures(), **self._pool.figures()}
-
-    async def _is_new(self, job: str) -> bool:
-        """Whether it would be computed: a known result costs nothing more."""
-        try:
-            return await self._asking.state(job) != "finished"
-        except NotFound:
-            return True

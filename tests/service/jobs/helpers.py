@@ -14,9 +14,11 @@ import orjson
 from relu_landscape.analyses import LANDSCAPE, Registry
 from relu_landscape.engine.tasks import SilentMonitor, Task
 from relu_landscape.jobs.desk import StoreDesk
+from relu_landscape.jobs.door import Door
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend
+from relu_landscape.jobs.running.archiving import open_archivist
 from relu_landscape.jobs.running.coordinator import Coordinator
 from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.running.short import ShortCalls
@@ -133,15 +135,22 @@ async def on_store(
     """The same on any store."""
     backend = ChosenBackend("numpy", "a test", "the test wants it")
     asking = AskingStore(target, chosen, registry, "cpu")
-    desk = StoreDesk(asking, "cpu")
-    coordinator = Coordinator(chosen, target, pool, registry, backend, desk)
+    archivist = open_archivist(chosen, target)
+    door = Door(asking, chosen, registry, archivist)
+    desk = StoreDesk(door, asking, "cpu")
+    ended = None if archivist is None else archivist.ended
+    coordinator = Coordinator(chosen, target, pool, registry, backend, desk, ended)
     functions = ShortCalls(registry, chosen)
     coordinator.start()
+    if archivist is not None:
+        archivist.start()
     try:
         yield AnalysisService(
-            chosen, backend, asking, pool, coordinator, server, functions, registry
+            chosen, backend, asking, pool, coordinator, server, functions, registry, door
         )
     finally:
         await asyncio.to_thread(coordinator.close)
+        if archivist is not None:
+            await asyncio.to_thread(archivist.close)
         await asyncio.to_thread(functions.close)
         await asking.close()

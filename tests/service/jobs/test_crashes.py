@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -21,9 +22,11 @@ import psutil
 import pytest
 
 from relu_landscape.jobs.running.sealing import digest
+from relu_landscape.jobs.store.archive import open_archive
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer, prepare_folder
+from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import SweepRequest
@@ -118,6 +121,7 @@ def driver(folder: Path) -> Iterator[Driver]:
         "RELU_LANDSCAPE_JOBS_AT_ONCE": "3",
         "RELU_LANDSCAPE_LOG_LEVEL": "error",
         "RELU_LANDSCAPE_KERNEL": "numpy",
+        "RELU_LANDSCAPE_ARCHIVE": str(folder / "archive"),
     }
     made = Driver(Settings.load(data_dir=folder, lease_seconds=1.0), environment)
     yield made
@@ -198,6 +202,43 @@ async def check_all(driver: Driver, accepted: dict[str, LandscapeRequest]) -> No
     await asking.close()
 
 
+async def check_archive(driver: Driver) -> None:
+    """Every result is archived whole, however often its process was killed before or meanwhile.
+
+    The last kill comes right after a result, and most often before the archive has it.
+    """
+    asked = request(starts=10)
+    job = driver.submit(asked)
+    assert job is not None
+    await check_state(driver, job)
+    kill_driver(driver)
+    socket = prepare_folder(driver.settings.data_dir).socket
+    target = Target.embedded(str(socket))
+    shelf = Shelf(target, driver.settings, patience=30.0, stop=threading.Event())
+    archive = open_archive(str(driver.settings.data_dir / "archive"))
+    assert archive is not None
+    results = {job: shelf.bundle(job) for job in shelf.finished()}
+    assert job in results
+    until(lambda: set(archive.jobs()) == set(results), "all are archived", DEADLINE_SECONDS)
+    for job, bundle in results.items():
+        kept = archive.get(job)
+        assert kept is not None
+        assert kept == bundle
+    shelf.close()
+
+
+async def check_state(driver: Driver, job: str) -> None:
+    """It is finished; looked at often, so that what comes next comes right after."""
+    socket = prepare_folder(driver.settings.data_dir).socket
+    asking = AskingStore(Target.embedded(str(socket)), driver.settings, TOY, "cpu")
+
+    async def over() -> bool:
+        return await asking.state(job) == "finished"
+
+    await until_async(over, f"{job} is finished", DEADLINE_SECONDS)
+    await asking.close()
+
+
 async def check_memos(driver: Driver, accepted: dict[str, LandscapeRequest]) -> None:
     """A job of the same seed, which takes the sums of one that was killed, has the right result."""
     twins = {}
@@ -225,6 +266,7 @@ async def test_whatever_is_killed_no_job_is_lost_stuck_or_changed(driver: Driver
         kill(driver)
     await check_all(driver, accepted)
     await check_memos(driver, accepted)
+    await check_archive(driver)
     unfinished = request(starts=2000, seconds=0.05)
     assert driver.submit(unfinished) is not None
     check_end(driver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relu_landscape.analyses import Registry
@@ -38,6 +39,7 @@ class Coordinator:
 
     And up to ``sweeps_at_once`` that compute nothing but ask for others at the ``desk``: in places
     of their own, since those that they wait for need one. Without a desk none of them is claimed.
+    ``ended`` is told the id of each that this process has done with, and must not block.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Coordinator:
         registry: Registry,
         backend: ChosenBackend,
         desk: Desk | None = None,
+        ended: Callable[[str], None] | None = None,
     ) -> None:
+        self._ended = ended
         self._settings = settings
         self._pool = pool
         self._registry = registry
@@ -188,6 +192,8 @@ class Coordinator:
             with self._lock:
                 del self._running[attempt.claim.token]
             self._wake.set()
+            if self._ended is not None:
+                self._ended(attempt.claim.job)
 
     def _give_back(self, attempt: Attempt) -> None:
         logger.warning(

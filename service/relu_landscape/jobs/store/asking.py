@@ -17,7 +17,9 @@ from redis.exceptions import ResponseError
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.packing import DamagedError, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
+from relu_landscape.jobs.store.uses import Uses
 from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
@@ -38,6 +40,8 @@ BUSY_RETRY_SECONDS = 10
 
 #: How the fields begin that say who wants a job (``lua/prelude.lua``).
 WANTED = b"wanted:"
+#: Unpacking less than this takes less time than handing it to a thread.
+_INLINE_BYTES = 32_768
 
 _CURSOR = re.compile(r"[0-9]{1,16}")
 
@@ -60,6 +64,7 @@ class AskingStore:
         self._keys = Keys(settings.redis_prefix)
         self._waiting_limit = settings.waiting_jobs_limit
         self._ttl = settings.result_ttl_seconds or 0
+        self._uses = Uses(self._client, settings)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -129,14 +134,29 @@ class AskingStore:
         value = await self._patience.call_async(
             lambda: self._client.get(self._keys.of("result", job))
         )
-        return cast("bytes | None", value)
+        if value is not None:
+            await self._uses.note(job)
+        return await _unpacked(job, value)
+
+    async def needs_nothing(self, job: str) -> bool:
+        """Whether the job waits, runs, or has its result here. Raises ``StoreUnavailable``."""
+
+        async def read() -> tuple[bytes | None, int]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.hget(self._keys.of("job", job), "state")
+                pipeline.exists(self._keys.of("result", job))
+                state, count = await pipeline.execute()
+                return state, count
+
+        state, count = await self._patience.call_async(read)
+        return state is not None and (state.decode() not in TERMINAL or count == 1)
 
     async def details(self, job: str, key: str) -> bytes | None:
         """What was stored of one part of a finished result, as JSON bytes."""
         value = await self._patience.call_async(
             lambda: self._client.hget(self._keys.of("details", job), key)
         )
-        return cast("bytes | None", value)
+        return await _unpacked(job, value)
 
     async def page(self, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """Jobs of one kind or all by the time of their first submission, newest first.
@@ -343,6 +363,16 @@ class AskingStore:
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
         answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
         return None if answer is None else cast(bytes, answer).decode()
+
+
+async def _unpacked(job: str, stored: bytes | None) -> bytes | None:
+    """What was stored; large ones are unpacked away from the event loop."""
+    try:
+        if stored is None or len(stored) < _INLINE_BYTES:
+            return None if stored is None else unpack(stored)
+        return await asyncio.to_thread(unpack, stored)
+    except DamagedError as error:
+        raise StoreUnavailable(f"The stored result of {job} is damaged: {error}.") from error
 
 
 def _needs(stored: str) -> Needs | None:

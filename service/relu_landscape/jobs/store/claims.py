@@ -13,6 +13,7 @@ import orjson
 
 from relu_landscape.errors import LeaseLost
 from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 from relu_landscape.jobs.store.scripts import (
     LARGEST_BARREN_ATTEMPTS,
     MOST_MEMOS,
@@ -84,6 +85,8 @@ class ClaimingStore:
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
         self._ttl = settings.result_ttl_seconds or 0
+        # Where there is an archive, a result may be forgotten once that has it (``archiving``).
+        self._result_ttl = 0 if settings.archive else self._ttl
 
     def close(self) -> None:
         self._client.close()
@@ -134,7 +137,7 @@ class ClaimingStore:
     ) -> Standing:
         """Store a finished chunk's answer; with ``memo``, also for other jobs under that name."""
         shared = () if memo is None else (memo, MOST_MEMOS)
-        return self._fenced("checkpoint", claim, chunk, answer, *shared)
+        return self._fenced("checkpoint", claim, chunk, pack(answer), *shared)
 
     def report(
         self, claim: Claim, kind: Literal["progress", "findings"], data: JsonObject
@@ -144,8 +147,8 @@ class ClaimingStore:
 
     def finish(self, claim: Claim, result: bytes, details: Mapping[str, bytes]) -> None:
         """Store the result, drop the checkpoints, and end the job, all in one piece."""
-        pairs = [part for pair in details.items() for part in pair]
-        self._fenced("finish", claim, self._ttl, result, *pairs)
+        pairs = [part for key, each in details.items() for part in (key, pack(each))]
+        self._fenced("finish", claim, self._result_ttl, pack(result), *pairs)
 
     def stop(self, claim: Claim, outcome: Outcome, error: str = "") -> None:
         """End the job without a result, or give it back for anybody to resume."""
@@ -181,20 +184,21 @@ class ClaimingStore:
         return {name.decode() for name in cast("list[bytes]", names)}
 
     def answers(self, job: str, chunks: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-        """The stored answers, read a few at a time; ``None`` for one that is gone."""
+        """The stored answers, read a few at a time; ``None`` for one that is gone or damaged."""
         name = self._keys.of("chunks", job)
         for first in range(0, len(chunks), READ_BATCH):
             batch = list(chunks[first : first + READ_BATCH])
             values = self._patience.call(lambda batch=batch: self._client.hmget(name, batch))  # type: ignore[misc]
-            yield from zip(batch, cast("list[bytes | None]", values), strict=True)
+            found = map(_unpacked, cast("list[bytes | None]", values))
+            yield from zip(batch, found, strict=True)
 
     def remembered(self, memos: Sequence[str]) -> Iterator[bytes | None]:
-        """The answers under these names, whichever job had them; ``None`` for one that is gone.
+        """The answers under these names, whichever job had them; ``None`` as in ``answers``.
 
         They are kept longer for it.
         """
         for first in range(0, len(memos), READ_BATCH):
-            yield from self._run("recall", *memos[first : first + READ_BATCH])
+            yield from map(_unpacked, self._run("recall", *memos[first : first + READ_BATCH]))
 
     def look(self) -> list[Held]:
         """Every job that a process holds now.
@@ -236,6 +240,15 @@ class ClaimingStore:
 
     def _run(self, script: str, *arguments: bytes | str | float) -> Any:
         return self._patience.call(lambda: self._scripts.run(script, *arguments))
+
+
+def _unpacked(stored: bytes | None) -> bytes | None:
+    """An answer as it was checkpointed; a damaged one is as good as none, and computed again."""
+    try:
+        return None if stored is None else unpack(stored)
+    except DamagedError as error:
+        logger.warning("a checkpoint cannot be read and is computed again: %s", error)
+        return None
 
 
 def new_name() -> str:

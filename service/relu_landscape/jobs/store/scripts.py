@@ -14,7 +14,11 @@ Keys, all under a prefix ``p``::
     p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind
     p:queues         set: names <kind>/<needs>   needs: <algorithm>/<backend class>
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
+    p:sizes          zset: finished ids by bytes, where these are limited
+    p:used           zset: finished ids by the time at which they were last read, as above
     p:sequence, p:tokens, p:looks                counters
+
+Results, details, chunks and memos are packed (``packing``); scripts never look into them.
 
 ``token`` in the job's hash is the fence: only the process that got it from ``claim`` may write,
 and taking a job away from a process means changing it. ``renewals`` grows while that process lives.
@@ -60,6 +64,9 @@ NAMES = (
     "stop",
     "reclaim",
     "sweep",
+    "restore",
+    "expire",
+    "weigh",
 )
 
 
@@ -102,6 +109,8 @@ class Keys:
         self.queue = f"{prefix}:queue"
         self.queues = f"{prefix}:queues"
         self.tokens = f"{prefix}:tokens"
+        self.sizes = f"{prefix}:sizes"
+        self.used = f"{prefix}:used"
 
     def of(self, kind: str, name: str) -> str:
         return f"{self.prefix}:{kind}:{name}"

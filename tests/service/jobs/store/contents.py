@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.packing import unpack
 from relu_landscape.jobs.store.scripts import needs
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
 
@@ -20,7 +21,7 @@ OF_A_HOLDER = ("token", "holder", "claim", "renewals")
 
 class Contents:
     """The keys of one store, as Python reads them; moments become the word ``time``, and
-    the name of the call that claimed a job becomes ``name``."""
+    the name of the call that claimed a job becomes ``name``. What is packed is unpacked."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
@@ -36,19 +37,21 @@ class Contents:
     def value(self, name: str) -> Any:
         match self.client.type(name).decode():
             case "hash":
-                items = {k.decode(): v.decode() for k, v in self.client.hgetall(name).items()}
+                items = {
+                    k.decode(): unpack(v).decode() for k, v in self.client.hgetall(name).items()
+                }
                 known = dict.fromkeys(TIMES, "time") | {"claim": "name"}
                 return {k: known.get(k, v) if v else v for k, v in items.items()}
             case "zset":
-                pairs = self.client.zrange(name, 0, -1, withscores=True)
-                return [(member.decode(), int(score)) for member, score in pairs]
+                scores = self.client.zrange(name, 0, -1, withscores=True)
+                return [(member.decode(), int(score)) for member, score in scores]
             case "set":
                 return {member.decode() for member in self.client.smembers(name)}
             case "stream":
                 entries = [entry for _, entry in self.client.xrange(name)]
                 return [(e[b"name"].decode(), orjson.loads(e[b"data"])) for e in entries]
             case _:
-                return self.client.get(name).decode()
+                return unpack(self.client.get(name)).decode()
 
 
 def job(state: str, **others: str) -> dict[str, str]:

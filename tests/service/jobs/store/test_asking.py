@@ -125,6 +125,21 @@ async def test_the_event_stream_is_capped_and_keeps_its_end(
     await asking.close()
 
 
+async def test_a_finished_job_keeps_a_tenth_of_its_events(
+    asking: AskingStore, claims: ClaimingStore, settings: Settings
+) -> None:
+    """They took more room than its result; whoever reads on from there sees the end."""
+    claim = await submitted(asking, claims)
+    for number in range(3 * settings.events_kept // 10):
+        claims.report(claim, "progress", {"tasks_done": number})
+    first = await anext(asking.follow("a", None))
+    claims.finish(claim, b"{}", {})
+    kept = [each async for each in asking.follow("a", first.id)]
+    assert len(kept) == settings.events_kept // 10
+    assert kept[-1].data == {"state": "finished"}
+    assert kept[-2].data == {"tasks_done": 3 * settings.events_kept // 10 - 1}
+
+
 @pytest.mark.parametrize("bad", ["", "x", "1", "1-x", "$", "-1-0"])
 async def test_an_event_id_that_no_event_had_is_refused(
     asking: AskingStore, claims: ClaimingStore, bad: str

@@ -7,4 +7,6 @@ redis.call('SET', key('result', id), ARGV[7])
 for i = 8, #ARGV, 2 do redis.call('HSET', key('details', id), ARGV[i], ARGV[i + 1]) end
 redis.call('HDEL', job(id), 'resubmitted', 'findings')
 over(id, 'finished', ttl)
+-- What was found on the way is in the result: a tenth of it will do for readers that come back.
+redis.call('XTRIM', key('events', id), 'MAXLEN', math.max(10, math.floor(ARGV[2] / 10)))
 return 'held'
