@@ -97,7 +97,7 @@ async def test_an_emptied_store_loses_no_result(
     page = await service.list(kind=None, cursor=None, limit=5)
     assert page.items == [status]
     assert (await service.status(job)).attempts == 1
-    assert (await service.counts())["finished"] == 1
+    assert (await service.figures())["finished"] == 1
 
 
 async def test_what_neither_has_is_not_found(

@@ -83,7 +83,7 @@ async def test_cells_are_the_landscapes_of_everybody(
             assert row.digest == expected_digest(own)
         kept = await service.status(alone.id)
         assert kept.attempts == 1, "what was known is not computed again"
-        assert (await service.counts())["finished"] == 4
+        assert (await service.figures())["finished"] == 4
         again = await service.submit(asked)
         assert (again.state, again.attempts, again.holders) == ("finished", 1, 0)
         assert again.progress.tasks_done == 3
@@ -100,10 +100,10 @@ async def test_a_request_beside_a_sweep_waits_behind_a_few_at_the_most(
         swept = await service.submit(asked)
 
         async def is_under_way() -> bool:
-            return (await service.counts())["finished"] >= 2
+            return (await service.figures())["finished"] >= 2
 
         await until_async(is_under_way, "some cells are done")
-        waiting = (await service.counts())["queued"]
+        waiting = (await service.figures())["queued"]
         assert waiting <= 3
         alone = await service.submit(request(starts=10))
         done = (await service.wait(alone.id, PATIENCE_SECONDS)).state
@@ -123,7 +123,7 @@ async def test_a_cancelled_sweep_lets_go_of_its_cells_and_of_nobody_elses(
         swept = await service.submit(asked)
 
         async def all_are_asked_for() -> bool:
-            counts = await service.counts()
+            counts = await service.figures()
             return counts["running"] + counts["queued"] == 4
 
         await until_async(all_are_asked_for, "three cells and the sweep")
@@ -149,7 +149,7 @@ async def test_a_cell_that_an_operator_cancels_is_a_row_with_an_error(
         second = cell(asked, 2).content_id("cpu")
 
         async def waits() -> bool:
-            return (await service.counts())["queued"] >= 1
+            return (await service.figures())["queued"] >= 1
 
         await until_async(waits, "the second cell waits")
         await service.cancel(second, None)
@@ -176,4 +176,4 @@ async def test_what_no_cell_can_be_and_what_this_service_forbids_is_refused_at_t
         wide = SweepRequest.model_validate({"base": {"K": 7}, "grid": {"extra_students": [0, 2]}})
         with pytest.raises(RequestError, match=r"student_width = 9 .* in every cell"):
             await service.submit(wide)
-        assert (await service.counts())["queued"] == 0
+        assert (await service.figures())["queued"] == 0

@@ -128,7 +128,7 @@ async def test_what_has_no_result_becomes_what_is_restored(
     assert await asking.result("a") == RESULT
     assert await asking.details("a", "m9") is None
     assert (await asking.status("a")).findings == []
-    assert await asking.counts() == dict.fromkeys(STATES, 0) | {"finished": 1}
+    assert await asking.figures() == dict.fromkeys(STATES, 0) | {"finished": 1}
     assert contents.client.exists(*map(contents.key, ("expiry", "chunks:a"))) == 0
 
 
