@@ -250,7 +250,7 @@ def test_mistakes_are_named_before_anything_is_sent(
     watched: Watched, stage: Stage, field: str, value: str, words: str
 ) -> None:
     page = watched.open()
-    page.wait_for_function("document.querySelector('#student_width').max === '64'")
+    expect(page.locator("#student_width")).to_have_attribute("max", "64")
     page.locator("details.more > summary").click()
     page.locator(f"#{field}").fill(value)
     page.get_by_role("button", name="Compute").click()

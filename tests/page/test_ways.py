@@ -26,11 +26,6 @@ def is_in_view(page: Page, selector: str) -> bool:
     return inside
 
 
-def wait_until_in_view(page: Page, selector: str) -> None:
-    """After a smooth scroll; whoever waits in vain waits for a fault."""
-    expect(page.locator(selector)).to_be_in_viewport()
-
-
 def unfold(page: Page) -> None:
     toggle = page.locator("#panel-toggle")
     if toggle.is_visible():
@@ -53,6 +48,23 @@ def test_compute_and_its_complaint_are_in_view(watched: Watched) -> None:
     assert is_in_view(page, "#run")
 
 
+@pytest.mark.parametrize("changes", [{"api_key": "open sesame"}], ids=["with-key"])
+@pytest.mark.parametrize("viewport", [PHONE, {"width": 1440, "height": 620}], ids=["phone", "low"])
+def test_a_wrong_key_is_said_in_view(watched: Watched) -> None:
+    """Where the form is folded away, it is unfolded for the question."""
+    watched.expected.append("401")
+    page = watched.open()
+    field = page.get_by_label("API key")
+    expect(field).to_be_in_viewport()
+    expect(page.locator("#form-problem")).to_be_in_viewport()
+    said = str(page.locator("#form-problem").text_content())
+    field.fill("open barley")
+    field.press("Enter")
+    expect(field).to_be_visible()
+    expect(page.locator("#form-problem")).to_be_in_viewport()
+    assert said
+
+
 @pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
 def test_a_phone_goes_on_to_the_progress(watched: Watched, stage: Stage) -> None:
     page = watched.open(WIDE)
@@ -60,7 +72,7 @@ def test_a_phone_goes_on_to_the_progress(watched: Watched, stage: Stage) -> None
     page.locator("#run").click()
     stage.wait_for_job()
     expect(page.locator("#request")).to_be_hidden()
-    wait_until_in_view(page, "#progress")
+    expect(page.locator("#progress")).to_be_in_viewport()
 
 
 def test_a_silent_service_is_named_and_compute_comes_back(
@@ -112,10 +124,9 @@ def test_choosing_brings_the_card_and_back_returns(watched: Watched, where: str)
     page.evaluate("addEventListener('pointerdown', () => (window.pressedAt = scrollY), true)")
     page.locator(marks[where]).click()
     expect(page.locator("#point-title")).to_contain_text("m1:")
-    wait_until_in_view(page, "#point-title")
+    expect(page.locator("#point-title")).to_be_in_viewport()
     page.go_back()
     expect(page.locator("#point-title")).to_contain_text("m2:")
-    page.evaluate("new Promise(done => setTimeout(() => requestAnimationFrame(done), 100))")
     assert page.evaluate("scrollY") == page.evaluate("pressedAt")
 
 

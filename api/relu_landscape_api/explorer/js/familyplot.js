@@ -6,6 +6,9 @@ import { fromZero, padded } from "./chart/scale.js";
 import { h } from "./dom.js";
 import { plural, real } from "./format.js";
 
+/** One in so many points is drawn large enough to tell the families apart by shape; all of them
+ * would hide whether the line beneath is solid or dotted. */
+const SHOWN = 10;
 const SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "hexagon"];
 
 const lowest = (point) => Math.min(...Object.values(point.smallest));
@@ -35,8 +38,8 @@ function traces(name, answer, value, colour, shape) {
     type: "path", name: stable ? "stable" : "unstable", points: parts[stable], stroke: colour, width: stable ? 2.4 : 2,
     dash: stable ? null : "2 4",
   }));
-  const marks = answer.points.map((point) => ({
-    type: "point", x: point.width, y: value(point), r: 2.5, shape, fill: colour, opacity: 0.9,
+  const marks = answer.points.map((point, i) => ({
+    type: "point", x: point.width, y: value(point), r: i % SHOWN ? 1.2 : 3.5, shape, fill: colour, opacity: 0.9,
     lines: [name, `width ${real(point.width, 6)}`, `loss ${real(point.loss, 8)}`,
       `smallest eigenvalue ${real(lowest(point), 6)}`, point.is_stable ? "minimum" : "saddle"],
   }));

@@ -4,7 +4,7 @@
 import { $, h } from "./dom.js";
 
 /** Term: its meaning. Synonyms are listed in ALSO. */
-export const GLOSSARY = {
+const GLOSSARY = {
   "anti-aligned students": "Students whose overlap with the teacher they are matched to is negative: they point away from it.",
   "attributed by proof": "Of the starts that end here, those that were followed into the attribution radius of the certificate, from " +
     "where the flow provably ends at this very point.",
@@ -67,7 +67,7 @@ const ALSO = {
 };
 
 /** The name under which a word of the page is explained, or undefined. */
-export const entryOf = (word) => (word in GLOSSARY ? word : ALSO[word]);
+const entryOf = (word) => (word in GLOSSARY ? word : ALSO[word]);
 
 /**
  * A word of the page as a button that opens its entry. It is left out of the order of the tab key,
@@ -92,7 +92,7 @@ function build() {
 }
 
 /** Open the glossary, at a term if one is given. */
-export function openGlossary(name) {
+function openGlossary(name) {
   const dialog = $("glossary") ?? build();
   if (!dialog.open) dialog.showModal();
   for (const entry of dialog.querySelectorAll(".at")) entry.classList.remove("at");

@@ -25,7 +25,7 @@ function matches(item, filter) {
       : /=\d+$/.test(word) ? text.split(" ").includes(word) : text.includes(word)));
 }
 
-export class KnownList {
+class KnownList {
   /** `on.open(status)` shows one, `on.compare(status)` adds it to the comparison, `on.more(cursor)` resolves to the next page of the service. */
   constructor(element, on) {
     this.element = element;

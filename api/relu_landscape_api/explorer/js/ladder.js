@@ -135,7 +135,7 @@ export function drawLadder(element, legend, points, context) {
       legend: legendOf(shown, theme, labels),
       inset: 26,
     }),
-    { label: describe(points, context.request), click: context.choose },
+    { label: describe(points, context.request), click: isProvisional ? undefined : context.choose },
   );
   legend.replaceChildren(
     ...legendElements(shown, labels),

@@ -43,11 +43,8 @@ const known = knownList({
   more: (cursor) => api.known(cursor),
 });
 
-/** Bring an element into view, moving where the reader has nothing against it. */
-function reveal(element, block = "start") {
-  const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  element.scrollIntoView({ behavior: still ? "auto" : "smooth", block });
-}
+/** Bring an element into view, at once: a movement that has not ended would go on after Back. */
+const reveal = (element) => element.scrollIntoView({ block: "start", behavior: "instant" });
 
 function writeUrl(fields = {}, push = false) {
   Object.assign(state, fields);
@@ -385,11 +382,7 @@ window.addEventListener("popstate", async (event) => {
     form.busy(false);
     await start();
   }
-  if (!event.state) return;
-  const back = () => scrollTo({ top: event.state.scroll, behavior: "instant" });
-  back();
-  // A smooth scroll that has not ended may go on for a frame.
-  requestAnimationFrame(() => requestAnimationFrame(back));
+  if (event.state) scrollTo({ top: event.state.scroll, behavior: "instant" });
 });
 
 await start().catch(failed);

@@ -10,7 +10,7 @@ const BLOCKS = /^\d+(?:\+\d+)*(?: extra \d+)?$/;
 const COMPARED = ["minimum", "global_continuum"];
 
 /** The structure with a star for its largest block, where it has a single largest one. */
-export function familyOf({ structure: { name } }) {
+function familyOf({ structure: { name } }) {
   if (!BLOCKS.test(name)) return name;
   const [blocks, ...extra] = name.split(" extra ");
   const sizes = blocks.split("+");

@@ -11,7 +11,7 @@ const channels = (colour) => {
 };
 
 /** The colour of `value` among `stops` [[share, colour]], mixed linearly. */
-export function colourAt(stops, value, limit) {
+function colourAt(stops, value, limit) {
   const share = Math.min(1, Math.max(0, (value / limit + 1) / 2));
   const above = Math.max(1, stops.findIndex(([at]) => at >= share));
   const [[a, low], [b, high]] = [stops[above - 1], stops[above]];
