@@ -21,6 +21,7 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.jobs.words import no_part, no_result
 from relu_landscape.settings import Settings
+from relu_landscape.wire import shortened
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
 from relu_landscape.wire.requests import AnalysisRequest
@@ -110,7 +111,8 @@ class AnalysisService:
         job = self.identify(request)
         if request.needs_the_engine:
             await asyncio.to_thread(_check, analysis.composition, request)
-        await self._asking.submit(job, analysis.kind, request.canonical())
+        shown = shortened.shown(request)
+        await self._asking.submit(job, analysis.kind, request.canonical(), shown)
         self._coordinator.wake()
         return await self._asking.status(job)
 

@@ -19,8 +19,8 @@ from relu_landscape_client.errors import ProtocolError
 
 #: The kind of job that ``Client.landscape`` asks for.
 LANDSCAPE = "landscape"
-#: Results by a member that they alone have, with their kind.
-RESULTS = {"fixed_points": LANDSCAPE, "runs": "trajectory"}
+#: Results by the first of these members that they have, with their kind.
+RESULTS = {"points": "points", "fixed_points": LANDSCAPE, "runs": "trajectory"}
 #: States from which nothing more happens by itself.
 FINAL = frozenset({"finished", "failed", "cancelled"})
 
@@ -86,7 +86,7 @@ class Status:
     newer server uses). ``needs`` says which algorithm and backend class compute it: a job waits for
     a service that has them. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
-    because a list leaves them out for their length; asked for by its id, the job has them.
+    for their length (``reduced.numbers``: a member of one); the result has the whole request.
     """
 
     id: str

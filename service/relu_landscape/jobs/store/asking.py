@@ -18,6 +18,7 @@ from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.words import is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
+from relu_landscape.wire import shortened
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Needs, Page, Progress
 
@@ -35,6 +36,12 @@ FOLLOWER_CONNECTIONS = 800
 BUSY_RETRY_SECONDS = 10
 
 _CURSOR = re.compile(r"[0-9]{1,16}")
+
+#: Members of a job's hash that its status is made of; a long request as a whole is none of them.
+_SHOWN = (
+    "kind", "state", "request", "left_out", "created", "started", "finished", "progress",
+    "findings", "error", "attempts", "needs",
+)  # fmt: skip
 
 
 class AskingStore:
@@ -60,11 +67,17 @@ class AskingStore:
         await self._client.aclose()
         await self._followers.aclose()
 
-    async def submit(self, job: str, kind: str, request: JsonObject) -> str:
-        """Queue the job unless it is known; its state. Raises ``Busy``, ``StoreUnavailable``."""
+    async def submit(
+        self, job: str, kind: str, request: JsonObject, shown: shortened.Shown | None = None
+    ) -> str:
+        """Queue the job unless it is known; its state. Raises ``Busy``, ``StoreUnavailable``.
+
+        ``shown`` is what its status says of the request; None: everything.
+        """
         body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+        short = () if shown is None else (orjson.dumps(shown.request), orjson.dumps(shown.left_out))
         state = await self._run(
-            "submit", job, kind, needs(self._backend_class), body, self._waiting_limit
+            "submit", job, kind, needs(self._backend_class), body, self._waiting_limit, *short
         )
         if state == "busy":
             raise Busy(
@@ -82,12 +95,12 @@ class AskingStore:
 
     async def status(self, job: str) -> AnyStatus:
         """Raises ``NotFound``, ``StoreUnavailable``."""
-        fields = await self._patience.call_async(
-            lambda: self._client.hgetall(self._keys.of("job", job))
+        values = await self._patience.call_async(
+            lambda: self._client.hmget(self._keys.of("job", job), _SHOWN)
         )
-        if not fields:
+        if not any(values):
             raise unknown(job)
-        status = self._read_job(job, cast("dict[bytes, bytes]", fields))
+        status = self._read_job(job, values)
         if status is None:
             raise NotFound(
                 f"The job {job} was put into the store by another release of this service, in "
@@ -133,19 +146,19 @@ class AskingStore:
         wanted = self._keys.jobs if kind is None else self._keys.of("jobs", kind)
         highest = "+inf" if cursor is None else f"({cursor}"
 
-        async def read() -> tuple[list[tuple[bytes, float]], list[dict[bytes, bytes]]]:
+        async def read() -> tuple[list[tuple[bytes, float]], list[list[bytes | None]]]:
             entries = await self._client.zrevrangebyscore(
                 wanted, highest, "-inf", start=0, num=limit + 1, withscores=True
             )
             async with self._client.pipeline(transaction=False) as pipeline:
                 for name, _ in entries[:limit]:
-                    pipeline.hgetall(self._keys.of("job", name.decode()))
+                    pipeline.hmget(self._keys.of("job", name.decode()), _SHOWN)
                 return entries, await pipeline.execute()
 
         entries, jobs = await self._patience.call_async(read)
         items: list[AnyStatus] = []
-        for (name, _), fields in zip(entries, jobs, strict=False):
-            status = self._read_job(name.decode(), fields)
+        for (name, _), values in zip(entries, jobs, strict=False):
+            status = self._read_job(name.decode(), values)
             if status is not None:
                 items.append(status)
             # A request may hold matrices: validating a page of them is work for tens of
@@ -267,31 +280,34 @@ class AskingStore:
             "without one a crash of the store loses jobs."
         ]
 
-    def _read_job(self, job: str, fields: dict[bytes, bytes]) -> AnyStatus | None:
+    def _read_job(self, job: str, values: list[bytes | None]) -> AnyStatus | None:
         """A stored job in words; ``None`` for one of a release that words it differently."""
+        fields = {name: raw for name, raw in zip(_SHOWN, values, strict=True) if raw is not None}
 
-        def json(name: bytes) -> Any:
+        def json(name: str) -> Any:
             raw = fields.get(name)
             return orjson.loads(raw) if raw else None
 
-        kind = fields.get(b"kind", b"").decode()
+        kind = fields.get("kind", b"").decode()
         if kind not in self._kinds:
             return None
-        error = fields.get(b"error", b"").decode()
+        analysis, error = self._registry.analysis(kind), fields.get("error", b"").decode()
+        request, left_out = json("request"), json("left_out") or []
         try:
-            return self._registry.analysis(kind).status(
+            return analysis.status(
                 id=job,
                 kind=kind,
-                state=fields[b"state"].decode(),
-                request=json(b"request"),
-                created_at=_iso(fields[b"created"]),
-                started_at=_iso(fields[b"started"]) if b"started" in fields else None,
-                finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
-                progress=Progress.model_validate(json(b"progress") or {}),
-                findings=(json(b"findings") or {"findings": []})["findings"],
+                state=fields["state"].decode(),
+                request=shortened.read(analysis.request, request) if left_out else request,
+                created_at=_iso(fields["created"]),
+                started_at=_iso(fields["started"]) if "started" in fields else None,
+                finished_at=_iso(fields["finished"]) if "finished" in fields else None,
+                progress=Progress.model_validate(json("progress") or {}),
+                findings=(json("findings") or {"findings": []})["findings"],
                 error=error or None,
-                attempts=int(fields.get(b"attempts", b"0")),
-                needs=_needs(fields.get(b"needs", b"").decode()),
+                attempts=int(fields.get("attempts", b"0")),
+                needs=_needs(fields.get("needs", b"").decode()),
+                left_out=left_out,
             )
         except ValidationError:
             return None
