@@ -67,6 +67,8 @@ def _end(point: LocatedPoint, end: LocatedEnd) -> Iterator[str]:
         f"  loss there {number(end.loss, 12)}, {number(point.loss_to_lose, 4)} still to lose; "
         f"distance {number(point.distance, 4)}"
     )
+    if math.isfinite(point.flow_time):
+        yield f"  time of the flow until it is seen to go there: {number(point.flow_time, 3)}"
     if end.stability.relaxation_time is not None:
         yield f"  time constant of the slowest mode: {number(end.stability.relaxation_time, 4)}"
     if end.statistical_error is None:

@@ -93,6 +93,11 @@ class LocatedPoint(Wire):
         "followed"
     )
     end: str | None = Field(description="key of the fixed point where it ends")
+    flow_time: float | None = Field(
+        description="time t of the flow dW/dt = -grad L until it is seen to go there: for the most "
+        "part when its gradient is 2e-4 mean teacher norms. What is left decays with the end's "
+        "relaxation_time. null: a student was zero on the way, or the flow crept along a valley"
+    )
     loss_to_lose: float | None = Field(description="loss here above the loss there")
     distance: float | None = Field(
         description="to the copy of the end that the flow reaches; for the continuum, to where "

@@ -86,8 +86,9 @@ class LocatedPoint:
 
     ``matched_teacher`` has the teacher of each student, None where none is left, with their
     ``cosines`` (NaN there). ``end`` is the key of the fixed point where gradient flow from exactly
-    here ends, ``outcome`` says in a sentence what becomes of it. ``distance`` is that of all
-    weights from there, ``distance_in_errors`` the same over the statistical error of the sample
+    here ends, ``outcome`` says in a sentence what becomes of it, ``flow_time`` the time of
+    the flow until it is seen to go there (NaN: not known). ``distance`` is that of all weights
+    from there, ``distance_in_errors`` the same over the statistical error of the sample
     size; NaN where there is none. ``students`` and ``teachers`` say which unit here stands at each
     place of the end's canonical order. ``proved``: None where no proof was asked for.
     """
@@ -105,6 +106,7 @@ class LocatedPoint:
     spectrum: Spectrum | None
     outcome: str | None
     end: str | None
+    flow_time: float
     loss_to_lose: float
     distance: float
     distance_in_errors: float
@@ -120,7 +122,7 @@ class LocatedPoint:
         floats = {
             name: number(required(document, name))
             for name in (
-                "loss", "gradient_norm", "min_eigenvalue", "loss_to_lose", "distance",
+                "loss", "gradient_norm", "min_eigenvalue", "flow_time", "loss_to_lose", "distance",
                 "distance_in_errors",
             )
         }  # fmt: skip

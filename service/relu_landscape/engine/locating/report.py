@@ -255,8 +255,8 @@ class _Telling:
         }
 
     def _end(self, number: int) -> dict[str, object]:
-        names = ("outcome", "end", "loss_to_lose", "distance", "distance_in_errors", "students",
-                 "teachers", "proved")  # fmt: skip
+        names = ("outcome", "end", "flow_time", "loss_to_lose", "distance", "distance_in_errors",
+                 "students", "teachers", "proved")  # fmt: skip
         told: dict[str, object] = dict.fromkeys(names)
         if self.found.fates is None:
             return told
@@ -268,6 +268,7 @@ class _Telling:
             return told
         way = _way(self.problem, number, fate)
         told["distance"] = way * unit
+        told["flow_time"] = fate.time if math.isfinite(fate.time) else None
         loss = float(self.found.measured.loss[number])
         if fate.entry is None:
             return {**told, "end": self.listed[None].point.key, "loss_to_lose": self._shown(loss)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -79,13 +80,15 @@ class Measure(Task[Problem, Measured]):
 @dataclass(frozen=True)
 class Ends:
     """Where gradient flow from some points went: names of ``descent.outcomes.Outcome``, weights
-    ``W`` (B, K, M), and of the last polish the way and whether it was along one mode, both (B,)."""
+    ``W`` (B, K, M), and of the last polish the way and whether it was along one mode, both (B,);
+    ``times`` (B,) of the flow until then, NaN where not known."""
 
     numbers: tuple[int, ...]
     outcomes: tuple[str, ...]
     W: Real
     moved: Real
     aligned: tuple[bool, ...]
+    times: Real
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +120,19 @@ class Fall(Task[Problem, Ends]):
             W=np.array([end.W for end in found]),
             moved=np.array([end.moved for end in found]),
             aligned=tuple(end.aligned for end in found),
+            times=np.array([end.time for end in found]),
         )
 
 
 def followed(descent: Descent, numbers: tuple[int, ...], W: Real, *, strict: bool) -> list[End]:
-    """Ends of paths from ``W`` (B, K, p), in the order of their numbers."""
+    """Ends of paths from ``W`` (B, K, p), in the order of their numbers; their times are NaN where
+    a student was zero on the way, or the path crept."""
     tolerance = {"gradient_tolerance": STRICT_GRADIENT} if strict else {}
     found, _ = descent.run(descent.begin(numbers, W, **tolerance), strict=strict)
-    return sorted(found, key=lambda end: end.start)
+    known = [
+        replace(end, time=math.nan) if end.start in descent.untimed else end for end in found
+    ]
+    return sorted(known, key=lambda end: end.start)
 
 
 @dataclass(frozen=True)
