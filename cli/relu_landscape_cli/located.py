@@ -96,6 +96,9 @@ def _one_more(point: LocatedPoint) -> Iterator[str]:
             f"one more student would lower the loss by {number(widening.one_more.gain, 4)} at "
             f"once, nearest to teacher {nearest} (cosine {cosines[nearest]:.3f})"
         )
+    if math.isfinite(widening.lower_bound):
+        most = min(widening.lower_bound, 0.0) ** 2
+        yield f"proved: no student lowers the loss by more than {number(most, 4)} at once"
     split = [math.inf if math.isnan(each) else each for each in widening.splitting.tolist()]
     lowest = min(split)
     if math.isfinite(lowest):

@@ -55,6 +55,11 @@ class LocatedWidening(Wire):
     """What one more student would do at a point."""
 
     one_more: OneMore | None = Field(description="null: no further student lowers the loss")
+    lower_bound: float | None = Field(
+        description="proved: D of every unit vector, in whatever input dimension, is at least "
+        "this, rounded downwards; no student gains more than its square, none at all where it is "
+        "not negative. null: not proved"
+    )
     splitting: list[float | None] = Field(
         description="per student the smallest eigenvalue of B_i, the second derivative of parting "
         "two halves of it: negative where the split point is left downhill, if the point is "

@@ -62,11 +62,14 @@ class OneMore:
 
 @dataclass(frozen=True, eq=False)
 class LocatedWidening:
-    """What one more student would do: ``one_more``, None where none lowers the loss; of each
+    """What one more student would do: ``one_more``, None where none lowers the loss;
+    ``lower_bound`` of the slope over all directions, proved (NaN: not proved), so that no student
+    gains more than its square; of each
     student the smallest eigenvalue of ``splitting`` it, in the span (NaN: there is none) and
     ``splitting_beside`` it."""
 
     one_more: OneMore | None
+    lower_bound: float
     splitting: Floats
     splitting_beside: Floats
 
@@ -75,6 +78,7 @@ class LocatedWidening:
         """Read; raises ``ProtocolError`` where a member is missing."""
         return cls(
             nullable(document, "one_more", OneMore.from_document),
+            number(required(document, "lower_bound")),
             array(required(document, "splitting")),
             array(required(document, "splitting_beside")),
         )

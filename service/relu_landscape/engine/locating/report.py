@@ -216,6 +216,7 @@ class _Telling:
         if widened is None:
             return None
         slope, one_more = float(widened.slope[number]), None
+        bound = float(widened.bound[number])
         if slope < 0.0:
             seen = teacher.V @ widened.direction[number, : teacher.width] / teacher.norms
             one_more = OneMore(
@@ -226,6 +227,7 @@ class _Telling:
             )
         return LocatedWidening(
             one_more=one_more,
+            lower_bound=None if math.isnan(bound) else math.nextafter(bound * unit, -math.inf),
             splitting=[each if math.isfinite(each) else None for each in
                        widened.splitting[number].tolist()],
             splitting_beside=widened.beside[number].tolist(),

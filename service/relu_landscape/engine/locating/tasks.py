@@ -21,6 +21,7 @@ from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.tasks import Task
 from relu_landscape.engine.widening.best import best_student
+from relu_landscape.engine.widening.bound import lower_bound
 from relu_landscape.engine.widening.splitting import splitting
 
 Real = NDArray[np.float64]
@@ -129,9 +130,7 @@ def followed(descent: Descent, numbers: tuple[int, ...], W: Real, *, strict: boo
     a student was zero on the way, or the path crept."""
     tolerance = {"gradient_tolerance": STRICT_GRADIENT} if strict else {}
     found, _ = descent.run(descent.begin(numbers, W, **tolerance), strict=strict)
-    known = [
-        replace(end, time=math.nan) if end.start in descent.untimed else end for end in found
-    ]
+    known = [replace(end, time=math.nan) if end.start in descent.untimed else end for end in found]
     return sorted(known, key=lambda end: end.start)
 
 
@@ -184,12 +183,14 @@ class Compare(Task[Problem, Compared]):
 
 @dataclass(frozen=True)
 class Widened:
-    """What one more student would do at some points: ``slope`` D (B,), 0 where none helps, and its
-    ``direction`` (B, p); ``splitting`` (B, K), infinite where there is none, and ``beside`` (B, K).
+    """What one more student would do at some points: ``slope`` D (B,), 0 where none helps, its
+    ``direction`` (B, p), and the ``bound`` (B,) of D from below, NaN where not proved;
+    ``splitting`` (B, K), infinite where there is none, and ``beside`` (B, K).
     """
 
     slope: Real
     direction: Real
+    bound: Real
     splitting: Real
     beside: Real
 
@@ -209,9 +210,14 @@ class Widen(Task[Problem, Widened]):
         best = [best_student(here, problem.teacher) for here in W]
         split = [splitting(here, problem.teacher) for here in W]
         none = np.zeros(W.shape[2])
+        bounds = [
+            lower_bound(here, problem.teacher, None if each is None else each.direction)
+            for here, each in zip(W, best, strict=True)
+        ]
         return Widened(
             slope=np.array([0.0 if each is None else each.value for each in best]),
             direction=np.array([none if each is None else each.direction for each in best]),
+            bound=np.array([math.nan if bound is None else bound for bound in bounds]),
             splitting=np.array([each.span.min(axis=1, initial=np.inf) for each in split]),
             beside=np.array([each.beside for each in split]),
         )

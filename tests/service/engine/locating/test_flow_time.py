@@ -42,7 +42,7 @@ def test_a_flow_of_another_make_arrives_then(seed: int) -> None:
     assert end is not None
     assert point.flow_time is not None
 
-    def slope(t: float, x: Real) -> Real:  # noqa: ARG001 - as SciPy calls it
+    def slope(t: float, x: Real) -> Real:
         return -population.gradient(x.reshape(1, K, K), teacher).ravel()
 
     before = max(point.flow_time - LONGEST_STEP, 0.0)
