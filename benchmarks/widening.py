@@ -25,6 +25,7 @@ from relu_landscape.engine.landscape.widened import MOST_WEIGHTS, FollowWider
 from relu_landscape.engine.lanes import native
 from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.widening.best import best_student
+from relu_landscape.engine.widening.bound import lower_bound
 from relu_landscape.engine.widening.splitting import splitting
 from relu_landscape.errors import ConfigurationError
 from relu_landscape.wire.requests import LandscapeRequest
@@ -55,8 +56,9 @@ def measure(width: int, backend: str, record: Record) -> None:
     )
     W = embed(Point.from_wire(family(width, width, "one-anti-aligned").point))
     best, adding = timed(lambda: best_student(W, problem.teacher))
+    least, proving = timed(lambda: lower_bound(W, problem.teacher, best.direction))
     _, splits = timed(lambda: splitting(W, problem.teacher))
-    row = {"best student": adding, "splits": splits}
+    row = {"best student": adding, "bound": proving, "splits": splits}
     if W.size + width <= MOST_WEIGHTS:
         task = FollowWider(
             key="benchmark",
@@ -68,7 +70,11 @@ def measure(width: int, backend: str, record: Record) -> None:
     for name, seconds in row.items():
         record.add(f"{name}, width {width}", "CPU s", seconds)
     flow = f"{row['flow']:.2f}" if "flow" in row else "not followed"
-    print(f"| {width} | {best.value:.5f} | {adding:.2f} | {splits:.3f} | {flow} |", flush=True)
+    ratio = f"{least / best.value:.2f}" if least is not None else "not proved"
+    if least is not None:
+        record.add(f"bound over min D, width {width}", "ratio", least / best.value)
+    words = f"{best.value:.5f} | {ratio} | {adding:.2f} | {proving:.2f} | {splits:.3f} | {flow}"
+    print(f"| {width} | {words} |", flush=True)
 
 
 def main() -> None:
@@ -78,8 +84,8 @@ def main() -> None:
     backend = kernel()
     record = Record("widening", {"widths": widths, "backend": backend})
     print(f"{backend}, load {os.getloadavg()[0]:.1f} at the start\n")
-    print("| K = M | min D | best student, CPU s | splits, CPU s | flow, CPU s |")
-    print("|---|---|---|---|---|")
+    print("| K = M | min D | bound / min D | best student | bound | splits | flow |")
+    print("|---|---|---|---|---|---|---|")
     for width in widths:
         measure(width, backend, record)
     record.write()

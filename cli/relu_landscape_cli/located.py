@@ -67,6 +67,8 @@ def _end(point: LocatedPoint, end: LocatedEnd) -> Iterator[str]:
         f"  loss there {number(end.loss, 12)}, {number(point.loss_to_lose, 4)} still to lose; "
         f"distance {number(point.distance, 4)}"
     )
+    if math.isfinite(point.flow_time):
+        yield f"  time of the flow until it is seen to go there: {number(point.flow_time, 3)}"
     if end.stability.relaxation_time is not None:
         yield f"  time constant of the slowest mode: {number(end.stability.relaxation_time, 4)}"
     if end.statistical_error is None:
@@ -94,6 +96,9 @@ def _one_more(point: LocatedPoint) -> Iterator[str]:
             f"one more student would lower the loss by {number(widening.one_more.gain, 4)} at "
             f"once, nearest to teacher {nearest} (cosine {cosines[nearest]:.3f})"
         )
+    if math.isfinite(widening.lower_bound):
+        most = min(widening.lower_bound, 0.0) ** 2
+        yield f"proved: no student lowers the loss by more than {number(most, 4)} at once"
     split = [math.inf if math.isnan(each) else each for each in widening.splitting.tolist()]
     lowest = min(split)
     if math.isfinite(lowest):

@@ -68,7 +68,26 @@ def test_lists_leave_the_numbers_out(client: TestClient) -> None:
     asked = client.post("/v1/points", json={"weights": W.tolist(), "teacher": V.tolist()})
     assert asked.status_code in (200, 202)
     (listed,) = client.get("/v1/points").json()["items"]
-    assert (listed["request"]["reduced"], listed["left_out"]) == (None, ["teacher_gram", "reduced"])
+    assert listed["left_out"] == ["teacher_gram", "reduced.numbers"]
+    assert listed["request"]["reduced"] == {
+        "points": 1, "student_width": 2, "teacher_width": 2, "columns": 4, "numbers": None,
+    }  # fmt: skip
+
+
+def test_a_job_does_not_say_a_long_question_again(client: TestClient) -> None:
+    """Whoever asked for 10,000 networks got them back, 13 MB, whenever he looked."""
+    service_of(client).holds_jobs = True
+    many = W + np.random.default_rng(2).standard_normal((2000, 2, 5))
+    asked = client.post("/v1/points", content=archive(weights=many, teacher=V), headers=NPZ)
+    assert asked.status_code == 202
+    looked = client.get(asked.headers["location"])
+    for answer in (asked, looked):
+        assert len(answer.content) < 2000
+        assert answer.json()["left_out"] == ["reduced.numbers"]
+        assert answer.json()["request"]["reduced"]["points"] == 2000
+    service_of(client).release()
+    whole = client.get(asked.headers["location"]).json()["request"]
+    assert PointsRequest.model_validate(whole).here.array.shape == (2000, 2, 4)
 
 
 def test_arrays_of_every_real_type_and_order_are_read(client: TestClient) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.points import PointsRequest
-from relu_landscape_client import Points, RequestRefused, _flows, _networks
+from relu_landscape_client import Points, RequestRefused, Status, _flows, _networks
 from relu_landscape_client._cache import Cache
 from relu_landscape_client._steps import Answer, Call
 
@@ -122,6 +122,12 @@ def test_columns_are_over_the_points(located: Points) -> None:
     assert sum(each.points for each in located.fixed_points) == 3
     with pytest.raises(KeyError):
         located.fixed_point("m99")
+
+
+def test_a_finished_job_is_of_its_kind(located: Points) -> None:
+    """It said landscape: both results have fixed points."""
+    status = Status.from_document(located.document)
+    assert (status.kind, status.state) == ("points", "finished")
 
 
 def test_short_in_print_and_the_same_after_pickling(located: Points) -> None:

@@ -32,6 +32,27 @@ def _cells() -> list[dict[str, Any]]:
     return cells
 
 
+def executed(text: str, folder: Path) -> list[dict[str, Any]]:
+    """Outputs of a notebook's text, executed in ``folder`` by a kernel of its own."""
+    asked, answered = folder / "asked.ipynb", folder / "answered.ipynb"
+    asked.write_text(text, encoding="utf-8")
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(folder / "cache"), "JUPYTER_RUNTIME_DIR": str(folder / "run"),
+        "IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "Agg",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", EXECUTE, str(asked), str(answered)],
+        env=environment, capture_output=True, text=True, cwd=folder,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.fail(done.stderr[-3000:])
+    return [
+        output
+        for cell in json.loads(answered.read_text(encoding="utf-8"))["cells"]
+        for output in cell.get("outputs", ())
+    ]
+
+
 def test_it_is_kept_without_answers() -> None:
     """Outputs would grow old, and hide what a reader's own server says."""
     assert all(not cell.get("outputs") for cell in _cells())
@@ -59,23 +80,6 @@ def test_it_runs_with_fewer_starts(live: LiveServer, tmp_path: Path) -> None:
     for old, new in (("http://localhost:8000", live.url), ("STARTS = 10_000\\n", "STARTS = 4\\n")):
         assert old in text
         text = text.replace(old, new, 1)
-    asked, answered = tmp_path / "asked.ipynb", tmp_path / "answered.ipynb"
-    asked.write_text(text, encoding="utf-8")
-    environment = os.environ | {
-        "XDG_CACHE_HOME": str(tmp_path / "cache"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run"),
-        "IPYTHONDIR": str(tmp_path / "ipython"), "MPLBACKEND": "Agg",
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", EXECUTE, str(asked), str(answered)],
-        env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.fail(done.stderr[-3000:])
-    outputs = [
-        output
-        for cell in json.loads(answered.read_text(encoding="utf-8"))["cells"]
-        for output in cell.get("outputs", ())
-    ]
-    shown = json.dumps(outputs)
+    shown = json.dumps(executed(text, tmp_path))
     assert "difference / error" in shown
     assert "19 student units, 17 teacher units" in shown

@@ -293,7 +293,7 @@ def test_what_one_more_student_does_is_told(
         best = end and {"value": -0.05, "cosines": [1.0] * 7, "norm": 0.1, "gain": 0.0025,
                         "loss": 0.01, "leads_to": end}  # fmt: skip
         point["widening"] = {"best": best, "guaranteed_gain": 0.0, "residual": 0.0,
-                             "splits": splits, "split_way": None}  # fmt: skip
+                             "lower_bound": -0.06, "splits": splits, "split_way": None}  # fmt: skip
     page = watched.open(f"?id={stage.finish({**example, 'fixed_points': points})}&point=m1")
     gain, lines = "the best lowers the loss by 0.0025", "6 of 7 make a line of saddles"
     for point, told in zip(

@@ -12,6 +12,7 @@ from relu_landscape.jobs.running.archiving import Archivist
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.bundle import Bundle
 from relu_landscape.settings import Settings
+from relu_landscape.wire import shortened
 from relu_landscape.wire.requests import AnalysisRequest
 
 
@@ -49,7 +50,8 @@ class Door:
             name = self._registry.analysis(request.kind).composition
             limits = self._settings if is_judged else None
             await asyncio.to_thread(admit, name, request, limits)
-        return await self._asking.submit(job, request.kind, request.canonical(), holder)
+        shown = shortened.shown(request)
+        return await self._asking.submit(job, request.kind, request.canonical(), holder, shown)
 
     async def find(self, job: str) -> None:
         """Have the job in the store, from the archive if need be. Raises ``NotFound``."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator
 
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.requests import AnalysisRequest
+from relu_landscape.wire.shortened import without
 
 State = Literal["queued", "running", "cancelling", "cancelled", "failed", "finished"]
 EventName = Literal["state", "progress", "findings"]
@@ -108,9 +109,15 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
     )
     left_out: list[str] = Field(
         default_factory=list,
-        description="fields of the request that are null because they are too long for a list; "
-        "asked for by its id, the job has them",
+        description="fields of the request that are null because they are too long: here, or in "
+        "a list; reduced.numbers is a member of one. The result has the whole request",
     )
+
+    @field_validator("request", mode="wrap")
+    @classmethod
+    def _as_it_is(cls, given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """A request that is a model already was judged when it was made: whole."""
+        return given if isinstance(given, AnalysisRequest) else validate(given)
 
     @property
     def listed(self) -> Self:
@@ -118,8 +125,10 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
         names = self.request.too_long_for_lists
         if not names:
             return self
-        request = self.request.model_copy(update=dict.fromkeys(names))
-        return self.model_copy(update={"request": request, "left_out": list(names)})
+        left_out = list(dict.fromkeys((*self.left_out, *names)))
+        return self.model_copy(
+            update={"request": without(self.request, names), "left_out": left_out}
+        )
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:

@@ -55,6 +55,11 @@ class LocatedWidening(Wire):
     """What one more student would do at a point."""
 
     one_more: OneMore | None = Field(description="null: no further student lowers the loss")
+    lower_bound: float | None = Field(
+        description="proved: D of every unit vector, in whatever input dimension, is at least "
+        "this, rounded downwards; no student gains more than its square, none at all where it is "
+        "not negative. null: not proved"
+    )
     splitting: list[float | None] = Field(
         description="per student the smallest eigenvalue of B_i, the second derivative of parting "
         "two halves of it: negative where the split point is left downhill, if the point is "
@@ -93,6 +98,11 @@ class LocatedPoint(Wire):
         "followed"
     )
     end: str | None = Field(description="key of the fixed point where it ends")
+    flow_time: float | None = Field(
+        description="time t of the flow dW/dt = -grad L until it is seen to go there: for the most "
+        "part when its gradient is 2e-4 mean teacher norms. What is left decays with the end's "
+        "relaxation_time. null: a student was zero on the way, or the flow crept along a valley"
+    )
     loss_to_lose: float | None = Field(description="loss here above the loss there")
     distance: float | None = Field(
         description="to the copy of the end that the flow reaches; for the continuum, to where "

@@ -51,9 +51,10 @@ class ReducedPoints(Wire):
     student_width: Width
     teacher_width: Width
     columns: int = Field(ge=1, le=2 * LARGEST_WIDTH, strict=True)
-    numbers: str = Field(
+    numbers: str | None = Field(
         max_length=24 * MOST_NUMBERS,
-        description="base64 of points x student_width x columns doubles, little-endian",
+        description="base64 of points x student_width x columns doubles, little-endian; null where "
+        "a job or a list leaves them out",
     )
 
     @property
@@ -61,6 +62,7 @@ class ReducedPoints(Wire):
         """(points, student_width, columns)."""
         import numpy as np
 
+        assert self.numbers is not None  # noqa: S101 - a validated request has them
         shape = (self.points, self.student_width, self.columns)
         raw = base64.b64decode(self.numbers, validate=True)
         return np.frombuffer(raw, dtype="<f8").reshape(shape).astype(np.float64)
@@ -220,7 +222,7 @@ class PointsRequest(AnalysisRequest):
 
     @property
     def too_long_for_lists(self) -> tuple[str, ...]:
-        return ("teacher_gram", "reduced")
+        return ("teacher_gram", "reduced.numbers")
 
     def _found(self) -> Found:
         """The points as they were given, reduced."""
@@ -313,6 +315,8 @@ def _check_numbers(reduced: ReducedPoints) -> None:
     bounds = f"base64 of {wanted:,} finite doubles"
     if wanted > MOST_NUMBERS:
         raise RequestError("reduced", f"{wanted:,} numbers", f"at most {MOST_NUMBERS:,}")
+    if reduced.numbers is None:
+        raise RequestError("reduced", "without numbers", bounds)
     try:
         raw = base64.b64decode(reduced.numbers, validate=True)
     except ValueError:

@@ -103,7 +103,8 @@ class AnalysisRequest(Wire):
 
     @property
     def too_long_for_lists(self) -> tuple[str, ...]:
-        """Fields that a list of jobs leaves out; they must be allowed to be null."""
+        """Fields that a list of jobs leaves out, ``reduced.numbers`` for a member of one; they
+        must be allowed to be null."""
         return ()
 
     def canonical(self) -> JsonObject:

@@ -65,6 +65,11 @@ class Widening(Wire):
     """What one more student does at a fixed point."""
 
     best: AddedStudent | None = Field(description="null where no student lowers the loss")
+    lower_bound: float | None = Field(
+        description="proved: D of every unit vector, in whatever input dimension, is at least "
+        "this, rounded downwards; no student gains more than its square, none at all where it is "
+        "not negative. null: not proved"
+    )
     guaranteed_gain: float = Field(
         description="the best student gains at least this at a critical point: (2 L / sum of the "
         "teacher units' norms)^2"

@@ -62,11 +62,14 @@ class OneMore:
 
 @dataclass(frozen=True, eq=False)
 class LocatedWidening:
-    """What one more student would do: ``one_more``, None where none lowers the loss; of each
+    """What one more student would do: ``one_more``, None where none lowers the loss;
+    ``lower_bound`` of the slope over all directions, proved (NaN: not proved), so that no student
+    gains more than its square; of each
     student the smallest eigenvalue of ``splitting`` it, in the span (NaN: there is none) and
     ``splitting_beside`` it."""
 
     one_more: OneMore | None
+    lower_bound: float
     splitting: Floats
     splitting_beside: Floats
 
@@ -75,6 +78,7 @@ class LocatedWidening:
         """Read; raises ``ProtocolError`` where a member is missing."""
         return cls(
             nullable(document, "one_more", OneMore.from_document),
+            number(required(document, "lower_bound")),
             array(required(document, "splitting")),
             array(required(document, "splitting_beside")),
         )
@@ -86,8 +90,9 @@ class LocatedPoint:
 
     ``matched_teacher`` has the teacher of each student, None where none is left, with their
     ``cosines`` (NaN there). ``end`` is the key of the fixed point where gradient flow from exactly
-    here ends, ``outcome`` says in a sentence what becomes of it. ``distance`` is that of all
-    weights from there, ``distance_in_errors`` the same over the statistical error of the sample
+    here ends, ``outcome`` says in a sentence what becomes of it, ``flow_time`` the time of
+    the flow until it is seen to go there (NaN: not known). ``distance`` is that of all weights
+    from there, ``distance_in_errors`` the same over the statistical error of the sample
     size; NaN where there is none. ``students`` and ``teachers`` say which unit here stands at each
     place of the end's canonical order. ``proved``: None where no proof was asked for.
     """
@@ -105,6 +110,7 @@ class LocatedPoint:
     spectrum: Spectrum | None
     outcome: str | None
     end: str | None
+    flow_time: float
     loss_to_lose: float
     distance: float
     distance_in_errors: float
@@ -120,7 +126,7 @@ class LocatedPoint:
         floats = {
             name: number(required(document, name))
             for name in (
-                "loss", "gradient_norm", "min_eigenvalue", "loss_to_lose", "distance",
+                "loss", "gradient_norm", "min_eigenvalue", "flow_time", "loss_to_lose", "distance",
                 "distance_in_errors",
             )
         }  # fmt: skip

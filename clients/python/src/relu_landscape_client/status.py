@@ -19,9 +19,10 @@ from relu_landscape_client.errors import ProtocolError
 
 #: The kind of job that ``Client.landscape`` asks for.
 LANDSCAPE = "landscape"
-#: Results by a member that they alone have, with their kind.
+#: Results by the first of these members that they have, with their kind.
 RESULTS = {
     "rates": "frequencies",
+    "points": "points",
     "fixed_points": LANDSCAPE,
     "runs": "trajectory",
     "rows": "sweep",
@@ -92,7 +93,7 @@ class Status:
     a service that has them; ``waiting_before`` is how many wait before it, None where it does not
     wait. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
-    because a list leaves them out for their length; asked for by its id, the job has them.
+    for their length (``reduced.numbers``: a member of one); the result has the whole request.
     ``holders`` want the job: a cancel lets go of one of them, and the last one stops it.
     """
 

@@ -116,11 +116,13 @@ class Widening:
     """What one more student does at a fixed point.
 
     ``best`` is None where none lowers the loss, ``split_way`` where no student parts in the
-    teacher's span. ``guaranteed_gain``: what the best gains at least, by the loss alone;
-    ``residual``: zero at a critical point up to rounding. ``splits``: a row of ``R`` each.
+    teacher's span. ``lower_bound`` of D over all directions, proved (NaN: not proved): no student
+    gains more than its square. ``guaranteed_gain``: what the best gains at least, by the loss
+    alone; ``residual``: zero at a critical point up to rounding. ``splits``: a row of ``R`` each.
     """
 
     best: AddedStudent | None
+    lower_bound: float
     guaranteed_gain: float
     residual: float
     splits: tuple[SplitStudent, ...]
@@ -131,6 +133,7 @@ class Widening:
         """Read; raises ``ProtocolError`` where a member is missing."""
         return cls(
             best=nullable(document, "best", AddedStudent.from_document),
+            lower_bound=number(required(document, "lower_bound")),
             guaranteed_gain=number(required(document, "guaranteed_gain")),
             residual=number(required(document, "residual")),
             splits=each(required(document, "splits"), SplitStudent.from_document),

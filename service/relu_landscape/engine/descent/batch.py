@@ -90,6 +90,8 @@ class Descent:
         #: takes as much time, and gives back up to twice as many, each with its weights.)
         self._few = max(2, self._lanes // 8)
         self._check = check
+        #: Starts whose time began anew: carried past a death, or crept.
+        self.untimed: set[int] = set()
         self._passage = Passage(teacher, check)
         self._crediting = crediting.Crediting.of(teacher)
         self._resting_gradient = self._crediting.resting_gradient(students)
@@ -286,6 +288,7 @@ class Descent:
 
     def _carried(self, company: Company, W: Real) -> Company:
         """Paths at ``W`` (B, K, p) where nobody dies any more, at time zero of their new life."""
+        self.untimed.update(company.start.tolist())
         carried = self._passage.carry(company.start.tolist(), W)
         state = self.method.init(self._xp.asarray(carried.W))
         steps = on_host(company.state.steps) + carried.steps
@@ -307,6 +310,7 @@ class Descent:
             if path.step_limit[0] < STEP_LIMIT:
                 return replace(path, step_limit=limit)
             return self._at_once(path, Outcome.STEP_LIMIT)[0]
+        self.untimed.update(path.start.tolist())
         crawl = creeping.SlowFlow(self.teacher, point, float(on_host(path.state.step_size)[0]))
         steps, here = on_host(path.state.steps), path
         while crawl.steps < creeping.STEP_LIMIT:

@@ -22,7 +22,8 @@ class End:
 
     ``W`` (K, M) in the teacher's span; ``moved`` the distance of the last polish; ``aligned``
     whether the second or the third test of ``crediting`` held; ``path_end`` (K, M) where the path
-    itself was then; ``died`` whether a student was zero on the way.
+    itself was then, at ``time`` of the flow (``Descent.untimed`` has those of which it is another);
+    ``died`` whether a student was zero on the way.
     """
 
     start: int
@@ -33,6 +34,7 @@ class End:
     aligned: bool
     steps: int
     died: bool = False
+    time: float = math.nan
 
 
 def ends_of(
@@ -50,6 +52,7 @@ def ends_of(
     count = len(company)
     here = on_host(company.state.W)
     steps = on_host(company.state.steps).tolist()
+    times = on_host(company.state.time).tolist()
     moved = np.zeros(count) if moved is None else moved
     aligned = np.zeros(count, dtype=bool) if aligned is None else aligned
     part = np.sqrt(np.sum(W[..., width:] ** 2, axis=(-2, -1)))
@@ -65,6 +68,9 @@ def ends_of(
         if fate is Outcome.FIXED_POINT:
             way = math.hypot(way, float(beside[row]))
         ends.append(
-            End(start, fate, in_span[row], own[row], way, bool(aligned[row]), steps[row], died)
-        )
+            End(
+                start, fate, in_span[row], own[row], way, bool(aligned[row]), steps[row], died,
+                times[row],
+            )
+        )  # fmt: skip
     return ends

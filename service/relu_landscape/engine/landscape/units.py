@@ -133,7 +133,7 @@ def _widening(widening: Widening, unit: float) -> Widening:
         loss = None if reached.loss is None else reached.loss * area
         return reached.model_copy(update={"loss": loss})
 
-    best, way = widening.best, widening.split_way
+    best, way, least = widening.best, widening.split_way, widening.lower_bound
     changes = {
         "best": best
         and best.model_copy(
@@ -145,6 +145,7 @@ def _widening(widening: Widening, unit: float) -> Widening:
                 "leads_to": end(best.leads_to),
             }
         ),
+        "lower_bound": least and math.nextafter(least * unit, -math.inf),
         "guaranteed_gain": widening.guaranteed_gain * area,
         "residual": widening.residual * area,
         "split_way": way and way.model_copy(update={"leads_to": end(way.leads_to)}),

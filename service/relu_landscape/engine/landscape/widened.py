@@ -26,7 +26,7 @@ from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import classify, pathways, spectrum, symmetry
 from relu_landscape.engine.tasks import Task
-from relu_landscape.engine.widening import adding, best, splitting
+from relu_landscape.engine.widening import adding, best, bound, splitting
 from relu_landscape.errors import InputError, NumericalError
 from relu_landscape.wire import widening as wire
 
@@ -45,12 +45,13 @@ class Widened:
     """What adding and splitting do at one point.
 
     ``direction`` (M,) of the best student, None where no student helps, and D there, ``value``;
-    ``residual`` of the identity; ``span`` (K, M - 1), ``beside`` (K,) and ``directions`` (K, M) as
-    in ``splitting.Splitting``.
+    ``bound`` of D from below, None where not proved; ``residual`` of the identity; ``span``
+    (K, M - 1), ``beside`` (K,) and ``directions`` (K, M) as in ``splitting.Splitting``.
     """
 
     value: float
     direction: Real | None
+    bound: float | None
     residual: float
     span: Real
     beside: Real
@@ -74,10 +75,12 @@ class Widen(Task[Problem, Widened]):
     def run(self, problem: Problem, backend: Backend) -> Widened:  # noqa: ARG002
         teacher = _in_order(problem, self.teacher)
         added = best.best_student(self.weights, teacher)
+        direction = None if added is None else added.direction
         split = splitting.splitting(self.weights, teacher)
         return Widened(
             value=0.0 if added is None else added.value,
-            direction=None if added is None else added.direction,
+            direction=direction,
+            bound=bound.lower_bound(self.weights, teacher, direction),
             residual=adding.residual(self.weights, teacher),
             span=split.span,
             beside=split.beside,
@@ -246,6 +249,7 @@ def _told(
         way = wire.SplitWay(student=student, leads_to=end)
     return wire.Widening(
         best=added,
+        lower_bound=answer.bound,
         guaranteed_gain=adding.guaranteed(loss, problem.teacher),
         residual=answer.residual,
         splits=_splits(problem, item, answer),

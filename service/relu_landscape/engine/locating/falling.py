@@ -7,8 +7,9 @@ it, is followed a second time to a much smaller gradient.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,14 @@ BATCHES_PER_TASK = 4
 @dataclass(frozen=True)
 class Fate:
     """What becomes of the flow from one point: a sentence; where it ends ``W`` (K, M), labelled as
-    the point is, and the catalogue's entry of that, None where it ends at none."""
+    the point is, and the catalogue's entry of that, None where it ends at none; the ``time`` after
+    which it was seen to go there, NaN where not known."""
 
     outcome: str
     W: Real | None = None
     entry: Entry | None = None
     is_on_continuum: bool = False
+    time: float = math.nan
 
 
 def fall(
@@ -109,9 +112,11 @@ def _judged(
     fates: dict[int, Fate] = {}
     numbers: list[int] = []
     rows: list[tuple[Real, float, bool]] = []
+    times: dict[int, float] = {}
     for answer in answers:
         for row, (number, name) in enumerate(zip(answer.numbers, answer.outcomes, strict=True)):
             W, outcome = answer.W[row], Outcome[name]
+            times[number] = float(answer.times[row])
             if outcome is Outcome.FIXED_POINT:
                 numbers.append(number)
                 rows.append((W, float(answer.moved[row]), answer.aligned[row]))
@@ -120,7 +125,7 @@ def _judged(
             else:
                 fates[number] = Fate(outcome.value)
     if not rows:
-        return fates
+        return _timed(fates, times)
     weights = np.stack([W for W, _, _ in rows])
     numbers_of = identity.invariants(
         weights, problem.teacher, population.loss(weights, problem.teacher)
@@ -142,7 +147,11 @@ def _judged(
         ):
             if fate is not None:
                 fates[numbers[row]] = fate
-    return fates
+    return _timed(fates, times)
+
+
+def _timed(fates: dict[int, Fate], times: dict[int, float]) -> dict[int, Fate]:
+    return {number: replace(fate, time=times[number]) for number, fate in fates.items()}
 
 
 def _credited(

@@ -45,6 +45,8 @@ class Problem(landscape.Problem):
 def of_points(request: PointsRequest) -> Problem:
     """The problem of a request. Raises ``TeacherError`` for an impossible teacher."""
     here, unit = request.here, unit_of(request.teacher_gram)
+    W = here.array / unit
+    W.flags.writeable = False  # shared by all tasks of a process
     dimension = request.input_dimension
     assert dimension is not None  # noqa: S101 - a validated request has one
     return Problem(
@@ -62,7 +64,7 @@ def of_points(request: PointsRequest) -> Problem:
         widen=False,
         certify=request.certify if request.follow else "none",
         unit=unit,
-        W=here.array / unit,
+        W=W,
         follows=request.follow,
         nearest=request.nearest or 0,
         has_spectrum=bool(request.spectrum),

@@ -216,6 +216,7 @@ class _Telling:
         if widened is None:
             return None
         slope, one_more = float(widened.slope[number]), None
+        bound = float(widened.bound[number])
         if slope < 0.0:
             seen = teacher.V @ widened.direction[number, : teacher.width] / teacher.norms
             one_more = OneMore(
@@ -226,6 +227,7 @@ class _Telling:
             )
         return LocatedWidening(
             one_more=one_more,
+            lower_bound=None if math.isnan(bound) else math.nextafter(bound * unit, -math.inf),
             splitting=[each if math.isfinite(each) else None for each in
                        widened.splitting[number].tolist()],
             splitting_beside=widened.beside[number].tolist(),
@@ -255,8 +257,8 @@ class _Telling:
         }
 
     def _end(self, number: int) -> dict[str, object]:
-        names = ("outcome", "end", "loss_to_lose", "distance", "distance_in_errors", "students",
-                 "teachers", "proved")  # fmt: skip
+        names = ("outcome", "end", "flow_time", "loss_to_lose", "distance", "distance_in_errors",
+                 "students", "teachers", "proved")  # fmt: skip
         told: dict[str, object] = dict.fromkeys(names)
         if self.found.fates is None:
             return told
@@ -268,6 +270,7 @@ class _Telling:
             return told
         way = _way(self.problem, number, fate)
         told["distance"] = way * unit
+        told["flow_time"] = fate.time if math.isfinite(fate.time) else None
         loss = float(self.found.measured.loss[number])
         if fate.entry is None:
             return {**told, "end": self.listed[None].point.key, "loss_to_lose": self._shown(loss)}

@@ -122,9 +122,10 @@ def _compared(problem: Problem, phases: Phases, known: Sequence[Entry]) -> Real 
 
 
 def seconds_per_widening(problem: Problem) -> float:
-    """About what the best student, and all splittings, of one point take (widths of 8 to 32)."""
-    units = float(problem.students + problem.teachers)
-    return 0.09 + 3.5e-5 * units * units
+    """About what the best student, the bound of any student's gain, and all splittings of one point
+    take (widths of 8 to 60)."""
+    units, columns = float(problem.students + problem.teachers), float(problem.W.shape[2])
+    return 0.12 + 3.5e-5 * units * units + 1e-6 * columns * columns * columns
 
 
 def _widened(problem: Problem, phases: Phases) -> Widened:
@@ -134,7 +135,7 @@ def _widened(problem: Problem, phases: Phases) -> Widened:
         for first in range(0, problem.points, size)
     ]
     answers = phases.map("widening", tasks)
-    names = ("slope", "direction", "splitting", "beside")
+    names = ("slope", "direction", "bound", "splitting", "beside")
     return Widened(**{
         name: np.concatenate([getattr(answer, name) for answer in answers]) for name in names
     })  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.tasks import Task
 from relu_landscape.engine.widening.best import best_student
+from relu_landscape.engine.widening.bound import lower_bound
 from relu_landscape.engine.widening.splitting import splitting
 
 Real = NDArray[np.float64]
@@ -79,13 +81,15 @@ class Measure(Task[Problem, Measured]):
 @dataclass(frozen=True)
 class Ends:
     """Where gradient flow from some points went: names of ``descent.outcomes.Outcome``, weights
-    ``W`` (B, K, M), and of the last polish the way and whether it was along one mode, both (B,)."""
+    ``W`` (B, K, M), and of the last polish the way and whether it was along one mode, both (B,);
+    ``times`` (B,) of the flow until then, NaN where not known."""
 
     numbers: tuple[int, ...]
     outcomes: tuple[str, ...]
     W: Real
     moved: Real
     aligned: tuple[bool, ...]
+    times: Real
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +128,17 @@ def ends_of(
         W=np.array([end.W for end in found]),
         moved=np.array([end.moved for end in found]),
         aligned=tuple(end.aligned for end in found),
+        times=np.array([end.time for end in found]),
     )
 
 
 def followed(descent: Descent, numbers: tuple[int, ...], W: Real, *, strict: bool) -> list[End]:
-    """Ends of paths from ``W`` (B, K, p), in the order of their numbers."""
+    """Ends of paths from ``W`` (B, K, p), in the order of their numbers; their times are NaN where
+    a student was zero on the way, or the path crept."""
     tolerance = {"gradient_tolerance": STRICT_GRADIENT} if strict else {}
     found, _ = descent.run(descent.begin(numbers, W, **tolerance), strict=strict)
-    return sorted(found, key=lambda end: end.start)
+    known = [replace(end, time=math.nan) if end.start in descent.untimed else end for end in found]
+    return sorted(known, key=lambda end: end.start)
 
 
 @dataclass(frozen=True)
@@ -183,12 +190,14 @@ class Compare(Task[Problem, Compared]):
 
 @dataclass(frozen=True)
 class Widened:
-    """What one more student would do at some points: ``slope`` D (B,), 0 where none helps, and its
-    ``direction`` (B, p); ``splitting`` (B, K), infinite where there is none, and ``beside`` (B, K).
+    """What one more student would do at some points: ``slope`` D (B,), 0 where none helps, its
+    ``direction`` (B, p), and the ``bound`` (B,) of D from below, NaN where not proved;
+    ``splitting`` (B, K), infinite where there is none, and ``beside`` (B, K).
     """
 
     slope: Real
     direction: Real
+    bound: Real
     splitting: Real
     beside: Real
 
@@ -208,9 +217,14 @@ class Widen(Task[Problem, Widened]):
         best = [best_student(here, problem.teacher) for here in W]
         split = [splitting(here, problem.teacher) for here in W]
         none = np.zeros(W.shape[2])
+        bounds = [
+            lower_bound(here, problem.teacher, None if each is None else each.direction)
+            for here, each in zip(W, best, strict=True)
+        ]
         return Widened(
             slope=np.array([0.0 if each is None else each.value for each in best]),
             direction=np.array([none if each is None else each.direction for each in best]),
+            bound=np.array([math.nan if bound is None else bound for bound in bounds]),
             splitting=np.array([each.span.min(axis=1, initial=np.inf) for each in split]),
             beside=np.array([each.beside for each in split]),
         )

@@ -12,6 +12,7 @@ import orjson
 
 from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.codec import encode_task
+from relu_landscape.jobs.pool.known import name_of
 from relu_landscape.wire.requests import AnalysisRequest
 
 
@@ -24,8 +25,13 @@ class Work:
 
     @cached_property
     def encoded(self) -> bytes:
-        """The request as every chunk carries it: made once."""
+        """The request as JSON: made once."""
         return orjson.dumps(self.request.canonical())
+
+    @cached_property
+    def named(self) -> bytes:
+        """What chunks carry of it first: its name where it is long."""
+        return name_of(self.encoded)
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,7 @@ class DaskPool:
             worker.execute,
             ALGORITHM,
             chunk.lane.work.composition,
-            chunk.lane.work.encoded,
+            chunk.request,
             encode_task(chunk.task),
             self._backend.computes,
             key=name,
@@ -307,11 +307,7 @@ class DaskPool:
         if chunk.overdue < lanes.LARGEST_OVERDUE:
             self._again(name, chunk)
             return
-        sentence = (
-            f"The chunk {chunk.task.key} did not end within {self._settings.chunk_seconds:g} s, "
-            f"{lanes.LARGEST_OVERDUE} times. Ask for less of it, or set CHUNK_SECONDS higher."
-        )
-        self._return(name, Returned(chunk.task, None, sentence), chunk)
+        self._return(name, lanes.overdue(chunk, self._settings.chunk_seconds), chunk)
 
     def _done(self, future: Future[Any]) -> None:
         """Called by Dask in a thread of its own when a chunk came to an end of some kind."""
@@ -333,6 +329,9 @@ class DaskPool:
         else:
             if kind == "answer":
                 self._return(name, Returned(chunk.task, payload), chunk)
+            elif kind == "unknown":  # that worker was not told the request
+                chunk.carries = True
+                self._again(name, chunk, alone=chunk.is_alone)
             else:
                 self._failed(name, chunk, orjson.loads(payload))
 

@@ -41,15 +41,22 @@ class Feeding(Protocol):
 class Chunk:
     """A task on its way, and what became of it so far.
 
-    ``is_alone``: sent with nothing beside it; ``overdue``: how often it took too long.
+    ``is_alone``: sent with nothing beside it; ``carries``: with the whole request, since a worker
+    did not know it; ``overdue``: how often it took too long.
     """
 
     lane: DaskLane
     task: Task[Any, Any]
     is_alone: bool = False
+    carries: bool = False
     deaths_alone: int = 0
     raises: int = 0
     overdue: int = 0
+
+    @property
+    def request(self) -> bytes:
+        """What it carries of its job's request."""
+        return self.lane.work.encoded if self.carries else self.lane.work.named
 
 
 @dataclass(eq=False)
@@ -93,6 +100,15 @@ def figures(lanes: Iterable[DaskLane], suspects: Sized, flying: Sized) -> dict[s
     """How many chunks wait, and how many are with the workers."""
     waiting = sum(len(lane.waiting) for lane in lanes) + len(suspects)
     return {"chunks_waiting": waiting, "chunks_in_flight": len(flying)}
+
+
+def overdue(chunk: Chunk, seconds: float) -> Returned:
+    """What its job is told of a chunk that took longer than this too often."""
+    sentence = (
+        f"The chunk {chunk.task.key} did not end within {seconds:g} s, {LARGEST_OVERDUE} times. "
+        "Ask for less of it, or set CHUNK_SECONDS higher."
+    )
+    return Returned(chunk.task, None, sentence)
 
 
 def unwanted(

@@ -86,25 +86,28 @@ class ProcessRunner:
             while waiting or flying:
                 while waiting and len(flying) < IN_FLIGHT_PER_WORKER * self.workers:
                     task = waiting.pop()
-                    flying[self._submit(task)] = task
+                    flying[self._submit(task, self.work.named)] = task
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 for future in done:
                     task = flying.pop(future)
                     answer = _answer(future, task)
+                    if answer is None:
+                        flying[self._submit(task, self.work.encoded)] = task
+                        continue
                     self.computed()
                     yield task, answer
         finally:
             for future in flying:
                 future.cancel()
 
-    def _submit(self, task: Task[Any, Any]) -> Future[tuple[Outcome, bytes]]:
+    def _submit(self, task: Task[Any, Any], request: bytes) -> Future[tuple[Outcome, bytes]]:
         try:
             with _interrupts_held():  # submitting begins processes, as long as there are too few
                 return self.pool.submit(
                     execute,
                     ALGORITHM,
                     self.work.composition,
-                    self.work.encoded,
+                    request,
                     encode_task(task),
                     self.backend.computes,
                 )
@@ -112,14 +115,15 @@ class ProcessRunner:
             raise _death(task) from error
 
 
-def _answer(future: Future[tuple[Outcome, bytes]], task: Task[Any, AnswerT]) -> AnswerT:
+def _answer(future: Future[tuple[Outcome, bytes]], task: Task[Any, AnswerT]) -> AnswerT | None:
+    """The answer; None where the process asks for the request."""
     try:
         kind, returned = future.result()
     except BrokenProcessPool as error:
         raise _death(task) from error
     if kind == "error":
         raise JobFailed(f"The chunk {task.key} failed: {orjson.loads(returned)['text']}")
-    return decode_answer(task, returned)
+    return None if kind == "unknown" else decode_answer(task, returned)
 
 
 def _death(task: Task[Any, Any]) -> JobFailed:

@@ -20,8 +20,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import ConfigurationError, LandscapeError
+from relu_landscape.jobs.pool.known import Problems
 
-Outcome = Literal["answer", "error"]
+Outcome = Literal["answer", "error", "unknown"]
+
+_problems = Problems()
 
 
 @functools.cache
@@ -73,6 +76,8 @@ def execute(
 ) -> tuple[Outcome, bytes]:
     """Run one chunk: ``("answer", JSON)`` or ``("error", JSON)``.
 
+    ``request`` is JSON, or the name of a long one (``known``); ``("unknown", b"")``: this process
+    was not told it, and the chunk must come again with it.
     Exceptions never cross the wire: another machine might not be able to rebuild them.
     """
     try:
@@ -87,7 +92,9 @@ def execute(
 
         chosen = composition(composition_name)
         one_thread()
-        problem = chosen.problem(chosen.request.model_validate_json(request))
+        problem = _problems.find(composition_name, chosen, request)
+        if problem is None:
+            return "unknown", b""
         answer = decode_task(chosen, task).run(problem, backend_here(backend))
         return "answer", encode_answer(answer)
     except LandscapeError as error:

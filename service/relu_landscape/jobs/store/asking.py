@@ -7,23 +7,23 @@ import math
 import re
 import time
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
-from pydantic import ValidationError
 from redis.exceptions import ResponseError
 
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
+from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.store.uses import Uses
 from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
+from relu_landscape.wire import shortened
 from relu_landscape.wire.base import JsonObject
-from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Needs, Page, Progress
+from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Page
 
 #: States in the order a job goes through them; each is a set in the store.
 STATES = ("queued", "running", "cancelling", "cancelled", "failed", "finished")
@@ -38,8 +38,6 @@ FOLLOWER_CONNECTIONS = 800
 #: What a caller is told to wait when the queue is full: about the time a small job takes.
 BUSY_RETRY_SECONDS = 10
 
-#: How the fields begin that say who wants a job (``lua/prelude.lua``).
-WANTED = b"wanted:"
 #: Unpacking less than this takes less time than handing it to a thread.
 _INLINE_BYTES = 32_768
 
@@ -70,14 +68,30 @@ class AskingStore:
         await self._client.aclose()
         await self._followers.aclose()
 
-    async def submit(self, job: str, kind: str, request: JsonObject, holder: str = ANYONE) -> str:
+    async def submit(
+        self,
+        job: str,
+        kind: str,
+        request: JsonObject,
+        holder: str = ANYONE,
+        shown: shortened.Shown | None = None,
+    ) -> str:
         """Queue the job unless it is known; its state. Until it is over ``holder`` wants it.
 
-        Raises ``Busy``, ``StoreUnavailable``.
+        ``shown`` is what its status says of the request; None: everything. Raises ``Busy``,
+        ``StoreUnavailable``.
         """
         body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+        short = () if shown is None else (orjson.dumps(shown.request), orjson.dumps(shown.left_out))
         state = await self._run(
-            "submit", job, kind, needs(self._backend_class), body, self._waiting_limit, holder
+            "submit",
+            job,
+            kind,
+            needs(self._backend_class),
+            body,
+            self._waiting_limit,
+            holder,
+            *short,
         )
         if state == "busy":
             raise Busy(
@@ -100,16 +114,15 @@ class AskingStore:
     async def status(self, job: str) -> AnyStatus:
         """Raises ``NotFound``, ``StoreUnavailable``."""
 
-        async def read() -> tuple[dict[bytes, bytes], int | None]:
+        async def read() -> list[Any]:
             async with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.hgetall(self._keys.of("job", job)).zrank(self._keys.queue, job)
-                fields, before = await pipeline.execute()
-                return fields, before
+                self._look(pipeline, job)
+                return cast("list[Any]", await pipeline.execute())
 
-        fields, before = await self._patience.call_async(read)
-        if not fields:
+        look = tuple(await self._patience.call_async(read))
+        if not look[1]:
             raise unknown(job)
-        status = self._read_job(job, fields, before)
+        status = self._read_job(job, look)
         if status is None:
             raise NotFound(
                 f"The job {job} was put into the store by another release of this service, in "
@@ -176,14 +189,14 @@ class AskingStore:
             )
             async with self._client.pipeline(transaction=False) as pipeline:
                 for name, _ in entries[:limit]:
-                    pipeline.hgetall(self._keys.of("job", name.decode()))
-                    pipeline.zrank(self._keys.queue, name)
+                    self._look(pipeline, name.decode())
                 return entries, await pipeline.execute()
 
         entries, found = await self._patience.call_async(read)
         items: list[AnyStatus] = []
-        for (name, _), fields, before in zip(entries, found[::2], found[1::2], strict=False):
-            status = self._read_job(name.decode(), fields, before)
+        looks = zip(found[::3], found[1::3], found[2::3], strict=True)
+        for (name, _), look in zip(entries, looks, strict=False):
+            status = self._read_job(name.decode(), look)
             if status is not None:
                 items.append(status)
             # A request may hold matrices: validating a page of them is work for tens of
@@ -295,7 +308,7 @@ class AskingStore:
             config = await self._client.config_get("appendonly", "appendfsync", "maxmemory*")
         except ResponseError:
             return await self._warnings_without_config()
-        return _judge(cast("dict[str, str]", config))
+        return reading.judge(cast("dict[str, str]", config))
 
     async def _stranded(self) -> list[str]:
         names = sorted(name.decode() for name in await self._client.smembers(self._keys.queues))
@@ -324,41 +337,12 @@ class AskingStore:
             "without one a crash of the store loses jobs."
         ]
 
-    def _read_job(
-        self, job: str, fields: dict[bytes, bytes], before: int | None
-    ) -> AnyStatus | None:
-        """A stored job in words; ``None`` for one of a release that words it differently.
+    def _look(self, pipeline: Any, job: str) -> None:
+        """Ask for what ``_read_job`` reads."""
+        reading.look(pipeline, self._keys.of("job", job), self._keys.queue, job)
 
-        ``before``: how many jobs wait before it, None where it does not wait.
-        """
-
-        def json(name: bytes) -> Any:
-            raw = fields.get(name)
-            return orjson.loads(raw) if raw else None
-
-        kind = fields.get(b"kind", b"").decode()
-        if kind not in self._kinds:
-            return None
-        error = fields.get(b"error", b"").decode()
-        try:
-            return self._registry.analysis(kind).status(
-                id=job,
-                kind=kind,
-                state=fields[b"state"].decode(),
-                request=json(b"request"),
-                created_at=_iso(fields[b"created"]),
-                started_at=_iso(fields[b"started"]) if b"started" in fields else None,
-                finished_at=_iso(fields[b"finished"]) if b"finished" in fields else None,
-                progress=Progress.model_validate(json(b"progress") or {}),
-                findings=(json(b"findings") or {"findings": []})["findings"],
-                error=error or None,
-                attempts=int(fields.get(b"attempts", b"0")),
-                waiting_before=before,
-                needs=_needs(fields.get(b"needs", b"").decode()),
-                holders=sum(name.startswith(WANTED) for name in fields),
-            )
-        except ValidationError:
-            return None
+    def _read_job(self, job: str, look: reading.Look) -> AnyStatus | None:
+        return reading.read_job(self._registry, job, look)
 
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
         answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
@@ -373,34 +357,3 @@ async def _unpacked(job: str, stored: bytes | None) -> bytes | None:
         return await asyncio.to_thread(unpack, stored)
     except DamagedError as error:
         raise StoreUnavailable(f"The stored result of {job} is damaged: {error}.") from error
-
-
-def _needs(stored: str) -> Needs | None:
-    algorithm, _, backend_class = stored.partition("/")
-    return Needs.model_validate({"algorithm": algorithm, "backend_class": backend_class})
-
-
-def _judge(config: dict[str, str]) -> list[str]:
-    found = []
-    if config.get("appendonly") == "no":
-        found.append(
-            "The store runs with appendonly no: a crash of the store loses every job since its "
-            "last snapshot, acknowledged ones included. Run CONFIG SET appendonly yes."
-        )
-    elif config.get("appendfsync") != "always":
-        found.append(
-            f"The store runs with appendfsync {config.get('appendfsync')}: a power failure loses "
-            "the jobs of the last second or more. Run CONFIG SET appendfsync always."
-        )
-    policy = config.get("maxmemory-policy", "noeviction")
-    if policy != "noeviction" and config.get("maxmemory", "0") != "0":
-        found.append(
-            f"The store may drop jobs and results when its memory is full (maxmemory-policy "
-            f"{policy}). Run CONFIG SET maxmemory-policy noeviction."
-        )
-    return found
-
-
-def _iso(seconds: bytes) -> str:
-    moment = datetime.fromtimestamp(float(seconds), tz=UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,8 +3,9 @@
 Keys, all under a prefix ``p``::
 
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
-                     attempts, barren, resubmitted, progress, findings; until it is over also
-                     wanted:<who>; while a process holds the job token, holder, claim, renewals
+                     attempts, barren, resubmitted, progress, findings; where the request is too
+                     long to be shown also whole, the request itself, and left_out; until it is over
+                     also wanted:<who>; while a process holds the job token, holder, claim, renewals
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream

@@ -37,6 +37,7 @@ from relu_landscape.wire.jobs import (
 )
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.service import ServiceInfo
+from relu_landscape.wire.shortened import too_long, without
 
 Answer = TypeVar("Answer")
 
@@ -334,11 +335,13 @@ class InMemoryService:
 
 
 def _queued(analysis: Analysis, job: str, request: AnalysisRequest) -> AnyStatus:
+    left_out = too_long(request)
     return analysis.status(
         id=job,
         kind=analysis.kind,
         state="queued",
-        request=request,
+        request=without(request, left_out),
+        left_out=left_out,
         created_at=NOW,
         started_at=None,
         finished_at=None,

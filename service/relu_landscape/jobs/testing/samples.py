@@ -221,6 +221,7 @@ def _all_there(request: PointsRequest) -> Composed:
         spectrum=[Eigenvalue(eigenvalue=0.125, multiplicity=2, space="span")],
         outcome="converged to an isolated fixed point",
         end="m1",
+        flow_time=0.0,
         loss_to_lose=0.0,
         distance=0.0,
         distance_in_errors=None,

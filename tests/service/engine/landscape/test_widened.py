@@ -93,6 +93,8 @@ def test_adding_the_best_student_lowers_the_loss_by_what_is_said(
         assert added == pytest.approx(told.best.loss, abs=1e-13)
         assert point.loss - added == pytest.approx(told.best.gain, abs=1e-13)
         assert told.best.gain == told.best.value**2 >= told.guaranteed_gain > 0.0
+        assert told.lower_bound is not None
+        assert told.lower_bound <= told.best.value
         teachers = np.linalg.norm(V, axis=1).sum()
         assert told.guaranteed_gain == pytest.approx((2.0 * point.loss / teachers) ** 2)
         assert told.split_way is not None
@@ -181,6 +183,10 @@ def test_a_teacher_of_another_length_has_the_same_answer_in_its_units() -> None:
         assert theirs is not None
         assert theirs.splits == mine.splits
         assert theirs.guaranteed_gain == pytest.approx(9.0 * mine.guaranteed_gain)
+        assert mine.lower_bound is not None
+        assert theirs.lower_bound is not None
+        # Downwards, once more than the product itself.
+        assert theirs.lower_bound == pytest.approx(3.0 * mine.lower_bound, rel=1e-6)
         if mine.best is None:
             assert theirs.best is None
             continue

@@ -221,6 +221,8 @@ def test_one_more_student_gains_what_is_said() -> None:
     more = np.vstack([W, found.norm * np.array([found.cosines])])
     fallen = float(population.loss(W, teacher)) - float(population.loss(more, teacher))
     assert abs(fallen - found.gain) < 1e-14
+    assert point.widening.lower_bound is not None
+    assert 1.5 * found.slope < point.widening.lower_bound <= found.slope
     # Split in halves: 4 B along (xi, -xi), whose length is the root of two; -0.5959 in all.
     (split,) = point.widening.splitting
     halves = population.hessian(np.repeat(W / 2.0, 2, axis=0), teacher)[0]

@@ -29,11 +29,13 @@ REQUEST = orjson.dumps(WORK.request.canonical())
 
 
 class PlayedFuture:
-    """A chunk with the scheduler; the test says how it ends."""
+    """A chunk with the scheduler, and what it ``carried`` of its request; the test says how it
+    ends."""
 
-    def __init__(self, key: str, task: str) -> None:
+    def __init__(self, key: str, task: str, carried: bytes) -> None:
         self.key = key
         self.task = task
+        self.carried = carried
         self.status = "pending"
         self.called_back = 0
         self._outcome: Any = None
@@ -106,8 +108,8 @@ class Scheduler:
             self.refusals -= 1
             raise OSError("the connection is closed")
         assert (arguments[0], arguments[1], arguments[4]) == (ALGORITHM, COMPOSITION, "numpy")
-        assert arguments[2] == REQUEST
-        self.open.append(PlayedFuture(key, orjson.loads(arguments[3])["task"]["key"]))
+        name = orjson.loads(arguments[3])["task"]["key"]
+        self.open.append(PlayedFuture(key, name, arguments[2]))
         return self.open[-1]
 
     def names(self, count: int) -> list[str]:

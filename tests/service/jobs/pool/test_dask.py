@@ -44,6 +44,7 @@ def test_chunks_are_dealt_to_the_lanes_in_turn(pool: DaskPool, scheduler: Schedu
     large, small = pool.lane(WORK), pool.lane(WORK)
     large.put(tasks("large", 100))
     assert scheduler.names(2) == ["large0", "large1"]  # two per worker, no more
+    assert [future.carried for future in scheduler.open] == [REQUEST, REQUEST]
     small.put(tasks("small", 2))
     scheduler.end("large0")
     scheduler.end("large1")

@@ -13,9 +13,12 @@ from relu_landscape.jobs.store import scripts
 from relu_landscape.jobs.store.asking import STATES, AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.reading import Look
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
+from relu_landscape.wire import shortened
 from relu_landscape.wire.jobs import AnyStatus
+from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted
 from tests.service.jobs.toy_engine import TOY, finding
 
@@ -41,6 +44,30 @@ async def test_pages_show_every_job_once_newest_first(
     assert seen == list("edcba")
     with pytest.raises(RequestError, match="next_cursor"):
         await asking.page(None, "-inf", 2)
+
+
+async def test_a_long_request_is_claimed_whole_and_shown_short(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    gram = [[1.0 if i == j else 0.001 for j in range(128)] for i in range(128)]
+    long = LandscapeRequest(student_width=128, teacher_width=128, teacher_gram=gram, starts=0)
+    whole = long.canonical()
+    await asking.submit("a", KIND, whole, shown=shortened.shown(long))
+    await asking.submit("b", KIND, REQUEST)
+    (b, a) = (await asking.page(None, None, 2)).items
+    for status in (a, await asking.status("a")):
+        assert (status.left_out, status.request.teacher_gram) == (["teacher_gram"], None)
+        assert status.request.student_width == 128
+    assert b.left_out == []
+    claim = claims.claim(QUEUES)
+    assert claim is not None
+    assert (claim.job, claim.request) == ("a", whole)
+    # Given back and submitted again, it is the same question.
+    claims.stop(claim, "failed", "why")
+    assert await asking.submit("a", KIND, whole, shown=shortened.shown(long)) == "queued"
+    assert [each.request for each in map(claims.claim, (QUEUES, QUEUES)) if each] == [
+        whole, REQUEST,
+    ]  # fmt: skip
 
 
 async def test_figures_follow_the_states(asking: AskingStore, claims: ClaimingStore) -> None:
@@ -234,9 +261,9 @@ async def test_a_page_of_large_requests_leaves_others_their_turn(asking: AskingS
     reading = asyncio.ensure_future(asking.page(None, None, 10))
     read, between = asking._read_job, list[int]()
 
-    def counted(job: str, fields: dict[bytes, bytes], before: int | None) -> AnyStatus | None:
+    def counted(job: str, look: Look) -> AnyStatus | None:
         between.append(turns)
-        return read(job, fields, before)
+        return read(job, look)
 
     asking._read_job = counted  # type: ignore[method-assign]
     while not reading.done():

@@ -15,7 +15,8 @@ end
 local function answer(id)
   local get = function(name) return redis.call('HGET', job(id), name) end
   local seconds = tostring(tonumber(now()) - tonumber(get('started')))
-  return { id, kind_of(id), get('token'), get('request'), seconds, tonumber(get('attempts')) }
+  local request = get('whole') or get('request')
+  return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')) }
 end
 -- The answer of the first call may have been lost on its way: then its job is running already.
 if again then
