@@ -53,9 +53,6 @@ def serve(
         chosen = ApiSettings.load() if settings is None else settings
         opening = service_factory or partial(open_service, registry=registry)
         configure_logging(chosen.log_level)
-        require_consent(chosen)
-        for warning in warnings(chosen):
-            _log.warning("%s", warning)
         with (
             contextlib.closing(bind(chosen.host, chosen.port)) as listener,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -106,6 +103,10 @@ async def _run(
         loop.add_signal_handler(number, starting.cancel)
     # Opened here and not by uvicorn, which would turn a clear refusal into a traceback.
     async with service_factory(settings) as service:
+        has_keys = await service.keys.exist()
+        require_consent(settings, has_keys=has_keys)
+        for warning in warnings(settings, has_keys=has_keys):
+            _log.warning("%s", warning)
 
         @asynccontextmanager
         async def already_open(_: Settings) -> AsyncIterator[Service]:
@@ -120,6 +121,9 @@ async def _run(
             log_config=None,  # the root logger's JSON lines
             access_log=False,  # the application writes its own
             server_header=False,
+            # uvicorn would believe X-Forwarded-For of every process on this machine. The
+            # application has a setting of its own for whom to believe.
+            proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
         )
         server = _Server(config, app.state.drain)

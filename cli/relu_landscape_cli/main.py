@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 import relu_landscape
+from relu_landscape_cli.audit import audit
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
 from relu_landscape_cli.jobs import cancel, submit
+from relu_landscape_cli.keys import keys
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
@@ -67,7 +69,7 @@ def serve(
         ),
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let others connect although no key is set.")
+        bool, typer.Option("--insecure", help="Let others connect although there is no key.")
     ] = False,
 ) -> None:
     """Run the service until SIGTERM or Ctrl+C.
@@ -96,9 +98,11 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "families": families, "learning-rates": learning_rates,
     "trajectory": trajectory, "locate": locate, "watch": watch, "show": show, "list": list_jobs,
     "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
+    "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)
+app.add_typer(keys)
 
 
 def main() -> None:

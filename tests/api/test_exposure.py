@@ -29,19 +29,28 @@ def test_without_a_key_somebody_must_say_so(
     make_settings: Callable[..., ApiSettings], host: str
 ) -> None:
     with pytest.raises(ConfigurationError) as error:
-        require_consent(make_settings(host=host))
-    for line in ("RELU_LANDSCAPE_API_KEY=", "RELU_LANDSCAPE_INSECURE=true", "--insecure"):
+        require_consent(make_settings(host=host), has_keys=False)
+    for line in (
+        "relu-landscape keys create",
+        "RELU_LANDSCAPE_API_KEY=",
+        "RELU_LANDSCAPE_INSECURE=true",
+        "--insecure",
+    ):
         assert line in str(error.value)
-    require_consent(make_settings(host=host, insecure=True))
-    require_consent(make_settings(host=host, api_key="correct horse"))
-    assert len(warnings(make_settings(host=host, insecure=True))) == 1
-    assert warnings(make_settings(host=host, insecure=True, api_key="correct horse")) == []
+    require_consent(make_settings(host=host), has_keys=True)
+    require_consent(make_settings(host=host, insecure=True), has_keys=False)
+    require_consent(make_settings(host=host, api_key="correct horse"), has_keys=False)
+    insecure = make_settings(host=host, insecure=True)
+    assert len(warnings(insecure, has_keys=False)) == 1
+    assert warnings(insecure, has_keys=True) == []
+    keyed = make_settings(host=host, insecure=True, api_key="correct horse")
+    assert warnings(keyed, has_keys=False) == []
 
 
 def test_this_machine_alone_needs_no_key(make_settings: Callable[..., ApiSettings]) -> None:
     for host in CLOSED:
-        require_consent(make_settings(host=host))
-        assert warnings(make_settings(host=host)) == []
+        require_consent(make_settings(host=host), has_keys=False)
+        assert warnings(make_settings(host=host), has_keys=False) == []
 
 
 def test_readiness_repeats_the_warning(make_client: MakeClient) -> None:

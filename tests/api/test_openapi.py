@@ -78,6 +78,8 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
         ("get", "/v1/learning-rates", "200"): {"LearningRates"},
+        ("get", "/v1/me", "200"): {"Me"},
+        ("get", "/v1/audit", "200"): {"AuditPage"},
         ("get", "/v1/service-info", "200"): {"ApiInfo"},
         ("get", "/readyz", "200"): {"Readiness"},
         ("get", "/livez", "200"): {"Alive"},
@@ -148,7 +150,7 @@ def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict
         answer = client.request(method, path, params=query)
         assert answer.status_code in (200, 202), (path, query, answer.text)
         seen += 1
-    assert seen == 8
+    assert seen == 9
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,8 @@ def answers(client: TestClient, service: InMemoryService) -> Iterator[tuple[str,
     yield "Continuation", client.get("/v1/families/continuation", params=widths).json()
     rated = {"K": "8", "width": "8", "structure": "one-anti-aligned"}
     yield "LearningRates", client.get("/v1/learning-rates", params=rated).json()
+    yield "Me", client.get("/v1/me").json()
+    yield "AuditPage", client.get("/v1/audit").json()
     yield "ApiInfo", client.get("/v1/service-info").json()
     yield "Readiness", client.get("/readyz").json()
     yield "Problem", client.get("/v1/landscape?K=0").json()

@@ -49,6 +49,8 @@ OPERATIONS = [
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/learning-rates"),
     ("GET", "/v1/jobs"),
+    ("GET", "/v1/me"),
+    ("GET", "/v1/audit"),
     ("GET", "/v1/service-info"),
     ("GET", "/v1/schema.json"),
     ("GET", "/livez"),

@@ -17,8 +17,10 @@ from relu_landscape.jobs.running.coordinator import Coordinator
 from relu_landscape.jobs.running.sealing import whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.words import no_part, no_result
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
@@ -49,6 +51,8 @@ class AnalysisService:
         server: EmbeddedServer | None,
         calls: ShortCalls,
         registry: Registry,
+        keys: StoredKeys,
+        trail: StoredTrail,
     ) -> None:
         self._settings = settings
         self._backend = backend
@@ -58,6 +62,8 @@ class AnalysisService:
         self._server = server
         self._calls = calls
         self.registry = registry
+        self.keys = keys
+        self.trail = trail
 
     @classmethod
     @asynccontextmanager
@@ -87,6 +93,9 @@ class AnalysisService:
             await asking.ping()
             for warning in await asking.warnings():
                 logger.warning("%s", warning)
+            keys, trail = StoredKeys(target, settings), StoredTrail(target, settings)
+            stack.push_async_callback(keys.close)
+            stack.push_async_callback(trail.close)
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
@@ -96,7 +105,9 @@ class AnalysisService:
             calls = ShortCalls(registry, settings)
             stack.push_async_callback(asyncio.to_thread, calls.close)
             calls.open()
-            yield cls(settings, backend, asking, pool, coordinator, server, calls, registry)
+            yield cls(
+                settings, backend, asking, pool, coordinator, server, calls, registry, keys, trail
+            )
 
     def identify(self, request: AnalysisRequest) -> str:
         request.check_limits(

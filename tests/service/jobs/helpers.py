@@ -21,9 +21,11 @@ from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
@@ -130,10 +132,14 @@ async def on_store(
     asking = AskingStore(target, chosen, TOY, "cpu")
     coordinator = Coordinator(chosen, target, pool, TOY, backend)
     functions = ShortCalls(TOY, chosen)
+    keys, trail = StoredKeys(target, chosen), StoredTrail(target, chosen)
     coordinator.start()
     try:
-        yield AnalysisService(chosen, backend, asking, pool, coordinator, server, functions, TOY)
+        yield AnalysisService(
+            chosen, backend, asking, pool, coordinator, server, functions, TOY, keys, trail
+        )
     finally:
         await asyncio.to_thread(coordinator.close)
         await asyncio.to_thread(functions.close)
-        await asking.close()
+        for each in (asking, keys, trail):
+            await each.close()

@@ -40,6 +40,8 @@ function report(error) {
   const text = error.message ?? error;
   if (error.status === 401) {
     show($("key-form"), true);
+    // In the service's own words: no key came, or it is unknown, expired or revoked.
+    $("key-problem").textContent = text;
     $("panel-toggle").setAttribute("aria-expanded", "true");
   }
   form.complain(text);
