@@ -55,20 +55,13 @@ def with_store(data_dir: Path | None, use: Callable[[Stored], Awaitable[Answer]]
 @asynccontextmanager
 async def _opened(data_dir: Path | None) -> AsyncIterator[Stored]:
     from relu_landscape.jobs.store.audit import StoredTrail
-    from relu_landscape.jobs.store.connection import Target
-    from relu_landscape.jobs.store.embedded import EmbeddedServer
     from relu_landscape.jobs.store.keys import StoredKeys
+    from relu_landscape.jobs.store.opened import opened_store
     from relu_landscape_api.settings import ApiSettings
 
     settings = ApiSettings.load(**({} if data_dir is None else {"data_dir": data_dir}))
     async with AsyncExitStack() as stack:
-        if settings.redis_url is None:
-            embedded = EmbeddedServer(settings)
-            stack.push_async_callback(asyncio.to_thread, embedded.close)
-            await asyncio.to_thread(embedded.open)
-            target = embedded.target
-        else:
-            target = Target.external(settings)
+        target = await stack.enter_async_context(opened_store(settings))
         keys, trail = StoredKeys(target, settings), StoredTrail(target, settings)
         stack.push_async_callback(keys.close)
         stack.push_async_callback(trail.close)

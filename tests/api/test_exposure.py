@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +72,24 @@ def test_the_start_is_refused_in_words(tmp_path: Path) -> None:
     assert out == ""
     assert "RELU_LANDSCAPE_INSECURE=true" in err
     assert "Traceback" not in err
+
+
+def test_the_start_is_refused_before_anything_but_the_store_is_started() -> None:
+    """Workers took seconds to start, and a job was claimed, before it was refused."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        environment = {
+            **os.environ, "RELU_LANDSCAPE_DATA_DIR": name, "RELU_LANDSCAPE_PORT": "0",
+            "RELU_LANDSCAPE_HOST": "0.0.0.0",
+        }  # fmt: skip
+        ended = subprocess.run(
+            [sys.executable, "-m", "relu_landscape_api"],
+            env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False,
+        )  # fmt: skip
+        assert not (Path(name) / "store" / "store.pid").exists()
+    assert (ended.returncode, ended.stdout) == (EXIT_CONFIGURATION, "")
+    assert "relu-landscape keys create NAME" in ended.stderr
+    assert "starting the embedded store" in ended.stderr
+    assert "distributed" not in ended.stderr
 
 
 def test_an_open_start_is_warned_about(tmp_path: Path) -> None:
