@@ -76,7 +76,13 @@ def serving(app: FastAPI) -> Iterator[Running]:
         protocol = bounded_protocol(bounds(app.state.settings))
         server = _Server(
             uvicorn.Config(
-                app, http=protocol, ws="none", log_config=None, access_log=False, lifespan="on"
+                app,
+                http=protocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                proxy_headers=False,
             )
         )
         thread = threading.Thread(

@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import TypeAlias
 
 from fastapi import APIRouter, FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import relu_landscape
 from relu_landscape.analyses import ANALYSES, Registry
@@ -20,18 +21,20 @@ from relu_landscape_api.answering.at_hand import GZIP_FROM_BYTES, GZIP_LEVEL, Re
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.exposure import warnings
 from relu_landscape_api.layers.compress import Compress
+from relu_landscape_api.layers.door import Door
 from relu_landscape_api.layers.gate import Gate
 from relu_landscape_api.layers.methods import Methods
 from relu_landscape_api.layers.observe import Observe
 from relu_landscape_api.layers.origins import Origins
+from relu_landscape_api.layers.rates import Rates
 from relu_landscape_api.layers.shortcut import Shortcut
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.openapi import build_openapi
-from relu_landscape_api.routers import operations, pages
+from relu_landscape_api.routers import identity, operations, pages
 from relu_landscape_api.routers.analyses import analysis_router
 from relu_landscape_api.routers.calls import calls_router
 from relu_landscape_api.routers.jobs import jobs_router
-from relu_landscape_api.settings import ApiSettings
+from relu_landscape_api.settings import ApiSettings, proxies_in
 
 #: Makes the service as an asynchronous context manager.
 ServiceFactory: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Service]]
@@ -86,14 +89,16 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.settings, app.state.registry = chosen, registry
-    app.state.warnings = warnings(chosen)
+    app.state.warnings = warnings(chosen, has_keys=False)
     app.state.drain, app.state.metrics = drain, metrics
+    door, rates = Door(chosen), Rates(chosen)
+    app.state.door, app.state.rates = door, rates
     at_hand = ResultsAtHand(
         chosen.results_at_hand_bytes,
         chosen.result_ttl_seconds,
         on_hit=metrics.results_at_hand.inc,
     )
-    answers = {each.kind: Answers(each, chosen, at_hand) for each in registry.analyses}
+    answers = {each.kind: Answers(each, at_hand) for each in registry.analyses}
     routers = _routers(registry, chosen, answers)
     for router in routers:
         app.include_router(router)
@@ -105,8 +110,11 @@ def create_app(
     app.add_middleware(Shortcut, registry=registry, answers=answers)
     app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])
     app.add_middleware(Origins, settings=chosen, registry=registry)
-    app.add_middleware(Gate, settings=chosen)
+    app.add_middleware(Gate, door=door, rates=rates, registry=registry)
     app.add_middleware(Observe, metrics=metrics)
+    proxies = proxies_in(chosen.trusted_proxies)
+    if proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     return app
 
 
@@ -118,6 +126,7 @@ def _routers(
         calls_router(registry, settings),
         *(analysis_router(each, settings, answers[each.kind]) for each in registry.analyses),
         jobs_router(registry),
+        identity.router,
         operations.router,
         pages.router,
     ]

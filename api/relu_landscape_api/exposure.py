@@ -26,30 +26,34 @@ def is_loopback(host: str) -> bool:
 
 
 def is_open(settings: ApiSettings) -> bool:
-    """Whether whoever can connect from elsewhere may use it."""
+    """Whether whoever can connect from elsewhere may use it, unless the store has a key."""
     return settings.api_key is None and not is_loopback(settings.host)
 
 
-def require_consent(settings: ApiSettings) -> None:
-    """Raise ``ConfigurationError`` where the service would be open to others and nobody said so."""
-    if settings.insecure or not is_open(settings):
+def require_consent(settings: ApiSettings, *, has_keys: bool) -> None:
+    """Raise ``ConfigurationError`` where the service would be open to others and nobody said so.
+
+    ``has_keys``: whether the store has any key.
+    """
+    if settings.insecure or has_keys or not is_open(settings):
         return
     raise ConfigurationError(
         f"On {settings.host}, others reach this service, and without a key whoever can connect may "
         "start, read and cancel jobs. Write one of these lines:\n"
-        "  RELU_LANDSCAPE_API_KEY=...        a key of 8 characters or more, that callers present\n"
+        "  relu-landscape keys create NAME   a key of its own for everyone who shall ask\n"
+        "  RELU_LANDSCAPE_API_KEY=...        one key of 8 characters or more, that all present\n"
         "  RELU_LANDSCAPE_INSECURE=true      (or --insecure) where everybody on the network may\n"
         "  RELU_LANDSCAPE_HOST=127.0.0.1     for this machine alone"
     )
 
 
-def warnings(settings: ApiSettings) -> list[str]:
-    """What an operator should know, one sentence each."""
-    if not is_open(settings):
+def warnings(settings: ApiSettings, *, has_keys: bool) -> list[str]:
+    """What an operator should know, one sentence each. ``has_keys``: whether the store has any."""
+    if has_keys or not is_open(settings):
         return []
     return [
         f"The service listens on {settings.host} without a key: whoever can connect may start, "
-        "read and cancel jobs. Set RELU_LANDSCAPE_API_KEY."
+        "read and cancel jobs. Make keys with: relu-landscape keys create NAME"
     ]
 
 

@@ -31,8 +31,9 @@ _TEMPLATE = "#/components/schemas/{model}"
 
 _DESCRIPTIONS = {
     400: "not JSON",
-    401: "the service has a key and the request does not present it",
-    403: "a page of another origin, or a name that is not this service's",
+    401: "a key is needed: none came, or it is unknown, expired or revoked",
+    403: "a key that does not allow this, a page of another origin, or a name that is not this "
+    "service's",
     404: "no such job, or no such part of its result",
     405: "another method",
     406: "none of the media types in Accept can be made",
@@ -41,7 +42,7 @@ _DESCRIPTIONS = {
     413: "the body is too large",
     415: "the body is not declared as JSON in UTF-8",
     422: "a field is missing, unknown or out of its bounds; `errors` names each",
-    429: "too many requests from this address",
+    429: "too many requests with this key, or from this address",
     431: "the line and headers of the request are too long",
     500: "unexpected error; the log has the details under the request id",
     503: "too much work is waiting, or the store or pool does not answer",
@@ -166,12 +167,15 @@ def build_openapi(app: FastAPI, settings: ApiSettings, registry: Registry) -> di
     for item in document["paths"].values():
         for operation in item.values():
             _own_words(operation)
-    if settings.api_key is not None:
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        for path, item in document["paths"].items():
-            if path.startswith("/v1/"):
-                for operation in item.values():
-                    operation["security"] = [{"key": []}]
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    # Keys can be made while the service runs: until then nobody needs one.
+    security: list[dict[str, list[str]]] = [{"key": []}]
+    if settings.api_key is None:
+        security.append({})
+    for path, item in document["paths"].items():
+        if path.startswith("/v1/"):
+            for operation in item.values():
+                operation["security"] = security
     return document
 
 

@@ -24,7 +24,7 @@ from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.app import ServiceFactory, create_app, open_service
 from relu_landscape_api.drain import Drain
-from relu_landscape_api.exposure import require_consent, warnings
+from relu_landscape_api.exposure import is_open, require_consent, warnings
 from relu_landscape_api.logs import configure_logging, quieten
 from relu_landscape_api.settings import ApiSettings
 from relu_landscape_api.sockets import bounded_protocol, bounds
@@ -53,9 +53,8 @@ def serve(
         chosen = ApiSettings.load() if settings is None else settings
         opening = service_factory or partial(open_service, registry=registry)
         configure_logging(chosen.log_level)
-        require_consent(chosen)
-        for warning in warnings(chosen):
-            _log.warning("%s", warning)
+        if service_factory is None:
+            _refuse_early(chosen)
         with (
             contextlib.closing(bind(chosen.host, chosen.port)) as listener,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -69,6 +68,14 @@ def serve(
     # The process ends now: collecting the libraries' objects one by one would take a second.
     gc.freeze()
     return 0
+
+
+def _refuse_early(settings: ApiSettings) -> None:
+    """Ask the store alone whether there is a key, before workers start and jobs are claimed."""
+    if is_open(settings) and not settings.insecure:
+        from relu_landscape.jobs.store.opened import has_keys
+
+        require_consent(settings, has_keys=asyncio.run(has_keys(settings)))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -106,6 +113,10 @@ async def _run(
         loop.add_signal_handler(number, starting.cancel)
     # Opened here and not by uvicorn, which would turn a clear refusal into a traceback.
     async with service_factory(settings) as service:
+        has_keys = await service.keys.exist()
+        require_consent(settings, has_keys=has_keys)
+        for warning in warnings(settings, has_keys=has_keys):
+            _log.warning("%s", warning)
 
         @asynccontextmanager
         async def already_open(_: Settings) -> AsyncIterator[Service]:
@@ -120,6 +131,9 @@ async def _run(
             log_config=None,  # the root logger's JSON lines
             access_log=False,  # the application writes its own
             server_header=False,
+            # uvicorn would believe X-Forwarded-For of every process on this machine. The
+            # application has a setting of its own for whom to believe.
+            proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
         )
         server = _Server(config, app.state.drain)

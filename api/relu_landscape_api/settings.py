@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
 
 from limits import parse_many
@@ -38,21 +39,30 @@ class ApiSettings(Settings):
     )
     rate_limit: str | None = Field(
         None,
-        description="requests per client address, in the syntax of the package limits, for "
-        "example 60/minute;1000/day",
+        description="requests per key, or per client address where there is no key, in the "
+        "syntax of the package limits, for example 60/minute;1000/day",
     )
     api_key: SecretStr | None = Field(
-        None, min_length=8, description="when set, every call under /v1 must present it"
+        None,
+        min_length=8,
+        description="a key that may everything; when it is set, or relu-landscape keys create has "
+        "made one, every call under /v1 must present a key",
     )
     insecure: bool = Field(
         False,
-        description="true: listen where others can connect although no key is set",
+        description="true: listen where others can connect although there is no key",
     )
     trusted_hosts: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9.:_*\[\], -]{1,2000}$",
         description="names under which the service may be asked besides localhost, with commas; "
         "*: any; left out: localhost alone where only this machine can connect, else any",
+    )
+    trusted_proxies: str | None = Field(
+        None,
+        max_length=2000,
+        description="addresses and networks of proxies, with commas, that are believed when they "
+        "say for whom they ask (X-Forwarded-For), for example 127.0.0.1,10.0.0.0/8; left out: none",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much is logged"
@@ -64,3 +74,15 @@ class ApiSettings(Settings):
         if value is not None:
             parse_many(value)  # ValueError becomes a validation error that names this field
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: str | None) -> str | None:
+        for each in proxies_in(value):
+            ipaddress.ip_network(each)  # ValueError becomes a validation error, as above
+        return value
+
+
+def proxies_in(setting: str | None) -> list[str]:
+    """The addresses and networks that the setting ``trusted_proxies`` names."""
+    return [each.strip() for each in (setting or "").split(",") if each.strip()]

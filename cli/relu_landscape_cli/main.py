@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import relu_landscape
+from relu_landscape_cli.audit import audit
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.estimate import estimate
 from relu_landscape_cli.exits import say_interrupt_unless_said
@@ -16,6 +17,7 @@ from relu_landscape_cli.families import families
 from relu_landscape_cli.frequencies import frequencies
 from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.keeping import backup, restore
+from relu_landscape_cli.keys import keys
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
@@ -71,7 +73,7 @@ def serve(
         ),
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let others connect although no key is set.")
+        bool, typer.Option("--insecure", help="Let others connect although there is no key.")
     ] = False,
 ) -> None:
     """Run the service until SIGTERM or Ctrl+C.
@@ -101,10 +103,11 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "trajectory": trajectory, "frequencies": frequencies, "locate": locate, "sweep": sweep,
     "watch": watch, "show": show, "list": list_jobs, "export": export, "verify": verify,
     "doctor": doctor, "submit": submit, "cancel": cancel,
-    "backup": backup, "restore": restore,
+    "backup": backup, "restore": restore, "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)
+app.add_typer(keys)
 
 
 def main() -> None:

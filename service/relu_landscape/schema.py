@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_sc
 from relu_landscape import ALGORITHM, __version__
 from relu_landscape.analyses import Analysis, Registry, ShortCall
 from relu_landscape.wire.base import JsonObject, short_names
+from relu_landscape.wire.identity import AuditPage, Me
 from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent
 from relu_landscape.wire.problem import Problem, StreamProblem
 from relu_landscape.wire.rows import Rows
@@ -35,6 +36,8 @@ _COMMON: tuple[Model, ...] = (
     Progress,
     StreamProblem,
     ApiInfo,
+    Me,
+    AuditPage,
     Readiness,
     Alive,
     Problem,
@@ -64,6 +67,8 @@ def published(registry: Registry) -> JsonObject:
         },
         "service": {
             "info": reference(ApiInfo),
+            "me": reference(Me),
+            "audit": reference(AuditPage),
             "readiness": reference(Readiness),
             "alive": reference(Alive),
         },

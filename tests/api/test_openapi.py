@@ -93,6 +93,8 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
         ("get", "/v1/learning-rates", "200"): {"LearningRates"},
         ("get", "/v1/estimate", "200"): {"Estimate"},
+        ("get", "/v1/me", "200"): {"Me"},
+        ("get", "/v1/audit", "200"): {"AuditPage"},
         ("get", "/v1/service-info", "200"): {"ApiInfo"},
         ("get", "/readyz", "200"): {"Readiness"},
         ("get", "/livez", "200"): {"Alive"},
@@ -223,6 +225,8 @@ def answers(client: TestClient, service: InMemoryService) -> Iterator[tuple[str,
     yield "Continuation", client.get("/v1/families/continuation", params=widths).json()
     rated = {"K": "8", "width": "8", "structure": "one-anti-aligned"}
     yield "LearningRates", client.get("/v1/learning-rates", params=rated).json()
+    yield "Me", client.get("/v1/me").json()
+    yield "AuditPage", client.get("/v1/audit").json()
     yield "ApiInfo", client.get("/v1/service-info").json()
     yield "Readiness", client.get("/readyz").json()
     yield "Problem", client.get("/v1/landscape?K=0").json()

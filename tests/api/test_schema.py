@@ -62,6 +62,8 @@ OPERATIONS = [
     ("GET", "/v1/learning-rates"),
     ("GET", "/v1/estimate"),
     ("GET", "/v1/jobs"),
+    ("GET", "/v1/me"),
+    ("GET", "/v1/audit"),
     ("GET", "/v1/service-info"),
     ("GET", "/v1/schema.json"),
     ("GET", "/livez"),

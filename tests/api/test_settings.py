@@ -32,6 +32,9 @@ def test_the_environment_is_read_and_arguments_win(monkeypatch: pytest.MonkeyPat
         ("RATE_LIMIT", "often"),
         ("BODY_LIMIT_BYTES", "0"),
         ("LOG_LEVEL", "loud"),
+        ("TRUSTED_PROXIES", "127.0.0.1,proxy.lab"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_to_write(

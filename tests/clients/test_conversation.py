@@ -8,11 +8,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from relu_landscape.jobs.identity import Wanted, utc_now
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.trajectories import TrajectoryRequest
 from relu_landscape_client import (
     LandscapeCancelled,
     LandscapeFailed,
+    NotAuthorised,
     NotFound,
     ProtocolError,
     RequestRefused,
@@ -338,5 +340,27 @@ def test_the_key_travels(run: Run, server: Served) -> None:
     with application(api_key="open-sesame") as guarded:
         locked = Served(guarded)
         assert locked.call("plain", "list", api_key="open-sesame", cache=False) == []
-        with pytest.raises(Exception, match="401"):
+        with pytest.raises(NotAuthorised, match=r"401 .*No key came with this request"):
             locked.call("plain", "list", cache=False)
+        with pytest.raises(NotAuthorised, match="does not know that key"):
+            locked.call("plain", "list", cache=False, api_key="rlk_01234567_" + "A" * 43)
+
+
+def test_me(run: Run) -> None:
+    assert run("me") == {
+        "name": "anonymous", "scope": "admin", "expires_at": None, "limits": [],
+    }  # fmt: skip
+
+
+def test_what_a_key_lacks_is_said(server: Served) -> None:
+    with application() as guarded:
+        locked = Served(guarded)
+        creating = guarded.service.keys.create(Wanted("ada", "read"), utc_now())
+        _, key = guarded.wait_for(creating)
+        assert locked.call("plain", "me", api_key=key)["name"] == "ada"
+        with pytest.raises(NotAuthorised, match=r"403 .*scope 'submit'; the key 'ada' has 'read'"):
+            locked.call("plain", "submit", 2, 2, api_key=key)
+        guarded.wait_for(guarded.service.keys.revoke("ada", utc_now()))
+        guarded.app.state.door.forget()
+        with pytest.raises(NotAuthorised, match=f"'ada' .{key[:12]}. was revoked"):
+            locked.call("plain", "list", api_key=key)

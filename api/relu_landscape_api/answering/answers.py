@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from relu_landscape.analyses import Analysis
 from relu_landscape.errors import Cancelled, JobFailed
+from relu_landscape.jobs.identity import ANYONE
 from relu_landscape.jobs.interface import Service
 from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape_api.answering.at_hand import Encoded, ResultsAtHand, encoded
@@ -25,7 +26,6 @@ from relu_landscape_api.reading.negotiation import (
     retry_after,
 )
 from relu_landscape_api.reading.queries import ListQuery
-from relu_landscape_api.settings import ApiSettings
 
 #: A finished result never changes: its id names request, algorithm and backend.
 _IMMUTABLE = "max-age=31536000, immutable"
@@ -91,9 +91,8 @@ async def wait_for(
 class Answers:
     """What is answered about the jobs of one kind."""
 
-    def __init__(self, analysis: Analysis, settings: ApiSettings, at_hand: ResultsAtHand) -> None:
+    def __init__(self, analysis: Analysis, at_hand: ResultsAtHand) -> None:
         self._analysis = analysis
-        self._scope = "public" if settings.api_key is None else "private"
         self._at_hand = at_hand
 
     def known(self, scope: Scope, id: str) -> Response | None:  # noqa: A002 - as in the contract
@@ -116,7 +115,9 @@ class Answers:
         path = job_path(self._analysis, id)
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if scope["path"] == path:
-            headers["Cache-Control"] = f"{self._scope}, {_IMMUTABLE}"
+            # What took a key is not for a cache that others share.
+            audience = "public" if scope["state"]["asker"] == ANYONE else "private"
+            headers["Cache-Control"] = f"{audience}, {_IMMUTABLE}"
         else:
             headers["Content-Location"] = path
         if scope["method"] == "GET" and matches_etag(given.get("if-none-match"), etag):

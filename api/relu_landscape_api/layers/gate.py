@@ -1,103 +1,150 @@
-"""Who may ask, and how often: an optional key and an optional rate limit on ``/v1``."""
+"""Who may ask, what, and how often: before anything under ``/v1`` is read."""
 
 from __future__ import annotations
 
-import hmac
-import logging
-import math
-import time
+import re
 
-from limits import parse_many
-from limits.aio.strategies import MovingWindowRateLimiter
-from limits.errors import StorageError
-from limits.storage import storage_from_string
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relu_landscape_api.answering.problems import Row, problem_response
-from relu_landscape_api.settings import ApiSettings
+from relu_landscape.analyses import Registry
+from relu_landscape.errors import StoreUnavailable
+from relu_landscape.jobs.identity import ANYONE, allows, holds_a_key
+from relu_landscape.wire.identity import Scope as KeyScope
+from relu_landscape_api.answering.problems import Row, landscape_error_response, problem_response
+from relu_landscape_api.layers.door import Door, Identity, Refused
+from relu_landscape_api.layers.rates import Exceeded, Rates
 
 _UNAUTHORISED = Row(401, "unauthorised", "An API key is needed")
+_SCOPE = Row(403, "scope", "The key does not allow this")
 _TOO_MANY = Row(429, "too-many-requests", "Too many requests")
 
-_log = logging.getLogger("relu_landscape.api")
-
-
-class RateLimiter:
-    """A moving window per client, in memory or in the shared Redis."""
-
-    def __init__(self, limits: str, redis_url: str | None, prefix: str) -> None:
-        self._limits = parse_many(limits)
-        uri = "async+memory://"
-        if redis_url is not None:
-            uri = f"async+{redis_url.replace('unix://', 'redis+unix://', 1)}"
-        options = {} if redis_url is None else {"implementation": "redispy", "key_prefix": prefix}
-        storage = storage_from_string(uri, wrap_exceptions=True, **options)
-        self._strategy = MovingWindowRateLimiter(storage)
-
-    async def seconds_to_wait(self, client: str) -> int | None:
-        """Count one request; None if it is allowed, else whole seconds until one would be.
-
-        A store that does not answer lets the request pass: a limit is a courtesy, not a lock.
-        """
-        try:
-            for item in self._limits:
-                if not await self._strategy.hit(item, client):
-                    window = await self._strategy.get_window_stats(item, client)
-                    return max(1, math.ceil(window.reset_time - time.time()))
-        except StorageError as error:
-            _log.warning("rate limit not counted: %s", error)
-        return None
+#: What people call a key in a query string. No call of ours has such a parameter.
+_CALLED_KEY = re.compile(r"(?:^|&)(?:api[_-]?key|access_token|key|token)=", re.IGNORECASE)
+#: What says more than a key that only looks may hear.
+_FOR_ADMINS = ("/v1/audit",)
 
 
 class Gate:
-    """Key and rate limit before anything under ``/v1`` is read (ASGI); probes stay free."""
+    """Key, scope and rate limit (ASGI); probes and pages stay free.
 
-    def __init__(self, app: ASGIApp, *, settings: ApiSettings) -> None:
+    Sets ``asker`` in ``scope["state"]``, the name of the key or ``anyone``, and ``identity``.
+    """
+
+    def __init__(self, app: ASGIApp, *, door: Door, rates: Rates, registry: Registry) -> None:
         self._app = app
-        key = settings.api_key
-        self._key = None if key is None else key.get_secret_value().encode()
-        self._limiter = (
-            None
-            if settings.rate_limit is None
-            else RateLimiter(settings.rate_limit, settings.redis_url, settings.redis_prefix)
-        )
+        self._door = door
+        self._rates = rates
+        self._computing = {call.path for call in registry.calls}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
-            await self._app(scope, receive, send)
-            return
-        # Counted first, so that guessing keys is limited too.
-        seconds = await self._seconds_to_wait(scope)
-        if seconds is not None:
-            response = problem_response(
-                scope,
-                _TOO_MANY,
-                f"This address asked too often; ask again in {seconds} s.",
-                headers={"Retry-After": str(seconds)},
-            )
-            await response(scope, receive, send)
-            return
-        if self._key is not None and not self._presents_key(scope):
-            response = problem_response(
-                scope,
-                _UNAUTHORISED,
-                "Send the key of this service in the header 'Authorization: Bearer KEY'.",
-                headers={"WWW-Authenticate": 'Bearer realm="relu-landscape"'},
-            )
-            await response(scope, receive, send)
-            return
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            refusal = await self._refusal(scope)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
-    def _presents_key(self, scope: Scope) -> bool:
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        # Starlette reads headers as Latin-1, which gives the bytes back that came.
-        return scheme.lower() == "bearer" and hmac.compare_digest(
-            given.strip().encode("latin-1"), self._key or b""
-        )
+    async def _refusal(self, scope: Scope) -> Response | None:
+        """The answer for whoever does not get in."""
+        scope["state"]["asker"] = ANYONE
+        try:
+            if _has_key_in_query(scope):
+                raise Refused("missing", _NOT_IN_ADDRESS)
+            keys = scope["app"].state.service.keys
+            identity = await self._door.identify(keys, _presented(scope))
+        except Refused as error:
+            # Counted, so that guessing keys is limited too.
+            exceeded = await self._rates.exceeded(None, scope)
+            if exceeded is not None:
+                return _too_many(scope, None, exceeded)
+            return _unauthorised(scope, error)
+        except StoreUnavailable as error:
+            return landscape_error_response(scope, error)
+        scope["state"]["asker"] = identity.name
+        scope["state"]["identity"] = identity
+        exceeded = await self._rates.exceeded(identity, scope)
+        if exceeded is not None:
+            return _too_many(scope, identity, exceeded)
+        needed = self._needed(scope)
+        if not allows(identity.scope, needed):
+            return wrong_scope(scope, needed)
+        return None
 
-    async def _seconds_to_wait(self, scope: Scope) -> int | None:
-        if self._limiter is None:
-            return None
-        client = scope.get("client")
-        return await self._limiter.seconds_to_wait(client[0] if client else "unknown")
+    def _needed(self, scope: Scope) -> KeyScope:
+        """What a key must allow; what only the route can tell, it tells."""
+        if scope["path"] in _FOR_ADMINS:
+            return "admin"
+        reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
+        if not reads or (scope["path"] in self._computing and scope["method"] != "OPTIONS"):
+            return "submit"
+        return "read"
+
+
+_HOW = "Send a key of this service in the header 'Authorization: Bearer KEY'."
+_NOT_IN_ADDRESS = (
+    "A key must not stand in the address of a request: addresses are kept in logs and histories. "
+    "Revoke the key if it was a real one."
+)
+
+
+def identity_of(scope: Scope) -> Identity:
+    """Who asks, behind the gate."""
+    identity: Identity = scope["state"]["identity"]
+    return identity
+
+
+def wrong_scope(scope: Scope, needed: KeyScope) -> Response:
+    """403 for whoever may not do this, with what it would take."""
+    identity = identity_of(scope)
+    detail = (
+        f"This needs a key with the scope {needed!r}; the key {identity.name!r} has "
+        f"{identity.scope!r}."
+    )
+    extra = {"needed_scope": needed, "scope": identity.scope}
+    return problem_response(scope, _SCOPE, detail, extra=extra)
+
+
+def _unauthorised(scope: Scope, refused: Refused) -> Response:
+    challenge = 'Bearer realm="relu-landscape"'
+    if refused.fault != "missing":
+        challenge += ', error="invalid_token"'  # RFC 6750, section 3
+    return problem_response(
+        scope,
+        _UNAUTHORISED,
+        f"{refused} {_HOW}",
+        headers={"WWW-Authenticate": challenge},
+        extra={"key": refused.fault},
+    )
+
+
+def _too_many(scope: Scope, identity: Identity | None, exceeded: Exceeded) -> Response:
+    quota = exceeded.quota
+    who = (
+        "This address"
+        if identity is None or identity.is_anybody
+        else f"Whoever has the key {identity.name!r}"
+    )
+    return problem_response(
+        scope,
+        _TOO_MANY,
+        f"{who} asked too often: {quota.quota} requests in {quota.window_seconds} s are allowed. "
+        f"Ask again in {exceeded.seconds} s.",
+        headers=exceeded.headers,
+        extra={"violated-policies": [quota.policy]},
+    )
+
+
+def _presented(scope: Scope) -> str | None:
+    """The key in the header; None where there is none."""
+    header = Headers(scope=scope).get("authorization")
+    if header is None:
+        return None
+    scheme, _, given = header.partition(" ")
+    return (given.strip() or None) if scheme.lower() == "bearer" else None
+
+
+def _has_key_in_query(scope: Scope) -> bool:
+    query = scope["query_string"].decode("latin-1")
+    return _CALLED_KEY.search(query) is not None or holds_a_key(query)

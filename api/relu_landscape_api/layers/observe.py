@@ -117,6 +117,7 @@ class _Exchange:
                 "milliseconds": round(1000 * (perf_counter() - self._started), 1),
                 "bytes": self._sent_bytes,
                 "client": client[0] if client else None,
+                "asker": self._state.get("asker"),
             },
         )
 

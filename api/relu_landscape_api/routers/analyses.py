@@ -9,10 +9,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from relu_landscape.analyses import Analysis
+from relu_landscape.errors import NotFound
+from relu_landscape.jobs.identity import allows
+from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.widths import width_notice
 from relu_landscape_api.answering.answers import Answers, noticed, page_response, wait_for
+from relu_landscape_api.auditing import remember
 from relu_landscape_api.dependencies import Draining, JobId, Service, job_of
+from relu_landscape_api.layers.gate import identity_of, wrong_scope
 from relu_landscape_api.openapi import (
     PREFER,
     Extra,
@@ -198,7 +203,12 @@ class _Calls:
             return _applied(await self._answers.finished(request.scope, service, id), seconds)
         return _applied(self._answers.status(status, status_code=200), seconds)
 
-    async def cancel(self, id: JobId, service: Service) -> Response:  # noqa: A002
+    async def cancel(
+        self,
+        id: JobId,  # noqa: A002 - the name in the path
+        request: Request,
+        service: Service,
+    ) -> Response:
         """Stop the job: 202 with the state `cancelling` until its cores are free, 200 once it is
         over.
 
@@ -206,6 +216,7 @@ class _Calls:
         """
         await job_of(self._analysis, service, id)
         status = await service.cancel(id)
+        await remember(request, service, "cancelled", status)
         return self._answers.status(status, status_code=200 if status.is_over else 202)
 
     async def _answered(
@@ -217,12 +228,29 @@ class _Calls:
         drain: Draining,
     ) -> Response:
         """What is known already, else what is known after ``seconds`` of waiting."""
-        known = self._answers.known(request.scope, service.identify(asked))
+        job = service.identify(asked)
+        known = self._answers.known(request.scope, job)
         if known is not None:
             return known
-        status = await service.submit(asked)
+        if not allows(identity_of(request.scope).scope, "submit"):
+            looked = await self._looked_up(service, job)
+            if looked is None:
+                return wrong_scope(request.scope, "submit")
+            status = looked
+        else:
+            status = await service.submit(asked)
+            await remember(request, service, "submitted", status)
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)
+
+    @staticmethod
+    async def _looked_up(service: Service, job: str) -> AnyStatus | None:
+        """A job that is there already, for whoever may not start one."""
+        try:
+            status = await service.status(job)
+        except NotFound:
+            return None
+        return None if status.state in ("failed", "cancelled") else status
 
     async def _posted(self, request: Request) -> tuple[AnalysisRequest, str | None]:
         """The request in a body, and what to say of how it was asked.

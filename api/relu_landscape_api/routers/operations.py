@@ -63,9 +63,12 @@ async def readyz(request: Request, service: Service, drain: Draining) -> Respons
         return problem_response(request.scope, _NOT_READY, "The service is stopping.")
     try:
         readiness = await service.readiness()
+        exposed = request.app.state.warnings  # while there is no key
+        if exposed and await service.keys.exist():
+            exposed = []
     except Unavailable as error:
         return problem_response(request.scope, _NOT_READY, str(error))
-    warnings = [*request.app.state.warnings, *readiness.warnings]
+    warnings = [*exposed, *readiness.warnings]
     readiness = readiness.model_copy(update={"warnings": warnings})
     if readiness.ready:
         return json_response(readiness)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from relu_landscape.engine.tasks import Ended
 from relu_landscape.errors import InputError, NotFound, StoreUnavailable
-from relu_landscape.jobs.door import Door
+from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.wire.jobs import TERMINAL
 from relu_landscape.wire.requests import AnalysisRequest
@@ -23,8 +23,8 @@ LONGEST_WAIT_SECONDS = 120.0
 class StoreDesk:
     """``running.questions.Desk``, for threads beside the event loop that it was made in."""
 
-    def __init__(self, door: Door, asking: AskingStore, backend_class: str) -> None:
-        self._door = door
+    def __init__(self, intake: Intake, asking: AskingStore, backend_class: str) -> None:
+        self._intake = intake
         self._refused: dict[str, str] = {}
         self._asking = asking
         self._backend_class = backend_class
@@ -33,7 +33,7 @@ class StoreDesk:
     def submit(self, request: AnalysisRequest, holder: str) -> tuple[str, bool]:
         job = request.content_id(self._backend_class)
         try:
-            return job, self._run(self._door.submit(job, request, holder)) in TERMINAL
+            return job, self._run(self._intake.submit(job, request, holder)) in TERMINAL
         except InputError as error:  # never a job: what it would have come to is why
             self._refused[job] = str(error)
             return job, True
@@ -57,7 +57,7 @@ class StoreDesk:
                 return False, None
             if state == "finished":
                 result = await self._asking.result(job)
-                if result is None and (kept := await self._door.bring_back(job)) is not None:
+                if result is None and (kept := await self._intake.bring_back(job)) is not None:
                     result = kept.result
                 return True, None if result is None else Ended(job, result)
             error = (await self._asking.status(job)).error

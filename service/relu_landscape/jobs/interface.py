@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from relu_landscape.analyses import Registry
+from relu_landscape.jobs.identity import KeyRing, Trail
 from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
@@ -26,6 +27,14 @@ class Service(Protocol):
     @property
     def registry(self) -> Registry:
         """The kinds of analysis and the short calls that it answers."""
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys that open it."""
+
+    @property
+    def trail(self) -> Trail:
+        """Who did what."""
 
     def identify(self, request: AnalysisRequest) -> str:
         """The content id that this service gives to the request. Asks and keeps nothing.

@@ -12,7 +12,7 @@ from relu_landscape.analyses import ANALYSES, Registry
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
-from relu_landscape.jobs.door import Door
+from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.archiving import open_archivist
@@ -21,8 +21,10 @@ from relu_landscape.jobs.running.retention import open_retention
 from relu_landscape.jobs.running.sealing import whole_part
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.words import ANYONE, no_part, no_result
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
@@ -53,9 +55,11 @@ class AnalysisService:
         server: EmbeddedServer | None,
         calls: ShortCalls,
         registry: Registry,
-        door: Door,
+        intake: Intake,
+        keys: StoredKeys,
+        trail: StoredTrail,
     ) -> None:
-        self._door = door
+        self._intake = intake
         self._settings = settings
         self._backend = backend
         self._asking = asking
@@ -64,6 +68,8 @@ class AnalysisService:
         self._server = server
         self._calls = calls
         self.registry = registry
+        self.keys = keys
+        self.trail = trail
 
     @classmethod
     @asynccontextmanager
@@ -93,6 +99,9 @@ class AnalysisService:
             await asking.ping()
             for warning in await asking.warnings():
                 logger.warning("%s", warning)
+            keys, trail = StoredKeys(target, settings), StoredTrail(target, settings)
+            stack.push_async_callback(keys.close)
+            stack.push_async_callback(trail.close)
             pool = DaskPool(settings, registry, backend)
             stack.push_async_callback(asyncio.to_thread, pool.close)
             await asyncio.to_thread(pool.open)
@@ -105,8 +114,8 @@ class AnalysisService:
             if retention is not None:
                 stack.push_async_callback(asyncio.to_thread, retention.close)
                 retention.start()
-            door = Door(asking, settings, registry, archivist)
-            desk = StoreDesk(door, asking, backend.backend_class)
+            intake = Intake(asking, settings, registry, archivist)
+            desk = StoreDesk(intake, asking, backend.backend_class)
             ended = None if archivist is None else archivist.ended
             coordinator = Coordinator(settings, target, pool, registry, backend, desk, ended)
             stack.push_async_callback(asyncio.to_thread, coordinator.close)
@@ -114,7 +123,10 @@ class AnalysisService:
             calls = ShortCalls(registry, settings)
             stack.push_async_callback(asyncio.to_thread, calls.close)
             calls.open()
-            yield cls(settings, backend, asking, pool, coordinator, server, calls, registry, door)
+            yield cls(
+                settings, backend, asking, pool, coordinator, server, calls, registry, intake, keys,
+                trail,
+            )  # fmt: skip
 
     def identify(self, request: AnalysisRequest) -> str:
         request.check_limits(
@@ -125,7 +137,7 @@ class AnalysisService:
 
     async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         job = self.identify(request)
-        await self._door.submit(job, request, holder)
+        await self._intake.submit(job, request, holder)
         self._coordinator.wake()
         return await self._asking.status(job)
 
@@ -133,7 +145,7 @@ class AnalysisService:
         try:
             return await self._asking.status(id)
         except NotFound:
-            if await self._door.bring_back(id) is None:
+            if await self._intake.bring_back(id) is None:
                 raise
             return await self._asking.status(id)
 
@@ -152,7 +164,7 @@ class AnalysisService:
         found = await self._asking.result(id)
         if found is not None:
             return found
-        bundle = await self._door.bring_back(id)
+        bundle = await self._intake.bring_back(id)
         if bundle is not None:
             return bundle.result
         status = await self._asking.status(id)
@@ -170,7 +182,7 @@ class AnalysisService:
             raise no_part(analysis, id, key) from None
 
     async def cancel(self, id: str, holder: str | None = ANYONE) -> AnyStatus:  # noqa: A002
-        await self._door.find(id)
+        await self._intake.find(id)
         if await self._asking.cancel(id, holder) in ("cancelling", "cancelled"):
             self._coordinator.cancel(id)
         return await self._asking.status(id)
@@ -185,7 +197,7 @@ class AnalysisService:
         id: str,  # noqa: A002
         last_event_id: str | None,
     ) -> AsyncIterator[Event]:
-        await self._door.find(id)
+        await self._intake.find(id)
         async with aclosing(self._asking.follow(id, last_event_id)) as events:
             async for event in events:
                 yield event
@@ -202,8 +214,8 @@ class AnalysisService:
             checks["store"] = str(error)
         if self._pool.warning is not None:
             warnings = [*warnings, self._pool.warning]
-        if self._door.archivist is not None:
-            warnings = [*warnings, *self._door.archivist.warnings]
+        if self._intake.archivist is not None:
+            warnings = [*warnings, *self._intake.archivist.warnings]
         if not self._coordinator.is_alive:
             checks["coordinator"] = "no jobs are claimed"
         ready = all(check == "ok" for check in checks.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -88,9 +90,11 @@ def test_names_can_be_added(make_client: MakeClient) -> None:
     assert client.post("/v1/landscapes", json=ASKED, headers=proxied).status_code == 200
 
 
-@pytest.mark.parametrize("settings", [{"host": "0.0.0.0"}, {"trusted_hosts": "*"}])
+@pytest.mark.parametrize(
+    "settings", [{"host": "0.0.0.0", "insecure": True}, {"trusted_hosts": "*"}]
+)
 def test_where_others_connect_names_cannot_be_known(
-    make_client: MakeClient, settings: dict[str, str]
+    make_client: MakeClient, settings: dict[str, Any]
 ) -> None:
     client = make_client(**settings)
     headers = {"Host": "lab.example:8000", "Origin": "http://lab.example:8000"}

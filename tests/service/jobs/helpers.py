@@ -14,7 +14,7 @@ import orjson
 from relu_landscape.analyses import LANDSCAPE, Registry
 from relu_landscape.engine.tasks import SilentMonitor, Task
 from relu_landscape.jobs.desk import StoreDesk
-from relu_landscape.jobs.door import Door
+from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend
@@ -24,9 +24,11 @@ from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
@@ -136,21 +138,33 @@ async def on_store(
     backend = ChosenBackend("numpy", "a test", "the test wants it")
     asking = AskingStore(target, chosen, registry, "cpu")
     archivist = open_archivist(chosen, target)
-    door = Door(asking, chosen, registry, archivist)
-    desk = StoreDesk(door, asking, "cpu")
+    intake = Intake(asking, chosen, registry, archivist)
+    desk = StoreDesk(intake, asking, "cpu")
     ended = None if archivist is None else archivist.ended
     coordinator = Coordinator(chosen, target, pool, registry, backend, desk, ended)
     functions = ShortCalls(registry, chosen)
+    keys, trail = StoredKeys(target, chosen), StoredTrail(target, chosen)
     coordinator.start()
     if archivist is not None:
         archivist.start()
     try:
         yield AnalysisService(
-            chosen, backend, asking, pool, coordinator, server, functions, registry, door
+            chosen,
+            backend,
+            asking,
+            pool,
+            coordinator,
+            server,
+            functions,
+            registry,
+            intake,
+            keys,
+            trail,
         )
     finally:
         await asyncio.to_thread(coordinator.close)
         if archivist is not None:
             await asyncio.to_thread(archivist.close)
         await asyncio.to_thread(functions.close)
-        await asking.close()
+        for each in (asking, keys, trail):
+            await each.close()

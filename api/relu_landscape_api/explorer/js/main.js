@@ -70,6 +70,8 @@ function report(error, near = null) {
   const text = error.message ?? error;
   if (error.status === 401) {
     show($("key-form"), true);
+    // In the service's own words: no key came, or it is unknown, expired or revoked.
+    $("key-problem").textContent = text;
     form.unfold(true);
   }
   if (near) {

@@ -245,6 +245,10 @@ class Client(Base):
         """Versions, backend and limits of the server."""
         return self._driver.run(_flows.document("v1/service-info"))
 
+    def me(self) -> dict[str, Any]:
+        """Whom the server takes this client for: name and scope of its key, its end, its limits."""
+        return self._driver.run(_flows.document("v1/me"))
+
     def close(self) -> None:
         """Close the connections."""
         self._driver.close()
@@ -420,6 +424,10 @@ class AsyncClient(Base):
     async def service_info(self) -> dict[str, Any]:
         """See ``Client.service_info``."""
         return await self._driver.run(_flows.document("v1/service-info"))
+
+    async def me(self) -> dict[str, Any]:
+        """See ``Client.me``."""
+        return await self._driver.run(_flows.document("v1/me"))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@
     ├── ProtocolError                         an answer that the contract does not know
     ├── AnswerError                           the server refused: ``status``, ``detail``, ``errors``
     │   ├── RequestRefused (also ValueError)  400, 413, 415, 422: a field is out of its bounds
-    │   ├── NotAuthorised                     401, 403: the API key is missing or wrong
+    │   ├── NotAuthorised                     401, 403: no API key, or one that does not open this
     │   ├── NotFound (also LookupError)       404, 410: no such landscape or fixed point
     │   ├── Busy                              429, 503: come again after ``retry_after_seconds``
     │   └── ServerError                       any other 5xx: a fault of the server
@@ -102,7 +102,10 @@ class RequestRefused(AnswerError, ValueError):  # noqa: N818 - named after the H
 
 
 class NotAuthorised(AnswerError):  # noqa: N818 - named after the HTTP answer
-    """The API key is missing or wrong: pass ``api_key`` to the client."""
+    """The API key is missing or does not open this: pass ``api_key`` to the client.
+
+    ``detail`` says which: none came, it is unknown, expired or revoked, or its scope is too small.
+    """
 
 
 class NotFound(AnswerError, LookupError):  # noqa: N818 - named after the HTTP answer

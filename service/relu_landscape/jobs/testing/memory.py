@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 from relu_landscape import ALGORITHM
 from relu_landscape.analyses import ANALYSES, Analysis, Registry
 from relu_landscape.engine.tasks import Composed
-from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError
+from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
+from relu_landscape.jobs.testing.identity import MemoryKeys, MemoryTrail
 from relu_landscape.jobs.testing.samples import perfect_copy
 from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, no_part, no_result, unknown
 from relu_landscape.settings import Settings
@@ -125,6 +126,8 @@ class InMemoryService:
         self.settings = settings
         self.registry = registry
         self.answer = answer or perfect_copy
+        self.keys = MemoryKeys(self._check_store)
+        self.trail = MemoryTrail(self._check_store)
         self.holds_jobs = False
         self.error: Exception | None = None
         self.failure: str | None = None
@@ -328,6 +331,10 @@ class InMemoryService:
         if id not in self.jobs:
             raise unknown(id)
         return self.jobs[id]
+
+    def _check_store(self) -> None:
+        if isinstance(self.error, StoreUnavailable):
+            raise self.error
 
     def _check(self) -> None:
         if self.error is not None:

@@ -16,7 +16,7 @@ from relu_landscape.wire import shortened
 from relu_landscape.wire.requests import AnalysisRequest
 
 
-class Door:
+class Intake:
     """One store's, with its archive if there is one; for one event loop."""
 
     def __init__(
