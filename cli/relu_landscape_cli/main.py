@@ -13,6 +13,7 @@ from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.exits import say_interrupt_unless_said
 from relu_landscape_cli.families import families
 from relu_landscape_cli.jobs import cancel, submit
+from relu_landscape_cli.leaks import leaks
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
@@ -93,7 +94,7 @@ def serve(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "families": families, "learning-rates": learning_rates,
+    "solve": solve, "families": families, "leaks": leaks, "learning-rates": learning_rates,
     "trajectory": trajectory, "locate": locate, "watch": watch, "show": show, "list": list_jobs,
     "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
 }  # fmt: skip

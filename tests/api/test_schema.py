@@ -47,6 +47,7 @@ OPERATIONS = [
     ("GET", "/v1/points/{id}/events"),
     ("GET", "/v1/families"),
     ("GET", "/v1/families/continuation"),
+    ("GET", "/v1/families/leaks"),
     ("GET", "/v1/learning-rates"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/service-info"),
@@ -76,6 +77,8 @@ def consistent(values: Any) -> None:
             values["input_dimension"] = max(values["input_dimension"], 64)
         if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
             values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
+        if values.get("leak"):  # proofs are of ReLU
+            values.pop("certify", None)
         if IN_TRAJECTORIES & values.keys():
             consistent_trajectory(values)
 

@@ -22,6 +22,7 @@ from tests.clients.samples import (
     Step,
     continuation,
     family,
+    leaks,
     learning_rates,
     two_minima,
 )
@@ -128,6 +129,7 @@ def _service(settings: Settings) -> InMemoryService:
     service.answers_to_calls = {
         "family": lambda query: family(query.student_width),
         "continuation": lambda query: continuation(),
+        "leaks": lambda query: leaks(),
         "learning_rates": lambda query: learning_rates(),
     }
     return service

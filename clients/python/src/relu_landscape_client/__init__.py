@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Event as Event
     from relu_landscape_client.families import Family as Family
     from relu_landscape_client.families import FamilyStability as FamilyStability
+    from relu_landscape_client.leaks import Leaks as Leaks
     from relu_landscape_client.learning_rates import LearningRates as LearningRates
     from relu_landscape_client.lines import Origin as Origin
     from relu_landscape_client.lines import SaddleLine as SaddleLine
@@ -91,6 +92,7 @@ _HOMES = {
     ),
     "disconnectivity": ("Disconnectivity",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
+    "leaks": ("Leaks",),
     "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),
     "locations": (

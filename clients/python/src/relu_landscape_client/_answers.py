@@ -9,6 +9,7 @@ from relu_landscape_client.errors import ClientError
 
 if TYPE_CHECKING:
     from relu_landscape_client.families import Continuation, Family
+    from relu_landscape_client.leaks import Leaks
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
@@ -47,6 +48,13 @@ def continuation(document: _flows.Document) -> Continuation:
     from relu_landscape_client.families import Continuation
 
     return Continuation.from_document(document)
+
+
+def leaks(document: _flows.Document) -> Leaks:
+    """A point of a structure along the leak."""
+    from relu_landscape_client.leaks import Leaks
+
+    return Leaks.from_document(document)
 
 
 def learning_rates(document: _flows.Document) -> LearningRates:
