@@ -54,6 +54,12 @@ Arithmetic = Annotated[
         show_default="float64",
     ),
 ]  # fmt: skip
+Leak = Annotated[
+    float | None,
+    typer.Option(
+        help="Slope below zero of the activation, leaky ReLU: -0.9 to 0.9.", show_default="0"
+    ),
+]
 Structured = Annotated[
     bool | None,
     typer.Option(

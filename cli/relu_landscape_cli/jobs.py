@@ -19,6 +19,7 @@ def submit(
     init_scale: asking.InitScale = None,
     flow_tolerance: asking.FlowTolerance = None,
     precision: asking.Arithmetic = None,
+    leak: asking.Leak = None,
     structured: asking.Structured = None,
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
@@ -37,7 +38,7 @@ def submit(
 
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
-        flow_tolerance=flow_tolerance, precision=precision, structured=structured,
+        flow_tolerance=flow_tolerance, precision=precision, leak=leak, structured=structured,
         structures=structure, saddles=saddles, widen=widen, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json), connect(server, api_key) as client:

@@ -18,6 +18,7 @@ from relu_landscape_cli.frequencies import frequencies
 from relu_landscape_cli.jobs import cancel, submit
 from relu_landscape_cli.keeping import backup, restore
 from relu_landscape_cli.keys import keys
+from relu_landscape_cli.leaks import leaks
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
@@ -99,10 +100,10 @@ def serve(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "estimate": estimate, "families": families, "learning-rates": learning_rates,
-    "trajectory": trajectory, "frequencies": frequencies, "locate": locate, "sweep": sweep,
-    "watch": watch, "show": show, "list": list_jobs, "export": export, "verify": verify,
-    "doctor": doctor, "submit": submit, "cancel": cancel,
+    "solve": solve, "estimate": estimate, "families": families, "leaks": leaks,
+    "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
+    "locate": locate, "sweep": sweep, "watch": watch, "show": show, "list": list_jobs,
+    "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
     "backup": backup, "restore": restore, "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():

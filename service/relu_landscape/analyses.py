@@ -38,6 +38,7 @@ from relu_landscape.wire.landscape import (
     Landscape,
     LandscapeFinding,
 )
+from relu_landscape.wire.leaks import Leaks, LeaksQuery
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery
 from relu_landscape.wire.located import PHASES as POINTS_PHASES
 from relu_landscape.wire.located import Points, PointsFinding
@@ -309,6 +310,18 @@ ANALYSES = Registry(
             result=Continuation,
             function="relu_landscape.engine.families.answers:continuation_answer",
             cost="relu_landscape.engine.families.asking:continuation_cost",
+        ),
+        ShortCall(
+            name="leaks",
+            path="/v1/families/leaks",
+            summary="A point of a structure along the leak",
+            description="A critical point of a structure as the slope below zero of the activation "
+            "changes (leaky ReLU), with the leaks at which it appears, vanishes or changes "
+            "stability.",
+            query=LeaksQuery,
+            result=Leaks,
+            function="relu_landscape.engine.families.answers:leaks_answer",
+            cost="relu_landscape.engine.families.asking:leaks_cost",
         ),
         ShortCall(
             name="learning_rates",

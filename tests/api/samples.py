@@ -29,6 +29,14 @@ from relu_landscape.wire.families import (
     StabilityChange,
     TeacherBlock,
 )
+from relu_landscape.wire.leaks import (
+    LeakChange,
+    LeakEnd,
+    LeakEvent,
+    LeakPoint,
+    Leaks,
+    LeaksQuery,
+)
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery, RatedLoss
 from relu_landscape.wire.requests import LandscapeRequest
 
@@ -118,6 +126,41 @@ def continuation(query: ContinuationQuery) -> Continuation:
     )
 
 
+def leaks(query: LeaksQuery) -> Leaks:
+    """Both ends, and a fold beyond them."""
+    return Leaks(
+        structure=query.structure,
+        student_width=query.student_width,
+        teacher_width=query.teacher_width,
+        points=[
+            LeakPoint(leak=leak, loss=0.25, is_stable=True, smallest={"trivial": 0.125}, sheet=1)
+            for leak in (query.from_leak, query.to_leak)
+        ],
+        changes=[
+            LeakChange(
+                leak=query.to_leak,
+                component="standard(1)",
+                space="span",
+                eigenvalue=0.0,
+                stable_below=False,
+                stable_above=True,
+                sheet=1,
+            )
+        ],
+        events=[
+            LeakEvent(
+                kind="fold",
+                leak=query.to_leak,
+                loss=0.25,
+                component="trivial",
+                space="span",
+                sheet=1,
+            )
+        ],
+        ends=LeakEnd(leak=query.to_leak, reason="Nothing was computed: this is a test's."),
+    )
+
+
 def learning_rates(query: LearningRatesQuery) -> LearningRates:
     """One learning rate."""
     return LearningRates(
@@ -150,6 +193,7 @@ def estimate(query: LandscapeRequest) -> Estimate:
 CALLS: dict[str, Callable[[Any], Wire]] = {
     "family": family,
     "continuation": continuation,
+    "leaks": leaks,
     "learning_rates": learning_rates,
     "estimate": estimate,
 }

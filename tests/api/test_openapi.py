@@ -91,6 +91,7 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/jobs", "200"): {"JobPage"},
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
+        ("get", "/v1/families/leaks", "200"): {"Leaks"},
         ("get", "/v1/learning-rates", "200"): {"LearningRates"},
         ("get", "/v1/estimate", "200"): {"Estimate"},
         ("get", "/v1/me", "200"): {"Me"},
@@ -223,6 +224,8 @@ def answers(client: TestClient, service: InMemoryService) -> Iterator[tuple[str,
     yield "Family", client.get("/v1/families", params=family).json()
     widths = {"structure": "1+*", "from_width": "2", "to_width": "9"}
     yield "Continuation", client.get("/v1/families/continuation", params=widths).json()
+    leaks = {"K": "6", "width": "6", "structure": "1+5", "from_leak": "0", "to_leak": "-0.5"}
+    yield "Leaks", client.get("/v1/families/leaks", params=leaks).json()
     rated = {"K": "8", "width": "8", "structure": "one-anti-aligned"}
     yield "LearningRates", client.get("/v1/learning-rates", params=rated).json()
     yield "Me", client.get("/v1/me").json()

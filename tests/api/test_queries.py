@@ -13,10 +13,12 @@ from relu_landscape.wire.families import (
     Family,
     FamilyQuery,
 )
+from relu_landscape.wire.leaks import Leaks, LeaksQuery
 from tests.api.conftest import service_of
 
 
-def test_every_field_can_be_given(client: TestClient) -> None:
+@pytest.mark.parametrize("more", [{"certify": "fast"}, {"certify": "none", "leak": -0.5}])
+def test_every_field_can_be_given(client: TestClient, more: dict[str, object]) -> None:
     fields = {
         "student_width": 2,
         "teacher_width": 2,
@@ -31,7 +33,7 @@ def test_every_field_can_be_given(client: TestClient) -> None:
         "structures": ["1+1", "2 extra 1"],
         "saddles": True,
         "widen": True,
-        "certify": "fast",
+        **more,
     }
     posted = client.post("/v1/landscapes", json=fields, headers={"Prefer": "wait=10"}).json()
     query = {
@@ -67,6 +69,8 @@ def test_every_field_can_be_given(client: TestClient) -> None:
         ("K=2&width=2&init_scale=NaN", "init_scale"),
         ("K=2&width=2&structured=yes", "structured"),
         ("K=2&width=2&certify=%ff", "certify"),
+        ("K=2&width=2&leak=1", "leak"),
+        ("K=2&width=2&leak=0.5&certify=fast", "certify"),
         ("K=2&width=2&precision=single", "precision"),
         ("K=2&width=2&precision=", "precision"),
         ("K=2&width=2&teacher_gram=null", "teacher_gram"),
@@ -156,6 +160,20 @@ def test_a_family_along_real_width(client: TestClient) -> None:
     for query in ("structure=1%2B*&from_width=2", "structure=1%2B*&from_width=2&to_width=NaN"):
         refused = client.get(f"/v1/families/continuation?{query}")
         assert [fault["field"] for fault in refused.json()["errors"]] == ["to_width"]
+
+
+def test_a_point_along_the_leak(client: TestClient) -> None:
+    path = "/v1/families/leaks?K=6&width=6&structure=1%2B5"
+    answer = client.get(f"{path}&from_leak=-0.5&to_leak=0.25&points=4")
+    assert answer.status_code == 200
+    assert [point.leak for point in Leaks.model_validate(answer.json()).points] == [-0.5, 0.25]
+    asked = LeaksQuery(
+        student_width=6, teacher_width=6, structure="1+5", from_leak=-0.5, to_leak=0.25, points=4
+    )
+    assert service_of(client).called == [("leaks", asked)]
+    for query in ("&from_leak=0", "&from_leak=0&to_leak=0.95", "&from_leak=0&to_leak=NaN"):
+        refused = client.get(path + query)
+        assert [fault["field"] for fault in refused.json()["errors"]] == ["to_leak"]
 
 
 def test_a_structure_that_the_engine_does_not_know_is_refused(client: TestClient) -> None:

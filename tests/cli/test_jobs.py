@@ -44,7 +44,8 @@ def test_submit_asks_what_solve_asks(command: Command, server: Served) -> None:
     given = (
         2, 3, "--starts", 7, "--seed", 4, "--input-dimension", 50, "--init-scale", 0.5,
         "--flow-tolerance", 1e-4, "--precision", "float32", "--sampled", "--structure", "1+1",
-        "--structure", "2", "--saddles", "--widen", "--certify", "fast", "--server", server.url,
+        "--structure", "2", "--saddles", "--widen", "--certify", "none", "--leak", 0.5,
+        "--server", server.url,
     )  # fmt: skip
     command("submit", *given)
     command("solve", *given)
@@ -65,6 +66,7 @@ def test_the_defaults_that_help_tells_are_the_request_s(name: str) -> None:
         "starts", "seed", "input_dimension", "init_scale", "flow_tolerance", "precision", "certify",
     ):  # fmt: skip
         assert told[key] == str(fields[key].default), key
+    assert float(told["leak"]) == fields["leak"].default
     assert (told["structured"], fields["structured"].default) == ("structured", True)
     assert (told["saddles"], fields["saddles"].default) == ("no-saddles", False)
     assert (told["widen"], fields["widen"].default) == ("no-widen", False)

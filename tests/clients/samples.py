@@ -54,6 +54,7 @@ from relu_landscape.wire.landscape import (
     Starts,
     Structure,
 )
+from relu_landscape.wire.leaks import LeakChange, LeakEnd, LeakEvent, LeakPoint, Leaks
 from relu_landscape.wire.learning_rates import LearningRates, RatedLoss
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 
@@ -319,6 +320,29 @@ def continuation() -> Continuation:
             )
         ],
         ends=None,
+    )  # fmt: skip
+
+
+def leaks() -> Leaks:
+    """Three leaks, with a change of stability between two of them."""
+    return Leaks(
+        structure="1+5", student_width=6, teacher_width=6,
+        points=[
+            LeakPoint(leak=leak, loss=0.5 - leak, is_stable=leak < 0, smallest={"a": 0.1}, sheet=1)
+            for leak in (-0.5, 0.0, 0.5)
+        ],
+        changes=[
+            LeakChange(
+                leak=-0.25, component="a", space="span", eigenvalue=1e-12,
+                stable_below=True, stable_above=False, sheet=1,
+            )
+        ],
+        events=[
+            LeakEvent(
+                kind="branch_point", leak=-0.25, loss=0.75, component="a", space="span", sheet=1
+            )
+        ],
+        ends=LeakEnd(leak=0.5, reason="A test ends here."),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from tests.clients.samples import (
     continuation,
     estimate,
     family,
+    leaks,
     learning_rates,
     two_minima,
 )
@@ -129,6 +130,7 @@ def _service(settings: Settings) -> InMemoryService:
     service.answers_to_calls = {
         "family": lambda query: family(query.student_width),
         "continuation": lambda query: continuation(),
+        "leaks": lambda query: leaks(),
         "learning_rates": lambda query: learning_rates(),
         "estimate": estimate,
     }

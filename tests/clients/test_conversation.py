@@ -318,6 +318,21 @@ def test_an_estimate(run: Run, server: Served) -> None:
     assert (asked.structures, asked.starts, asked.student_width) == (("1+1", "2"), 0, 2)
 
 
+def test_leaks(run: Run, server: Served) -> None:
+    found = run("leaks", 6, 6, "1+5", -0.5, 0.5, points=3, around_folds=True)
+    assert found.leaks.tolist() == [-0.5, 0.0, 0.5]
+    assert found.losses.tolist() == [1.0, 0.5, 0.0]
+    assert found.is_stable.tolist() == [True, False, False]
+    assert [change["leak"] for change in found.changes] == [-0.25]
+    assert found.ends == {"leak": 0.5, "reason": "A test ends here."}
+    ((name, asked),) = server.service.called
+    assert name == "leaks"
+    assert asked.model_dump() == {
+        "student_width": 6, "teacher_width": 6, "structure": "1+5", "from_leak": -0.5,
+        "to_leak": 0.5, "points": 3, "branch": None, "around_folds": True,
+    }  # fmt: skip
+
+
 def test_learning_rates(run: Run, server: Served) -> None:
     found = run("learning_rates", 8, 8, "one-anti-aligned", batch_size=4, points=2)
     assert (found.critical_rate, found.slope) == (0.75, 0.25)

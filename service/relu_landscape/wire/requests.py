@@ -30,6 +30,10 @@ LARGEST_SEED = 2**53 - 1
 #: Ends of starts need not be symmetric: a worker then has four matrices of (K M)^2 doubles at once
 #: (measured at widths 24 to 64), 9 GB here.
 LARGEST_HESSIAN = 128 * 128
+#: Slopes below zero. At -1, |x|, every student can be turned round, so that points are no longer
+#: told apart by permutations; at 1 the network is linear and minima merge. Near either, landscapes
+#: come as near to losing their points.
+LEAST_LEAK, MOST_LEAK = -0.9, 0.9
 #: Characters of a structure's name; the longest that makes sense has two numbers per block.
 LONGEST_STRUCTURE = 200
 #: Norms of students at the start, in mean norms of the teacher: what gradient flow was tested at.
@@ -181,6 +185,14 @@ class LandscapeRequest(AnalysisRequest):
         "faster and may take a start that passes the border of two basins to another end. What "
         "follows (polish, crediting, classification) is float64 always, as is all of NumPy",
     )
+    leak: FiniteFloat = Field(
+        0.0,
+        ge=LEAST_LEAK,
+        le=MOST_LEAK,
+        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
+        description="slope below zero of the activation of students and teachers, leaky ReLU: "
+        "max(x, leak x), -0.9 to 0.9",
+    )
     structured: bool = Field(
         True,
         description="also search the symmetric families (orthonormal teacher only), "
@@ -235,6 +247,10 @@ class LandscapeRequest(AnalysisRequest):
                     shortest,
                     f"{SMALLEST_GRAM_DIAGONAL:g} or more on the diagonal: squares of lengths",
                 )
+        if self.leak != 0.0 and self.certify != "none":
+            raise RequestError(
+                "certify", self.certify, "none where leak is not 0: proofs are of ReLU"
+            )
         norm = mean_norm(self.teacher_gram)
         if not SMALLEST_START * norm <= self.init_scale <= LARGEST_START * norm:
             raise RequestError(

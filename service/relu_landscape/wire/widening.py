@@ -28,14 +28,16 @@ class AddedStudent(Wire):
     """The best student to add: the one whose adding lowers the loss most."""
 
     value: float = Field(
-        description="D(u) = E[(output - teacher's output) ReLU(u.x)] of its direction, the lowest "
-        "found; negative"
+        description="D(u) = E[(output - teacher's output) s(u.x)] of its direction, s the "
+        "activation, the lowest found; negative"
     )
     cosines: list[float] = Field(
         description="of its direction with the teacher units, in the order of the point's overlaps"
     )
-    norm: float = Field(description="its length, -2 D")
-    gain: float = Field(description="by how much the loss falls when it is added, exactly D^2")
+    norm: float = Field(description="its length, -2 D (with a leak c, over 1 + c^2)")
+    gain: float = Field(
+        description="by how much the loss falls when it is added, exactly D^2 (over 1 + c^2)"
+    )
     loss: float = Field(description="when it is added, before anything else moves")
     leads_to: WiderEnd = Field(description="where gradient flow goes from there")
 
@@ -72,7 +74,7 @@ class Widening(Wire):
     )
     guaranteed_gain: float = Field(
         description="the best student gains at least this at a critical point: (2 L / sum of the "
-        "teacher units' norms)^2"
+        "teacher units' norms)^2 (over 1 + c^2)"
     )
     residual: float = Field(
         description="2 L + the sum over teacher units of their norm times D: zero at a critical "

@@ -26,6 +26,7 @@ METHODS = {
     "/v1/landscapes/" + "0" * 64 + "/fixed-points/m1": "GET, HEAD, OPTIONS",
     "/v1/families": "GET, HEAD, OPTIONS",
     "/v1/families/continuation": "GET, HEAD, OPTIONS",
+    "/v1/families/leaks": "GET, HEAD, OPTIONS",
     "/v1/learning-rates": "GET, HEAD, OPTIONS",
     "/v1/estimate": "GET, HEAD, OPTIONS",
     "/v1/points": "GET, HEAD, OPTIONS, POST",

@@ -14,6 +14,7 @@ export const CONTRACT = {
     "init_scale": { "default": 1.0, "minimum": 1e-9, "maximum": 1e9, "whole": false },
     "flow_tolerance": { "default": 0.001, "minimum": 0.000001, "maximum": 0.01, "whole": false },
     "precision": { "default": "float64" },
+    "leak": { "default": 0, "minimum": -0.9, "maximum": 0.9, "whole": false },
     "structured": { "default": true },
     "structures": { "default": null },
     "saddles": { "default": false },

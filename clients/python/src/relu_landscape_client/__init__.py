@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.frequencies import Reached as Reached
     from relu_landscape_client.frequencies import StartEnds as StartEnds
     from relu_landscape_client.frequencies import Transition as Transition
+    from relu_landscape_client.leaks import Leaks as Leaks
     from relu_landscape_client.learning_rates import LearningRates as LearningRates
     from relu_landscape_client.lines import Origin as Origin
     from relu_landscape_client.lines import SaddleLine as SaddleLine
@@ -103,6 +104,7 @@ _HOMES = {
     "estimates": ("Estimate",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),
     "frequencies": ("Frequencies", "RateFrequencies", "Reached", "StartEnds", "Transition"),
+    "leaks": ("Leaks",),
     "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),
     "locations": (

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.frequencies import Frequencies
+    from relu_landscape_client.leaks import Leaks
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
@@ -50,6 +51,13 @@ def continuation(document: _flows.Document) -> Continuation:
     from relu_landscape_client.families import Continuation
 
     return Continuation.from_document(document)
+
+
+def leaks(document: _flows.Document) -> Leaks:
+    """A point of a structure along the leak."""
+    from relu_landscape_client.leaks import Leaks
+
+    return Leaks.from_document(document)
 
 
 def learning_rates(document: _flows.Document) -> LearningRates:

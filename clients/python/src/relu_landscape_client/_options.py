@@ -20,6 +20,7 @@ class Options(TypedDict, total=False):
     teacher_gram: Any
     flow_tolerance: float
     precision: Literal["float64", "float32"]
+    leak: float
     structured: bool
     structures: Sequence[str]
     saddles: bool

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.frequencies import Frequencies
+    from relu_landscape_client.leaks import Leaks
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
@@ -165,6 +166,17 @@ class Client(Base):
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
             around_folds=around_folds or None,
+        )))  # fmt: skip
+
+    def leaks(
+        self, student_width: int, teacher_width: int, structure: str, from_leak: float,
+        to_leak: float, *, points: int = 50, branch: int | None = None, around_folds: bool = False,
+    ) -> Leaks:  # fmt: skip
+        """A critical point of a structure as its units leak, and where it appears or vanishes."""
+        return _answers.leaks(self._driver.run(_flows.document(
+            "v1/families/leaks", student_width=student_width, teacher_width=teacher_width,
+            structure=structure, from_leak=from_leak, to_leak=to_leak, points=points,
+            branch=branch, around_folds=around_folds or None,
         )))  # fmt: skip
 
     def learning_rates(
@@ -355,6 +367,17 @@ class AsyncClient(Base):
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
             around_folds=around_folds or None,
+        )))  # fmt: skip
+
+    async def leaks(
+        self, student_width: int, teacher_width: int, structure: str, from_leak: float,
+        to_leak: float, *, points: int = 50, branch: int | None = None, around_folds: bool = False,
+    ) -> Leaks:  # fmt: skip
+        """See ``Client.leaks``."""
+        return _answers.leaks(await self._driver.run(_flows.document(
+            "v1/families/leaks", student_width=student_width, teacher_width=teacher_width,
+            structure=structure, from_leak=from_leak, to_leak=to_leak, points=points,
+            branch=branch, around_folds=around_folds or None,
         )))  # fmt: skip
 
     async def learning_rates(

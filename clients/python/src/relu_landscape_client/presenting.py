@@ -119,7 +119,7 @@ def bibtex(landscape: Shown) -> str:
     made = landscape.provenance
     asked = ", ".join(
         f"{name} {landscape.request[name]}"
-        for name in ("starts", "seed", "input_dimension")
+        for name in ("starts", "seed", "input_dimension", "leak")
         if name in landscape.request
     )
     note = tex(

@@ -125,6 +125,8 @@ def _asked(found: _Found) -> str | None:
     for width in ("student_width", "teacher_width"):
         if width in found.request and found.request[width] != found.certificate.get(width):
             return f"the {width} of the request is not that of the certificate."
+    if found.request.get("leak"):
+        return "the request's units leak, and every certificate supposes ReLU."
     if found.request.get("teacher_gram") is not None:
         return "the request's teacher is not orthonormal, which every certificate supposes."
     return None

@@ -75,11 +75,13 @@ class Call:
         self._rows = 0 if teacher.is_orthonormal else self.sent(teacher.V).data.ptr
         self._norms = self.sent(teacher.norms).data.ptr
         inverse = self.sent(1.0 / teacher.norms).data.ptr
-        self.teacher = self.sent([self._rows, self._norms, inverse], np.int64)
+        self._level = int(np.float64(teacher.level).view(np.int64))  # the bits of the double
+        self.teacher = self.sent([self._rows, self._norms, inverse, self._level], np.int64)
 
     def problem(self, students: int, teachers: int, coordinates: int) -> Any:
         """``Problem`` of lanes.h."""
-        return self.sent([students, teachers, coordinates, self._rows, self._norms], np.int64)
+        words = [students, teachers, coordinates, self._rows, self._norms, self._level]
+        return self.sent(words, np.int64)
 
     def room(self, doubles: int) -> Any:
         """So many for each block."""

@@ -29,8 +29,8 @@ INLINE Flow new_flow(double *rest) {
 }
 
 /* k1 and the point in the middle. */
-INLINE void first_stage(Flow *f, Board *board) {
-  take_stiff_part(f->room, board, f->W, f->here, board->step_size * GAMMA);
+INLINE void first_stage(Flow *f, Board *board, const Teacher *teacher) {
+  take_stiff_part(teacher, f->room, board, f->W, f->here, board->step_size * GAMMA);
   prepare_for(f->room, board, f->W, f->here, f->force);
   const double half = board->step_size * 0.5;
   EACH(e, ENTRIES) {
@@ -135,7 +135,7 @@ INLINE void check_zero_loss(Flow *f, Board *board, const Problem *problem, const
 
 INLINE void try_step(Flow *f, Board *board, const Teacher *teacher, const Problem *problem,
                      const Rules *rules, const Paths *paths, const volatile int32_t *cancel) {
-  first_stage(f, board);
+  first_stage(f, board, teacher);
   if (warp() == WARPS - 1) { /* |k1|, needed at the end of the step */
     const double squared = sum_of_entries(f->k1, f->k1);
     if (is_first_of_warp()) board->speed = root_of(squared);

@@ -66,7 +66,7 @@ INLINE void all_angles(const Teacher *teacher, Room r, const double *X, Lengths 
       const double overlap = ORTHONORMAL ? X[i * STRIDE + m] : *pull_to;
       cosine = overlap * (l.inverse[i] * (ORTHONORMAL ? 1.0 : teacher->inverse_norms[m]));
     }
-    angles(1, &cosine, &pull, &dip);
+    angles(1, teacher->level, &cosine, &pull, &dip);
     *pull_to = pull;
     *dip_to = dip;
   }
@@ -85,7 +85,7 @@ INLINE void radial_parts(const Teacher *teacher, Room r, Lengths l, const double
       radial = fma_(l.length[j], r.pair[j * PAIR_STRIDE + i], radial);
     for (int m = 0; m < TEACHERS; m++)
       radial = minus_product(ORTHONORMAL ? 1.0 : teacher->norms[m], dips[i * STRIDE + m], radial);
-    r.pair[i * PAIR_STRIDE + i] = fma_(radial * l.inverse[i], 1.0 / TWO_PI, 0.5);
+    r.pair[i * PAIR_STRIDE + i] = fma_(radial * l.inverse[i], 1.0 / TWO_PI, 0.25 + teacher->level);
   }
 }
 

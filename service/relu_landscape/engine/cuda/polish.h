@@ -156,7 +156,7 @@ INLINE void minimise(const Teacher *teacher, const Polish *rules, int64_t n, dou
     sync();
     lengths_at(q->start, q->at_start);
     sync();
-    take_stiff_part(q->room, board, q->start, q->at_start, 1.0 / rules->base_curvature);
+    take_stiff_part(teacher, q->room, board, q->start, q->at_start, 1.0 / rules->base_curvature);
     for (int64_t pairs = 0; pairs < (int64_t)rules->iterations; pairs++) {
       const int has_given_up = iterate(q, board, teacher, rules, pairs);
       if (thread() == 0) add_to(evaluations, 1);

@@ -11,6 +11,7 @@
 /* The problem as kernels get it: ``teacher`` (M, M) is not read where ORTHONORMAL. */
 typedef struct {
   const double *teacher, *norms, *inverse_norms;
+  double level;
 } Teacher;
 
 typedef struct {

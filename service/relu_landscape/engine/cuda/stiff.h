@@ -6,7 +6,8 @@
 #include "room.h"
 
 /* Takes the stiff part at W, whose students have these lengths, for theta. */
-INLINE void take_stiff_part(Room r, Board *board, const double *W, Lengths l, double theta) {
+INLINE void take_stiff_part(const Teacher *teacher, Room r, Board *board, const double *W, Lengths l,
+                            double theta) {
   EACH(c, COORDINATES) {
     double sum = 0.0;
     for (int i = 0; i < STUDENTS; i++) sum = fma_(W[i * STRIDE + c], l.inverse[i], sum);
@@ -16,7 +17,7 @@ INLINE void take_stiff_part(Room r, Board *board, const double *W, Lengths l, do
   if (warp() == 0) {
     const double squared = short_sum(r.unit_sum, r.unit_sum, COORDINATES);
     if (is_first_of_warp()) {
-      board->mean_share = mean_share_of(theta, STUDENTS);
+      board->mean_share = mean_share_of(theta, STUDENTS, teacher->level);
       board->pull_share = pull_share_of(theta, STUDENTS, board->mean_share, squared);
     }
   }

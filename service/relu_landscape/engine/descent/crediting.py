@@ -26,7 +26,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
-from relu_landscape.engine.model import population
+from relu_landscape.engine.model import activation, population
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -165,7 +165,7 @@ def settled(W: Real, teacher: Teacher) -> Real | None:
 def _newton(W: Real, H: Real, teacher: Teacher) -> Real | None:
     """Where Newton's method with the Hessian of ``W`` goes; None where it does not contract."""
     factor = scipy.linalg.cho_factor(H)
-    enough = SMALLEST_GRADIENT / 10.0 * len(W) ** 1.5
+    enough = SMALLEST_GRADIENT / 10.0 * len(W) ** 1.5 * activation.stiffness(teacher.leak)
     last = math.inf
     for _ in range(NEWTON_STEPS):
         g = np.asarray(population.gradient(W, teacher)).ravel()

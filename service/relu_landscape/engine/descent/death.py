@@ -66,17 +66,19 @@ TURN_LENGTH = 0.1
 TURN_STREAM = 2
 
 
-def falling(W: Real, force: Real, resting: Truth) -> Truth:
+def falling(W: Real, force: Real, resting: Truth, lone: float = 1.0) -> Truth:
     """Which of the paths (B,) have a student that falls to zero.
 
     Parameters: ``W``, ``force`` = -grad L (B, K, p); ``resting`` (B,), whether the path's gradient
-    is as small as that of paths that are polished.
+    is as small as that of paths that are polished; ``lone``: ``activation.lone``, in units of which
+    rates count.
     """
     lengths = np.asarray(norms(W, xp=NUMPY))
     alive = lengths > np.sqrt(ZERO)
     rate = -np.sum(W * force, axis=-1) / np.where(alive, lengths, 1.0) ** 2
     wanted = np.where(resting[:, None] | (lengths < DEAD), FALLING_AT_REST, FALLING)
-    return np.asarray(np.any(alive & (lengths < SHORT) & (rate > wanted), axis=-1))
+    falls = rate > wanted * lone
+    return np.asarray(np.any(alive & (lengths < SHORT) & falls, axis=-1))
 
 
 def has_dead(W: Real) -> Truth:
@@ -84,11 +86,12 @@ def has_dead(W: Real) -> Truth:
     return np.asarray(np.any(np.sum(W * W, axis=-1) < ZERO, axis=-1))
 
 
-def calm(here: Polar, after: Rates) -> Truth:
-    """Students (B, K) that the common flow can follow."""
+def calm(here: Polar, after: Rates, lone: float = 1.0) -> Truth:
+    """Students (B, K) that the common flow can follow; ``lone`` as for ``falling``."""
     decay, tau = -after.log_length, after.time[:, None]
     speed = np.sqrt(decay**2 + np.sum(after.U**2, axis=-1))
     # A quarter less than what brings a path here, so that it does not come back at once.
+    tau = tau * lone
     quiet = (decay <= 0.75 * FALLING_AT_REST * tau) & (speed <= CALM * tau)
     return np.asarray(~here.dead & ((here.lengths > 2.0 * SHORT) | quiet))
 
@@ -112,15 +115,18 @@ def leaves(slope: Real, scale: Real, speed: Real) -> Truth:
     return np.asarray((slope < leaving_slope(scale)) | ((slope < 0.0) & (speed <= -slope)))
 
 
-def length_by_now(slope: Real, rate: Real, since: Real) -> Real:
-    """Length (n,) of students that left when the slope was zero, from rho' = rate t - rho/2.
+def length_by_now(slope: Real, rate: Real, since: Real, lone: float = 1.0) -> Real:
+    """Length (n,) of students that left when the slope was zero, from rho' = rate t - lone rho/2.
 
-    ``rate`` at which the slope falls (NaN: not known), ``since`` the time that they have been dead.
+    ``lone``: ``activation.lone``, 1 for ReLU; ``rate`` at which the slope falls (NaN: not known),
+    ``since`` the time that they have been dead.
     """
     falls = rate > 0.0
     rate = np.where(falls, rate, 1.0)
     t = np.minimum(-slope / rate, since)
-    return np.where(falls, np.maximum(4.0 * rate * (t / 2.0 + np.expm1(-t / 2.0)), DEAD), DEAD)
+    decayed = lone * t / 2.0
+    length = 4.0 / lone**2 * rate * (decayed + np.expm1(-decayed))
+    return np.where(falls, np.maximum(length, DEAD), DEAD)
 
 
 def turned(u: Real, start: int, departure: int, student: int) -> Real:

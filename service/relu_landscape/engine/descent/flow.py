@@ -126,7 +126,8 @@ class Flow:
         W, h = state.W, state.step_size
         careful = 1.0 + (CAREFUL - 1.0) * xp.astype(state.time < CAREFUL_TIME, W.dtype)
         norms = self.loss.norms(W, room)
-        implicit = ImplicitPart(W, GAMMA * h, xp=xp, norms=norms, room=room)
+        level = self.loss.level
+        implicit = ImplicitPart(W, GAMMA * h, xp=xp, norms=norms, level=level, room=room)
         alive = self._alive(norms)
         k1 = implicit.solve(state.force, "k1")
         k1 *= alive

@@ -18,6 +18,7 @@ from relu_landscape.engine.descent import death, global_set, quasi_newton
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.engine.lanes.native import FlowRules, Paths, PolishRules
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import Array, on_host
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher
@@ -86,7 +87,7 @@ class NativeFlow(flows.Flow):
             early_time=flows.EARLY_TIME,
             shortest=death.DEAD,
             falls_below=death.SHORT,
-            falls_at=death.FALLING,
+            falls_at=death.FALLING * activation.lone(self.teacher.leak),
             check_steps=self.check.steps if self.check else 0,
             check_gradient=self.check.gradient if self.check else 0.0,
             check_cosine=math.cos(global_set.ANGLE),

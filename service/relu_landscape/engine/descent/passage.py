@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from relu_landscape.engine.descent import death, fast_time
 from relu_landscape.engine.descent.fast_time import Polar, Rates
 from relu_landscape.engine.descent.steepest import Steepest, steepest
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.kernel import norms
 from relu_landscape.engine.model.loss import Loss
@@ -37,7 +38,8 @@ LATEST = 2.0
 QUIET = 2e-3
 #: Accuracy of the length at which students are turned apart, relative.
 TURN_ACCURACY = 1e-6
-#: Change of D for each unit of length that a student moves, at most: |dg(w, u)/dw| <= 1/2.
+#: Change of D for each unit of length that a student moves, at most: |dg(w, u)/dw| <= 1/2. The
+#: tilt of a leak comes to it.
 SLOPE_PER_WAY = 0.5
 #: Steps of the common flow after which it is asked whether the dead leave.
 CHECK_STEPS = 8
@@ -103,14 +105,14 @@ class _Company:
         """Some of the paths."""
         return _Company(**{name: value[rows] for name, value in vars(self).items()})
 
-    def over(self) -> Truth:
+    def over(self, lone: float) -> Truth:
         """Who has nobody dead, falling or to be turned any more, or no steps left.
 
         The dead of a path whose others have almost come to rest stay where they are for long; the
         common flow does that in longer steps.
         """
         quiet = _speed(self.here, self.rates) < QUIET
-        well = death.calm(self.here, self.rates) | (self.here.dead & quiet[:, None])
+        well = death.calm(self.here, self.rates, lone) | (self.here.dead & quiet[:, None])
         return np.asarray(np.all(well & (self.departure < 0), axis=-1) | (self.budget <= 0))
 
     def knows(self, rows: Whole, found: Steepest, time: Real, W: Real) -> None:
@@ -142,6 +144,8 @@ class Passage:
     def __init__(self, teacher: Teacher, check: Callable[[], None] = lambda: None) -> None:
         self._teacher = teacher
         self._loss = Loss.of(teacher, NUMPY)
+        self._lone = activation.lone(teacher.leak)
+        self._slope_per_way = SLOPE_PER_WAY + abs(activation.tilt(teacher.leak))
         self._check = check
 
     def needed(
@@ -153,7 +157,7 @@ class Passage:
         Parameters: ``W``, ``force`` (B, K, p) and the rest (B,) of the flow's state; ``resting``
         as for ``death.falling``.
         """
-        found = death.falling(W, force, resting)
+        found = death.falling(W, force, resting, self._lone)
         dead = death.has_dead(W)
         found |= dead & resting
         asked = dead & (steps % CHECK_STEPS == 0) & ~found
@@ -164,7 +168,7 @@ class Passage:
     def stays(self, W: Real, force: Real, gradient_norm: Real) -> Truth:
         """Which paths (B,) have dead students that do not leave, and nobody else to carry."""
         dead = death.has_dead(W)
-        stays = dead & ~death.falling(W, force, dead)
+        stays = dead & ~death.falling(W, force, dead, self._lone)
         if stays.any():
             stays[stays] = ~self._due(W[stays], gradient_norm[stays])
         return stays
@@ -192,7 +196,7 @@ class Passage:
             done.steps[rows] += 1
             done.elapsed[rows] = some.time
             done.died[rows] |= np.any(some.here.dead, axis=-1)
-            over = some.over()
+            over = some.over(self._lone)
             if over.any():
                 done.W[rows[over]] = some.here[over].W
                 some, rows = some.part(~over), rows[~over]
@@ -247,7 +251,7 @@ class Passage:
         leaving = np.zeros(len(dies), dtype=bool)
         way = np.sum(np.asarray(norms(step.to.W - some.slope_at, xp=NUMPY)), axis=-1)
         # Comparisons with a slope that is not known are false.
-        positive = (some.slope > SLOPE_PER_WAY * way) & ~dies
+        positive = (some.slope > self._slope_per_way * way) & ~dies
         rows = np.nonzero(step.made & np.any(step.to.dead, axis=-1) & ~positive)[0]
         if not rows.size:
             return leaving
@@ -266,7 +270,7 @@ class Passage:
         fallen = np.where(dies[gone], np.nan, some.slope[gone]) - found.slope[goes]
         rate = fallen / np.where(since > 0.0, since, np.nan)
         dead_for = step.time[gone] - some.death_time[gone]
-        length = death.length_by_now(found.slope[goes], rate, dead_for)
+        length = death.length_by_now(found.slope[goes], rate, dead_for, self._lone)
         _depart(some, step, gone, length, found.direction[goes])
         kept = ~late
         few = Steepest(found.slope[kept], found.direction[kept])

@@ -40,7 +40,7 @@ def minimise(loss: Loss, W: Array, *, tolerance: float, iterations: int, reach: 
     norm = frobenius(gradient, xp=xp)
     # (0.2 I + A)^-1 = 5 (I + 5 A)^-1
     theta = xp.ones(W.shape[0], dtype=W.dtype) / BASE_CURVATURE
-    preconditioner = ImplicitPart(W, theta, xp=xp)
+    preconditioner = ImplicitPart(W, theta, xp=xp, level=loss.level)
     history: list[tuple[Array, Array, Array]] = []
     done = norm <= tolerance
     count = 0

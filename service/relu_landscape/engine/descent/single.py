@@ -26,6 +26,7 @@ from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.lanes import NativeFlow
 from relu_landscape.engine.lanes import native
 from relu_landscape.engine.lanes.follower import PathKernel
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import Array, on_host
 
 Real = NDArray[np.float64]
@@ -65,7 +66,8 @@ class MixedFlow(NativeFlow):
         teacher = self.teacher.norms
         longest = np.maximum(np.linalg.norm(W, axis=-1).max(axis=-1), teacher.max())
         longest = np.maximum(longest, teacher.sum() / K)
-        return np.asarray(ROUNDING * longest * math.sqrt((K + len(teacher)) * K * p))
+        rounding = ROUNDING * activation.stiffness(self.teacher.leak)
+        return np.asarray(rounding * longest * math.sqrt((K + len(teacher)) * K * p))
 
     def _suits(self, state: flows.FlowState, rounding: Real) -> NDArray[np.bool_]:
         """Which paths (B,) at time zero single precision can follow."""

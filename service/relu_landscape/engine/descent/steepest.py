@@ -1,6 +1,7 @@
 """The slope at a student of norm zero: the direction in which the loss falls fastest from there.
 
-A student ``rho u`` added to a network changes its loss by ``rho D(u) + rho^2/4`` with
+A student ``rho u`` added to a network changes its loss by ``rho D(u) + rho^2/4`` (``lone`` times
+that square where units leak, ``model.activation``) with
 
     D(u) = sum_j g(w_j, u) - sum_m g(v_m, u),      g(x, u) = |x| (sin t + (pi - t) cos t) / (2 pi)
 
@@ -22,6 +23,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.kernel import norms
 from relu_landscape.engine.model.teacher import Teacher
@@ -52,6 +54,7 @@ class _Atoms:
     X: Real
     lengths: Real
     signs: Real
+    tilt: float
 
     @staticmethod
     def of(W: Real, teacher: Teacher) -> _Atoms:
@@ -63,7 +66,8 @@ class _Atoms:
         lengths = np.concatenate(
             [np.asarray(norms(W, xp=NUMPY)), np.broadcast_to(teacher.norms, (B, M))], axis=1
         )
-        return _Atoms(X, lengths, np.concatenate([np.ones(K), -np.ones(M)]))
+        signs = np.concatenate([np.ones(K), -np.ones(M)])
+        return _Atoms(X, lengths, signs, activation.tilt(teacher.leak))
 
     def slopes(self, U: Real) -> tuple[Real, Real]:
         """D (B, P) and its gradient along the sphere (B, P, p) at unit directions U (B, P, p)."""
@@ -71,6 +75,7 @@ class _Atoms:
         c = np.matmul(U, np.swapaxes(self.X, 1, 2)) * inverse[:, None, :]
         c = np.clip(c, -1.0, 1.0)
         spread = (np.pi / 2.0 + np.arcsin(c)) * (self.signs / (2.0 * np.pi))
+        spread += self.tilt * self.signs
         dip = np.sqrt((1.0 - c) * (1.0 + c)) * (self.signs / (2.0 * np.pi))
         pull = np.matmul(spread, self.X)
         radial = np.sum(dip * self.lengths[:, None, :], axis=-1)
@@ -127,8 +132,10 @@ def _random(p: int) -> Real:
 def _descended(atoms: _Atoms, U: Real, scale: Real) -> Real:
     """Local minima of D below the unit directions U (B, P, p)."""
     D, T = atoms.slopes(U)
-    # The curvature of D is at most half the sum of all lengths: such a step always goes down.
-    step = np.broadcast_to(2.0 / np.sum(atoms.lengths, axis=1, keepdims=True), D.shape)
+    # The curvature of D is at most half the sum of all lengths, and the tilt times it: such a step
+    # always goes down.
+    most = 1.0 / (0.5 + abs(atoms.tilt))
+    step = np.broadcast_to(most / np.sum(atoms.lengths, axis=1, keepdims=True), D.shape)
     for _ in range(ITERATIONS):
         active = np.sqrt(np.sum(T * T, axis=-1)) > RESTS * scale[:, None]
         if not active.any():

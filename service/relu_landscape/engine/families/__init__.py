@@ -10,9 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from relu_landscape.engine.families.answers import continuation_answer, family_answer
+    from relu_landscape.engine.families.answers import (
+        continuation_answer,
+        family_answer,
+        leaks_answer,
+    )
 
-__all__ = ["continuation_answer", "family_answer"]
+__all__ = ["continuation_answer", "family_answer", "leaks_answer"]
 
 
 def __getattr__(name: str) -> Any:

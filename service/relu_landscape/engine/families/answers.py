@@ -7,6 +7,7 @@ from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, values
 from relu_landscape.wire.certificate import Certificate
 from relu_landscape.wire.families import Continuation, ContinuationQuery, Family, FamilyQuery
+from relu_landscape.wire.leaks import Leaks, LeaksQuery
 
 
 def family_answer(query: FamilyQuery) -> Family:
@@ -33,6 +34,26 @@ def continuation_answer(query: ContinuationQuery) -> Continuation:
         query.structure,
         query.from_width,
         query.to_width,
+        query.points,
+        query.branch,
+        around_folds=query.around_folds,
+    )
+
+
+def leaks_answer(query: LeaksQuery) -> Leaks:
+    """``leaks.leaks``.
+
+    Raises ``InputError`` for names, widths and branches that do not exist, and for two equal leaks.
+    """
+    # Imported here, with SciPy, as above.
+    from relu_landscape.engine.families.leaks import leaks
+
+    return leaks(
+        query.student_width,
+        query.teacher_width,
+        query.structure,
+        query.from_leak,
+        query.to_leak,
         query.points,
         query.branch,
         around_folds=query.around_folds,

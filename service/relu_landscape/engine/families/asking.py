@@ -13,6 +13,7 @@ from relu_landscape.engine.families.wellknown import named
 from relu_landscape.engine.tasks import Cost
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
+from relu_landscape.wire.leaks import LeaksQuery
 from relu_landscape.wire.learning_rates import LearningRatesQuery
 
 #: A search takes some times its patience: measured 1.3 to 4 for 5 to 30 unknowns.
@@ -48,6 +49,20 @@ def continuation_cost(query: ContinuationQuery) -> Cost:
     steps = STEPS_PER_FOLD * abs(math.log(query.to_width / query.from_width))
     each = POINT_SECONDS + POINT_SECONDS_PER_UNKNOWN * unknowns
     following = each * (query.points + steps)
+    if searching > following:
+        return Cost(searching + following, "structure", FEWER_BLOCKS)
+    return Cost(searching + following, "points", FEWER_POINTS)
+
+
+def leaks_cost(query: LeaksQuery) -> Cost:
+    """Of ``answers.leaks_answer``: the search, the points and the steps between them."""
+    structure = _structure(query.structure, query.teacher_width, query.student_width)
+    searching = _search_seconds(structure)
+    if structure is None:
+        return Cost(searching, "structure", FEWER_BLOCKS)
+    way = 2.0 * abs(math.atanh(query.to_leak) - math.atanh(query.from_leak))
+    each = POINT_SECONDS + POINT_SECONDS_PER_UNKNOWN * effort(structure).unknowns
+    following = each * (query.points + STEPS_PER_FOLD * way)
     if searching > following:
         return Cost(searching + following, "structure", FEWER_BLOCKS)
     return Cost(searching + following, "points", FEWER_POINTS)

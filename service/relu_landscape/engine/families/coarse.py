@@ -37,10 +37,12 @@ class StudentForm:
 
 @dataclass(frozen=True)
 class Form:
-    """A point by the distinct entries of its weights: sizes of teacher blocks, student blocks."""
+    """A point by the distinct entries of its weights: sizes of teacher blocks, student blocks, and
+    the leak of its units."""
 
     p: tuple[float, ...]
     students: tuple[StudentForm, ...]
+    leak: float = 0.0
 
     def on(self, t: int) -> list[int]:
         return [s for s, student in enumerate(self.students) if student.own == t]
@@ -124,7 +126,7 @@ def form_of(point: Point) -> Form:
         StudentForm(own, row[s], 0.0 if own is None else float(z[table.y(s)]))
         for s, own in enumerate(table.own)
     )
-    return Form(point.structure.sizes, students)
+    return Form(point.structure.sizes, students, point.structure.leak)
 
 
 def _merge_any(form: Form, tolerance: float) -> Form | None:
@@ -210,7 +212,7 @@ def _merge(
         if moved > tolerance**2:
             return None
     sizes = tuple(P if v == t else form.p[v] for v in kept)
-    return Form(sizes, tuple(students)) if moved <= tolerance**2 else None
+    return Form(sizes, tuple(students), form.leak) if moved <= tolerance**2 else None
 
 
 def _joined(
@@ -251,9 +253,8 @@ def arranged(form: Form) -> Point:
         students += sorted(beside[t], key=lambda s: -abs(form.diagonal(s, t)))
     extra = [s for s in form.units if s not in students]
     extra.sort(key=lambda s: [round(float(v), ORDER_DECIMALS) for v in form.students[s].row[order]])
-    structure = Structure(
-        tuple(form.p[t] for t in order), tuple(len(beside[t]) for t in order), len(extra)
-    )
+    sizes, counts = tuple(form.p[t] for t in order), tuple(len(beside[t]) for t in order)
+    structure = Structure(sizes, counts, len(extra), form.leak)
     table = layout(structure)
     chosen = [_own_way(form, form.students[s]) for s in students + extra]
     x = np.array([student.row[order] for student in chosen]) * np.sqrt(table.p)

@@ -59,6 +59,7 @@ def shape(table: Layout) -> Shape:
         lines=len(table.lines),
         lonely=float(table.p[~table.has_pair].sum()),
         unmatched=float(table.p.sum() - table.q[table.paired].sum()),
+        level=table.level,
         sizes=table.q.astype(np.float64),
         base_sums=table.base_sums.astype(np.float64),
         base=table.base_x.astype(np.float64),

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from relu_landscape.engine.families.curve import Curve
+from relu_landscape.engine.families.curve import Arc, Curve
 from relu_landscape.engine.families.family import branches
 from relu_landscape.engine.families.follow import walk
 from relu_landscape.engine.families.layout import layout
@@ -17,7 +17,7 @@ from relu_landscape.engine.families.naming import anchor_point
 from relu_landscape.engine.families.points import Point, rebased, stacked
 from relu_landscape.engine.families.sheets import OWN, Crossing, Piece, pieces, station
 from relu_landscape.engine.families.solver import refine
-from relu_landscape.engine.families.structures import parse
+from relu_landscape.engine.families.structures import Structure, parse
 from relu_landscape.engine.families.trace import Bounds, trace
 from relu_landscape.engine.families.wellknown import named
 from relu_landscape.errors import InputError, NumericalError
@@ -107,11 +107,8 @@ def continuation(
     if node is None:
         raise NumericalError(f"The branch of {family!r} has no direction at {from_width!r}.")
     bounds = Bounds(min(begin, end), max(begin, end))
-    record = _Record(path, widths, around_folds)
-    record.report(start, widths[0])
-    for piece in pieces(trace(curve, node, bounds, largest=LARGEST_STEP)):
-        if not record.add(piece):
-            break
+    record = Record(widths, around_folds, path)
+    record.fill(start, trace(curve, node, bounds, largest=LARGEST_STEP))
     return record.answer(family, start.structure.name)
 
 
@@ -173,12 +170,15 @@ def _branch(pattern: str, anchor: int, branch: int | None) -> Point:
 
 
 @dataclass
-class _Record:
-    """What is said of a branch, collected piece by piece along it."""
+class Record:
+    """What is said of a branch, collected piece by piece along it.
 
-    path: _Widths
+    ``widths`` are what is reported, values of the curve's parameter: ``path`` is of widths.
+    """
+
     widths: list[float]
     around_folds: bool
+    path: _Widths | None = None
     sheet: int = 1
     points: list[ContinuationPoint] = field(default_factory=list)
     changes: list[StabilityChange] = field(default_factory=list)
@@ -187,9 +187,28 @@ class _Record:
     last: float = math.nan
     complete: bool = False
 
+    def parameter(self, width: float) -> float:
+        """The curve's parameter at a width."""
+        return math.log(width)
+
+    def value(self, parameter: float) -> float:
+        """The width at a parameter."""
+        return math.exp(parameter)
+
+    def placed(self, structure: Structure, width: float) -> Structure:
+        """The structure at a width."""
+        return structure if self.path is None else structure.resized(self.path.at(width))
+
+    def fill(self, start: Point, arcs: Iterator[Arc]) -> None:
+        """The whole branch from its first point."""
+        self.report(start, self.widths[0])
+        for piece in pieces(arcs):
+            if not self.add(piece):
+                break
+
     def report(self, point: Point, width: float) -> None:
         """The point at one of the widths, polished at exactly that width."""
-        structure = point.structure.resized(self.path.at(width))
+        structure = self.placed(point.structure, width)
         table = layout(structure)
         deviations, signs = stacked([Point(structure, point.signs, point.deviations)])
         best, _ = refine(table, deviations, signs)
@@ -227,7 +246,7 @@ class _Record:
         heading = math.copysign(1.0, last[-1] - first[-1])
         reached = self._bound(heading, float(last[-1]))
         for width in self._passed(float(first[-1]), float(last[-1])):
-            point = piece.arc.reach(math.log(width), start, end)
+            point = piece.arc.reach(self.parameter(width), start, end)
             if point is None:
                 raise NumericalError(f"The branch was lost at the width {width!r}.")
             self.report(point, width)
@@ -235,7 +254,7 @@ class _Record:
             within = start < crossing.share < end or (end == 1 and crossing.share == end)
             if within and not self._outside(piece.width(crossing.share)):
                 self._change(piece, crossing)
-        self.last = math.exp(float(last[-1]))
+        self.last = self.value(float(last[-1]))
         if reached:
             self.complete = True
             if heading * (self.widths[-1] - self.widths[0]) < 0:
@@ -243,7 +262,7 @@ class _Record:
 
     def _bound(self, heading: float, parameter: float) -> bool:
         """Whether a bound of the widths is reached: at the end of a piece, or before its fold."""
-        bound = math.log(max(self.widths) if heading > 0 else min(self.widths))
+        bound = self.parameter(max(self.widths) if heading > 0 else min(self.widths))
         return (parameter - bound) * heading >= 0
 
     def _outside(self, width: float) -> bool:
@@ -253,7 +272,7 @@ class _Record:
         """The widths passed on the way from one parameter to another, in that order."""
         rising = after > before
         for width in sorted(self.widths, reverse=not rising):
-            at = math.log(width)
+            at = self.parameter(width)
             if (before < at <= after) if rising else (after <= at < before):
                 yield width
 

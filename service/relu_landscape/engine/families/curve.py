@@ -12,6 +12,7 @@ Method: pseudo-arclength continuation, Keller (1977); step control and events as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -91,6 +92,10 @@ class Curve:
     def table(self, parameter: float) -> Layout:
         """The coordinates there; ``InputError`` where a block would be smaller than 1."""
         return layout(self.structure.resized(self.path.sizes(parameter)))
+
+    def value(self, parameter: float) -> float:
+        """What the parameter stands for: a width, whose logarithm it is."""
+        return math.exp(parameter)
 
     def equations(self, position: Array, signs: Array) -> tuple[Array, Array, float]:
         """Gradient (m,), Hessian (m, m) and the norm at which a gradient counts as zero."""

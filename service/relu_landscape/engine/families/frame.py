@@ -6,7 +6,8 @@ blocks of the whole Hessian are
     H_ii = A_i I - D_i u u^T + sum_j n_j / (2 pi n_i sin t_ij) e e^T - (the same over teachers),
     H_ij = A_ij I + [u_i u_j^T + u_j u_i^T - cos t (u_i u_i^T + u_j u_j^T)] / (2 pi sin t),
 
-with e = u_j - cos t u_i, A_ij = (pi - t)/(2 pi), A_i = 1/2 + D_i and
+with e = u_j - cos t u_i, A_ij = (pi - t)/(2 pi), A_i = 1/2 + D_i (``activation.tilt`` more where
+units leak) and
 D_i = (sum_{j != i} n_j sin t_ij - sum_m sin t_im) / (2 pi n_i).
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from relu_landscape.engine.families.layout import Array, Layout
 from relu_landscape.engine.families.reduced import TWO_PI, pair_table, totals
+from relu_landscape.engine.model import activation
 
 #: Terms in 1/sin t vanish like sin t at parallel and antiparallel vectors; below this sine they are
 #: under 1e-9 and their quotient is noise (cosines carry 1e-16, so such sines have an error of 1e-8
@@ -58,13 +60,15 @@ def frame(table: Layout, deviations: Array, signs: Array) -> Frame:
         pairs = pair_table(table, deviations, signs)
         N, _ = totals(table, deviations, pairs)
         inverse = np.where(pairs.sine < SMALLEST_SINE, 0.0, 1 / pairs.sine)
-        share = (math.pi / 2 + np.arctan2(pairs.cosine, pairs.sine)) / TWO_PI
+        tilt = activation.tilt(table.structure.leak)
+        share = (math.pi / 2 + np.arctan2(pairs.cosine, pairs.sine)) / TWO_PI + tilt
         tension = _tension(table, N, pairs)
     S, n, blocks = len(deviations), len(table.q), len(table.p)
     y = np.zeros((S, n))
     y[:, table.natural] = pairs.z[:, n * blocks :]
     x = pairs.z[:, : n * blocks].reshape(S, n, blocks)
-    return Frame(table, x, y, pairs.norm, pairs.cosine, inverse, share, tension, 0.5 + tension)
+    own = 0.5 + tension + tilt
+    return Frame(table, x, y, pairs.norm, pairs.cosine, inverse, share, tension, own)
 
 
 def _tension(table: Layout, N: Array, pairs: Any) -> Array:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.model import activation
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -66,6 +67,11 @@ class Layout:
     sign_factor: Array  # (P + E,)
     matches: tuple[tuple[int, int, int], ...]  # paired block, its teacher block, their pair class
     pairs: dict[tuple[Any, ...], int]  # ("ss"|"st", s, s' or t, relation) -> pair
+
+    @property
+    def level(self) -> float:
+        """``activation.level``: half of it is the weight of S_t^2 in the loss."""
+        return activation.level(self.structure.leak)
 
     @property
     def unknowns(self) -> int:

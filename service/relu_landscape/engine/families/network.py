@@ -7,7 +7,7 @@ import numpy as np
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, embed, stacked
 from relu_landscape.engine.families.spectrum import components, whole
-from relu_landscape.engine.model import population
+from relu_landscape.engine.model import activation, population
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import classify
 
@@ -24,7 +24,7 @@ def at_rest(point: Point, teacher: Teacher) -> classify.Point | None:
     """
     W = embed(point)
     norm = float(np.linalg.norm(population.gradient(W, teacher)))
-    if not norm <= classify.largest_gradient(*W.shape):
+    if not norm <= activation.stiffness(teacher.leak) * classify.largest_gradient(*W.shape):
         return None
     found = components(layout(point.structure), *stacked([point]))
     return classify.Point(

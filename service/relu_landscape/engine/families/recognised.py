@@ -74,7 +74,7 @@ def recognised(W: Array, norms: Array, teacher: Teacher) -> Placed | None:
     None where the symmetry is no structure's, or is of too many unknowns.
     """
     seen = symmetry.analyse(W, norms, teacher.norms)
-    structure, order = _structure(seen)
+    structure, order = _structure(seen, teacher.leak)
     if structure is None or effort(structure).unknowns > MOST_UNKNOWNS:
         return None
     students, teachers = [seen.students[i] for i in order], list(seen.teachers)
@@ -85,7 +85,7 @@ def recognised(W: Array, norms: Array, teacher: Teacher) -> Placed | None:
     return Placed(point, students, teachers)
 
 
-def _structure(seen: Symmetry) -> tuple[Structure | None, list[int]]:
+def _structure(seen: Symmetry, leak: float) -> tuple[Structure | None, list[int]]:
     """The structure that has this symmetry, and its students as positions in canonical order."""
     if not seen.is_product:
         return None, []
@@ -94,7 +94,7 @@ def _structure(seen: Symmetry) -> tuple[Structure | None, list[int]]:
     on = [[o for o, block in orbits if block == t] for t in range(len(seen.teacher_orbits))]
     order = [i for listed in (*on, extra) for orbit in listed for i in orbit]
     sizes = tuple(len(orbit) for orbit in seen.teacher_orbits)
-    return Structure(sizes, tuple(map(len, on)), len(extra)), order
+    return Structure(sizes, tuple(map(len, on)), len(extra), leak), order
 
 
 def _mean(structure: Structure, W: Array) -> Point:

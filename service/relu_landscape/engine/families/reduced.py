@@ -7,10 +7,11 @@ The population loss in its cancellation-free form, with ``c`` the cosine of a pa
     N = sum |w_i| - M,   S = sum w_i - sum v_m,
     R = sum_{i<j} |w_i||w_j| h(c_ij) - sum_{i,m} |w_i| h(c_im) + h(1)/2 (sum |w_i|^2 + M),
 
-every sum taken over classes of equivalent pairs (``layout``). Gradient and Hessian are those of the
-restriction of the loss to orthonormal coordinates of the fixed space; by symmetric criticality its
-critical points are critical points of the whole problem, and its Hessian is the trivial isotypic
-block of the whole Hessian. Everything is batched over points ``S`` of one structure.
+every sum taken over classes of equivalent pairs (``layout``). Where units leak, all is in the unit
+of ``model.activation``, and S_t^2 has the weight ``level / 2``. Gradient and Hessian are those of
+the restriction of the loss to orthonormal coordinates of the fixed space; by symmetric criticality
+its critical points are critical points of the whole problem, and its Hessian is the trivial
+isotypic block of the whole Hessian. Everything is batched over points ``S`` of one structure.
 
 Source of the pair function: Cho and Saul (2009), arc-cosine kernel of degree 1; of the reduction:
 Arjevani and Field (arXiv:1912.11939, 2107.10370); the split form and its derivatives are derived in
@@ -198,7 +199,7 @@ def _loss_terms(table: Layout, deviations: Array, pairs: Pairs) -> Array:
     alone = ~table.paired
     free = table.p.sum() - table.q[~alone].sum()  # teachers without a paired student
     squares = pairs.norm[:, alone] ** 2 @ table.q[alone] + free
-    rest = [H_ONE / 2 * squares, N**2 / (2 * TWO_PI), np.sum(S**2, axis=1) / 8]
+    rest = [H_ONE / 2 * squares, N**2 / (2 * TWO_PI), np.sum(S**2, axis=1) * (table.level / 2)]
     return np.column_stack([terms, *rest])
 
 
@@ -219,7 +220,7 @@ def _derivatives(table: Layout, deviations: Array, pairs: Pairs) -> tuple[Array,
     push += N[:, None] / TWO_PI * table.q
     gradient = np.einsum("sp,spk->sk", bend, pairs.slope)
     gradient += np.einsum("sn,snk->sk", push + H_ONE * table.q * norm, grow)
-    gradient += sums @ table.sums / 4
+    gradient += sums @ table.sums * table.level
 
     zeta = pairs.slope - (cosine * other)[:, :, None] * grow[:, first]
     zeta[:, :P] -= (cosine[:, :P] * norm[:, first[:P]])[:, :, None] * grow[:, second]
@@ -233,5 +234,5 @@ def _derivatives(table: Layout, deviations: Array, pairs: Pairs) -> tuple[Array,
     cross[:, np.arange(n), np.arange(n)] -= push / norm
     hessian += np.swapaxes(grow, 1, 2) @ cross @ grow
     hessian[:, np.arange(m), np.arange(m)] += (push / norm + H_ONE * table.q) @ table.norm_form
-    hessian += table.sums.T @ table.sums / 4
+    hessian += table.sums.T @ table.sums * table.level
     return gradient / table.scale, hessian / (table.scale[:, None] * table.scale)

@@ -1,12 +1,13 @@
 """A branch as sheets: pieces on which width is monotone, cut at the folds.
 
+``width`` here is what the curve's parameter stands for (``Curve.value``): the leak, along one.
+
 What is said of a branch (points at given widths, folds, where eigenvalues vanish) is read off the
 arcs of ``trace``, which do not depend on what is asked: events are roots on an arc.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,13 +71,13 @@ class Piece:
 
     def width(self, share: float) -> float:
         """The width there."""
-        return math.exp(float(self._position(share)[-1]))
+        return self.arc.curve.value(float(self._position(share)[-1]))
 
     def station(self, share: float) -> Station:
         """Loss and spectrum there."""
         position = self._position(share)
         point = self.arc.curve.point(position, self.arc.left.signs)
-        return station(point, math.exp(float(position[-1])))
+        return station(point, self.arc.curve.value(float(position[-1])))
 
     def loss(self, share: float) -> float:
         """The loss there."""
@@ -151,7 +152,7 @@ def pieces(arcs: Iterator[Arc]) -> Iterator[Piece]:
 def _of(arc: Arc, end: int) -> Station:
     node: Node = arc.right if end else arc.left
     point = arc.curve.point(node.position, node.signs)
-    return station(point, math.exp(node.parameter))
+    return station(point, arc.curve.value(node.parameter))
 
 
 def _parted(arc: Arc) -> list[Arc]:

@@ -17,6 +17,7 @@ from relu_landscape.engine.families.layout import Array, Layout
 from relu_landscape.engine.families.reduced import Evaluation, evaluate
 from relu_landscape.engine.lanes import structured
 from relu_landscape.engine.lanes.native import Kernel
+from relu_landscape.engine.model import activation
 
 #: Pure Newton is tried once |grad|^2 is below this and kept while it gains this factor in it.
 NEWTON_BELOW = 1e-3
@@ -54,7 +55,8 @@ def gradient_tolerance(table: Layout) -> float:
 
     Its terms of order sqrt(K) leave 1e-16 sqrt(K) to 1e-16 K, and never less than 1e-13.
     """
-    return max(1e-13, 1e-16 * float(max(table.q.sum(), table.p.sum())))
+    rounding = max(1e-13, 1e-16 * float(max(table.q.sum(), table.p.sum())))
+    return rounding * activation.stiffness(table.structure.leak)
 
 
 @dataclass

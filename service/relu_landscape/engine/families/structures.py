@@ -59,7 +59,8 @@ class Structure:
 
     ``sizes`` are real numbers of at least 1 (integral ones are stored as ``int``); ``counts`` has
     the number of natural student blocks on each; ``extra`` is the number of student-only units
-    not listed with a block of size one.
+    not listed with a block of size one. ``leak``: slope below zero of the activation, on which the
+    points of the structure depend as on its sizes; no part of its name.
 
     Raises ``InputError`` for sizes below 1, negative counts, no teacher or no student.
     """
@@ -67,6 +68,7 @@ class Structure:
     sizes: tuple[float, ...]
     counts: tuple[int, ...]
     extra: int = 0
+    leak: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.sizes or len(self.sizes) != len(self.counts):
@@ -124,7 +126,8 @@ class Structure:
         blocks = [(p, c) for p, c in zip(self.sizes, self.counts, strict=True) if p != 1]
         blocks += [(1, 1)] * paired + [(1, 0)] * (singles - paired)
         blocks.sort()
-        return Structure(tuple(p for p, _ in blocks), tuple(c for _, c in blocks), units - paired)
+        sizes, counts = tuple(p for p, _ in blocks), tuple(c for _, c in blocks)
+        return Structure(sizes, counts, units - paired, self.leak)
 
     def resized(self, sizes: tuple[float, ...]) -> Structure:
         """The same kinds of blocks with other sizes; blocks of size one stay what they are."""
@@ -132,11 +135,15 @@ class Structure:
             (new == 1) != (old == 1) for new, old in zip(sizes, self.sizes, strict=True)
         ):
             raise InputError("Resizing keeps the number of blocks and which of them have size 1.")
-        return Structure(sizes, self.counts, self.extra)
+        return Structure(sizes, self.counts, self.extra, self.leak)
 
 
 def parse(
-    name: str, *, student_width: float | None = None, teacher_width: float | None = None
+    name: str,
+    *,
+    student_width: float | None = None,
+    teacher_width: float | None = None,
+    leak: float = 0.0,
 ) -> Structure:
     """Read a structure's name; with widths, also fill in ``*`` and check that they fit.
 
@@ -154,7 +161,7 @@ def parse(
         )
     sizes = _fill([block["size"] for block in blocks if block], name, teacher_width)
     counts = tuple(int(block["count"] or 1) for block in blocks if block)
-    structure = Structure(sizes, counts, int(match["extra"] or 0))
+    structure = Structure(sizes, counts, int(match["extra"] or 0), leak)
     for what, wanted, has in (
         ("teachers", teacher_width, structure.teacher_width),
         ("students", student_width, structure.student_width),

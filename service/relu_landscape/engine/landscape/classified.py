@@ -72,9 +72,8 @@ class Structured:
     def of(point: FamilyPoint) -> Structured:
         return Structured(point.structure.name, point.signs, point.deviations)
 
-    @property
-    def point(self) -> FamilyPoint:
-        return FamilyPoint(parse(self.structure), self.signs, self.deviations)
+    def point(self, leak: float) -> FamilyPoint:
+        return FamilyPoint(parse(self.structure, leak=leak), self.signs, self.deviations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,8 @@ class ClassifyStructured(Task[Problem, Points]):
     found: tuple[Structured, ...]
 
     def run(self, problem: Problem, backend: Backend) -> Points:  # noqa: ARG002
-        return Points(tuple(_structured(problem, each.point) for each in self.found))
+        leak = problem.teacher.leak
+        return Points(tuple(_structured(problem, each.point(leak)) for each in self.found))
 
 
 def _structured(problem: Problem, found: FamilyPoint) -> Point | None:

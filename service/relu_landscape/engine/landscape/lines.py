@@ -108,7 +108,7 @@ def split_minima(problem: Problem, phases: Phases, lines: list[Line]) -> None:
     names = [each.name for each in default_structures(narrower, problem.teachers)]
     found = [
         (item.loss, each.structure.name, item.point)
-        for each in searched(phases, names)
+        for each in searched(problem, phases, names)
         for item in each.result().points
         if item.is_minimum
     ]

@@ -8,7 +8,8 @@ from typing import Literal
 from relu_landscape.engine.descent import crediting
 from relu_landscape.engine.families.effort import check_searchable
 from relu_landscape.engine.families.structures import parse
-from relu_landscape.engine.landscape.units import in_unit, unit_of
+from relu_landscape.engine.landscape.units import Unit, in_unit, unit_of
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.wire.requests import LandscapeRequest
 
@@ -35,6 +36,11 @@ class Problem:
     widen: bool
     certify: Literal["none", "fast", "strict"]
     unit: float
+
+    @property
+    def units(self) -> Unit:
+        """In which everything is computed."""
+        return Unit(self.unit, activation.height(self.teacher.leak))
 
     @property
     def teachers(self) -> int:
@@ -69,7 +75,9 @@ class Problem:
         that is none, does not fit the widths, or has too many unknowns.
         """
         unit = unit_of(request.teacher_gram)
-        teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
+        teacher = make_teacher(
+            request.teacher_width, in_unit(request.teacher_gram, unit), request.leak
+        )
         structures = None
         if request.structures is not None and request.structured and teacher.is_orthonormal:
             structures = tuple(sorted({_fitting(name, request) for name in request.structures}))

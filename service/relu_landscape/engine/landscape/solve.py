@@ -37,8 +37,8 @@ def compose(
     Returns a ``wire.landscape.LandscapeBody``, and ``FixedPointDetails`` for each of its points.
     Raises ``Cancelled`` if the monitor says so.
     """
-    if problem.unit != 1.0:
-        monitor = ScaledMonitor(monitor, problem.unit)
+    if not problem.units.is_one:
+        monitor = ScaledMonitor(monitor, problem.units)
     phases = Phases(run, monitor)
     catalogue = Catalogue(problem)
     findings = Findings(problem, monitor)
@@ -71,7 +71,7 @@ def compose(
         ),
     )
     composed = Composed(result=body, parts={item.point.key: item.details for item in listed})
-    return scaled(composed, problem.unit)
+    return scaled(composed, problem.units)
 
 
 def _keys(problem: Problem, catalogue: Catalogue) -> dict[Entry, str]:

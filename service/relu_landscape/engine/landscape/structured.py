@@ -39,7 +39,8 @@ class Rounds:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRounds(Task[Problem, Rounds]):
-    """Rounds ``first`` to ``first + count`` of the search of the structure called ``name``."""
+    """Rounds ``first`` to ``first + count`` of the search of the structure called ``name``, whose
+    units have this ``leak``."""
 
     kind: ClassVar[str] = "structure"
     answer: ClassVar[type[Rounds]] = Rounds
@@ -47,14 +48,15 @@ class SearchRounds(Task[Problem, Rounds]):
     name: str
     first: int
     count: int
+    leak: float = 0.0
 
     @property
     def memo(self) -> str:
-        """The name says the widths, and of the teacher that it is orthonormal."""
+        """The name says the widths, and of the teacher that it is orthonormal; the leak is here."""
         return ""
 
     def run(self, problem: Problem, backend: Backend) -> Rounds:  # noqa: ARG002
-        structure, kernel = parse(self.name), kernel_beside(backend)
+        structure, kernel = parse(self.name, leak=self.leak), kernel_beside(backend)
         numbers = range(self.first, self.first + self.count)
         return Rounds(tuple(run_round(structure, 0, number, kernel=kernel) for number in numbers))
 
@@ -75,6 +77,7 @@ class JudgePoints(Task[Problem, Verdicts]):
 
     name: str
     rounds: tuple[Fresh, ...]
+    leak: float = 0.0
 
     @property
     def memo(self) -> str:
@@ -82,7 +85,7 @@ class JudgePoints(Task[Problem, Verdicts]):
         return ""
 
     def run(self, problem: Problem, backend: Backend) -> Verdicts:  # noqa: ARG002
-        structure = parse(self.name)
+        structure = parse(self.name, leak=self.leak)
         return Verdicts(tuple(judged(structure, self.rounds)))
 
 
@@ -113,7 +116,7 @@ def search_structures(
 
     Minima, and with ``saddles`` points of index 1 and 2.
     """
-    searches = searched(phases, names)
+    searches = searched(problem, phases, names)
     copies = problem.perpendicular_copies
     wanted = [
         (item.loss, found.structure.name, item.point)
@@ -134,7 +137,7 @@ def search_structures(
     return [SearchSummary.model_validate(asdict(each.result().summary())) for each in searches]
 
 
-def searched(phases: Phases, names: list[str]) -> list[Search]:
+def searched(problem: Problem, phases: Phases, names: list[str]) -> list[Search]:
     """The searches of these structures, all of them side by side, to their ends.
 
     None of their tasks depends on anything but structures, so a runner may have the answers from
@@ -143,7 +146,7 @@ def searched(phases: Phases, names: list[str]) -> list[Search]:
     In turns: the rounds that each is sure to need, then the points that they brought. So no round
     is run in vain, and a long search does not keep its workers from helping another.
     """
-    searches = [Search(parse(name)) for name in names]
+    searches = [Search(parse(name, leak=problem.teacher.leak)) for name in names]
     while tasks := [task for search in searches for task in _rounds(search)]:
         found: dict[str, list[Round]] = {}
         for task, answer in zip(tasks, phases.map("structures", tasks), strict=True):
@@ -167,7 +170,9 @@ def _rounds(search: Search) -> Iterator[SearchRounds]:
     size = max(1, int(TASK_SECONDS / effort(search.structure).round_seconds))
     for first in wanted[::size]:
         count = min(size, wanted.stop - first)
-        yield SearchRounds(key=f"structure/{name}/{first}", name=name, first=first, count=count)
+        key = f"structure/{name}/{first}"
+        leak = search.structure.leak
+        yield SearchRounds(key=key, name=name, first=first, count=count, leak=leak)
 
 
 def _judging(search: Search, phases: Phases, found: list[Round]) -> Iterator[JudgePoints]:
@@ -181,4 +186,5 @@ def _judging(search: Search, phases: Phases, found: list[Round]) -> Iterator[Jud
     name = search.structure.name
     for rounds in batches(search.structure, joined()):
         key = f"judge/{name}/{rounds[0].place}"
-        yield JudgePoints(key=key, name=name, rounds=tuple(rounds))
+        leak = search.structure.leak
+        yield JudgePoints(key=key, name=name, rounds=tuple(rounds), leak=leak)

@@ -2,13 +2,15 @@
 
 The loss is homogeneous of degree 2 in students and teachers together, so a landscape at another
 scale is the same landscape in other units. Every threshold of the engine is meant for teachers of
-norm about one; instead of each of them knowing a scale, there is one door and one exit.
+norm about one; instead of each of them knowing a scale, there is one door and one exit. The height
+of a leak, in units of which the engine has losses, goes out by the same.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,9 @@ from relu_landscape.wire.landscape import (
     Origin,
     Overlaps,
     SaddleLine,
+    Stability,
 )
-from relu_landscape.wire.widening import Widening, WiderEnd
+from relu_landscape.wire.widening import SplitStudent, Widening, WiderEnd
 
 #: A Gram matrix as it is asked with: rows of numbers.
 Gram = Sequence[Sequence[float]]
@@ -84,20 +87,44 @@ def _is_multiple_of_identity(T: NDArray[np.float64]) -> bool:
     return np.array_equal(T, T[0, 0] * np.eye(len(T)))
 
 
-def scaled(composed: Composed, unit: float) -> Composed:
+@dataclass(frozen=True)
+class Unit:
+    """What one stands for: ``length``, and the ``height`` of a leak (``model.activation``), by
+    which losses and curvatures are multiplied as well."""
+
+    length: float
+    height: float = 1.0
+
+    @property
+    def loss(self) -> float:
+        """Of losses, barriers and gains."""
+        return self.length * self.length * self.height
+
+    @property
+    def slope(self) -> float:
+        """Of gradients, and of D."""
+        return self.length * self.height
+
+    @property
+    def is_one(self) -> bool:
+        """Whether nothing changes."""
+        return self.length == self.height == 1.0
+
+
+def scaled(composed: Composed, unit: Unit) -> Composed:
     """A landscape computed in this unit, in the units of the request.
 
-    Spectra, times, frequencies and symmetries have no unit. Certificates are about the weights as
-    they were computed, and are only made where the unit is one.
+    Frequencies and symmetries have no unit, spectra and times that of the height alone.
+    Certificates are about the weights as they were computed, and are only made where the unit is
+    one.
     """
-    if unit == 1.0:
+    if unit.is_one:
         return composed
     body = composed.result
     assert isinstance(body, LandscapeBody)  # noqa: S101 - for the type checker
-    area = unit * unit
     pathways = [
         pathway.model_copy(
-            update={"barriers": tuple(barrier * area for barrier in pathway.barriers)}
+            update={"barriers": tuple(barrier * unit.loss for barrier in pathway.barriers)}
         )
         for pathway in body.pathways
     ]
@@ -106,75 +133,110 @@ def scaled(composed: Composed, unit: float) -> Composed:
             "fixed_points": [scaled_point(point, unit) for point in body.fixed_points],
             "saddle_lines": [_line(line, unit) for line in body.saddle_lines],
             "pathways": pathways,
-            "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, area),
+            "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, unit.loss),
         }
     )
     return Composed(result, {key: _details(part, unit) for key, part in composed.parts.items()})
 
 
-def scaled_point(point: FixedPoint, unit: float) -> FixedPoint:
+def scaled_point(point: FixedPoint, unit: Unit) -> FixedPoint:
     """A fixed point computed in this unit, in the units of the request."""
-    stability = point.stability.model_copy(
-        update={"gradient_norm": point.stability.gradient_norm * unit}
-    )
     changes = {
         **_height(point, unit),
         **_place(point, unit),
-        "stability": stability,
+        "stability": _stability(point.stability, unit),
         "widening": point.widening and _widening(point.widening, unit),
     }
     return point.model_copy(update=changes)
 
 
-def _widening(widening: Widening, unit: float) -> Widening:
-    area = unit * unit
+def _stability(found: Stability, unit: Unit) -> Stability:
+    beside, time = found.min_eigenvalue_perpendicular, found.relaxation_time
+    lines = [
+        line.model_copy(update={"eigenvalue": line.eigenvalue * unit.height})
+        for line in found.spectrum
+    ]
+    changes = {
+        "gradient_norm": found.gradient_norm * unit.slope,
+        "min_eigenvalue_span": found.min_eigenvalue_span * unit.height,
+        "min_eigenvalue_perpendicular": None if beside is None else beside * unit.height,
+        "eigenvalue_tolerance": found.eigenvalue_tolerance * unit.height,
+        "relaxation_time": None if time is None else time / unit.height,
+        "spectrum": lines,
+    }
+    return found.model_copy(update=changes)
 
+
+def _widening(widening: Widening, unit: Unit) -> Widening:
     def end(reached: WiderEnd) -> WiderEnd:
-        loss = None if reached.loss is None else reached.loss * area
+        loss = None if reached.loss is None else reached.loss * unit.loss
         return reached.model_copy(update={"loss": loss})
 
-    best, way, least = widening.best, widening.split_way, widening.lower_bound
+    def split(student: SplitStudent) -> SplitStudent:
+        names = ("eigenvalue_span", "eigenvalue_perpendicular")
+        return student.model_copy(update=_curvatures(student, names, unit))
+
+    best, way = widening.best, widening.split_way
+    least = widening.lower_bound
     changes = {
         "best": best
         and best.model_copy(
             update={
-                "value": best.value * unit,
-                "norm": best.norm * unit,
-                "gain": best.gain * area,
-                "loss": best.loss * area,
+                "value": best.value * unit.slope,
+                "norm": best.norm * unit.length,
+                "gain": best.gain * unit.loss,
+                "loss": best.loss * unit.loss,
                 "leads_to": end(best.leads_to),
             }
         ),
-        "lower_bound": least and math.nextafter(least * unit, -math.inf),
-        "guaranteed_gain": widening.guaranteed_gain * area,
-        "residual": widening.residual * area,
+        "lower_bound": least and math.nextafter(least * unit.slope, -math.inf),
+        "guaranteed_gain": widening.guaranteed_gain * unit.loss,
+        "residual": widening.residual * unit.loss,
+        "splits": [split(student) for student in widening.splits],
         "split_way": way and way.model_copy(update={"leads_to": end(way.leads_to)}),
     }
     return widening.model_copy(update=changes)
 
 
-def _line(line: SaddleLine, unit: float) -> SaddleLine:
+def _curvatures(found: Wire, names: Sequence[str], unit: Unit) -> dict[str, Any]:
+    """Eigenvalues that may be null."""
+    values = {name: getattr(found, name) for name in names}
+    return {name: None if x is None else x * unit.height for name, x in values.items()}
+
+
+def _line(line: SaddleLine, unit: Unit) -> SaddleLine:
     origin = line.origin.model_copy(update=_place(line.origin, unit))
-    return line.model_copy(update={**_height(line, unit), "origin": origin})
+    names = (
+        "splitting_eigenvalue_span",
+        "splitting_eigenvalue_perpendicular",
+        "eigenvalue_tolerance",
+    )
+    changes = {**_height(line, unit), **_curvatures(line, names, unit), "origin": origin}
+    return line.model_copy(update=changes)
 
 
-def _height(point: FixedPoint | SaddleLine, unit: float) -> dict[str, Any]:
-    area = unit * unit
-    return {"loss": point.loss * area, "loss_accuracy": point.loss_accuracy * area}
+def _height(point: FixedPoint | SaddleLine, unit: Unit) -> dict[str, Any]:
+    return {"loss": point.loss * unit.loss, "loss_accuracy": point.loss_accuracy * unit.loss}
 
 
-def _place(point: FixedPoint | Origin, unit: float) -> dict[str, Any]:
-    area, overlaps = unit * unit, point.overlaps
+def _place(point: FixedPoint | Origin, unit: Unit) -> dict[str, Any]:
+    length, overlaps = unit.length, point.overlaps
+    area = length * length
     return {
         "overlaps": Overlaps(R=_times(overlaps.R, area), Q=_times(overlaps.Q, area)),
-        "norms": [norm * unit for norm in point.norms],
+        "norms": [norm * length for norm in point.norms],
     }
 
 
-def _details(details: Wire, unit: float) -> Wire:
+def _details(details: Wire, unit: Unit) -> Wire:
     assert isinstance(details, FixedPointDetails)  # noqa: S101 - for the type checker
-    weights, teacher = _times(details.weights, unit), _times(details.teacher, unit)
-    return details.model_copy(update={"weights": weights, "teacher": teacher})
+    changes = {
+        "weights": _times(details.weights, unit.length),
+        "teacher": _times(details.teacher, unit.length),
+        "eigenvalues_span": [x * unit.height for x in details.eigenvalues_span],
+        "eigenvalues_perpendicular": [x * unit.height for x in details.eigenvalues_perpendicular],
+    }
+    return details.model_copy(update=changes)
 
 
 def _graph(graph: Disconnectivity, area: float) -> Disconnectivity:
@@ -196,9 +258,9 @@ def _times(matrix: list[list[float]], factor: float) -> list[list[float]]:
 class ScaledMonitor:
     """A monitor whose findings are told in the units of the request."""
 
-    def __init__(self, monitor: Monitor, unit: float) -> None:
+    def __init__(self, monitor: Monitor, unit: Unit) -> None:
         self._monitor = monitor
-        self._area = unit * unit
+        self._area = unit.loss
         self.phase, self.advance, self.check = monitor.phase, monitor.advance, monitor.check
 
     def findings(self, points: Sequence[Wire]) -> None:

@@ -22,6 +22,7 @@ from relu_landscape.engine.landscape.pathways import descending, end_at, zero_lo
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.report import Listed
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import classify, pathways, spectrum, symmetry
@@ -46,7 +47,8 @@ class Widened:
 
     ``direction`` (M,) of the best student, None where no student helps, and D there, ``value``;
     ``bound`` of D from below, None where not proved; ``residual`` of the identity; ``span``
-    (K, M - 1), ``beside`` (K,) and ``directions`` (K, M) as in ``splitting.Splitting``.
+    (K, M - 1), ``beside`` (K,) and ``directions`` (K, M) as in ``splitting.Splitting``; ``lone``:
+    ``activation.lone``.
     """
 
     value: float
@@ -56,6 +58,14 @@ class Widened:
     span: Real
     beside: Real
     directions: Real
+    lone: float = 1.0
+
+    @property
+    def student(self) -> best.Student | None:
+        """The best student; None where none helps."""
+        if self.direction is None:
+            return None
+        return best.Student(self.value, self.direction, self.lone)
 
     @property
     def splitting(self) -> splitting.Splitting:
@@ -80,11 +90,13 @@ class Widen(Task[Problem, Widened]):
         return Widened(
             value=0.0 if added is None else added.value,
             direction=direction,
-            bound=bound.lower_bound(self.weights, teacher, direction),
+            # The bound is proved for ReLU alone.
+            bound=bound.lower_bound(self.weights, teacher, direction) if not teacher.leak else None,
             residual=adding.residual(self.weights, teacher),
             span=split.span,
             beside=split.beside,
             directions=split.directions,
+            lone=activation.lone(teacher.leak),
         )
 
 
@@ -136,7 +148,7 @@ class FollowWider(Task[Problem, Reached]):
 
 def _in_order(problem: Problem, V: Real) -> Teacher:
     """The teacher with its units in the order, and its rows in the coordinates, of a point."""
-    return Teacher(V, np.linalg.norm(V, axis=1), problem.teacher.is_orthonormal)
+    return replace(problem.teacher, V=V, norms=np.linalg.norm(V, axis=1))
 
 
 def _reached(wider: Problem, W: Real) -> Reached:
@@ -191,8 +203,8 @@ def _following(item: Listed, answer: Widened) -> list[FollowWider]:
     weights, teacher = _placed(item)
     key = item.point.key
     tasks = []
-    if answer.direction is not None:
-        student = -2.0 * answer.value * answer.direction
+    if (added := answer.student) is not None:
+        student = added.weights
         tasks.append(
             FollowWider(
                 key=f"wider/{key}/added",
@@ -232,14 +244,14 @@ def _told(
 ) -> wire.Widening:
     key, loss = item.point.key, item.point.loss
     added = None
-    if answer.direction is not None:
+    if (student_added := answer.student) is not None:
         teacher = _in_order(problem, _placed(item)[1])
         added = wire.AddedStudent(
-            value=answer.value,
-            cosines=(teacher.V @ answer.direction / teacher.norms).tolist(),
-            norm=-2.0 * answer.value,
-            gain=answer.value**2,
-            loss=loss - answer.value**2,
+            value=student_added.value,
+            cosines=(teacher.V @ student_added.direction / teacher.norms).tolist(),
+            norm=student_added.norm,
+            gain=student_added.gain,
+            loss=loss - student_added.gain,
             leads_to=_end(problem, reached[f"wider/{key}/added"]),
         )
     student = _parting(item, answer)

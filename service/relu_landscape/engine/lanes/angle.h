@@ -1,4 +1,4 @@
-/* asin(c)/(2 pi) + 1/4 and sqrt(1 - c^2) - 1 of cosines: all that a pair of units needs.
+/* asin(c)/(2 pi) + level and sqrt(1 - c^2) - 1 of cosines: all that a pair of units needs.
  *
  * acos c = sqrt(1 - c^2) Q(c) with Q smooth on [0, 1], of which arcsine.h holds a polynomial in
  * 2 c - 1 (tools/arcsine_polynomial.py makes it). The sine carries the square root at c = 1, so
@@ -11,7 +11,7 @@
 
 /* ``count`` cosines at a time: Horner's rule is one long chain, and several of them overlap. A
  * cosine that rounding took beyond one counts as one. */
-INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
+INLINE void angles(int count, real level, const vec *cosine, vec *pull, vec *dip) {
   vec sine[4], x[4], q[4];
   for (int k = 0; k < count; k++) {
     vec a = smaller(all_lanes(1.0), magnitude(cosine[k])); /* a NaN stays one */
@@ -24,7 +24,7 @@ INLINE void angles(int count, const vec *cosine, vec *pull, vec *dip) {
     for (int k = 0; k < count; k++) q[k] = fma_(q[k], x[k], all_lanes(ARCSINE[j]));
   for (int k = 0; k < count; k++) {
     vec up_to_right_angle = minus_product(sine[k] * q[k], all_lanes((real)(1.0 / TWO_PI)), all_lanes(0.25));
-    pull[k] = with_sign(up_to_right_angle, cosine[k]) + 0.25;
+    pull[k] = with_sign(up_to_right_angle, cosine[k]) + level;
     dip[k] = sine[k] - 1.0;
   }
 }

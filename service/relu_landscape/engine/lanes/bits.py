@@ -44,6 +44,11 @@ class Rows:
         """Whether they are the axes."""
         return bool(np.array_equal(self.V, np.eye(len(self.V))))
 
+    @property
+    def level(self) -> float:
+        """Units do not leak."""
+        return 0.25
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -51,9 +51,9 @@ INLINE vec next_step_size(const Rules *rules, vec time, vec h, vec eigenvalue, v
 }
 
 /* Of (I + theta A) x = b (stiff.h): the weight of the column sums, ... */
-INLINE vec mean_share_of(vec theta, real students) {
-  const vec quarter = theta * 0.25;
-  return quarter / (1.0 + quarter * students);
+INLINE vec mean_share_of(vec theta, real students, real level) {
+  const vec share = theta * level;
+  return share / (1.0 + share * students);
 }
 
 /* ... and that of the unit vectors; ``squared`` = |sum of the unit vectors|^2, and

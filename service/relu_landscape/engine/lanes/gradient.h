@@ -1,10 +1,10 @@
 /* The force -grad L, with the formulas of model/kernel.py:
  *
- *   force_i = -sum_j B_ij w_j + sum_m P_im v_m,    B_ij = asin(c_ij)/(2 pi) + 1/4  (j != i),
- *   B_ii = 1/2 + (N + sum_j n_j (s_ij - 1) - sum_m |v_m| (s_im - 1)) / (2 pi n_i),
- *   P_im = asin(c_im)/(2 pi) + 1/4.
+ *   force_i = -sum_j B_ij w_j + sum_m P_im v_m,    B_ij = asin(c_ij)/(2 pi) + level  (j != i),
+ *   B_ii = 1/4 + level + (N + sum_j n_j (s_ij - 1) - sum_m |v_m| (s_im - 1)) / (2 pi n_i),
+ *   P_im = asin(c_im)/(2 pi) + level.
  *
- * The quarters are S/4 of the split form. Two products of matrices with the angles between them;
+ * ``level`` is 1/4 for ReLU (model/activation.py): S/4 of the split form. Two products of matrices with the angles between them;
  * both go by blocks of four by four, which fit the registers. */
 #ifndef RELU_LANDSCAPE_GRADIENT_H
 #define RELU_LANDSCAPE_GRADIENT_H
@@ -19,6 +19,7 @@ typedef struct {
   const double *teacher; /* NULL: the identity */
   const double *teacher_norms;
   double teacher_norm_sum;
+  real level;
   vec *B;              /* (K, K) products of the students, then the coefficients B */
   vec *P;              /* (K, M) pulls of the teachers, then their sums P V */
   vec *length, *inverse, *radial; /* (K,) */
@@ -30,7 +31,8 @@ static Gradient new_gradient(Pool *pool, const Problem *problem) {
                 .M = (size_t)problem->teachers,
                 .p = (size_t)problem->coordinates,
                 .teacher = problem->teacher,
-                .teacher_norms = problem->teacher_norms};
+                .teacher_norms = problem->teacher_norms,
+                .level = (real)problem->level};
   for (size_t m = 0; m < g.M; m++) g.teacher_norm_sum += g.teacher_norms[m];
   g.B = take(pool, g.K * g.K);
   g.P = take(pool, g.K * g.M);
@@ -97,12 +99,12 @@ static void measure(Gradient *g, const vec *W) {
 }
 
 /* ``angles`` for one to four: the count must be a constant for the chains to overlap. */
-INLINE void some_angles(int count, const vec *cosine, vec *pull, vec *dip) {
+INLINE void some_angles(int count, real level, const vec *cosine, vec *pull, vec *dip) {
   switch (count) {
-    case 4: angles(4, cosine, pull, dip); break;
-    case 3: angles(3, cosine, pull, dip); break;
-    case 2: angles(2, cosine, pull, dip); break;
-    default: angles(1, cosine, pull, dip);
+    case 4: angles(4, level, cosine, pull, dip); break;
+    case 3: angles(3, level, cosine, pull, dip); break;
+    case 2: angles(2, level, cosine, pull, dip); break;
+    default: angles(1, level, cosine, pull, dip);
   }
 }
 
@@ -115,7 +117,7 @@ static void student_angles(Gradient *g, size_t i) {
     vec cosine[4] = {{0}}, pull[4], dip[4];
     for (size_t k = 0; k < count; k++)
       cosine[k] = g->B[i * K + j + k] * (g->inverse[i] * g->inverse[j + k]);
-    some_angles((int)count, cosine, pull, dip);
+    some_angles((int)count, g->level, cosine, pull, dip);
     for (size_t k = 0; k < count; k++) {
       g->B[i * K + j + k] = g->B[(j + k) * K + i] = pull[k];
       radial = fma_(g->length[j + k], dip[k], radial);
@@ -152,7 +154,7 @@ static void teacher_angles(Gradient *g, size_t i, const vec *w) {
     vec cosine[4] = {{0}}, pull[4], dip[4];
     for (size_t k = 0; k < count; k++)
       cosine[k] = overlap[m + k] * (g->inverse[i] * (real)(1.0 / g->teacher_norms[m + k]));
-    some_angles((int)count, cosine, pull, dip);
+    some_angles((int)count, g->level, cosine, pull, dip);
     for (size_t k = 0; k < count; k++) {
       g->P[i * M + m + k] = pull[k];
       radial = minus_product(all_lanes((real)g->teacher_norms[m + k]), dip[k], radial);
@@ -213,7 +215,7 @@ static void compute_force(Gradient *g, const vec *W, vec *force) {
     student_angles(g, i);
     teacher_angles(g, i, W + i * p);
     if (g->teacher) teacher_sums(g, i);
-    g->B[i * K + i] = fma_(g->radial[i] * g->inverse[i], all_lanes((real)(1.0 / TWO_PI)), all_lanes(0.5));
+    g->B[i * K + i] = fma_(g->radial[i] * g->inverse[i], all_lanes((real)(1.0 / TWO_PI)), all_lanes((real)0.25 + g->level));
   }
   for (size_t i = 0; i < K; i += 4)
     for (size_t c = 0; c < p; c += 4) {

@@ -15,6 +15,7 @@ typedef struct {
   int64_t students, teachers, coordinates; /* K, M, p */
   const double *teacher; /* (M, M) rows, zero above the diagonal; NULL: the identity */
   const double *teacher_norms; /* (M,) */
+  double level; /* weight of |S|^2/2 in the loss: 1/4 for ReLU (model/activation.py) */
 } Problem;
 
 /* The method of descent/flow.py; its constants come from there, so that they are written once. */
@@ -64,6 +65,7 @@ typedef struct {
   int64_t students, blocks, naturals, unknowns, pairs, lines;
   double lonely;                /* teachers in blocks without a student of their own */
   double unmatched;             /* teachers without a student at their side */
+  double level;                 /* as of a problem */
   const double *sizes;          /* (n,) students in a block */
   const double *base_sums;      /* (B,) */
   const double *base;           /* (m,) x at the base; y has its sign */

@@ -46,6 +46,8 @@ class Teacher(Protocol):
     def norms(self) -> Real: ...
     @property
     def is_orthonormal(self) -> bool: ...
+    @property
+    def level(self) -> float: ...
 
 
 class KernelError(ConfigurationError):
@@ -160,6 +162,7 @@ class _Problem(ctypes.Structure):
         ("coordinates", ctypes.c_int64),
         ("teacher", ctypes.c_void_p),
         ("teacher_norms", ctypes.c_void_p),
+        ("level", ctypes.c_double),
     )
 
 
@@ -197,7 +200,8 @@ class Kernel:
         _raise_for(self._function(name, False)(*arguments))
 
     def forces(self, teacher: Teacher, W: Real, *, single: bool = False) -> Real:
-        """-grad L (n, K, p) at ``W``; accuracy as in ``model.kernel``. NaN at a norm of zero."""
+        """-grad L (n, K, p) at ``W``, in the unit of ``model.activation``; accuracy as in
+        ``model.kernel``. NaN at a norm of zero."""
         W = np.ascontiguousarray(W, dtype=np.float64)
         n, K, p = checked_batch(W, teacher)
         result = np.empty_like(W)
@@ -307,7 +311,7 @@ def _problem(teacher: Teacher, K: int, p: int) -> tuple[_Problem, tuple[Real, Re
     if np.any(np.triu(V, 1)):
         raise ValueError("The teacher's rows must be a Cholesky factor: zero above the diagonal.")
     where = None if teacher.is_orthonormal else address(V)
-    return _Problem(K, len(V), p, where, address(norms)), (V, norms)
+    return _Problem(K, len(V), p, where, address(norms), teacher.level), (V, norms)
 
 
 def _raise_for(status: int) -> None:
@@ -341,10 +345,12 @@ def load(instructions: str | None = None, library: str | None = None) -> Kernel:
             f"the native kernel beside this code is of version {loaded.lanes_abi()}, and the code "
             f"needs version {VERSION}: install relu-landscape again"
         )
-    if not any(hasattr(loaded, f"lanes_flow_{variant}_single") for variant in VARIANTS):
+    has_single = any(hasattr(loaded, f"lanes_flow_{variant}_single") for variant in VARIANTS)
+    if not (has_single and hasattr(loaded, "lanes_knows_leaks")):
+        missing = "leaking units" if has_single else "single precision"
         raise KernelError(
-            "the native kernel beside this code has no single precision, so it is of an earlier "
-            "build: install relu-landscape again"
+            f"the native kernel beside this code has no {missing}, so it is of an earlier build: "
+            "install relu-landscape again"
         )
     for variant in (instructions,) if instructions else VARIANTS:
         is_there = variant in VARIANTS and hasattr(loaded, f"lanes_flow_{variant}")

@@ -33,7 +33,7 @@ static Polisher new_polisher(Pool *pool, const Problem *problem) {
     q.y[k] = take(pool, q.entries);
   }
   q.gradient = new_gradient(pool, problem);
-  q.stiff = new_stiff(pool, q.K, q.p);
+  q.stiff = new_stiff(pool, problem);
   for (int lane = 0; lane < LANES; lane++) q.path[lane] = EMPTY;
   return q;
 }

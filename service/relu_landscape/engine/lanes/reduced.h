@@ -166,7 +166,7 @@ static vec take_loss(Reduced *r, const vec *d, vec *N) {
     for (size_t s = 0; s < r->n; s++)
       sum = fma_(all_lanes(shape->sizes[s]), d[s * r->B + t], sum);
     r->sums[t] = sum;
-    loss = fma_(sum * 0.125, sum, loss);
+    loss = fma_(sum * (0.5 * shape->level), sum, loss);
   }
   loss = fma_(*N * (0.5 / TWO_PI), *N, loss);
   for (size_t pair = 0; pair < r->all; pair++) {
@@ -274,7 +274,7 @@ static void finish(Reduced *r, vec N, vec *gradient, vec *hessian) {
     for (size_t j = 0; j < count_of(r, s); j++) {
       const size_t k = place_of(r, s, j);
       gradient[k] = fma_(pull, r->grow[k], gradient[k]);
-      if (j < B) gradient[k] = fma_(r->sums[j], all_lanes(0.25 * q), gradient[k]);
+      if (j < B) gradient[k] = fma_(r->sums[j], all_lanes(shape->level * q), gradient[k]);
       hessian[k * m + k] += (bend + H_ONE * q) * in_norm(r, s, j);
     }
   }
@@ -288,7 +288,7 @@ static void finish(Reduced *r, vec N, vec *gradient, vec *hessian) {
         for (size_t j = 0; j < (u == s ? i + 1 : count_of(r, u)); j++) {
           const size_t column = place_of(r, u, j);
           vec entry = fma_(pull, r->grow[column], hessian[row * m + column]);
-          if (i == j && i < B) entry += 0.25 * both;
+          if (i == j && i < B) entry += shape->level * both;
           entry *= shape->inverse_scale[row] * shape->inverse_scale[column];
           hessian[row * m + column] = hessian[column * m + row] = entry;
         }

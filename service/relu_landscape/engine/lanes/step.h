@@ -22,7 +22,7 @@ static Flow new_flow(Pool *pool, const Problem *problem) {
   vec **fields[] = {&f.W, &f.force, &f.k1, &f.k2, &f.middle};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) *fields[i] = take(pool, f.K * f.p);
   f.gradient = new_gradient(pool, problem);
-  f.stiff = new_stiff(pool, f.K, f.p);
+  f.stiff = new_stiff(pool, problem);
   return f;
 }
 

@@ -1,6 +1,6 @@
 /* Linear systems with the stiff part A of the Hessian (model/stiff.py): (I + theta A) x = b.
  *
- *   A = 1/4 (1 1^T (x) I_p) + 1/(2 pi) u u^T,   u the stacked unit vectors w_i/|w_i|.
+ *   A = level (1 1^T (x) I_p) + 1/(2 pi) u u^T,   u the stacked unit vectors w_i/|w_i|.
  *
  * Sherman-Morrison twice gives x_i = b_i - mean - pull u_i with one row ``mean`` and one number
  * ``pull``, so a solution needs two passes over b and no room of its own:
@@ -13,6 +13,7 @@
 
 typedef struct {
   size_t K, p;
+  real level;                 /* of the problem */
   vec mean_share, pull_share; /* of the two formulas */
   vec *unit_sum;              /* (p,) sum of the unit vectors */
   vec *inverse;               /* (K,) 1/|w_i| where A was taken */
@@ -21,8 +22,9 @@ typedef struct {
   vec pull;
 } Stiff;
 
-static Stiff new_stiff(Pool *pool, size_t K, size_t p) {
-  Stiff s = {.K = K, .p = p};
+static Stiff new_stiff(Pool *pool, const Problem *problem) {
+  const size_t K = (size_t)problem->students, p = (size_t)problem->coordinates;
+  Stiff s = {.K = K, .p = p, .level = (real)problem->level};
   s.unit_sum = take(pool, p);
   s.inverse = take(pool, K);
   s.row = take(pool, K);
@@ -39,7 +41,7 @@ static void take_stiff_part(Stiff *s, const vec *W, const vec *inverse, vec thet
     for (size_t c = 0; c < p; c++) s->unit_sum[c] = fma_(W[i * p + c], inverse[i], s->unit_sum[c]);
   }
   const vec squared = inner(s->unit_sum, s->unit_sum, p);
-  s->mean_share = mean_share_of(theta, (real)K);
+  s->mean_share = mean_share_of(theta, (real)K, s->level);
   s->pull_share = pull_share_of(theta, (real)K, s->mean_share, squared);
 }
 

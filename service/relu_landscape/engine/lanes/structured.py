@@ -33,6 +33,7 @@ class Shape:
     lines: int
     lonely: float
     unmatched: float
+    level: float
     sizes: Real
     base_sums: Real
     base: Real
@@ -79,7 +80,7 @@ class Searched:
 
 
 _COUNTS = ("students", "blocks", "naturals", "unknowns", "pairs", "lines")
-_NUMBERS = ("lonely", "unmatched")
+_NUMBERS = ("lonely", "unmatched", "level")
 _WHOLE = ("y_place", "match", "off", "first", "second")
 
 

@@ -1,9 +1,9 @@
 /* Whether a path may have reached the set of zero loss: a rule that descent/global_set.py implies,
  * so that what fails here need not be looked at there. The caller decides.
  *
- * With L = N^2/(4 pi) + |S|^2/8 + R and R >= 0 (R is a squared distance in the space of a positive
+ * With L = N^2/(4 pi) + level |S|^2/2 + R and R >= 0 (R is a squared distance in the space of a positive
  * kernel: every coefficient of h in powers of the cosine is positive but for the two taken out), a
- * loss below l needs N^2 < 4 pi l and |S|^2 < 8 l; and every student must be within the angle of a
+ * loss below l needs N^2 < 4 pi l and |S|^2 < 2 l/level; and every student must be within the angle of a
  * teacher or short. SLACK is far above the rounding of either side.
  *
  * W is one path's, its rows ``stride`` apart. */
@@ -75,7 +75,8 @@ INLINE int is_maybe_zero(const Problem *problem, const Rules *rules, const doubl
     if (lengths[i] == TOO_FAR) return 0;
     N += lengths[i];
   }
-  if (sum_of(squares, problem->coordinates) > 8.0 * rules->check_loss + slack) return 0;
+  if (sum_of(squares, problem->coordinates) > 2.0 * rules->check_loss / problem->level + slack)
+    return 0;
   return N * N <= 2.0 * TWO_PI * rules->check_loss + slack;
 }
 

@@ -15,7 +15,7 @@ from relu_landscape.engine.landscape.catalogue import Entry
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.proofs import attributed_hits, certified
 from relu_landscape.engine.landscape.report import Listed
-from relu_landscape.engine.landscape.units import scaled_point
+from relu_landscape.engine.landscape.units import Unit, scaled_point
 from relu_landscape.engine.locating.falling import Fate
 from relu_landscape.engine.locating.problem import Problem
 from relu_landscape.engine.locating.sampling_error import Predicted
@@ -169,7 +169,7 @@ class _Telling:
 
     def end(self, entry: Entry | None, listed: Listed) -> LocatedEnd:
         """One fixed point."""
-        point = scaled_point(listed.point, self.problem.unit)
+        point = scaled_point(listed.point, Unit(self.problem.unit))
         found_by = ["structured" if how == "structured" else "flow" for how in point.found_by]
         here = [
             fate

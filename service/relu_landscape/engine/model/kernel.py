@@ -12,7 +12,9 @@ kernel g(w, v) = n n' (s + (pi - theta) c) / (2 pi) = n n' (1/(2 pi) + c/4 + h(c
     grad_i = S/4 + (sum_j asin(c_ij) w_j - sum_m asin(c_im) v_m) / (2 pi)
              + u_i (N + sum_j n_j (s_ij - 1) - sum_m |v_m| (s_im - 1)) / (2 pi)
 
-with ``N = sum n_i - sum |v_m|`` and ``S = sum w_i - sum v_m``.
+with ``N = sum n_i - sum |v_m|`` and ``S = sum w_i - sum v_m``. Where units leak, losses and
+gradients are in units of ``activation.height``, and ``level`` is in the place of the quarter: S/4
+is ``level S``, |S|^2/8 is ``level |S|^2/2``.
 
 **Accuracy.** Each member is computed from its own numbers alone, so the bits of a member do not
 depend on the batch it is in (NumPy). Gradient: about 1e-16 K in absolute terms, parallel vectors
@@ -29,6 +31,8 @@ from relu_landscape.engine.model.room import Room, no_room
 
 PI = 3.141592653589793
 TWO_PI = 2.0 * PI
+#: ``activation.level`` of ReLU.
+QUARTER = 0.25
 #: h(1), the kernel's remainder for parallel vectors.
 H_PARALLEL = (PI / 2.0 - 1.0) / TWO_PI
 #: Below this angle sin t - t cos t is taken from its series, t^3/3 - t^5/30 + t^7/840: the next
@@ -141,6 +145,7 @@ def gradient(
     *,
     xp: ArrayNamespace,
     is_orthonormal: bool,
+    level: float = QUARTER,
     room: Room = no_room,
 ) -> Array:
     """Gradient (B, K, p) of the loss; with ``room``, in its place ``gradient``.
@@ -168,7 +173,7 @@ def gradient(
     teacher_sum = xp.sum(V, axis=0)
     if W.shape[-1] > M:
         teacher_sum = xp.concat([teacher_sum, xp.zeros(W.shape[-1] - M, dtype=W.dtype)])
-    result += (S - teacher_sum) * 0.25
+    result += (S - teacher_sum) * level
     pull = xp.asin(b, **room("b", b.shape))
     if not is_orthonormal:
         pull = xp.matmul(pull, V)
@@ -193,7 +198,15 @@ def _remainder_gap(sine: Array, *, xp: ArrayNamespace) -> Array:
     return (PI / 2.0 * gap - bend) / TWO_PI
 
 
-def loss(W: Array, V: Array, v_norms: Array, *, xp: ArrayNamespace, is_orthonormal: bool) -> Array:
+def loss(
+    W: Array,
+    V: Array,
+    v_norms: Array,
+    *,
+    xp: ArrayNamespace,
+    is_orthonormal: bool,
+    level: float = QUARTER,
+) -> Array:
     """Population loss (B,), in the split form of the module."""
     M = V.shape[0]
     n = norms(W, xp=xp)
@@ -232,7 +245,9 @@ def loss(W: Array, V: Array, v_norms: Array, *, xp: ArrayNamespace, is_orthonorm
         S_squared = S_squared + xp.sum(S[..., M:] ** 2, axis=-1)
     N = xp.sum(n, axis=-1) - xp.sum(v_norms)
     result = (
-        N * N / (4.0 * PI) + S_squared / 8.0 + (xp.sum(combined, axis=-1) + single + pairs - cross)
+        N * N / (4.0 * PI)
+        + S_squared * (level / 2.0)
+        + (xp.sum(combined, axis=-1) + single + pairs - cross)
     )
     if not is_orthonormal:
         cosines = xp.matmul(V, xp.matrix_transpose(V)) / (v_norms[:, None] * v_norms)

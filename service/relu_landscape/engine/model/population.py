@@ -1,7 +1,8 @@
 """The population loss and its derivatives: the door, which validates; ``kernel`` only computes.
 
 L(W) = 1/2 E (sum_i ReLU(w_i . x) - sum_m ReLU(v_m . x))^2 with x ~ N(0, I_d), in closed form
-(Cho and Saul 2009; Hessian: Safran and Shamir 2018, arXiv:1712.08968, section 4).
+(Cho and Saul 2009; Hessian: Safran and Shamir 2018, arXiv:1712.08968, section 4). Where the teacher
+leaks, so do the students, and everything is in units of ``activation.height``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import array_api_compat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher, as_matrix, make_teacher
@@ -137,8 +139,9 @@ def hessian(
     two_pi = 2.0 * math.pi
 
     dip = (s_students @ n - s_teachers @ chosen.norms) / (two_pi * n)
-    A = (math.pi - t_students) / two_pi
-    A[np.arange(K), np.arange(K)] = 0.5 + dip
+    tilt = activation.tilt(chosen.leak)
+    A = (math.pi - t_students) / two_pi + tilt
+    A[np.arange(K), np.arange(K)] = 0.5 + dip + tilt
 
     inverse = np.where(s_students > PARALLEL, 1.0 / np.maximum(s_students, PARALLEL), 0.0)
     # With e_ij the rejection of u_j from u_i (length sin), the mixed term is

@@ -5,7 +5,8 @@ L = N^2/(4 pi) + |S|^2/8 + R of ``kernel`` their part is
 
     A = 1/4 (1 1^T (x) I_p) + 1/(2 pi) u u^T,      u the stacked unit vectors w_i / |w_i|,
 
-and what is left of the spectrum does not grow with the width.
+and what is left of the spectrum does not grow with the width. Where units leak, 1/4 is
+``activation.level``.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ class ImplicitPart:
         *,
         xp: ArrayNamespace,
         norms: Array | None = None,
+        level: float = kernel.QUARTER,
         room: Room = no_room,
     ) -> None:
         self.xp = xp
         self._room = room
         K = W.shape[-2]
-        quarter = theta / 4.0
-        self._mean = (quarter / (1.0 + quarter * K))[:, None, None]
+        share = theta * level
+        self._mean = (share / (1.0 + share * K))[:, None, None]
         lengths = kernel.norms(W, xp=xp) if norms is None else norms
         unit = xp.divide(W, lengths[..., None], **room("unit", W.shape))
         self._solved_unit = self._without_mean(unit, "solved unit")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from relu_landscape.engine.model import activation
 from relu_landscape.errors import TeacherError
 
 #: Below this ratio of extreme eigenvalues, overlaps R no longer fix the weights to the twelve
@@ -19,12 +20,19 @@ class Teacher:
     """A teacher of ``M`` units: rows ``V`` (M, M) in orthonormal coordinates of their span.
 
     ``V`` is the lower Cholesky factor of the Gram matrix, so ``V V^T = T``; for an orthonormal
-    teacher it is the identity, and the kernels take their fast path.
+    teacher it is the identity, and the kernels take their fast path. ``leak``: slope below zero of
+    the activation, which students have as well (``activation``).
     """
 
     V: NDArray[np.float64]
     norms: NDArray[np.float64]
     is_orthonormal: bool
+    leak: float = 0.0
+
+    @property
+    def level(self) -> float:
+        """``activation.level``."""
+        return activation.level(self.leak)
 
     @property
     def width(self) -> int:
@@ -42,9 +50,9 @@ class Teacher:
         return self.V @ self.V.T
 
 
-def orthonormal_teacher(width: int) -> Teacher:
+def orthonormal_teacher(width: int, leak: float = 0.0) -> Teacher:
     """The teacher with T = I."""
-    return Teacher(V=np.eye(width), norms=np.ones(width), is_orthonormal=True)
+    return Teacher(V=np.eye(width), norms=np.ones(width), is_orthonormal=True, leak=leak)
 
 
 def as_matrix(gram: ArrayLike) -> NDArray[np.float64]:
@@ -55,17 +63,20 @@ def as_matrix(gram: ArrayLike) -> NDArray[np.float64]:
         raise TeacherError("teacher_gram must be a matrix of real numbers.") from error
 
 
-def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
+def make_teacher(width: int, gram: ArrayLike | None = None, leak: float = 0.0) -> Teacher:
     """Check a Gram matrix and factor it.
 
-    Parameters: ``width`` M; ``gram`` (M, M), or None for an orthonormal teacher.
+    Parameters: ``width`` M; ``gram`` (M, M), or None for an orthonormal teacher; ``leak`` of the
+    activation, -1 <= c < 1.
     Raises ``TeacherError`` where it is not a symmetric positive definite matrix of that size, or
     so near to singular that overlaps would not determine weights.
     """
     if width < 1:
         raise TeacherError(f"A teacher of {width} units computes nothing; it must have 1 at least.")
+    if not -1.0 <= leak < 1.0:
+        raise TeacherError(f"A leak is -1 or more and below 1, not {leak}.")
     if gram is None:
-        return orthonormal_teacher(width)
+        return orthonormal_teacher(width, leak)
     T = as_matrix(gram)
     if T.shape != (width, width):
         raise TeacherError(f"teacher_gram has shape {T.shape}; it must be ({width}, {width}).")
@@ -75,7 +86,7 @@ def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
         raise TeacherError("teacher_gram is not symmetric: T[i][j] must equal T[j][i].")
     T = (T + T.T) / 2
     if np.array_equal(T, np.eye(width)):
-        return orthonormal_teacher(width)
+        return orthonormal_teacher(width, leak)
     eigenvalues = np.linalg.eigvalsh(T)
     if eigenvalues[0] <= SMALLEST_CONDITION * eigenvalues[-1]:
         raise TeacherError(
@@ -84,4 +95,4 @@ def make_teacher(width: int, gram: ArrayLike | None = None) -> Teacher:
             f"{eigenvalues[-1]:.3g}. Teacher units must be linearly independent."
         )
     V = np.asarray(np.linalg.cholesky(T), dtype=np.float64)
-    return Teacher(V=V, norms=np.sqrt(np.diagonal(T)).copy(), is_orthonormal=False)
+    return Teacher(V=V, norms=np.sqrt(np.diagonal(T)).copy(), is_orthonormal=False, leak=leak)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.model import population
+from relu_landscape.engine.model import activation, population
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points.spectrum import Block, HessianSummary, summarise, zero_tolerance
 from relu_landscape.errors import NumericalError
@@ -87,9 +87,10 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
     if not _exists(W):
         raise NumericalError("A student is zero or not finite: there is no gradient at this start.")
     tolerance = gradient_tolerance(max(W.shape))
+    rounding = activation.stiffness(teacher.leak)
     best, best_norm = W, float(np.linalg.norm(population.gradient(W, teacher)))
     for _ in range(NEWTON_STEPS):
-        if best_norm <= tolerance / 10:
+        if best_norm <= rounding * tolerance / 10:
             break
         g = np.asarray(population.gradient(best, teacher)).ravel()
         H, _ = population.hessian(best, teacher)
@@ -100,9 +101,10 @@ def newton(W: Real, teacher: Teacher) -> tuple[Real, float]:
         if not norm < best_norm:
             break
         best, best_norm = trial, norm
-    if best_norm > largest_gradient(*W.shape):
+    if best_norm > rounding * largest_gradient(*W.shape):
         raise NumericalError(
-            f"Newton's method stopped at gradient norm {best_norm:.2g}, above {tolerance:.2g}: "
+            f"Newton's method stopped at gradient norm {best_norm:.2g}, above "
+            f"{rounding * tolerance:.2g}: "
             "there is no isolated fixed point beside this start."
         )
     return best, best_norm

@@ -5,9 +5,11 @@ is weighed by
 
     phi(u) = E[e(x) ReLU(u.x)] = sum_i g(w_i, u) - sum_m g(v_m, u),
 
-which grows like the length of u; D is phi on unit vectors. The loss changes by
+which grows like the length of u; D is phi on unit vectors. Where units leak all is in the unit of
+``model.activation``, and phi has the part ``tilt S.u`` more. The loss changes by
 ``rho D(u) + rho^2/4`` for a student ``rho u``: where D(u) < 0 the best length is ``-2 D(u)``, and
-the loss falls by exactly ``D(u)^2``. At a critical point ``E[e f] = 0``, so ``2 L = -E[e f*]``:
+the loss falls by exactly ``D(u)^2`` (with a leak ``rho^2`` is multiplied, and both are divided, by
+``activation.lone``). At a critical point ``E[e f] = 0``, so ``2 L = -E[e f*]``:
 
     2 L = -sum_m phi(v_m),      min D <= -2 L / sum_m |v_m|,
 
@@ -37,7 +39,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.model import population
+from relu_landscape.engine.model import activation, population
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.kernel import remainder
 from relu_landscape.engine.model.teacher import Teacher
@@ -60,6 +62,7 @@ class Error:
 
     units: Real
     lengths: Real
+    leak: float = 0.0
 
     @staticmethod
     def of(W: Real, teacher: Teacher) -> Error:
@@ -76,25 +79,30 @@ class Error:
         vectors = np.concatenate([W, V])
         lengths = np.linalg.norm(vectors, axis=1)
         signs = np.concatenate([np.ones(len(W)), -np.ones(teacher.width)])
-        return Error(vectors / lengths[:, None], signs * lengths)
+        return Error(vectors / lengths[:, None], signs * lengths, teacher.leak)
 
     @property
     def accuracy(self) -> float:
         """Absolute rounding error of D at most."""
-        return ROUNDING * float(np.abs(self.lengths).sum())
+        rounding = ROUNDING * activation.stiffness(self.leak)
+        return rounding * float(np.abs(self.lengths).sum())
 
     def value(self, u: Real) -> Real:
         """D at unit vectors ``u`` (B, p); (B,)."""
         c = self._cosines(u)
         even = np.asarray(remainder(c, xp=NUMPY))
         sums = self.lengths @ self.units
-        result: Real = self.lengths.sum() / TWO_PI + u @ sums / 4.0 + even @ self.lengths
+        result: Real = (
+            self.lengths.sum() / TWO_PI
+            + u @ sums * activation.level(self.leak)
+            + even @ self.lengths
+        )
         return result
 
     def gradient(self, u: Real) -> Real:
         """Gradient of phi at unit vectors ``u`` (B, p); along u it is D itself. (B, p)."""
         c = self._cosines(u)
-        angles = np.arcsin(c) / TWO_PI + 0.25
+        angles = np.arcsin(c) / TWO_PI + activation.level(self.leak)
         bracket: Real = np.sqrt((1.0 - c) * (1.0 + c)) @ self.lengths / TWO_PI
         result: Real = (angles * self.lengths) @ self.units + bracket[:, None] * u
         return result
@@ -135,5 +143,7 @@ def residual(W: Real, teacher: Teacher) -> float:
 
 def guaranteed(loss: float, teacher: Teacher) -> float:
     """What the best student gains at least at a critical point of this ``loss``:
-    ``(2 L / sum_m |v_m|)^2``, which is ``(2 L / M)^2`` for teachers of norm one."""
-    return (2.0 * loss / float(teacher.norms.sum())) ** 2
+    ``(2 L / sum_m |v_m|)^2`` over ``activation.lone``: ``(2 L / M)^2`` for ReLU and teachers of
+    norm one."""
+    seen = 2.0 * loss / float(teacher.norms.sum())
+    return seen**2 / activation.lone(teacher.leak)

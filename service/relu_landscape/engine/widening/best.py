@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.widening.adding import Error
 
@@ -48,20 +49,24 @@ SAME = 1e-6
 
 @dataclass(frozen=True)
 class Student:
-    """The best student to add: ``value`` is D at the unit vector ``direction`` (p,), negative."""
+    """The best student to add: ``value`` is D at the unit vector ``direction`` (p,), negative.
+
+    ``lone``: ``activation.lone``, 1 for ReLU.
+    """
 
     value: float
     direction: Real
+    lone: float = 1.0
 
     @property
     def norm(self) -> float:
-        """The length with which it gains most, ``-2 D``."""
-        return -2.0 * self.value
+        """The length with which it gains most, ``-2 D`` over ``lone``."""
+        return -2.0 * self.value / self.lone
 
     @property
     def gain(self) -> float:
-        """By how much the loss falls, exactly ``D^2``."""
-        return self.value**2
+        """By how much the loss falls, exactly ``D^2`` over ``lone``."""
+        return self.value**2 / self.lone
 
     @property
     def weights(self) -> Real:
@@ -79,7 +84,8 @@ def best_student(W: Real, teacher: Teacher) -> Student | None:
     error = Error.of(W, teacher)
     direction = minimum(error)
     value = float(error.value(direction[None])[0])
-    return Student(value, direction) if value < -error.accuracy else None
+    found = Student(value, direction, activation.lone(teacher.leak))
+    return found if value < -error.accuracy else None
 
 
 def minimum(error: Error) -> Real:

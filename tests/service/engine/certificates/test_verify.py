@@ -353,6 +353,7 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "ragged": (lambda d: d["details"]["m1"].update(weights=[[1.0], [1.0, 2.0]]), "weights"),
     "width": (lambda d: d["landscape"]["request"].update(student_width=7), "width"),
     "teacher": (lambda d: d["landscape"]["request"].update(teacher_gram=[[1.0]]), "orthonormal"),
+    "leak": (lambda d: d["landscape"]["request"].update(leak=0.5), "supposes ReLU"),
 }
 
 

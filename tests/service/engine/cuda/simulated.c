@@ -113,8 +113,8 @@ int main(void) {
   double tolerance[PATHS] = {0}, time[PATHS] = {0}, norm[PATHS] = {1.0, 1.0, 1.0};
   for (int m = 0; m < TEACHERS; m++) V[m * TEACHERS + m] = norms[m] = inverse[m] = 1.0;
   double *W = numbers(PATHS * ENTRIES), *force = numbers(PATHS * ENTRIES);
-  const Problem problem = {STUDENTS, TEACHERS, COORDINATES, ORTHONORMAL ? 0 : V, norms};
-  const Teacher teacher = {V, norms, inverse};
+  const Problem problem = {STUDENTS, TEACHERS, COORDINATES, ORTHONORMAL ? 0 : V, norms, 0.25};
+  const Teacher teacher = {V, norms, inverse, 0.25};
   const Rules rules = {1e-3, 4, 20, 1.95, 0.9, 0.43, 10, 1e-50, 1e-6, 1e3, 2, 1e3, 0.97, 0.05, 1e-6};
   const Polish polish = {1e-11, 12, 0.4, 0.2};
   Paths paths = {W, force, norm, time, size, eigenvalue, steps, tolerance, limits, events};

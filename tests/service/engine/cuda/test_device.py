@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,25 @@ def test_forces_have_the_native_kernels_bits_at_any_width(
         teacher = a_teacher(M, is_orthonormal)
         W = some_starts(K, teacher, d, 2)
         assert kernel.forces(teacher, W).tobytes() == NATIVE.forces(teacher, W).tobytes()
+
+
+@pytest.mark.parametrize("leak", [-0.5, 0.5])
+@pytest.mark.parametrize(("K", "M", "d"), [(4, 4, 4), (5, 3, 10)])
+def test_units_that_leak_have_the_native_kernels_bits(
+    kernel: DeviceKernel, K: int, M: int, d: int, leak: float
+) -> None:
+    teacher = replace(a_teacher(M), leak=leak)
+    W = some_starts(K, teacher, d, 5)
+    mine, theirs = (paths_from(NATIVE, teacher, W) for _ in range(2))
+    polished = []
+    for each, paths in ((kernel, mine), (NATIVE, theirs)):
+        each.flow(teacher, rules(NATIVE, teacher, K), paths)
+        polished.append(each.polish(teacher, bits.POLISH, paths.W, paths.force)[0])
+    assert_same_bits(mine, theirs)
+    assert polished[0].tobytes() == polished[1].tobytes()
+    plain = paths_from(NATIVE, a_teacher(M), W)
+    NATIVE.flow(a_teacher(M), rules(NATIVE, a_teacher(M), K), plain)
+    assert plain.W.tobytes() != mine.W.tobytes()  # it does leak
 
 
 def test_where_a_student_is_short_or_not_finite_it_stops_as_the_native_kernel_does(

@@ -22,6 +22,7 @@ class Bowl:
 
     def __init__(self, matrix: Real, bottom: Real) -> None:
         self.xp = NUMPY
+        self.level = 0.25  # of the stiff part
         self.matrix = matrix
         self.bottom = bottom
         self.asked: list[Real] = []
@@ -36,7 +37,7 @@ class Bowl:
 class _Plain:
     """The stiff part taken for zero: what is left is L-BFGS with the curvature 0.2 assumed."""
 
-    def __init__(self, W: Any, theta: Any, *, xp: Any) -> None:
+    def __init__(self, W: Any, theta: Any, **_: Any) -> None:
         np.testing.assert_allclose(theta, 5.0, rtol=1e-15)
 
     def solve(self, b: Real) -> Real:

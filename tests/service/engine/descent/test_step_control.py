@@ -25,6 +25,7 @@ class Straight:
 
     def __init__(self, curvature: float) -> None:
         self.xp = NUMPY
+        self.level = 0.25  # of the stiff part
         self.curvature = curvature
 
     def gradient(self, W: Real, room: Any) -> Real:

@@ -9,8 +9,10 @@ from relu_landscape.engine import families, verify
 from relu_landscape.engine.dynamics.answers import learning_rates_answer
 from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
+from relu_landscape.engine.families.leaks import leaks
 from relu_landscape.engine.landscape.estimates import estimate_answer
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
+from relu_landscape.wire.leaks import LeaksQuery
 
 
 def test_the_registry_finds_them() -> None:
@@ -19,6 +21,7 @@ def test_the_registry_finds_them() -> None:
     assert names == {
         "family": families.family_answer,
         "continuation": families.continuation_answer,
+        "leaks": families.leaks_answer,
         "learning_rates": learning_rates_answer,
         "estimate": estimate_answer,
     }
@@ -55,3 +58,10 @@ def test_without_asking_there_is_none() -> None:
 def test_a_continuation_is_answered() -> None:
     query = ContinuationQuery(structure="1+*", from_width=7.0, to_width=5.0, points=3)
     assert families.continuation_answer(query) == continuation("1+*", 7.0, 5.0, 3)
+
+
+def test_a_point_along_the_leak_is_answered() -> None:
+    query = LeaksQuery(
+        student_width=4, teacher_width=4, structure="1+3", from_leak=-0.5, to_leak=0.0, points=2
+    )
+    assert families.leaks_answer(query) == leaks(4, 4, "1+3", -0.5, 0.0, 2)

@@ -11,11 +11,13 @@ from relu_landscape import analyses
 from relu_landscape.engine.families.asking import (
     continuation_cost,
     family_cost,
+    leaks_cost,
     learning_rates_cost,
 )
 from relu_landscape.jobs.running.short import ACCEPTED_SHARE, LONG_SECONDS
 from relu_landscape.settings import Settings
 from relu_landscape.wire.families import ContinuationQuery, FamilyQuery
+from relu_landscape.wire.leaks import LeaksQuery
 
 LIMIT = ACCEPTED_SHARE * Settings.load().call_seconds
 
@@ -108,7 +110,7 @@ def test_what_is_no_structure_costs_nothing_and_is_refused_by_what_computes() ->
 
 def test_the_registry_knows_the_costs() -> None:
     costs = [call.cost and analyses.cost(call.cost) for call in analyses.ANALYSES.calls]
-    assert costs == [family_cost, continuation_cost, learning_rates_cost, None]
+    assert costs == [family_cost, continuation_cost, leaks_cost, learning_rates_cost, None]
 
 
 def test_who_judges_imports_nothing_heavy() -> None:
@@ -119,3 +121,20 @@ def test_who_judges_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert done.stdout.decode().strip() == "[]"
+
+
+def _leaks(structure: str, width: int, points: int = 50) -> LeaksQuery:
+    return LeaksQuery(
+        student_width=width, teacher_width=width, structure=structure, from_leak=-0.9, to_leak=0.9,
+        points=points,
+    )  # fmt: skip
+
+
+def test_points_along_the_leak_are_answered_but_for_floods() -> None:
+    assert leaks_cost(_leaks("1+7", 8, 20)).seconds < LONG_SECONDS
+    assert leaks_cost(_leaks("1+2+14", 17, 200)).seconds < LIMIT
+    many = leaks_cost(_leaks("1+7", 8, 1000))
+    assert many.field == "points"
+    assert many.seconds > leaks_cost(_leaks("1+7", 8)).seconds
+    blocks = leaks_cost(_leaks("1+2+3+4+5+6+7+8+9+10", 55))
+    assert (blocks.field, blocks.seconds > LIMIT) == ("structure", True)

@@ -166,7 +166,9 @@ def test_a_point_of_many_structures_is_classified_once() -> None:
     every = sum(each.minima for each in found.searched.structures)
     assert len(sent) == len(found.fixed_points) < every
     # And no two of them have the loss of one.
-    losses = sorted(classify.spectrum_at(embed(each.point), problem.teacher).loss for each in sent)
+    losses = sorted(
+        classify.spectrum_at(embed(each.point(0.0)), problem.teacher).loss for each in sent
+    )
     assert all(right - left > 1e-9 for left, right in pairwise(losses))
 
 

@@ -59,7 +59,7 @@ static int run(int64_t K, int64_t M, int64_t p, int64_t n, int is_orthonormal, d
     tolerance[i] = 2e-4;
     limit[i] = 300 + (int64_t)i;
   }
-  const Problem problem = {K, M, p, is_orthonormal ? NULL : V, norms};
+  const Problem problem = {K, M, p, is_orthonormal ? NULL : V, norms, 0.25};
   const Rules rules = {1e-3, 4.0, 20.0, 1.95, 0.9, 0.43, 10.0, shortest, 0.2, 1.0,
                        K > M ? 8.0 : 0.0, 2e-3, 0.97, 0.05, 1e-6};
   const Polish polish = {1e-11, 80.0, 0.4, 0.2};
