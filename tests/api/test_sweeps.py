@@ -104,6 +104,17 @@ def test_the_base_takes_what_a_landscape_takes(client: TestClient, field: dict[s
     assert answer.json()["errors"][0]["field"].startswith("base")
 
 
+def test_whole_numbers_may_be_written_with_a_point(client: TestClient) -> None:
+    """As everywhere else: JSON has no integers, and JSON schema takes 2.0 for one."""
+    whole = {
+        "base": {"K": 2, "starts": 7},
+        "grid": {"width": [2], "seed": [3], "extra_students": None},
+    }
+    points = {"base": {"K": 2.0, "starts": 7.0}, "grid": {"width": [2.0], "seed": [3.0]}}
+    ids = [client.post("/v1/sweeps", json=body).json()["id"] for body in (whole, points)]
+    assert ids[0] == ids[1]
+
+
 def test_a_sweep_that_no_cell_can_be_says_why(http: httpx.Client) -> None:
     body = {"base": {"K": 3, "width": 2}, "grid": {"teacher_correlation": [-0.75, 1.0]}}
     answer = http.post("/v1/sweeps", json=body)

@@ -49,6 +49,8 @@ from relu_landscape_api.settings import ApiSettings
 _NOT_MODIFIED: Responses = {
     304: {"description": "the result under the entity tag of If-None-Match is still right"}
 }
+#: Said to one who cancels a job that goes on.
+_OTHERS = "It goes on: others want it as well ({} of them)."
 _WHERE_AND_WHEN = ("Location", "Retry-After")
 
 
@@ -212,12 +214,17 @@ class _Calls:
         """Stop the job: 202 with the state `cancelling` until its cores are free, 200 once it is
         over.
 
-        A finished job stays what it is.
+        A finished job stays what it is. One that others want goes on, and the header Notice says
+        so; a key with the scope admin stops it for all of them.
         """
         await job_of(self._analysis, service, id)
-        status = await service.cancel(id)
+        asker = identity_of(request.scope)
+        for_all = asker.scope == "admin" and not asker.is_anybody
+        status = await service.cancel(id, None if for_all else asker.name)
         await remember(request, service, "cancelled", status)
-        return self._answers.status(status, status_code=200 if status.is_over else 202)
+        response = self._answers.status(status, status_code=200 if status.is_over else 202)
+        goes_on = status.state in ("queued", "running")
+        return noticed(response, _OTHERS.format(status.holders) if goes_on else None)
 
     async def _answered(
         self,
@@ -238,7 +245,7 @@ class _Calls:
                 return wrong_scope(request.scope, "submit")
             status = looked
         else:
-            status = await service.submit(asked)
+            status = await service.submit(asked, identity_of(request.scope).name)
             await remember(request, service, "submitted", status)
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)

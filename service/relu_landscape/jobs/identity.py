@@ -21,10 +21,11 @@ from typing import Literal, Protocol, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from relu_landscape.errors import InputError, NotFound
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.identity import Action, AuditPage, Scope
 
-#: Whoever asks without a key, and whoever has the key of the settings.
-ANYONE, SETTING = "anyone", "setting"
+#: Whoever has the key of the settings; without a key one is ``words.ANYONE``.
+SETTING = "setting"
 #: What a key begins with, for people and for programs that look for lost secrets.
 PREFIX = "rlk_"
 #: Entries of the audit that are kept, the latest.

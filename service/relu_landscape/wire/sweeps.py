@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, Field, FiniteFloat, create_model, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, create_model, model_validator
 
 from relu_landscape.errors import RequestError
 from relu_landscape.wire.base import JsonObject, Wire
@@ -38,6 +38,14 @@ PHASES = ("cells",)
 Value: TypeAlias = int | float | str
 
 
+def _whole(value: Any) -> Any:
+    """18.0 is an integer, as JSON schema has it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
+
+
 class _Base(Wire):
     model_config = ConfigDict(populate_by_name=True)
 
@@ -45,7 +53,8 @@ class _Base(Wire):
 def _base_fields() -> dict[str, Any]:
     """The fields of a landscape's request, the widths optional."""
     fields: dict[str, Any] = {
-        name: (each.annotation, each) for name, each in LandscapeRequest.model_fields.items()
+        name: (Annotated[int, Whole] if each.annotation is int else each.annotation, each)
+        for name, each in LandscapeRequest.model_fields.items()
     }
     widths = {
         "student_width": (STUDENT_NAMES, STUDENT_WORDS),
@@ -53,7 +62,10 @@ def _base_fields() -> dict[str, Any]:
     }
     for name, (names, words) in widths.items():
         words += "; left out where the grid says it"
-        fields[name] = (Width | None, Field(None, validation_alias=names, description=words))
+        fields[name] = (
+            Annotated[Width, Whole] | None,
+            Field(None, validation_alias=names, description=words),
+        )
     return fields
 
 
@@ -67,13 +79,14 @@ else:
 Item = TypeVar("Item")
 #: An axis: the values of one field.
 Axis = Annotated[tuple[Item, ...], Field(min_length=1, max_length=LONGEST_AXIS)]
-Extra = Annotated[int, Field(ge=1 - LARGEST_WIDTH, le=LARGEST_WIDTH, strict=True)]
+Units = Annotated[Width, Whole]
+Extra = Annotated[int, Whole, Field(ge=1 - LARGEST_WIDTH, le=LARGEST_WIDTH, strict=True)]
 Cosine = Annotated[FiniteFloat, Field(ge=-1.0, le=1.0)]
 Decay = Annotated[FiniteFloat, Field(ge=0.0, le=3.0)]
-Dimension = Annotated[int, Field(ge=1, le=LARGEST_DIMENSION, strict=True)]
+Dimension = Annotated[int, Whole, Field(ge=1, le=LARGEST_DIMENSION, strict=True)]
 Scale = Annotated[FiniteFloat, Field(ge=1e-9, le=1e9)]
-Starts = Annotated[int, Field(ge=0, le=LARGEST_STARTS, strict=True)]
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True)]
+Starts = Annotated[int, Whole, Field(ge=0, le=LARGEST_STARTS, strict=True)]
+Seed = Annotated[int, Whole, Field(ge=0, le=LARGEST_SEED, strict=True)]
 Tolerance = Annotated[FiniteFloat, Field(ge=1e-6, le=1e-2)]
 Precision = Literal["float64", "float32"]
 
@@ -86,10 +99,10 @@ class Grid(Wire):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    teacher_width: Axis[Width] | None = Field(
+    teacher_width: Axis[Units] | None = Field(
         None, validation_alias=TEACHER_NAMES, description=TEACHER_WORDS
     )
-    student_width: Axis[Width] | None = Field(
+    student_width: Axis[Units] | None = Field(
         None, validation_alias=STUDENT_NAMES, description=STUDENT_WORDS
     )
     extra_students: Axis[Extra] | None = Field(
