@@ -8,4 +8,4 @@ except PackageNotFoundError:  # a source tree on the path, not installed
     __version__ = "0+unknown"
 
 #: Part of every content id: raised whenever a change can alter a result.
-ALGORITHM = "5"
+ALGORITHM = "6"

@@ -14,8 +14,8 @@ from starlette.types import Scope
 
 from relu_landscape.analyses import Analysis
 from relu_landscape.errors import Cancelled, JobFailed
-from relu_landscape.jobs.identity import ANYONE
 from relu_landscape.jobs.interface import Service
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape_api.answering.at_hand import Encoded, ResultsAtHand, encoded
 from relu_landscape_api.drain import Drain

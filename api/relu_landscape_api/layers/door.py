@@ -14,7 +14,6 @@ from cachetools import LRUCache
 
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.identity import (
-    ANYONE,
     SETTING,
     Fault,
     Key,
@@ -22,6 +21,7 @@ from relu_landscape.jobs.identity import (
     prefix_of,
     utc_now,
 )
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.identity import Scope
 from relu_landscape_api.exposure import is_open
 from relu_landscape_api.settings import ApiSettings

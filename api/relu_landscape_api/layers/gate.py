@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import StoreUnavailable
-from relu_landscape.jobs.identity import ANYONE, allows, holds_a_key
+from relu_landscape.jobs.identity import allows, holds_a_key
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.identity import Scope as KeyScope
 from relu_landscape_api.answering.problems import Row, landscape_error_response, problem_response
 from relu_landscape_api.layers.door import Door, Identity, Refused

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from relu_landscape.jobs.identity import ANYONE
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.identity import AuditPage, Me
 from relu_landscape_api.answering.answers import json_response
 from relu_landscape_api.dependencies import Service

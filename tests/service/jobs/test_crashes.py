@@ -287,7 +287,7 @@ async def test_a_sweep_that_is_killed_goes_on_and_computes_no_cell_twice(driver:
     asking = AskingStore(Target.embedded(str(socket)), settings, SWEPT, "cpu")
 
     async def finished() -> int:
-        return (await asking.figures())["finished"]
+        return int((await asking.figures())["finished"])
 
     async def some() -> bool:
         return await finished() >= 3
