@@ -121,6 +121,18 @@ class Settings(BaseSettings):
         description="landscapes that each sweep asks for at a time; a request beside it waits "
         "behind so many at the most",
     )
+    small_jobs_at_once: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="small jobs that one process runs beside those, so that none waits for a large "
+        "one to end",
+    )
+    small_job_seconds: float = Field(
+        20.0,
+        ge=0.0,
+        description="a landscape that is expected to take no more processor seconds is small",
+    )
     waiting_jobs_limit: int = Field(
         1000, ge=1, le=1_000_000, description="jobs that may wait; more are refused as busy"
     )

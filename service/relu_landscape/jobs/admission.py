@@ -12,21 +12,20 @@ from relu_landscape.wire.requests import AnalysisRequest
 INSTEAD = "Ask for fewer starts or smaller widths, or leave saddles, widen and certify out."
 
 
-def limits_cost(settings: Settings) -> bool:
-    """Whether anything is refused for what it would take."""
-    return settings.largest_core_seconds is not None or settings.largest_stored_bytes is not None
-
-
-def admit(name: str, request: AnalysisRequest, limits: Settings | None) -> None:
+def admit(name: str, request: AnalysisRequest, settings: Settings) -> bool:
     """Judge a request by the composition of this dotted name; computes nothing heavy.
 
-    Raises ``InputError`` for what only the engine can refuse, ``TooCostly`` for what is expected
-    to take more than ``limits`` (None: any) allow. A kind without a model of its cost is let in.
+    Returns whether it is small, so that it has places of its own. Raises ``InputError`` for what
+    only the engine can refuse, ``TooCostly`` for what is expected to take more than the settings
+    allow. A kind without a model of its cost is let in, and is not small.
     """
     chosen = composition(name)
     problem = chosen.problem(request)
-    if chosen.expected is not None and limits is not None:
-        judge(chosen.expected(problem), limits)
+    if chosen.expected is None:
+        return False
+    expected = chosen.expected(problem)
+    judge(expected, settings)
+    return sum(expected.seconds.values()) <= settings.small_job_seconds
 
 
 def judge(expected: Expected, settings: Settings) -> None:

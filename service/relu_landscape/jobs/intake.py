@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import NotFound, StoreUnavailable
-from relu_landscape.jobs.admission import admit, limits_cost
+from relu_landscape.jobs.admission import admit
 from relu_landscape.jobs.running.archiving import Archivist
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.bundle import Bundle
@@ -45,13 +45,17 @@ class Intake:
             # archive; what the store itself has to say it says next.
             with suppress(StoreUnavailable):
                 await self.bring_back(job)
-        is_judged = limits_cost(self._settings) and await self._is_new(job)
-        if request.needs_the_engine or is_judged:
-            name = self._registry.analysis(request.kind).composition
-            limits = self._settings if is_judged else None
-            await asyncio.to_thread(admit, name, request, limits)
+        small = await self._is_new(job) and await self._admit(request)
         shown = shortened.shown(request)
-        return await self._asking.submit(job, request.kind, request.canonical(), holder, shown)
+        body = request.canonical()
+        return await self._asking.submit(job, request.kind, body, holder, shown, small=small)
+
+    async def _admit(self, request: AnalysisRequest) -> bool:
+        """Whether it is small. A kind that asks others has places of its own as it is."""
+        analysis = self._registry.analysis(request.kind)
+        if analysis.asks_others and not request.needs_the_engine:
+            return False
+        return await asyncio.to_thread(admit, analysis.composition, request, self._settings)
 
     async def find(self, job: str) -> None:
         """Have the job in the store, from the archive if need be. Raises ``NotFound``."""

@@ -37,6 +37,10 @@ class Limits(Wire):
         description="bytes that a landscape may be expected to write into the store; null: any"
     )
     jobs_at_once: int = Field(description="jobs that one process runs side by side")
+    small_jobs_at_once: int = Field(description="small jobs that one process runs beside them")
+    small_job_seconds: float = Field(
+        description="a landscape expected to take no more processor seconds is small"
+    )
     waiting_jobs_limit: int = Field(description="jobs that may wait")
     result_ttl_seconds: int | None = Field(description="results are forgotten then; null: never")
 

@@ -23,7 +23,7 @@ from relu_landscape.jobs.running.coordinator import Coordinator
 from relu_landscape.jobs.running.sealing import seal
 from relu_landscape.jobs.running.short import ShortCalls
 from relu_landscape.jobs.service import AnalysisService
-from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.asking import STATES, AskingStore
 from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
@@ -52,6 +52,12 @@ KIND = "landscape"
 QUEUES = [queue_name(KIND, "cpu")]
 #: A request as the store sees it.
 REQUEST: JsonObject = LandscapeRequest(student_width=2, teacher_width=2, starts=3).canonical()
+
+
+async def by_state(asking: AskingStore) -> dict[str, float]:
+    """How many jobs are in each state."""
+    figures = await asking.figures()
+    return {state: figures[state] for state in STATES}
 
 
 async def submitted(asking: AskingStore, claims: ClaimingStore, job: str = "a") -> Claim:

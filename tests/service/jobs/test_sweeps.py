@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
 import pytest
 
-from relu_landscape.errors import InputError, RequestError
+from relu_landscape.errors import InputError, NotFound, RequestError
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.service import AnalysisService
@@ -149,7 +149,9 @@ async def test_a_cell_that_an_operator_cancels_is_a_row_with_an_error(
         second = cell(asked, 2).content_id("cpu")
 
         async def waits() -> bool:
-            return (await service.figures())["queued"] >= 1
+            with suppress(NotFound):
+                return (await service.status(second)).state == "queued"
+            return False
 
         await until_async(waits, "the second cell waits")
         await service.cancel(second, None)

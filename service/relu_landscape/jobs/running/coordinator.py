@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from relu_landscape.analyses import Registry
@@ -32,13 +32,25 @@ POLL_SECONDS = 1.0
 class _Running:
     attempt: Attempt
     thread: threading.Thread
+    place: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Room for ``most`` jobs of these queues."""
+
+    name: str
+    queues: list[str]
+    most: int
 
 
 class Coordinator:
     """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store.
 
-    And up to ``sweeps_at_once`` that compute nothing but ask for others at the ``desk``: in places
-    of their own, since those that they wait for need one. Without a desk none of them is claimed.
+    And up to ``small_jobs_at_once`` that are expected to take little, so that they never wait for a
+    large one to end; and up to ``sweeps_at_once`` that compute nothing but ask for others at the
+    ``desk``: in places of their own, since those that they wait for need one. Without a desk none
+    of them is claimed.
     ``ended`` is told the id of each that this process has done with, and must not block.
     """
 
@@ -133,8 +145,8 @@ class Coordinator:
                 if time.monotonic() >= next_housekeeping:
                     self._claims.sweep()
                     next_housekeeping = time.monotonic() + self._settings.lease_seconds / 3
-                for asks_others in (False, True):
-                    while self._has_room(asks_others) and self._claim_one(asks_others):
+                for place in self._places():
+                    while self._has_room(place) and self._claim_one(place):
                         pass
             except StoreUnavailable as error:
                 logger.warning("no jobs are claimed for now: %s", error)
@@ -142,25 +154,26 @@ class Coordinator:
                 logger.exception("claiming jobs")
             self._wake.wait(POLL_SECONDS)
 
-    def _has_room(self, asks_others: bool) -> bool:
-        """For one more that computes, or that asks others and waits."""
-        if not self._kinds(asks_others) or (asks_others and self._others is None):
-            return False
-        most = self._settings.sweeps_at_once if asks_others else self._settings.jobs_at_once
+    def _places(self) -> Iterator[_Place]:
+        """Where jobs run here: those that have places of their own claim first."""
+        computing = [each.kind for each in self._registry.analyses if not each.asks_others]
+        asking = [each.kind for each in self._registry.analyses if each.asks_others]
+        small = self._queues(computing, small=True)
+        yield _Place("small", small, self._settings.small_jobs_at_once)
+        yield _Place("any", [*self._queues(computing), *small], self._settings.jobs_at_once)
+        if asking and self._others is not None:
+            yield _Place("asking", self._queues(asking), self._settings.sweeps_at_once)
+
+    def _queues(self, kinds: Sequence[str], *, small: bool = False) -> list[str]:
+        return [queue_name(kind, self._backend_class, small=small) for kind in kinds]
+
+    def _has_room(self, place: _Place) -> bool:
         with self._lock:
-            running = [
-                each
-                for each in self._running.values()
-                if each.attempt.analysis.asks_others == asks_others
-            ]
-            return not self._closing.is_set() and len(running) < most
+            running = sum(each.place == place.name for each in self._running.values())
+            return not self._closing.is_set() and running < place.most
 
-    def _kinds(self, asks_others: bool) -> list[str]:
-        return [each.kind for each in self._registry.analyses if each.asks_others == asks_others]
-
-    def _claim_one(self, asks_others: bool) -> bool:
-        queues = [queue_name(kind, self._backend_class) for kind in self._kinds(asks_others)]
-        claim = self._claims.claim(queues)
+    def _claim_one(self, place: _Place) -> bool:
+        claim = self._claims.claim(place.queues)
         if claim is None:
             return False
         logger.info("attempt %d at %s", claim.attempts, claim.job)
@@ -179,7 +192,7 @@ class Coordinator:
         )
         with self._lock:
             # By token: a job that this process lost and got again may still be stopping here.
-            self._running[claim.token] = _Running(attempt, thread)
+            self._running[claim.token] = _Running(attempt, thread, place.name)
         self._leases.hold(claim, attempt.stop)
         thread.start()
         return True

@@ -75,11 +75,13 @@ class AskingStore:
         request: JsonObject,
         holder: str = ANYONE,
         shown: shortened.Shown | None = None,
+        *,
+        small: bool = False,
     ) -> str:
         """Queue the job unless it is known; its state. Until it is over ``holder`` wants it.
 
-        ``shown`` is what its status says of the request; None: everything. Raises ``Busy``,
-        ``StoreUnavailable``.
+        ``shown`` is what its status says of the request; None: everything. ``small``: it has places
+        of its own beside larger ones. Raises ``Busy``, ``StoreUnavailable``.
         """
         body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
         short = () if shown is None else (orjson.dumps(shown.request), orjson.dumps(shown.left_out))
@@ -91,6 +93,7 @@ class AskingStore:
             body,
             self._waiting_limit,
             holder,
+            "small" if small else "",
             *short,
         )
         if state == "busy":
@@ -316,7 +319,11 @@ class AskingStore:
             for name in names:
                 pipeline.zcard(self._keys.of("queue", name))
             waiting = list(zip(names, await pipeline.execute(), strict=True))
-        ours = {queue_name(kind, self._backend_class) for kind in self._kinds}
+        ours = {
+            queue_name(kind, self._backend_class, small=small)
+            for kind in self._kinds
+            for small in (False, True)
+        }
         return [
             f"{count} jobs wait for a service that computes {name} (kind/algorithm/backend "
             f"class); this one does not. Start one, or cancel them."

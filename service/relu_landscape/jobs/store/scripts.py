@@ -3,16 +3,18 @@
 Keys, all under a prefix ``p``::
 
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
-                     attempts, barren, resubmitted, progress, findings; where the request is too
-                     long to be shown also whole, the request itself, and left_out; until it is over
-                     also wanted:<who>; while a process holds the job token, holder, claim, renewals
+                     attempts, small, barren, resubmitted, progress, findings; where the request is
+                     too long to be shown also whole, the request itself, and left_out; until it is
+                     over also wanted:<who>; while a process holds the job token, holder, claim,
+                     renewals
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream
     p:memo:<name>    an answer that other jobs may use, by a hash of the whole question
     p:memos          zset: those names by the time of last use
     p:jobs           zset: every id by sequence  p:jobs:<kind>    the same, of one kind
-    p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind
+    p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind,
+                                                 small jobs apart from others under .../small
     p:queues         set: names <kind>/<needs>   needs: <algorithm>/<backend class>
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
     p:sizes          zset: finished ids by bytes, where these are limited
@@ -96,9 +98,12 @@ def needs(backend_class: str) -> str:
     return f"{ALGORITHM}/{backend_class}"
 
 
-def queue_name(kind: str, backend_class: str) -> str:
-    """The queue of the jobs of one kind that this algorithm can compute on that backend."""
-    return f"{kind}/{needs(backend_class)}"
+def queue_name(kind: str, backend_class: str, *, small: bool = False) -> str:
+    """The queue of the jobs of one kind that this algorithm can compute on that backend.
+
+    ``small``: of those among them that are expected to take little.
+    """
+    return f"{kind}/{needs(backend_class)}" + ("/small" if small else "")
 
 
 class Keys:

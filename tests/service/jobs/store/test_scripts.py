@@ -15,7 +15,7 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Event
-from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, submitted, until
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, by_state, submitted, until
 from tests.service.jobs.toy_engine import TOY
 
 
@@ -228,7 +228,7 @@ async def test_jobs_are_forgotten_after_their_time(
     with pytest.raises(NotFound, match="no job a"):
         await asking.status("a")
     assert (await asking.page(None, None, 10)).items == []
-    assert set((await asking.figures()).values()) == {0}
+    assert set((await by_state(asking)).values()) == {0}
     with target.connect() as client:
         left = {key.decode() for key in client.keys(f"{settings.redis_prefix}:*")}
     counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens", "looks")}

@@ -14,7 +14,7 @@ from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import QUEUES, submitted
+from tests.service.jobs.helpers import QUEUES, by_state, submitted
 from tests.service.jobs.store.contents import KEPT, LISTED, Contents, job, said, same
 from tests.service.jobs.toy_engine import TOY
 
@@ -128,7 +128,7 @@ async def test_what_has_no_result_becomes_what_is_restored(
     assert await asking.result("a") == RESULT
     assert await asking.details("a", "m9") is None
     assert (await asking.status("a")).findings == []
-    assert await asking.figures() == dict.fromkeys(STATES, 0) | {"finished": 1}
+    assert await by_state(asking) == dict.fromkeys(STATES, 0) | {"finished": 1}
     assert contents.client.exists(*map(contents.key, ("expiry", "chunks:a"))) == 0
 
 

@@ -23,8 +23,10 @@ local function enter(id, state, error)
 end
 local function kind_of(id) return redis.call('HGET', job(id), 'kind') or '' end
 -- Kind, algorithm and backend class: whoever claims from a queue can compute what stands in it.
+-- Small jobs stand apart from the others, so that places can be kept for them.
 local function queue_of(id)
-  return kind_of(id) .. '/' .. (redis.call('HGET', job(id), 'needs') or '')
+  local name = kind_of(id) .. '/' .. (redis.call('HGET', job(id), 'needs') or '')
+  return redis.call('HEXISTS', job(id), 'small') == 1 and name .. '/small' or name
 end
 local function queue(id)
   local sequence = redis.call('HGET', job(id), 'sequence')

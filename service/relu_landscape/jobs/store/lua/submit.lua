@@ -1,5 +1,6 @@
--- id, kind, needs (algorithm/backend class), request, limit, who asks, then, of a request that is too
--- long to be shown, what is shown of it and the names of what is left out -> state, or "busy"
+-- id, kind, needs (algorithm/backend class), request, limit, who asks, "small" or nothing, then, of a
+-- request that is too long to be shown, what is shown of it and the names of what is left out
+-- -> state, or "busy"
 local id, kind, needs, request, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 local who = ARGV[9]
 local state = redis.call('HGET', job(id), 'state')
@@ -22,8 +23,9 @@ end
 local sequence = redis.call('INCR', p .. ':sequence')
 redis.call('HSET', job(id), 'kind', kind, 'needs', needs, 'request', request, 'created', now(),
            'sequence', sequence, 'attempts', '0', wish(who), '1')
-if ARGV[10] then
-  redis.call('HSET', job(id), 'whole', request, 'request', ARGV[10], 'left_out', ARGV[11])
+if ARGV[10] == 'small' then redis.call('HSET', job(id), 'small', '1') end
+if ARGV[11] then
+  redis.call('HSET', job(id), 'whole', request, 'request', ARGV[11], 'left_out', ARGV[12])
 end
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)
