@@ -46,6 +46,7 @@ def sweep(
     init_scale: asking.InitScale = None,
     flow_tolerance: asking.FlowTolerance = None,
     precision: asking.Arithmetic = None,
+    leak: asking.Leak = None,
     structured: asking.Structured = None,
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
@@ -84,8 +85,8 @@ def sweep(
     base = asking.options(
         student_width=student_width, teacher_width=teacher_width, starts=starts, seed=seed,
         input_dimension=input_dimension, init_scale=init_scale, flow_tolerance=flow_tolerance,
-        precision=precision, structured=structured, structures=structure, saddles=saddles,
-        widen=widen, certify=certify,
+        precision=precision, leak=leak, structured=structured, structures=structure,
+        saddles=saddles, widen=widen, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:

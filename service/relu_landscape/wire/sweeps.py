@@ -19,7 +19,9 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_STARTS,
     LARGEST_WIDTH,
+    LEAST_LEAK,
     LONGEST_LISTED_ROWS,
+    MOST_LEAK,
     AnalysisRequest,
     LandscapeRequest,
     Width,
@@ -89,6 +91,7 @@ Starts = Annotated[int, Whole, Field(ge=0, le=LARGEST_STARTS, strict=True)]
 Seed = Annotated[int, Whole, Field(ge=0, le=LARGEST_SEED, strict=True)]
 Tolerance = Annotated[FiniteFloat, Field(ge=1e-6, le=1e-2)]
 Precision = Literal["float64", "float32"]
+Leak = Annotated[FiniteFloat, Field(ge=LEAST_LEAK, le=MOST_LEAK)]
 
 
 class Grid(Wire):
@@ -128,6 +131,9 @@ class Grid(Wire):
     )
     precision: Axis[Precision] | None = Field(
         None, description="of the native kernel's arithmetic, until a path comes near its end"
+    )
+    leak: Axis[Leak] | None = Field(
+        None, description="slope below zero of the activation of students and teachers"
     )
 
     @property

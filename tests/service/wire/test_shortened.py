@@ -12,6 +12,7 @@ from relu_landscape.analyses import ANALYSES
 from relu_landscape.wire import shortened
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.sweeps import SweepRequest
 from relu_landscape.wire.trajectories import TrajectoryRequest
 
 LONG = 128
@@ -92,3 +93,15 @@ def test_what_is_shown_is_no_question() -> None:
     assert shown is not None
     with pytest.raises(ValueError, match="without numbers"):
         PointsRequest.model_validate(shown.request)
+
+
+def test_a_model_within_a_request_has_a_length_too() -> None:
+    """A sweep over a teacher of one's own could not be asked for."""
+    gram = [[2.0 * (i == j) for j in range(200)] for i in range(200)]
+    asked = SweepRequest.model_validate(
+        {"base": {"teacher_width": 200, "teacher_gram": gram}, "grid": {"student_width": [1, 2]}}
+    )
+    shown = shortened.shown(asked)
+    assert shown is not None
+    assert shown.left_out == ["base"]
+    assert shortened.read(SweepRequest, shown.request).grid == asked.grid

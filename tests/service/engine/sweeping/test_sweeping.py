@@ -57,6 +57,15 @@ def test_every_field_of_a_landscape_reaches_its_cell() -> None:
     assert problem.request(0) == wanted
 
 
+def test_the_leak_is_an_axis_and_zero_is_the_ordinary_landscape() -> None:
+    problem = Problem.from_request(asked({"K": 3, "width": 3}, {"leak": [0.0, 0.5, -0.25]}))
+    wanted = [
+        LandscapeRequest(student_width=3, teacher_width=3, leak=leak) for leak in (0.0, 0.5, -0.25)
+    ]
+    assert [problem.request(cell) for cell in range(3)] == wanted
+    assert "leak" not in wanted[0].canonical()
+
+
 def test_a_cell_that_makes_no_sense_is_named_and_a_grid_of_them_refused() -> None:
     mixed = Problem.from_request(asked({"K": 3, "width": 2}, {"teacher_correlation": [-0.5, 0.5]}))
     with pytest.raises(InputError, match=r"teacher_correlation = -0\.5 .* above -1 / 2"):
