@@ -12,7 +12,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
 import orjson
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.requests import AnalysisRequest
@@ -56,7 +56,7 @@ def _size(request: AnalysisRequest, name: str) -> int:
     value: Any = request
     for step in name.split("."):
         value = getattr(value, step, None)
-    return len(value.model_dump_json() if isinstance(value, BaseModel) else orjson.dumps(value))
+    return len(orjson.dumps(value))
 
 
 def read(model: type[RequestT], shown: JsonObject) -> RequestT:

@@ -249,7 +249,9 @@ class SweepRequest(AnalysisRequest):
     @property
     def too_long_for_lists(self) -> tuple[str, ...]:
         gram = self.common.teacher_gram
-        return ("base",) if gram is not None and len(gram) > LONGEST_LISTED_ROWS else ()
+        if gram is None or len(gram) <= LONGEST_LISTED_ROWS:
+            return ()
+        return ("base.teacher_gram",)
 
 
 class SweepMinimum(Wire):

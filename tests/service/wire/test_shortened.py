@@ -62,7 +62,7 @@ CASES: list[tuple[AnalysisRequest, list[str]]] = [
     (trajectory(), ["weights"]),
     (batch(4000), ["reduced.numbers"]),
     (frequencies(), ["teacher_gram"]),
-    (sweep(), ["base"]),
+    (sweep(), ["base.teacher_gram"]),
 ]
 
 
