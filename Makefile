@@ -9,6 +9,10 @@ MODULE ?=
 # Processes of make test: one for servers and browsers, which run alone, the others for arithmetic.
 TESTERS ?= 2
 OPTIONS ?=
+# make atlas: largest width, random starts, and up to where saddles and proofs are made as well.
+ATLAS_WIDTH ?= 12
+ATLAS_STARTS ?= 2000
+ATLAS_SMALL ?= 8
 
 BIN := .venv/bin
 export PYTHON
@@ -23,7 +27,7 @@ PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint check-types hooks lock drawing wheels benchmark benchmark-compare gpu-check validation mutants clean
+.PHONY: help serve test lint check-types hooks lock drawing atlas wheels benchmark benchmark-compare gpu-check validation mutants clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
@@ -38,6 +42,7 @@ help:
 	@echo "make mutants [MODULE=kernel]   small changes that no test notices; hours without MODULE"
 	@echo "make wheels             build both distributions into dist/"
 	@echo "make drawing            draw which room imports which, docs/images/imports.svg"
+	@echo "make atlas [ATLAS_WIDTH=12]   compute the atlas of widths; goes on after a kill"
 	@echo "make lock               renew requirements/*.lock [UPGRADE=--upgrade]"
 	@echo "make clean              remove everything that was built here"
 
@@ -98,6 +103,10 @@ mutants: .venv/.mutation
 drawing: .venv/.dev
 	@command -v dot >/dev/null || { echo "dot was not found: apt-get install graphviz" >&2; exit 1; }
 	$(BIN)/python tools/draw_imports.py | dot -Tsvg -o docs/images/imports.svg
+
+# Each landscape is kept in build/atlas; only a run that has all of them writes the file.
+atlas: .venv/.dev
+	@$(BIN)/python tools/make_atlas.py $(ATLAS_WIDTH) --starts $(ATLAS_STARTS) --small $(ATLAS_SMALL)
 
 # Without isolation: what builds them came from the lock, so nothing is fetched.
 wheels: .venv/.dev

@@ -30,7 +30,7 @@ from relu_landscape_api.layers.rates import Rates
 from relu_landscape_api.layers.shortcut import Shortcut
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.openapi import build_openapi
-from relu_landscape_api.routers import identity, operations, pages
+from relu_landscape_api.routers import atlas, identity, operations, pages
 from relu_landscape_api.routers.analyses import analysis_router
 from relu_landscape_api.routers.calls import calls_router
 from relu_landscape_api.routers.jobs import jobs_router
@@ -126,6 +126,7 @@ def _routers(
         calls_router(registry, settings),
         *(analysis_router(each, settings, answers[each.kind]) for each in registry.analyses),
         jobs_router(registry),
+        atlas.router,
         identity.router,
         operations.router,
         pages.router,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import relu_landscape
+from relu_landscape_cli.atlas import atlas
 from relu_landscape_cli.audit import audit
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.estimate import estimate
@@ -102,9 +103,9 @@ def serve(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "estimate": estimate, "families": families, "leaks": leaks,
     "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
-    "locate": locate, "sweep": sweep, "watch": watch, "show": show, "list": list_jobs,
-    "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
-    "backup": backup, "restore": restore, "audit": audit,
+    "locate": locate, "sweep": sweep, "atlas": atlas, "watch": watch, "show": show,
+    "list": list_jobs, "export": export, "verify": verify, "doctor": doctor, "submit": submit,
+    "cancel": cancel, "backup": backup, "restore": restore, "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

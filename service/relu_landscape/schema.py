@@ -16,6 +16,7 @@ from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_sc
 
 from relu_landscape import ALGORITHM, __version__
 from relu_landscape.analyses import Analysis, Registry, ShortCall
+from relu_landscape.wire.atlas import Atlas
 from relu_landscape.wire.base import JsonObject, short_names
 from relu_landscape.wire.identity import AuditPage, Me
 from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent
@@ -42,6 +43,7 @@ _COMMON: tuple[Model, ...] = (
     Alive,
     Problem,
     Rows,
+    Atlas,
 )
 
 
@@ -74,6 +76,7 @@ def published(registry: Registry) -> JsonObject:
         },
         "problem": reference(Problem),
         "rows": reference(Rows),
+        "atlas": reference(Atlas),
         "$defs": cast("JsonObject", definitions(registry)),
     }
 

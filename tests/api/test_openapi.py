@@ -94,6 +94,7 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/families/leaks", "200"): {"Leaks"},
         ("get", "/v1/learning-rates", "200"): {"LearningRates"},
         ("get", "/v1/estimate", "200"): {"Estimate"},
+        ("get", "/v1/atlas", "200"): {"Atlas"},
         ("get", "/v1/me", "200"): {"Me"},
         ("get", "/v1/audit", "200"): {"AuditPage"},
         ("get", "/v1/service-info", "200"): {"ApiInfo"},
@@ -144,7 +145,7 @@ def test_the_example_of_a_body_is_accepted(client: TestClient, document: dict[st
             example = operation["requestBody"]["content"][JSON]["example"]
             assert client.request(method, path, json=example).status_code in (200, 202)
             seen += 1
-    assert seen == 4
+    assert seen == 5
 
 
 def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict[str, Any]) -> None:
@@ -166,7 +167,7 @@ def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict
         answer = client.request(method, path, params=query)
         assert answer.status_code in (200, 202), (path, query, answer.text)
         seen += 1
-    assert seen == 9
+    assert seen == 14
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +229,7 @@ def answers(client: TestClient, service: InMemoryService) -> Iterator[tuple[str,
     yield "Leaks", client.get("/v1/families/leaks", params=leaks).json()
     rated = {"K": "8", "width": "8", "structure": "one-anti-aligned"}
     yield "LearningRates", client.get("/v1/learning-rates", params=rated).json()
+    yield "Atlas", client.get("/v1/atlas").json()
     yield "Me", client.get("/v1/me").json()
     yield "AuditPage", client.get("/v1/audit").json()
     yield "ApiInfo", client.get("/v1/service-info").json()

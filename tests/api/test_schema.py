@@ -62,6 +62,7 @@ OPERATIONS = [
     ("GET", "/v1/families/leaks"),
     ("GET", "/v1/learning-rates"),
     ("GET", "/v1/estimate"),
+    ("GET", "/v1/atlas"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/me"),
     ("GET", "/v1/audit"),

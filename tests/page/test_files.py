@@ -52,7 +52,7 @@ def test_own_files_stay_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST_FILE_LINES
 
 
-@pytest.mark.parametrize("name", ["index.html", "docs.html"])
+@pytest.mark.parametrize("name", ["index.html", "atlas.html", "docs.html"])
 def test_documents_hold_nothing_inline_and_name_files_that_exist(name: str) -> None:
     audit = Audit()
     audit.feed((EXPLORER / name).read_text())

@@ -1,4 +1,4 @@
-"""For people: the explorer page, its files, and the interactive documentation."""
+"""For people: the explorer, the atlas, their files, and the interactive documentation."""
 
 from __future__ import annotations
 
@@ -65,6 +65,12 @@ async def index(request: Request, registry: Known) -> Response:
     if (EXPLORER / "index.html").is_file():
         return await _file("index.html", request)
     return HTMLResponse(_links(registry), headers=_page_headers())
+
+
+@router.get("/atlas")
+async def atlas_page(request: Request) -> Response:
+    """The atlas as a map."""
+    return await _file("atlas.html", request)
 
 
 @router.get("/docs")

@@ -68,6 +68,7 @@ const json = async (path, options) => (await call(path, options)).json();
 export const isResult = (answer) => Array.isArray(answer.fixed_points);
 
 export const stored = () => json("explorer/example.json");
+export const atlas = () => json("v1/atlas");
 export const serviceInfo = () => json("v1/service-info");
 export const known = (cursor = null) =>
   json(`v1/landscapes?${new URLSearchParams({ limit: 100, ...(cursor && { cursor }) })}`);

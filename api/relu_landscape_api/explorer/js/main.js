@@ -17,6 +17,7 @@ import { ProgressPanel, provisional } from "./progress.js";
 import { snippets } from "./snippets.js";
 import { readUrl, sameRequest, toSearch } from "./state.js";
 import { drawSearched, drawTable } from "./table.js";
+import { themeButton } from "./themebutton.js";
 
 const state = {
   ...readUrl(),
@@ -355,21 +356,7 @@ for (const link of document.querySelectorAll(".views a[data-view]")) {
   });
 }
 
-const themeButton = $("theme");
-const markTheme = () =>
-  themeButton.setAttribute("aria-pressed", String(document.documentElement.dataset.theme === "dark"));
-themeButton.addEventListener("click", () => {
-  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
-  try {
-    localStorage.setItem("relu-landscape-theme", next);
-  } catch {
-    // Storage can be forbidden; the choice then lasts as long as the page.
-  }
-  markTheme();
-  redraw();
-});
-markTheme();
+themeButton(redraw);
 
 /** The address before or after: another point of what is shown, or something else altogether. */
 window.addEventListener("popstate", async (event) => {

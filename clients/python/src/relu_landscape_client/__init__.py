@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from relu_landscape_client._decode import strict_json as strict_json
     from relu_landscape_client._http import silence_repeats as silence_repeats
+    from relu_landscape_client.atlases import Atlas as Atlas
+    from relu_landscape_client.atlases import AtlasCell as AtlasCell
+    from relu_landscape_client.atlases import AtlasPoint as AtlasPoint
+    from relu_landscape_client.atlases import atlas as atlas
     from relu_landscape_client.client import AsyncClient as AsyncClient
     from relu_landscape_client.client import Client as Client
     from relu_landscape_client.comparison import ComparedPoint as ComparedPoint
@@ -93,6 +97,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "_decode": ("strict_json",),
     "_http": ("silence_repeats",),
+    "atlases": ("Atlas", "AtlasCell", "AtlasPoint", "atlas"),
     "client": ("AsyncClient", "Client"),
     "comparison": ("ComparedPoint", "Comparison", "compare"),
     "errors": (

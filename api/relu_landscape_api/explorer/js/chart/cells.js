@@ -5,7 +5,7 @@ import { s, text } from "./svg.js";
 /** From so many cells on a side a picture of pixels is drawn: as elements they would be thousands. */
 const MOST_ELEMENTS_ASIDE = 40;
 
-const channels = (colour) => {
+export const channels = (colour) => {
   const [, hex] = /^#([0-9a-f]{6})$/i.exec(colour);
   return [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
 };
@@ -20,7 +20,7 @@ function colourAt(stops, value, limit) {
 }
 
 /** Black or white, whichever is read better on a colour (luminance as WCAG defines it). */
-function inkOn(rgb) {
+export function inkOn(rgb) {
   const [r, g, b] = rgb.map((each) => (each / 255 <= 0.04045 ? each / 255 / 12.92 : ((each / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#10171c" : "#ffffff";
 }
