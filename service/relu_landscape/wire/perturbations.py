@@ -40,8 +40,8 @@ MOST_KICKS = 100_000
 MOST_KEPT = 20_000_000
 #: Smaller kicks are within what a point is known to (``points.identity``).
 SMALLEST_KICK = 1e-6
-#: Sizes where nothing is said: three a decade, from what every minimum withstands to what none
-#: does.
+#: Sizes where nothing is said: three a decade, on both sides of the distances between fixed points,
+#: which are about 1.
 USUAL_SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 Size = Annotated[FiniteFloat, Field(ge=SMALLEST_KICK, le=LARGEST_START)]
