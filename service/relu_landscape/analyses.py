@@ -42,6 +42,12 @@ from relu_landscape.wire.leaks import Leaks, LeaksQuery
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery
 from relu_landscape.wire.located import PHASES as POINTS_PHASES
 from relu_landscape.wire.located import Points, PointsFinding
+from relu_landscape.wire.perturbations import PHASES as PERTURBATIONS_PHASES
+from relu_landscape.wire.perturbations import (
+    Perturbations,
+    PerturbationsFinding,
+    PerturbationsRequest,
+)
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import PHASES as SWEEP_PHASES
@@ -273,6 +279,19 @@ FREQUENCIES = Analysis(
     has_short_form=False,
 )
 
+PERTURBATIONS = Analysis(
+    noun="set of perturbations",
+    plural="perturbations",
+    summary="How large a kick a fixed point withstands",
+    request=PerturbationsRequest,
+    finding=PerturbationsFinding,
+    result=Perturbations,
+    phases=PERTURBATIONS_PHASES,
+    composition="relu_landscape.engine.perturbations:COMPOSITION",
+    # It has lists.
+    has_short_form=False,
+)
+
 SWEEP = Analysis(
     noun="sweep",
     plural="sweeps",
@@ -287,7 +306,7 @@ SWEEP = Analysis(
 )
 
 ANALYSES = Registry(
-    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES, SWEEP),
+    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES, PERTURBATIONS, SWEEP),
     calls=(
         ShortCall(
             name="family",

@@ -21,6 +21,7 @@ from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.frequencies import Frequencies, FrequenciesRequest
 from relu_landscape.wire.landscape import PHASES, Landscape
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, Points
+from relu_landscape.wire.perturbations import Perturbations, PerturbationsRequest
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.sweeps import Grid, Sweep, SweepRequest
@@ -58,7 +59,7 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
         query, post, estimate, trajectory, sweep, reading, events, cancelling, located, reached,
-        families, leaks, shapes, wrong,
+        kicked, families, leaking, shapes, wrong,
     ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
@@ -75,7 +76,8 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     for text in located:
         assert Points.model_validate_json(text).points[0].end == "m1"
     assert len(Frequencies.model_validate_json(reached[0]).rates) == 2
-    assert all(isinstance(json.loads(text), dict) for text in (*families, *leaks))
+    assert len(Perturbations.model_validate_json(kicked[0]).sizes) == 2
+    assert all(isinstance(json.loads(text), dict) for text in (*families, *leaking))
     assert "landscape" in json.loads(shapes[0])["analyses"]
     assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
 
@@ -108,6 +110,14 @@ def test_the_table_of_the_fields_of_frequencies_is_complete() -> None:
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     named = re.findall(r"`(\w+)`", " ".join(columns))
     assert sorted(named) == sorted(FrequenciesRequest.model_fields)
+
+
+def test_the_table_of_the_fields_of_perturbations_is_complete() -> None:
+    section = PAGE[PAGE.index("## How large a kick a fixed point withstands") :]
+    section = section[: section.index("| member |")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(columns))
+    assert sorted(named) == sorted(PerturbationsRequest.model_fields)
 
 
 def test_the_table_of_a_sweep_s_fields_is_complete() -> None:

@@ -76,6 +76,12 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/frequencies/{id}", "200"): {"Frequencies", "FrequenciesStatus"},
         ("delete", "/v1/frequencies/{id}", "200"): {"FrequenciesStatus"},
         ("delete", "/v1/frequencies/{id}", "202"): {"FrequenciesStatus"},
+        ("post", "/v1/perturbations", "200"): {"Perturbations"},
+        ("post", "/v1/perturbations", "202"): {"PerturbationsStatus"},
+        ("get", "/v1/perturbations", "200"): {"PerturbationsStatusPage"},
+        ("get", "/v1/perturbations/{id}", "200"): {"Perturbations", "PerturbationsStatus"},
+        ("delete", "/v1/perturbations/{id}", "200"): {"PerturbationsStatus"},
+        ("delete", "/v1/perturbations/{id}", "202"): {"PerturbationsStatus"},
         ("post", "/v1/points", "200"): {"Points"},
         ("post", "/v1/points", "202"): {"PointsStatus"},
         ("get", "/v1/points", "200"): {"PointsStatusPage"},
@@ -145,7 +151,7 @@ def test_the_example_of_a_body_is_accepted(client: TestClient, document: dict[st
             example = operation["requestBody"]["content"][JSON]["example"]
             assert client.request(method, path, json=example).status_code in (200, 202)
             seen += 1
-    assert seen == 5
+    assert seen == 6
 
 
 def test_the_examples_of_a_query_are_accepted(client: TestClient, document: dict[str, Any]) -> None:

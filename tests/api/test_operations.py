@@ -102,7 +102,14 @@ def test_service_info(client: TestClient) -> None:
     answer = client.get("/v1/service-info")
     assert answer.status_code == 200
     info = ApiInfo.model_validate(answer.json())
-    assert info.kinds == ["landscape", "trajectory", "points", "frequencies", "sweep"]
+    assert info.kinds == [
+        "landscape",
+        "trajectory",
+        "points",
+        "frequencies",
+        "perturbations",
+        "sweep",
+    ]
     # What the service limits, and what this side does.
     assert (info.limits.largest_width, info.limits.body_limit_bytes) == (64, 1_048_576)
     assert info.limits.rate_limit is None

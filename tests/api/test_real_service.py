@@ -81,7 +81,9 @@ def test_it_is_ready(http: httpx.Client) -> None:
     info = http.get("/v1/service-info").json()
     assert info["backend"]["name"] == "numpy"
     assert info["workers"] == 1
-    assert info["kinds"] == ["landscape", "trajectory", "points", "frequencies"]
+    assert info["kinds"] == [
+        "landscape", "trajectory", "points", "frequencies", "perturbations", "sweep",
+    ]  # fmt: skip
 
 
 def test_from_a_request_to_a_landscape(http: httpx.Client) -> None:

@@ -47,6 +47,11 @@ OPERATIONS = [
     ("GET", "/v1/frequencies/{id}"),
     ("DELETE", "/v1/frequencies/{id}"),
     ("GET", "/v1/frequencies/{id}/events"),
+    ("POST", "/v1/perturbations"),
+    ("GET", "/v1/perturbations"),
+    ("GET", "/v1/perturbations/{id}"),
+    ("DELETE", "/v1/perturbations/{id}"),
+    ("GET", "/v1/perturbations/{id}/events"),
     ("POST", "/v1/points"),
     ("GET", "/v1/points"),
     ("GET", "/v1/points/{id}"),
@@ -121,6 +126,16 @@ def consistent_frequencies(values: dict[str, Any]) -> None:
         ("batch_size", 1, 4), ("input_dimension", 64, 1000), ("until", 2.0, 10.0),
         ("init_scale", 1e-3, 1e3),
     ):  # fmt: skip
+        if name in values:
+            values[name] = min(max(values[name], least), most)
+
+
+def consistent_perturbations(values: dict[str, Any]) -> None:
+    """The point is given in one way that fits the widths, sizes ascend, and the effort is small."""
+    for name in ("weights", "branch", "certify"):
+        values.pop(name, None)
+    values |= {"structure": "global", "sizes": [0.1, 0.5], "student_width": 3, "teacher_width": 3}
+    for name, least, most in (("kicks", 1, 20), ("input_dimension", 64, 1000)):
         if name in values:
             values[name] = min(max(values[name], least), most)
 
@@ -208,6 +223,8 @@ def test_answers_are_as_documented(
                 consistent_points(case.body)
             elif path == "/v1/frequencies" and isinstance(case.body, dict):
                 consistent_frequencies(case.body)
+            elif path == "/v1/perturbations" and isinstance(case.body, dict):
+                consistent_perturbations(case.body)
             elif path == "/v1/sweeps" and isinstance(case.body, dict):
                 consistent_sweep(case.body)
             else:

@@ -21,6 +21,7 @@ from relu_landscape_client._decode import members
 from relu_landscape_client._options import (
     FrequenciesOptions,
     Options,
+    PerturbationsOptions,
     PointsOptions,
     TrajectoryOptions,
 )
@@ -185,6 +186,15 @@ def test_client_asks_for_every_field_of_frequencies(client: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_client_asks_for_every_field_of_perturbations(client: type[Any]) -> None:
+    parameters = set(inspect.signature(client.perturbations).parameters)
+    required = set(SHAPES["PerturbationsRequest"]["required"])
+    options = get_type_hints(PerturbationsOptions)
+    assert (parameters & required) | set(options) == fields_of("PerturbationsRequest")
+    assert list(get_args(options["certify"])) == words("PerturbationsRequest", "certify")
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_client_asks_for_every_field_of_points(client: type[Any]) -> None:
     parameters = set(inspect.signature(client.locate).parameters)
     asked = (parameters & {"weights", "teacher"}) | set(get_type_hints(PointsOptions))
@@ -231,6 +241,12 @@ def test_frequencies_has_an_option_for_every_field_of_a_request() -> None:
     repeated = {"learning_rate", "relative_learning_rate"}
     options = {f"{name}s" if name in repeated else name for name in parameters_of("frequencies")}
     assert options == fields_of("FrequenciesRequest") - {"teacher_gram"}
+
+
+def test_perturb_has_an_option_for_every_field_of_a_request() -> None:
+    """Each size is an option of its own, and a matrix is for scripts."""
+    options = {"sizes" if name == "size" else name for name in parameters_of("perturb")}
+    assert options == fields_of("PerturbationsRequest") - {"weights"}
 
 
 def test_locate_has_an_option_for_every_field_of_a_request() -> None:

@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     from relu_landscape_client.parts import Spectrum as Spectrum
     from relu_landscape_client.parts import Stability as Stability
     from relu_landscape_client.parts import Structure as Structure
+    from relu_landscape_client.perturbations import KickedEnd as KickedEnd
+    from relu_landscape_client.perturbations import KickSize as KickSize
+    from relu_landscape_client.perturbations import Perturbations as Perturbations
     from relu_landscape_client.points import FixedPoint as FixedPoint
     from relu_landscape_client.points import FixedPoints as FixedPoints
     from relu_landscape_client.results import Landscape as Landscape
@@ -117,6 +120,7 @@ _HOMES = {
         "StatisticalError",
     ),
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
+    "perturbations": ("KickedEnd", "KickSize", "Perturbations"),
     "points": ("FixedPoint", "FixedPoints"),
     "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),

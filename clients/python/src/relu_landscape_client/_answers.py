@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.leaks import Leaks
     from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
+    from relu_landscape_client.perturbations import Perturbations
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
     from relu_landscape_client.sweeps import Sweep
@@ -79,6 +80,13 @@ def frequencies(document: _flows.Document) -> Frequencies:
     from relu_landscape_client.frequencies import Frequencies
 
     return Frequencies.from_document(document)
+
+
+def perturbations(document: _flows.Document) -> Perturbations:
+    """Perturbations of a fixed point."""
+    from relu_landscape_client.perturbations import Perturbations
+
+    return Perturbations.from_document(document)
 
 
 def points(document: _flows.Document) -> Points:

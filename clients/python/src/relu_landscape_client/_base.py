@@ -12,6 +12,7 @@ from relu_landscape_client._cache import Cache, default_folder
 from relu_landscape_client._options import (
     FrequenciesOptions,
     Options,
+    PerturbationsOptions,
     SweepOptions,
     TrajectoryOptions,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def request_of(
     student_width: int, teacher_width: int,
-    options: Options | TrajectoryOptions | FrequenciesOptions,
+    options: Options | TrajectoryOptions | FrequenciesOptions | PerturbationsOptions,
 ) -> dict[str, Any]:  # fmt: skip
     """A request in JSON's own types; raises ``RequestRefused``."""
     return _decode.plain(

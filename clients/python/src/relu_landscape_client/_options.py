@@ -80,6 +80,20 @@ class FrequenciesOptions(TypedDict, total=False):
     structured: bool
 
 
+class PerturbationsOptions(TypedDict, total=False):
+    """Fields of a request for perturbations of a fixed point."""
+
+    structure: str
+    branch: int
+    weights: Any
+    sizes: Sequence[float]
+    kicks: int
+    seed: int
+    input_dimension: int
+    flow_tolerance: float
+    certify: Literal["none", "fast", "strict"]
+
+
 class PointsOptions(TypedDict, total=False):
     """Fields of a request about given networks, beside the weights and the teacher."""
 

@@ -281,17 +281,7 @@ def shares(
     """Shares with intervals against the learning rate, a line per end; ``levels`` are those of
     gradient flow, dashed, and ``critical`` a learning rate that is marked unless NaN."""
     ax = _axes(ax)
-    colours = itertools.cycle(PALETTE)
-    for name, points in lines.items():
-        colour = next(colours)
-        rates = [rate for rate, _ in points]
-        share = np.array([one.probability for _, one in points])
-        low, high = np.array([one.interval_95 for _, one in points]).T
-        apart = np.maximum([share - low, high - share], 0.0)
-        ax.errorbar(
-            rates, share, yerr=apart, marker="o", capsize=3, color=colour,
-            label=name.partition(":")[0],
-        )  # fmt: skip
+    for name, colour in _with_intervals(ax, lines).items():
         ax.axhline(levels[name], color=colour, linestyle="--", linewidth=0.8)
     if not math.isnan(critical):
         ax.axvline(critical, color=OTHER_COLOUR, linewidth=0.8)
@@ -301,3 +291,37 @@ def shares(
     if lines:
         ax.legend()
     return ax
+
+
+def kicked(
+    lines: Mapping[str, Sequence[tuple[float, Attraction]]], proved: float, ax: Axes | None = None
+) -> Axes:
+    """Shares with intervals against the size of a kick, logarithmic, a line per end; ``proved`` is
+    a size that is marked unless NaN."""
+    ax = _axes(ax)
+    _with_intervals(ax, lines)
+    if not math.isnan(proved):
+        ax.axvline(proved, color=OTHER_COLOUR, linewidth=0.8)
+    ax.set_xscale("log")
+    ax.set_xlabel("size of the kick")
+    ax.set_ylabel("share of the kicks")
+    ax.set_title("ends of gradient flow after a kick")
+    ax.legend()
+    return ax
+
+
+def _with_intervals(
+    ax: Axes, lines: Mapping[str, Sequence[tuple[float, Attraction]]]
+) -> dict[str, str]:
+    """Draw a line per name; the colour that each has."""
+    colours = dict(zip(lines, itertools.cycle(PALETTE), strict=False))
+    for name, points in lines.items():
+        places = [place for place, _ in points]
+        share = np.array([one.probability for _, one in points])
+        low, high = np.array([one.interval_95 for _, one in points]).T
+        apart = np.maximum([share - low, high - share], 0.0)
+        ax.errorbar(
+            places, share, yerr=apart, marker="o", capsize=3, color=colours[name],
+            label=name.partition(":")[0],
+        )  # fmt: skip
+    return colours

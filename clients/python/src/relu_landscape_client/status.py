@@ -22,6 +22,7 @@ LANDSCAPE = "landscape"
 #: Results by the first of these members that they have, with their kind.
 RESULTS = {
     "rates": "frequencies",
+    "proved_radius": "perturbations",
     "points": "points",
     "fixed_points": LANDSCAPE,
     "runs": "trajectory",

@@ -34,8 +34,8 @@ def generator(seed: int, start: int) -> np.random.Generator:
 class _Streams:
     """The streams of one seed, one after the other: ``generator``, for a fifth of its price."""
 
-    def __init__(self, seed: int) -> None:
-        self._bits = np.random.Philox(key=[seed, 0])
+    def __init__(self, seed: int, stream: int) -> None:
+        self._bits = np.random.Philox(key=[seed, stream])
         self._generator = np.random.Generator(self._bits)
         self._state = self._bits.state
 
@@ -54,11 +54,13 @@ def draw(
     teacher: Teacher,
     dimension: int,
     scale: float = 1.0,
+    stream: int = 0,
 ) -> NDArray[np.float64]:
     """Starts (B, K, p) with the given indices.
 
     Parameters: ``indices`` B start numbers; ``dimension`` d >= M; ``scale`` the typical norm of a
-    student. The first M coordinates are orthonormal coordinates of the teacher's span.
+    student; ``stream`` other than 0 for what is drawn alike but is no start. The first M
+    coordinates are orthonormal coordinates of the teacher's span.
     """
     M = teacher.width
     perpendicular = min(students, dimension - M)
@@ -67,7 +69,7 @@ def draw(
     shape = (dimension - M - np.arange(students)) / 2.0
     normals = np.empty((len(indices), students * (M + perpendicular)))
     gammas = np.empty((len(indices), students))
-    streams = _Streams(seed)
+    streams = _Streams(seed, stream)
     for row, index in enumerate(indices):
         rng = streams.at(index)
         rng.standard_normal(out=normals[row])

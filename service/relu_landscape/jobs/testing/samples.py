@@ -28,6 +28,12 @@ from relu_landscape.wire.landscape import (
     Structure,
 )
 from relu_landscape.wire.located import LocatedEnd, LocatedPoint, PointsBody
+from relu_landscape.wire.perturbations import (
+    KickedEnd,
+    KickSize,
+    PerturbationsBody,
+    PerturbationsRequest,
+)
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import SweepAxis, SweepBody, SweepRequest, SweepRow
@@ -43,7 +49,8 @@ from relu_landscape.wire.trajectories import (
 
 def perfect_copy(request: AnalysisRequest) -> Composed:
     """The landscape whose only point is the teacher itself, without its physics; or a trajectory
-    that stands still there; or points that are all there; or SGD that ends nowhere else.
+    that stands still there; or points that are all there; or SGD that ends nowhere else; or kicks
+    that all return.
 
     Every number is invented but for the widths; students beyond the teacher are zero.
     """
@@ -53,6 +60,8 @@ def perfect_copy(request: AnalysisRequest) -> Composed:
         return _all_there(request)
     if isinstance(request, FrequenciesRequest):
         return _nowhere_else(request)
+    if isinstance(request, PerturbationsRequest):
+        return _all_return(request)
     if isinstance(request, SweepRequest):
         return _all_cells(request)
     assert isinstance(request, LandscapeRequest)  # noqa: S101 - other kinds bring their own
@@ -280,5 +289,30 @@ def _nowhere_else(request: FrequenciesRequest) -> Composed:
         rates=rates,
         searched=[],
         explanation="Nothing was computed: this is a test's answer.",
+    )
+    return Composed(body, {})
+
+
+def _all_return(request: PerturbationsRequest) -> Composed:
+    whole = LandscapeRequest(
+        student_width=request.student_width, teacher_width=request.teacher_width,
+        starts=request.kicks,
+    )  # fmt: skip
+    landscape = _teacher_itself(whole).result
+    assert isinstance(landscape, LandscapeBody)  # noqa: S101 - for the type checker
+    (point,) = landscape.fixed_points
+    share = Attraction(
+        hits=request.kicks, probability=1.0, interval_95=(0.5, 1.0), attributed=None
+    )  # fmt: skip
+    sizes = [
+        KickSize(
+            size=size, length=2.0 * size, returned=share, to_itself=request.kicks, proved=None,
+            reached=[KickedEnd(end="m1", is_fixed_point=True, attraction=share)],
+            ends=["m1"] * request.kicks,
+        )
+        for size in request.sizes
+    ]  # fmt: skip
+    body = PerturbationsBody(
+        start="m1", moved=0.0, proved_radius=None, fixed_points=[point], sizes=sizes
     )
     return Composed(body, {})
