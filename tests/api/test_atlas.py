@@ -179,7 +179,6 @@ def test_published_minima_of_equal_widths(atlas: Atlas) -> None:
             )
         for minimum in published.get(str(cell.student_width), {"minima": []})["minima"]:
             if minimum["blocks"] == [1, cell.student_width - 1]:
-                found = {point.structure: point.loss for point in cell.fixed_points
-                         if point.kind == "minimum"}  # fmt: skip
-                near = min(abs(loss - minimum["loss"]) for loss in found.values())
-                assert near <= 1e-12
+                # Others of the same blocks are listed too, with anti-aligned students.
+                losses = [point.loss for point in cell.fixed_points if point.kind == "minimum"]
+                assert min(abs(loss - minimum["loss"]) for loss in losses) <= 1e-12

@@ -50,6 +50,7 @@ def test_every_square_has_its_number(watched: Watched, atlas: Atlas) -> None:
         else:
             assert float(value) == cell.zero_loss_probability
             assert text.endswith("%")
+            assert (text == "100%") is (cell.zero_loss_probability == 1.0)
     page.get_by_label("number of spurious minima").check()
     for place, (text, value) in squares(page).items():
         students, teachers = map(int, place.split(","))

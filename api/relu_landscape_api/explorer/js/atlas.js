@@ -6,6 +6,12 @@ import { $, h, show } from "./dom.js";
 import { count, interval, percent, plural, real, widthsInWords } from "./format.js";
 import { themeButton } from "./themebutton.js";
 
+/** A share in whole per cent, with no 100% and no 0% for what is not quite that. */
+function wholePercent(value) {
+  if (value > 0 && value < 0.005) return "<1%";
+  return value < 1 && value >= 0.995 ? ">99%" : `${Math.round(100 * value)}%`;
+}
+
 const short = (value) => (value >= 10 ? String(Math.round(value)) : value.toPrecision(2));
 
 /**
@@ -15,7 +21,7 @@ const short = (value) => (value >= 10 ? String(Math.round(value)) : value.toPrec
 const LAYERS = {
   zero: {
     value: (cell) => (cell.student_width < cell.teacher_width ? null : cell.zero_loss_probability),
-    text: (value) => `${Math.round(100 * value)}%`,
+    text: wholePercent,
     ends: () => ["0%", "100%"],
     share: (value) => value,
     words: "Share of the random starts from which gradient flow comes to zero loss; a dash where fewer students than teachers put it out of reach.",

@@ -22,7 +22,7 @@ function colourAt(stops, value, limit) {
 /** Black or white, whichever is read better on a colour (luminance as WCAG defines it). */
 export function inkOn(rgb) {
   const [r, g, b] = rgb.map((each) => (each / 255 <= 0.04045 ? each / 255 / 12.92 : ((each / 255 + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#10171c" : "#ffffff";
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 }
 
 /** Two decimals, and no sign on what is zero to two decimals. */
