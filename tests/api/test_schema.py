@@ -63,6 +63,8 @@ OPERATIONS = [
     ("GET", "/v1/learning-rates"),
     ("GET", "/v1/estimate"),
     ("GET", "/v1/jobs"),
+    ("PUT", "/v1/jobs/{id}/pin"),
+    ("DELETE", "/v1/jobs/{id}/pin"),
     ("GET", "/v1/me"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/service-info"),

@@ -94,6 +94,19 @@ def test_cancelling_jobs_of_every_kind(command: Command, server: Served) -> None
     assert command.json("cancel", job.id, *at)["kind"] == "trajectory"
 
 
+def test_pinning_and_letting_go(command: Command, server: Served) -> None:
+    server.finish_at_once()
+    submit(server, REQUEST)
+    at = ("--server", server.url)
+    assert command("pin", ID[:12], *at).stdout == f"{ID[:12]}: pinned\n"
+    assert server.service.jobs[ID].status.pinned
+    assert command.json("pin", ID, *at)["pinned"] is True
+    assert command("unpin", ID[:12], *at).stdout == f"{ID[:12]}: not pinned\n"
+    assert not server.service.jobs[ID].status.pinned
+    assert command.json("unpin", ID, *at)["pinned"] is False
+    assert "no job" in command("pin", "0" * 64, *at, code=4).stderr
+
+
 def test_there_is_nothing_to_cancel_in_what_is_over(command: Command, server: Served) -> None:
     server.finish_at_once()
     submit(server, REQUEST)

@@ -70,6 +70,25 @@ def empty(server: EmbeddedServer) -> None:
             client.delete(key)
 
 
+async def test_a_pin_is_in_the_archive_before_it_is_acknowledged(
+    service: AnalysisService, server: EmbeddedServer, archive: Archive
+) -> None:
+    """Whoever empties the store, or is killed, a moment later loses no pin; nor one taken away."""
+    job, result = await finished(service, archive)
+    assert (await service.pin(job)).pinned
+    empty(server)
+    assert (await service.status(job)).pinned
+    assert await service.result(job) == result
+    with server.target.connect() as client:
+        assert client.zscore(f"{PREFIX}:expiry", job) is None
+    empty(server)
+    assert not (await service.unpin(job)).pinned  # it comes back for that
+    with server.target.connect() as client:
+        assert client.zscore(f"{PREFIX}:expiry", job) is not None
+    empty(server)
+    assert not (await service.status(job)).pinned
+
+
 async def test_an_emptied_store_loses_no_result(
     service: AnalysisService, server: EmbeddedServer, archive: Archive
 ) -> None:

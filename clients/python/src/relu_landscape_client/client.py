@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
-from relu_landscape_client._base import Base, id_of, query_of, request_of, sweep_of
+from relu_landscape_client._base import id_of, query_of, request_of, sweep_of
+from relu_landscape_client._keeping import AsyncKeeping, Keeping
 from relu_landscape_client._options import (
     FrequenciesOptions,
     Options,
@@ -39,7 +40,7 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-class Client(Base):
+class Client(Keeping):
     """A relu-landscape server, seen from a script or a notebook.
 
     Args:
@@ -275,7 +276,7 @@ class Client(Base):
         self.close()
 
 
-class AsyncClient(Base):
+class AsyncClient(AsyncKeeping):
     """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
 
     def __init__(

@@ -90,6 +90,14 @@ class Archivist:
             logger.info("%s came back from the archive", job)
         return bundle
 
+    def keep(self, job: str) -> None:
+        """Write the job as it is now, in place of what is kept of it. Raises ``StoreUnavailable``.
+
+        Of two such calls for one job the later one may be overtaken. What is then told wrongly, and
+        by the archive alone, is whether the job was pinned; the archive itself forgets nothing.
+        """
+        self._keep(job)
+
     def has(self, job: str) -> bool:
         """Whether the archive has it, whole. Raises ``StoreUnavailable``."""
         return self._archive.get(job) is not None

@@ -3,7 +3,8 @@
 Keys, all under a prefix ``p``::
 
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
-                     attempts, barren, resubmitted, progress, findings; where the request is too
+                     attempts, barren, resubmitted, progress, findings, pinned (if it is); where the
+                     request is too
                      long to be shown also whole, the request itself, and left_out; until it is over
                      also wanted:<who>; while a process holds the job token, holder, claim, renewals
     p:chunks:<id>    hash: finished chunks of an unfinished job
@@ -68,6 +69,8 @@ NAMES = (
     "restore",
     "expire",
     "weigh",
+    "pin",
+    "unpin",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.bundle import Bundle
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import submitted, until
@@ -228,6 +230,7 @@ class Life(RuleBasedStateMachine):
     claims: ClaimingStore
     archivist: Callable[[], Archivist]
     contents: Contents
+    pins: Callable[[str, str], str | None]
 
     def __init__(self) -> None:
         super().__init__()
@@ -238,6 +241,7 @@ class Life(RuleBasedStateMachine):
             self.here._archive.remove(job)
         self.results: dict[str, bytes] = {}
         self.unkept: set[str] = set()
+        self.pinned: set[str] = set()
 
     def _in_store(self, job: str) -> bool:
         return self.shelf.bundle(job) is not None
@@ -260,6 +264,26 @@ class Life(RuleBasedStateMachine):
         self.here._keep(job)
         self.unkept.discard(job)
 
+    @rule(job=st.sampled_from(JOBS))
+    def pin(self, job: str) -> None:
+        """As ``Keeper`` does: from the archive if need be, into the store, then the archive."""
+        if not self._in_store(job):
+            self.here.bring_back(job)
+        if self.pins("pin", job) == "pinned":
+            assert job in self.results
+            self.here.keep(job)
+            self.pinned.add(job)
+            self.unkept.discard(job)
+
+    @rule(job=st.sampled_from(JOBS))
+    def unpin(self, job: str) -> None:
+        if not self._in_store(job):
+            self.here.bring_back(job)
+        if self.pins("unpin", job) == "unpinned":
+            self.here.keep(job)
+            self.pinned.discard(job)
+            self.unkept.discard(job)
+
     @rule()
     def compare(self) -> None:
         assert self.here.compare() == len(self.unkept)
@@ -272,10 +296,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(job=st.sampled_from(JOBS))
     def make_room(self, job: str) -> None:
-        """As ``Retention`` does: what the archive has may go."""
+        """As ``Retention`` does: what the archive has may go, unless it is pinned."""
+        was_there = self._in_store(job)
         if self.here.has(job):
             self.shelf.forget(job)
         self.claims.sweep()
+        assert self._in_store(job) == (was_there and (job in self.pinned or job in self.unkept))
 
     @precondition(lambda self: not self.unkept)
     @rule()
@@ -305,6 +331,21 @@ class Life(RuleBasedStateMachine):
             found = self.shelf.bundle(job) or self.here._archive.get(job)
             assert found is not None
             assert found.result == result
+            assert ("pinned" in found.fields) == (job in self.pinned)
+
+
+def _keeper(target: Target, settings: Settings) -> Callable[[str, str], str | None]:
+    """One call of a ``KeepingStore`` by its name, for a machine that waits for nothing."""
+
+    async def call(name: str, job: str) -> str | None:
+        keeping = KeepingStore(target, settings)
+        try:
+            answer: str | None = await getattr(keeping, name)(job)
+            return answer
+        finally:
+            await keeping.close()
+
+    return lambda name, job: asyncio.run(call(name, job))
 
 
 def test_any_life_of_results_is_that_of_a_dictionary(
@@ -314,6 +355,7 @@ def test_any_life_of_results_is_that_of_a_dictionary(
     shelf = Shelf(target, settings, patience=1.0, stop=threading.Event())
     given: dict[str, Any] = {
         "shelf": shelf, "claims": claims, "archivist": staticmethod(make), "contents": contents,
+        "pins": staticmethod(_keeper(target, settings)),
     }  # fmt: skip
     machine: Any = type("Life", (Life,), given)
     machine.TestCase.settings = hypothesis_settings(

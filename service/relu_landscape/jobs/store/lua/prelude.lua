@@ -79,6 +79,8 @@ local function cancelled(id, ttl)
   over(id, 'cancelled', ttl)
   return 'cancelled'
 end
+-- A finished result that somebody wants to keep, whatever its age and the room that it takes.
+local function pinned(id) return redis.call('HGET', job(id), 'pinned') end
 local function holds(id, token)
   return redis.call('HGET', job(id), 'token') == token
 end

@@ -18,7 +18,7 @@ if not redis.call('HGET', job(id), 'sequence') then
   redis.call('ZADD', key('jobs', kind_of(id)), sequence, id)
 end
 enter(id, 'finished')
-if ttl > 0 then
+if ttl > 0 and not pinned(id) then
   redis.call('ZADD', p .. ':expiry', tonumber(now()) + ttl, id)
 else
   redis.call('ZREM', p .. ':expiry', id)
