@@ -22,7 +22,7 @@ from relu_landscape_cli.leaks import leaks
 from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
-from relu_landscape_cli.pinning import pin, unpin
+from relu_landscape_cli.pinning import delete, pin, unpin
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.sweep import sweep
 from relu_landscape_cli.trajectory import trajectory
@@ -105,7 +105,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
     "locate": locate, "sweep": sweep, "watch": watch, "show": show, "list": list_jobs,
     "export": export, "verify": verify, "doctor": doctor, "submit": submit, "cancel": cancel,
-    "pin": pin, "unpin": unpin,
+    "pin": pin, "unpin": unpin, "delete": delete,
     "backup": backup, "restore": restore, "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():

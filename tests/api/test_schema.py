@@ -63,6 +63,7 @@ OPERATIONS = [
     ("GET", "/v1/learning-rates"),
     ("GET", "/v1/estimate"),
     ("GET", "/v1/jobs"),
+    ("DELETE", "/v1/jobs/{id}"),
     ("PUT", "/v1/jobs/{id}/pin"),
     ("DELETE", "/v1/jobs/{id}/pin"),
     ("GET", "/v1/me"),

@@ -291,6 +291,15 @@ def test_a_result_is_pinned_and_let_go(run: Run, server: Served) -> None:
         run("pin", "0" * 64)
 
 
+def test_a_job_is_deleted(run: Run, server: Served) -> None:
+    server.finish_at_once()
+    landscape = run("landscape", **ASKED)
+    assert run("delete", landscape.id) is None
+    assert server.service.jobs == {}
+    with pytest.raises(NotFound):
+        run("delete", landscape.id)
+
+
 def test_a_fixed_point_in_full(run: Run, server: Served) -> None:
     server.finish_at_once()
     landscape = run("landscape", **ASKED)

@@ -88,6 +88,12 @@ class Service(Protocol):
     async def unpin(self, id: str) -> AnyStatus:  # noqa: A002
         """Let a job be forgotten like any other; one without a pin stays so. ``NotFound``."""
 
+    async def delete(self, id: str) -> None:  # noqa: A002
+        """Remove a job that is over with all that is kept of it, in an archive as well.
+
+        Raises ``NotFound``, ``WrongState`` for one that is not over, or that is pinned.
+        """
+
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """Jobs of one kind or of all, newest first.
 

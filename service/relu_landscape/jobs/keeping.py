@@ -1,4 +1,4 @@
-"""Finished jobs that somebody wants to keep, in the store and in the archive beside it."""
+"""Jobs that are over and that somebody keeps or deletes, in the store and the archive beside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.store.keeping import KeepingStore
-from relu_landscape.jobs.words import not_finished
+from relu_landscape.jobs.words import not_deleted, not_finished
 
 
 class Keeper:
@@ -32,6 +32,21 @@ class Keeper:
         await self._intake.find(job)
         await self._store.unpin(job)
         await self._write(job)
+
+    async def delete(self, job: str) -> None:
+        """Remove a job that is over. Raises ``NotFound``, ``WrongState``, ``StoreUnavailable``.
+
+        It is gone from both when this returns. If this process dies meanwhile, or the archive does
+        not answer, the store knows that it was deleted: it does not come back from the archive,
+        and is removed there by whoever compares the two next, or by the same call again.
+        """
+        state = await self._store.delete(job)
+        if state is None and await self._intake.bring_back(job) is not None:
+            state = await self._store.delete(job)
+        if state != "deleted":
+            raise not_deleted(job, state)
+        if self._intake.archivist is not None:
+            await asyncio.to_thread(self._intake.archivist.remove, job)
 
     async def _write(self, job: str) -> None:
         if self._intake.archivist is not None:

@@ -201,6 +201,9 @@ class AnalysisService:
         await self._keeper.unpin(id)
         return await self._asking.status(id)
 
+    async def delete(self, id: str) -> None:  # noqa: A002
+        await self._keeper.delete(id)
+
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         if kind is not None:
             self.registry.analysis(kind)

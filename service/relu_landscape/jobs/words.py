@@ -38,6 +38,16 @@ def not_finished(job: str, state: str | None) -> WrongState | NotFound:
     return WrongState(f"The job {job} is {state}; only a finished one can be pinned.")
 
 
+def not_deleted(job: str, state: str | None) -> WrongState | NotFound:
+    """Only what is over and not pinned can be deleted; None: there is no such job."""
+    if state is None:
+        return unknown(job)
+    return WrongState(
+        f"The job {job} is {state}; {'unpin' if state == 'pinned' else 'cancel'} it before it is "
+        "deleted."
+    )
+
+
 def no_part(analysis: Analysis, job: str, key: str) -> NotFound:
     """The result has no such part, or its kind has none at all."""
     noun = "part" if analysis.parts is None else analysis.parts.noun

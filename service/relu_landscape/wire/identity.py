@@ -12,7 +12,14 @@ from relu_landscape.wire.base import Wire
 Scope: TypeAlias = Literal["read", "submit", "admin"]
 #: What is kept of who did what.
 Action: TypeAlias = Literal[
-    "submitted", "cancelled", "pinned", "unpinned", "created key", "revoked key", "forgot key"
+    "submitted",
+    "cancelled",
+    "pinned",
+    "unpinned",
+    "deleted",
+    "created key",
+    "revoked key",
+    "forgot key",
 ]
 
 
@@ -50,7 +57,8 @@ class AuditEntry(Wire):
     at: str = Field(description="when, by the store's clock")
     who: str = Field(description="name of a key, setting, anyone, or command line")
     action: str = Field(
-        description="submitted, cancelled, pinned, unpinned; created, revoked or forgot key"
+        description="submitted, cancelled, pinned, unpinned or deleted a job; created, revoked or "
+        "forgot a key"
     )
     what: str = Field(description="id of a job, or name of a key")
     kind: str | None = Field(description="kind of the job; null for a key")

@@ -144,6 +144,7 @@ NEEDS: dict[tuple[str, str], Scope] = {
     ("POST", "/v1/landscapes"): "submit",
     ("POST", "/v1/trajectories"): "submit",
     ("DELETE", JOB): "submit",
+    ("DELETE", ANY_JOB): "admin",
     ("PUT", f"{ANY_JOB}/pin"): "submit",
     ("DELETE", f"{ANY_JOB}/pin"): "submit",
     ("GET", "/v1/audit"): "admin",

@@ -130,6 +130,42 @@ async def test_what_is_not_finished_cannot_be_pinned(candidate: Candidate) -> No
         await candidate.service.pin(job)
 
 
+async def test_what_is_over_is_deleted_and_computed_anew_when_it_is_asked_for_again(
+    candidate: Candidate,
+) -> None:
+    service, asked = candidate.service, request(starts=22)
+    job = (await finished(service, asked)).id
+    await service.pin(job)
+    with pytest.raises(WrongState, match="is pinned; unpin it"):
+        await service.delete(job)
+    await service.unpin(job)
+    result = await service.result(job)
+    await service.delete(job)
+    for call in (service.status, service.result, service.delete, service.cancel, service.pin):
+        with pytest.raises(NotFound):
+            await call(job)
+    with pytest.raises(NotFound):
+        await service.part(job, "m1")
+    page = await service.list(kind=None, cursor=None, limit=200)
+    assert job not in [each.id for each in page.items]
+    assert (await finished(service, asked)).attempts == 1
+    assert digest(orjson.loads(await service.result(job))) == digest(orjson.loads(result))
+    with pytest.raises(NotFound, match="no job 000"):
+        await service.delete(UNKNOWN)
+
+
+async def test_what_is_not_over_is_not_deleted(candidate: Candidate) -> None:
+    job = (await candidate.service.submit(candidate.hold())).id
+    with pytest.raises(WrongState, match="cancel it before it is deleted"):
+        await candidate.service.delete(job)
+    await candidate.service.cancel(job)
+    candidate.release()
+    await candidate.service.wait(job, PATIENCE_SECONDS)
+    await candidate.service.delete(job)
+    with pytest.raises(NotFound):
+        await candidate.service.status(job)
+
+
 async def test_parts_come_in_full(candidate: Candidate) -> None:
     status = await finished(candidate.service, request(starts=5))
     part = await candidate.service.part(status.id, "m1")

@@ -22,6 +22,13 @@ class Keeping(Base):
         """Let the server forget a result like any other."""
         return self._driver.run(_pin("DELETE", id_of(which)))
 
+    def delete(self, which: str | Status) -> None:
+        """Have the server delete a job of any kind that is over, with its result, for ever.
+
+        What this client has in its own cache stays there.
+        """
+        self._driver.run(_delete(id_of(which)))
+
 
 class AsyncKeeping(Base):
     """The same of ``AsyncClient``."""
@@ -36,7 +43,15 @@ class AsyncKeeping(Base):
         """See ``Client.unpin``."""
         return await self._driver.run(_pin("DELETE", id_of(which)))
 
+    async def delete(self, which: str | Status) -> None:
+        """See ``Client.delete``."""
+        await self._driver.run(_delete(id_of(which)))
+
 
 def _pin(method: str, job_id: str) -> Conversation[Status]:
     answer: Answer = yield Call(method, f"{_flows.JOBS}/{job_id}/pin")
     return Status.from_document(answer.document())
+
+
+def _delete(job_id: str) -> Conversation[None]:
+    yield Call("DELETE", f"{_flows.JOBS}/{job_id}")

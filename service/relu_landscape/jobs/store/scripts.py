@@ -18,6 +18,7 @@ Keys, all under a prefix ``p``::
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
     p:sizes          zset: finished ids by bytes, where these are limited
     p:used           zset: finished ids by the time at which they were last read, as above
+    p:deleted        zset: ids that were deleted by the time of that, where there is an archive
     p:sequence, p:tokens, p:looks                counters
 
 Results, details, chunks and memos are packed (``packing``); scripts never look into them.
@@ -71,6 +72,7 @@ NAMES = (
     "weigh",
     "pin",
     "unpin",
+    "delete",
 )
 
 
@@ -115,6 +117,7 @@ class Keys:
         self.tokens = f"{prefix}:tokens"
         self.sizes = f"{prefix}:sizes"
         self.used = f"{prefix}:used"
+        self.deleted = f"{prefix}:deleted"
 
     def of(self, kind: str, name: str) -> str:
         return f"{self.prefix}:{kind}:{name}"

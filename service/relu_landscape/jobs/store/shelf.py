@@ -69,14 +69,15 @@ class Shelf:
             logger.error("the stored result of %s is damaged: %s", job, error)
             return None
 
-    def restore(self, bundle: Bundle) -> str:
+    def restore(self, bundle: Bundle, *, undoes: bool = True) -> str:
         """Put it back as a finished job; ``restored``, or the state of the job that is there.
 
         Its time to be forgotten begins anew, so where there is an archive that must have it before.
         One that was pinned is pinned again, and has no such time.
 
         One that is there without a result, or that failed or was cancelled, becomes this one; it
-        keeps its place in lists. One that is new is the newest there.
+        keeps its place in lists. One that is new is the newest there. Where it was deleted a while
+        ago that is undone, or not (``undoes``): then the answer is ``deleted``.
         """
         parts = [one for key, part in bundle.parts.items() for one in (key, pack(part))]
         fields = [one for name in (*FIELDS, PINNED) if name in bundle.fields
@@ -88,6 +89,7 @@ class Shelf:
                 self._ttl,
                 pack(bundle.result),
                 len(bundle.parts),
+                int(undoes),
                 *parts,
                 *fields,
             )
@@ -112,6 +114,21 @@ class Shelf:
         """Whether somebody wants it kept."""
         return bool(
             self._patience.call(lambda: self._client.hexists(self._keys.of("job", job), PINNED))
+        )
+
+    def is_deleted(self, job: str) -> bool:
+        """Whether somebody deleted it, and nobody asked for it again since."""
+        return self._patience.call(lambda: self._client.zscore(self._keys.deleted, job)) is not None
+
+    def deleted(self) -> list[str]:
+        """Ids of all such jobs, as long as that is noted."""
+        found: Any = self._patience.call(lambda: self._client.zrange(self._keys.deleted, 0, -1))
+        return [each.decode() for each in found]
+
+    def drop_deletions(self, before: float) -> None:
+        """Note no longer what was deleted before this moment, in seconds since 1970."""
+        self._patience.call(
+            lambda: self._client.zremrangebyscore(self._keys.deleted, "-inf", f"({before}")
         )
 
     def forget(self, job: str) -> None:

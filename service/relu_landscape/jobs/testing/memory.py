@@ -29,6 +29,7 @@ from relu_landscape.jobs.words import (
     no_event,
     no_part,
     no_result,
+    not_deleted,
     not_finished,
     unknown,
 )
@@ -273,6 +274,12 @@ class InMemoryService:
     def _pinned(job: Job, *, pinned: bool) -> AnyStatus:
         job.status = job.status.model_copy(update={"pinned": pinned})
         return job.status
+
+    async def delete(self, id: str) -> None:  # noqa: A002
+        status = self._job(id).status
+        if status.pinned or not status.is_over:
+            raise not_deleted(id, "pinned" if status.pinned else status.state)
+        del self.jobs[id]
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         self._check()

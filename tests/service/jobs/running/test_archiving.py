@@ -39,9 +39,11 @@ class Flaky(FolderPlace):
         self.is_away = False
         self.may_write = threading.Event()
         self.may_write.set()
+        self.is_writing = threading.Event()
         self.writes: list[str] = []
 
     def write(self, name: str, data: bytes) -> None:
+        self.is_writing.set()
         assert self.may_write.wait(60)
         if self.is_away:
             raise OSError("it is away")
@@ -76,6 +78,21 @@ def make(target: Target, settings: Settings, place: Flaky) -> Iterator[Callable[
     place.may_write.set()
     for each in opened:
         each.close()
+
+
+@pytest.fixture
+def deleting(target: Target, settings: Settings) -> Callable[[str, str], str | None]:
+    """One call of a ``KeepingStore`` by its name, for those that wait for nothing."""
+
+    async def call(name: str, job: str) -> str | None:
+        keeping = KeepingStore(target, settings.model_copy(update={"archive": "/somewhere"}))
+        try:
+            answer: str | None = await getattr(keeping, name)(job)
+            return answer
+        finally:
+            await keeping.close()
+
+    return lambda name, job: asyncio.run(call(name, job))
 
 
 async def finished(asking: AskingStore, claims: ClaimingStore, job: str) -> bytes:
@@ -219,6 +236,45 @@ def test_what_the_store_cannot_say_ends_a_comparison(
         archivist.compare()
 
 
+async def test_a_job_whose_deleter_was_killed_comes_back_from_nowhere(
+    asking: AskingStore, claims: ClaimingStore, make: Callable[..., Archivist], place: Flaky,
+    deleting: Callable[[str, str], str | None],
+) -> None:  # fmt: skip
+    """Killed between the store and the archive: it has a file there, and is served no more."""
+    await finished(asking, claims, JOBS[0])
+    archivist, archive = make(), Archive(place, "here")
+    assert archivist.compare() == 1
+    assert await asyncio.to_thread(deleting, "delete", JOBS[0]) == "deleted"
+    assert archive.get(JOBS[0]) is not None
+    assert archivist.bring_back(JOBS[0]) is None
+    assert make().compare() == 0
+    assert list(archive.jobs()) == []
+    # Asked for again it is computed, kept, and stays.
+    await finished(asking, claims, JOBS[0])
+    assert archivist.compare() == 1
+    assert archivist.compare() == 0
+    assert archive.get(JOBS[0]) is not None
+
+
+async def test_a_job_that_is_deleted_while_it_is_archived_is_not_left_there(
+    asking: AskingStore, claims: ClaimingStore, make: Callable[..., Archivist], place: Flaky,
+    deleting: Callable[[str, str], str | None],
+) -> None:  # fmt: skip
+    """Its writer had read it before, and wrote it after it was removed: it came back from there."""
+    await finished(asking, claims, JOBS[0])
+    archivist = make()
+    place.may_write.clear()
+    writing = threading.Thread(target=archivist.keep, args=(JOBS[0],))
+    writing.start()
+    assert await asyncio.to_thread(place.is_writing.wait, 60)
+    assert await asyncio.to_thread(deleting, "delete", JOBS[0]) == "deleted"
+    archivist.remove(JOBS[0])
+    place.may_write.set()
+    await asyncio.to_thread(writing.join)
+    assert len(place.writes) == 1
+    assert list(Archive(place, "here").jobs()) == []
+
+
 class Life(RuleBasedStateMachine):
     """Whatever happens in whatever order, what was finished is served, with the same bytes.
 
@@ -242,6 +298,8 @@ class Life(RuleBasedStateMachine):
         self.results: dict[str, bytes] = {}
         self.unkept: set[str] = set()
         self.pinned: set[str] = set()
+        self.half_deleted: set[str] = set()
+        self.salts: dict[str, int] = {}
 
     def _in_store(self, job: str) -> bool:
         return self.shelf.bundle(job) is not None
@@ -253,11 +311,15 @@ class Life(RuleBasedStateMachine):
             assert job in self.results
             return
         assert job not in self.results
+        salt = self.salts.setdefault(job, salt)  # what has one id has one content
         result = f'{{"id":"{job}","salt":{salt},"long":"{"x" * 300}"}}'.encode()
         bundle = Bundle(job, {"kind": "landscape", "finished": "1"}, result, {"m1": result})
         assert self.shelf.restore(bundle) == "restored"
         self.results[job] = result
-        self.unkept.add(job)
+        # A deletion that was not finished left it in the archive: wanted again, it is there.
+        if job not in self.half_deleted:
+            self.unkept.add(job)
+        self.half_deleted.discard(job)
 
     @rule(job=st.sampled_from(JOBS))
     def keep(self, job: str) -> None:
@@ -284,10 +346,30 @@ class Life(RuleBasedStateMachine):
             self.pinned.discard(job)
             self.unkept.discard(job)
 
+    @rule(job=st.sampled_from(JOBS), is_killed=st.booleans())
+    def delete(self, job: str, is_killed: bool) -> None:
+        """As ``Keeper`` does, or half of it."""
+        answer = self.pins("delete", job)
+        if answer is None and self.here.bring_back(job) is not None:
+            answer = self.pins("delete", job)
+        if job in self.pinned:
+            assert answer == "pinned"
+            return
+        assert answer == "deleted" if job in self.results else answer in ("deleted", None)
+        if answer == "deleted":
+            if is_killed:
+                self.half_deleted.add(job)
+            else:
+                self.here.remove(job)
+                self.half_deleted.discard(job)
+            self.results.pop(job, None)
+            self.unkept.discard(job)
+
     @rule()
     def compare(self) -> None:
         assert self.here.compare() == len(self.unkept)
         self.unkept.clear()
+        self.half_deleted.clear()
 
     @rule()
     def start_again(self) -> None:
@@ -303,7 +385,7 @@ class Life(RuleBasedStateMachine):
         self.claims.sweep()
         assert self._in_store(job) == (was_there and (job in self.pinned or job in self.unkept))
 
-    @precondition(lambda self: not self.unkept)
+    @precondition(lambda self: not self.unkept and not self.half_deleted)
     @rule()
     def empty_the_store(self) -> None:
         for key in self.contents.client.scan_iter(f"{self.contents.prefix}:*"):
@@ -334,28 +416,14 @@ class Life(RuleBasedStateMachine):
             assert ("pinned" in found.fields) == (job in self.pinned)
 
 
-def _keeper(target: Target, settings: Settings) -> Callable[[str, str], str | None]:
-    """One call of a ``KeepingStore`` by its name, for a machine that waits for nothing."""
-
-    async def call(name: str, job: str) -> str | None:
-        keeping = KeepingStore(target, settings)
-        try:
-            answer: str | None = await getattr(keeping, name)(job)
-            return answer
-        finally:
-            await keeping.close()
-
-    return lambda name, job: asyncio.run(call(name, job))
-
-
 def test_any_life_of_results_is_that_of_a_dictionary(
     make: Callable[..., Archivist], target: Target, settings: Settings, contents: Contents,
-    claims: ClaimingStore,
+    claims: ClaimingStore, deleting: Callable[[str, str], str | None],
 ) -> None:  # fmt: skip
     shelf = Shelf(target, settings, patience=1.0, stop=threading.Event())
     given: dict[str, Any] = {
         "shelf": shelf, "claims": claims, "archivist": staticmethod(make), "contents": contents,
-        "pins": staticmethod(_keeper(target, settings)),
+        "pins": staticmethod(deleting),
     }  # fmt: skip
     machine: Any = type("Life", (Life,), given)
     machine.TestCase.settings = hypothesis_settings(

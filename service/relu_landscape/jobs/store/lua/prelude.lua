@@ -40,6 +40,15 @@ local function unqueue(id, queue)
     redis.call('SREM', p .. ':queues', queue)
   end
 end
+local function forget(id)
+  local state = redis.call('HGET', job(id), 'state')
+  if state then redis.call('SREM', key('state', state), id) end
+  unqueue(id, queue_of(id))
+  redis.call('ZREM', p .. ':jobs', id)
+  redis.call('ZREM', key('jobs', kind_of(id)), id)
+  redis.call('DEL', job(id), key('chunks', id), key('result', id),
+             key('details', id), key('events', id))
+end
 local function release(id)
   redis.call('HDEL', job(id), 'token', 'holder', 'claim', 'renewals')
 end

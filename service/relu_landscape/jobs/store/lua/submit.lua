@@ -25,6 +25,7 @@ redis.call('HSET', job(id), 'kind', kind, 'needs', needs, 'request', request, 'c
 if ARGV[10] then
   redis.call('HSET', job(id), 'whole', request, 'request', ARGV[10], 'left_out', ARGV[11])
 end
+redis.call('ZREM', p .. ':deleted', id)
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)
 queue(id)
