@@ -280,7 +280,7 @@ def test_jobs_of_every_kind_are_cancelled_by_their_status(run: Run, server: Serv
         run("cancel", job.id)
 
 
-def test_a_result_is_pinned_and_let_go(run: Run, server: Served) -> None:
+def test_a_result_is_pinned_let_go_and_deleted(run: Run, server: Served) -> None:
     server.finish_at_once()
     landscape = run("landscape", **ASKED)
     assert run("pin", landscape.id).pinned
@@ -289,11 +289,6 @@ def test_a_result_is_pinned_and_let_go(run: Run, server: Served) -> None:
     assert not run("unpin", job).pinned
     with pytest.raises(NotFound):
         run("pin", "0" * 64)
-
-
-def test_a_job_is_deleted(run: Run, server: Served) -> None:
-    server.finish_at_once()
-    landscape = run("landscape", **ASKED)
     assert run("delete", landscape.id) is None
     assert server.service.jobs == {}
     with pytest.raises(NotFound):
