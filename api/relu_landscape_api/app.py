@@ -98,6 +98,7 @@ def create_app(
         chosen.result_ttl_seconds,
         on_hit=metrics.results_at_hand.inc,
     )
+    app.state.at_hand = at_hand
     answers = {each.kind: Answers(each, at_hand) for each in registry.analyses}
     routers = _routers(registry, chosen, answers)
     for router in routers:

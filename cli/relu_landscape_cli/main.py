@@ -24,6 +24,7 @@ from relu_landscape_cli.learning_rates import learning_rates
 from relu_landscape_cli.locate import locate
 from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.perturb import perturb
+from relu_landscape_cli.pinning import delete, pin, unpin
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.sweep import sweep
 from relu_landscape_cli.trajectory import trajectory
@@ -105,9 +106,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "estimate": estimate, "families": families, "leaks": leaks,
     "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
     "perturb": perturb, "locate": locate, "sweep": sweep, "atlas": atlas, "watch": watch,
-    "show": show,
-    "list": list_jobs, "export": export, "verify": verify, "doctor": doctor, "submit": submit,
-    "cancel": cancel, "backup": backup, "restore": restore, "audit": audit,
+    "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
+    "submit": submit, "cancel": cancel, "pin": pin, "unpin": unpin, "delete": delete,
+    "backup": backup, "restore": restore, "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -8,6 +8,7 @@
     ├── NumericalError                    a computation has no answer it can vouch for
     ├── Cancelled                         somebody asked the computation to stop
     ├── NotFound                          no such job, part of a result, or kind
+    ├── WrongState                        the job is in no state for that; the text says which
     ├── JobFailed                         the job ended with an error; the text says which
     ├── Busy                              too much work waiting; try again later
     ├── Unavailable                       something the service needs does not answer
@@ -61,6 +62,10 @@ class Cancelled(LandscapeError):  # noqa: N818 - a state, not a fault
 
 class NotFound(LandscapeError):  # noqa: N818 - named after the HTTP answer
     """No job, part of a result, or kind under this name."""
+
+
+class WrongState(LandscapeError):  # noqa: N818 - a state of a job
+    """The job is in no state for what was asked; the message says in which, and the remedy."""
 
 
 class JobFailed(LandscapeError):  # noqa: N818 - a state of a job

@@ -23,6 +23,11 @@ from tests.api.conftest import service_of
 JSON = "application/json"
 
 
+EVERY_STATUS = {
+    "LandscapeStatus", "TrajectoryStatus", "FrequenciesStatus", "PointsStatus", "SweepStatus",
+}  # fmt: skip
+
+
 @pytest.fixture
 def document(client: TestClient) -> dict[str, Any]:
     answer: dict[str, Any] = client.get("/openapi.json").json()
@@ -95,6 +100,8 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("delete", "/v1/sweeps/{id}", "200"): {"SweepStatus"},
         ("delete", "/v1/sweeps/{id}", "202"): {"SweepStatus"},
         ("get", "/v1/jobs", "200"): {"JobPage"},
+        ("put", "/v1/jobs/{id}/pin", "200"): EVERY_STATUS,
+        ("delete", "/v1/jobs/{id}/pin", "200"): EVERY_STATUS,
         ("get", "/v1/families", "200"): {"Family"},
         ("get", "/v1/families/continuation", "200"): {"Continuation"},
         ("get", "/v1/families/leaks", "200"): {"Leaks"},

@@ -12,6 +12,7 @@ from relu_landscape.jobs.testing import Job
 from relu_landscape.wire.jobs import State as WireState
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape_cli import pinning
 from relu_landscape_cli.looking import State
 from relu_landscape_cli.main import app
 from tests.cli.conftest import Command
@@ -92,6 +93,46 @@ def test_cancelling_jobs_of_every_kind(command: Command, server: Served) -> None
     assert server.service.jobs[job.id].status.state == "cancelling"
     # By its whole id as well, and with the kind that the server says.
     assert command.json("cancel", job.id, *at)["kind"] == "trajectory"
+
+
+def test_pinning_and_letting_go(command: Command, server: Served) -> None:
+    server.finish_at_once()
+    submit(server, REQUEST)
+    at = ("--server", server.url)
+    assert command("pin", ID[:12], *at).stdout == f"{ID[:12]}: pinned\n"
+    assert server.service.jobs[ID].status.pinned
+    assert command.json("pin", ID, *at)["pinned"] is True
+    assert command("unpin", ID[:12], *at).stdout == f"{ID[:12]}: not pinned\n"
+    assert not server.service.jobs[ID].status.pinned
+    assert command.json("unpin", ID, *at)["pinned"] is False
+    assert "no job" in command("pin", "0" * 64, *at, code=4).stderr
+
+
+def test_deleting(command: Command, server: Served) -> None:
+    server.finish_at_once()
+    at = ("--server", server.url)
+    submit(server, REQUEST)
+    assert "write --yes" in command("delete", ID[:12], *at, code=2).stderr
+    assert list(server.service.jobs) == [ID]
+    assert command("delete", ID[:12], "--yes", *at).stdout == f"{ID[:12]}: deleted\n"
+    assert server.service.jobs == {}
+    submit(server, REQUEST)
+    assert command.json("delete", ID, "--yes", *at) == {"id": ID, "deleted": True}
+    assert server.service.jobs == {}
+    assert "no job" in command("delete", ID, "--yes", *at, code=4).stderr
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, [ID]), ("", 1, [ID]), ("y", 0, [])])
+def test_a_person_is_asked_before_a_job_is_deleted(
+    command: Command, server: Served, monkeypatch: pytest.MonkeyPatch, answer: str, code: int,
+    left: list[str],
+) -> None:  # fmt: skip
+    server.finish_at_once()
+    submit(server, REQUEST)
+    monkeypatch.setattr(pinning, "is_a_person_there", lambda: True)
+    result = command("delete", ID, "--server", server.url, code=code, stdin=f"{answer}\n")
+    assert f"Delete {ID[:12]} (landscape, finished)?" in result.stderr
+    assert list(server.service.jobs) == left
 
 
 def test_there_is_nothing_to_cancel_in_what_is_over(command: Command, server: Served) -> None:

@@ -280,6 +280,21 @@ def test_jobs_of_every_kind_are_cancelled_by_their_status(run: Run, server: Serv
         run("cancel", job.id)
 
 
+def test_a_result_is_pinned_let_go_and_deleted(run: Run, server: Served) -> None:
+    server.finish_at_once()
+    landscape = run("landscape", **ASKED)
+    assert run("pin", landscape.id).pinned
+    (job,) = run("jobs")
+    assert job.pinned
+    assert not run("unpin", job).pinned
+    with pytest.raises(NotFound):
+        run("pin", "0" * 64)
+    assert run("delete", landscape.id) is None
+    assert server.service.jobs == {}
+    with pytest.raises(NotFound):
+        run("delete", landscape.id)
+
+
 def test_a_fixed_point_in_full(run: Run, server: Served) -> None:
     server.finish_at_once()
     landscape = run("landscape", **ASKED)

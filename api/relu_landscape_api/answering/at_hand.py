@@ -85,3 +85,7 @@ class ResultsAtHand:
         """Have it for the next who asks, unless it alone is larger than everything may be."""
         if result.size <= self._kept.maxsize:
             self._kept[id] = result
+
+    def drop(self, id: str) -> None:  # noqa: A002 - the name in the contract
+        """Have it no longer."""
+        self._kept.pop(id, None)

@@ -56,6 +56,7 @@ STATUSES: dict[type[Exception], Row] = {
     errors.NumericalError: Row(422, "no-trustworthy-answer", "No answer that can be vouched for"),
     errors.Cancelled: Row(409, "cancelled", "The job was cancelled"),
     errors.NotFound: Row(404, "not-found", "Not found"),
+    errors.WrongState: Row(409, "wrong-state", "The job is in no state for this"),
     errors.JobFailed: Row(409, "job-failed", "The job failed"),
     errors.Busy: Row(503, "busy", "Too much work is waiting"),
     errors.Unavailable: Row(503, "unavailable", "Service unavailable"),

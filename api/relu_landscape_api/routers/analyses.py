@@ -221,7 +221,7 @@ class _Calls:
         asker = identity_of(request.scope)
         for_all = asker.scope == "admin" and not asker.is_anybody
         status = await service.cancel(id, None if for_all else asker.name)
-        await remember(request, service, "cancelled", status)
+        await remember(request, service, "cancelled", status.id, status.kind)
         response = self._answers.status(status, status_code=200 if status.is_over else 202)
         goes_on = status.state in ("queued", "running")
         return noticed(response, _OTHERS.format(status.holders) if goes_on else None)
@@ -246,7 +246,7 @@ class _Calls:
             status = looked
         else:
             status = await service.submit(asked, identity_of(request.scope).name)
-            await remember(request, service, "submitted", status)
+            await remember(request, service, "submitted", status.id, status.kind)
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)
 

@@ -145,7 +145,7 @@ def _bundles(source: Kept) -> Iterator[Bundle]:
             yield bundle
     for job in source.archive.jobs() if source.archive else ():
         bundle = source.archive.get(job) if source.archive and job not in seen else None
-        if bundle is not None:
+        if bundle is not None and not source.shelf.is_deleted(job):
             yield bundle
 
 

@@ -79,6 +79,21 @@ class Service(Protocol):
         for all of them. A job that is over stays as it is. Raises ``NotFound``.
         """
 
+    async def pin(self, id: str) -> AnyStatus:  # noqa: A002
+        """Keep a finished result, however old it is and whatever room it takes; again is once.
+
+        Raises ``NotFound``, ``WrongState`` for a job that is not finished.
+        """
+
+    async def unpin(self, id: str) -> AnyStatus:  # noqa: A002
+        """Let a job be forgotten like any other; one without a pin stays so. ``NotFound``."""
+
+    async def delete(self, id: str) -> None:  # noqa: A002
+        """Remove a job that is over with all that is kept of it, in an archive as well.
+
+        Raises ``NotFound``, ``WrongState`` for one that is not over, or that is pinned.
+        """
+
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """Jobs of one kind or of all, newest first.
 

@@ -13,6 +13,7 @@ from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
+from relu_landscape.jobs.keeping import Keeper
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.archiving import open_archivist
@@ -24,6 +25,7 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.words import ANYONE, no_part, no_result
 from relu_landscape.settings import Settings
@@ -58,6 +60,7 @@ class AnalysisService:
         intake: Intake,
         keys: StoredKeys,
         trail: StoredTrail,
+        keeper: Keeper,
     ) -> None:
         self._intake = intake
         self._settings = settings
@@ -70,6 +73,7 @@ class AnalysisService:
         self.registry = registry
         self.keys = keys
         self.trail = trail
+        self._keeper = keeper
 
     @classmethod
     @asynccontextmanager
@@ -123,9 +127,11 @@ class AnalysisService:
             calls = ShortCalls(registry, settings)
             stack.push_async_callback(asyncio.to_thread, calls.close)
             calls.open()
+            keeping = KeepingStore(target, settings)
+            stack.push_async_callback(keeping.close)
             yield cls(
                 settings, backend, asking, pool, coordinator, server, calls, registry, intake, keys,
-                trail,
+                trail, Keeper(keeping, intake),
             )  # fmt: skip
 
     def identify(self, request: AnalysisRequest) -> str:
@@ -186,6 +192,17 @@ class AnalysisService:
         if await self._asking.cancel(id, holder) in ("cancelling", "cancelled"):
             self._coordinator.cancel(id)
         return await self._asking.status(id)
+
+    async def pin(self, id: str) -> AnyStatus:  # noqa: A002
+        await self._keeper.pin(id)
+        return await self._asking.status(id)
+
+    async def unpin(self, id: str) -> AnyStatus:  # noqa: A002
+        await self._keeper.unpin(id)
+        return await self._asking.status(id)
+
+    async def delete(self, id: str) -> None:  # noqa: A002
+        await self._keeper.delete(id)
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         if kind is not None:

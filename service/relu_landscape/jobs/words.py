@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from relu_landscape.analyses import Analysis
-from relu_landscape.errors import NotFound, RequestError
+from relu_landscape.errors import NotFound, RequestError, WrongState
 from relu_landscape.wire.jobs import AnyStatus
 
 #: Who asks where nobody says who; all of them together hold a job once.
@@ -29,6 +29,23 @@ def no_event(text: str) -> RequestError:
 def unknown(job: str) -> NotFound:
     """No job has this id."""
     return NotFound(f"There is no job {job}.")
+
+
+def not_finished(job: str, state: str | None) -> WrongState | NotFound:
+    """Only what is finished can be pinned; None is the state of a job that went meanwhile."""
+    if state is None:
+        return unknown(job)
+    return WrongState(f"The job {job} is {state}; only a finished one can be pinned.")
+
+
+def not_deleted(job: str, state: str | None) -> WrongState | NotFound:
+    """Only what is over and not pinned can be deleted; None: there is no such job."""
+    if state is None:
+        return unknown(job)
+    return WrongState(
+        f"The job {job} is {state}; {'unpin' if state == 'pinned' else 'cancel'} it before it is "
+        "deleted."
+    )
 
 
 def no_part(analysis: Analysis, job: str, key: str) -> NotFound:

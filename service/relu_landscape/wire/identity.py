@@ -11,7 +11,16 @@ from relu_landscape.wire.base import Wire
 #: What a key allows. Each includes those before it.
 Scope: TypeAlias = Literal["read", "submit", "admin"]
 #: What is kept of who did what.
-Action: TypeAlias = Literal["submitted", "cancelled", "created key", "revoked key", "forgot key"]
+Action: TypeAlias = Literal[
+    "submitted",
+    "cancelled",
+    "pinned",
+    "unpinned",
+    "deleted",
+    "created key",
+    "revoked key",
+    "forgot key",
+]
 
 
 class Quota(Wire):
@@ -47,7 +56,10 @@ class AuditEntry(Wire):
     id: str = Field(description="grows from one entry to the next")
     at: str = Field(description="when, by the store's clock")
     who: str = Field(description="name of a key, setting, anyone, or command line")
-    action: str = Field(description="submitted, cancelled; created, revoked or forgot key")
+    action: str = Field(
+        description="submitted, cancelled, pinned, unpinned or deleted a job; created, revoked or "
+        "forgot a key"
+    )
     what: str = Field(description="id of a job, or name of a key")
     kind: str | None = Field(description="kind of the job; null for a key")
     address: str | None = Field(

@@ -113,6 +113,12 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
         "a list; reduced.numbers is a member of one. The result has the whole request",
     )
 
+    pinned: bool = Field(
+        False,
+        description="whether somebody wants its result kept: it is not forgotten for its age, nor "
+        "to make room",
+    )
+
     @field_validator("request", mode="wrap")
     @classmethod
     def _as_it_is(cls, given: Any, validate: ValidatorFunctionWrapHandler) -> Any:

@@ -118,6 +118,7 @@ def bearer(key: str) -> dict[str, str]:
 
 ASKED = {"student_width": 2, "teacher_width": 2}
 JOB = "/v1/landscapes/" + "0" * 64
+ANY_JOB = "/v1/jobs/" + "0" * 64
 SHORT = "/v1/landscape?K=2&width=3"
 FAMILY = "/v1/families?K=2&width=2&structure=global"
 #: What each call needs, written out by hand: the table of docs/http-api.md.
@@ -143,6 +144,9 @@ NEEDS: dict[tuple[str, str], Scope] = {
     ("POST", "/v1/landscapes"): "submit",
     ("POST", "/v1/trajectories"): "submit",
     ("DELETE", JOB): "submit",
+    ("DELETE", ANY_JOB): "admin",
+    ("PUT", f"{ANY_JOB}/pin"): "submit",
+    ("DELETE", f"{ANY_JOB}/pin"): "submit",
     ("GET", "/v1/audit"): "admin",
     ("HEAD", "/v1/audit"): "admin",
 }

@@ -20,6 +20,8 @@ METHODS = {
     "/v1/service-info": "GET, HEAD, OPTIONS",
     "/v1/schema.json": "GET, HEAD, OPTIONS",
     "/v1/jobs": "GET, HEAD, OPTIONS",
+    "/v1/jobs/" + "0" * 64: "DELETE, OPTIONS",
+    "/v1/jobs/" + "0" * 64 + "/pin": "DELETE, OPTIONS, PUT",
     "/v1/landscape": "GET, HEAD, OPTIONS",
     "/v1/landscapes": "GET, HEAD, OPTIONS, POST",
     "/v1/landscapes/" + "0" * 64: "DELETE, GET, HEAD, OPTIONS",
@@ -81,7 +83,8 @@ def test_the_table_names_every_path_of_the_schema(client: TestClient) -> None:
         for name, value in placeholders.items():
             path = path.replace(name, value)
         documented = {method.upper() for method in operations}
-        assert documented | {"HEAD", "OPTIONS"} == set(METHODS[path].split(", "))
+        implied = {"HEAD", "OPTIONS"} if "GET" in documented else {"OPTIONS"}
+        assert documented | implied == set(METHODS[path].split(", "))
 
 
 @pytest.mark.parametrize(

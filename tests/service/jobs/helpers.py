@@ -15,6 +15,7 @@ from relu_landscape.analyses import LANDSCAPE, Registry
 from relu_landscape.engine.tasks import SilentMonitor, Task
 from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
+from relu_landscape.jobs.keeping import Keeper
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend
@@ -28,6 +29,7 @@ from relu_landscape.jobs.store.audit import StoredTrail
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
@@ -150,6 +152,7 @@ async def on_store(
     coordinator = Coordinator(chosen, target, pool, registry, backend, desk, ended)
     functions = ShortCalls(registry, chosen)
     keys, trail = StoredKeys(target, chosen), StoredTrail(target, chosen)
+    keeping = KeepingStore(target, chosen)
     coordinator.start()
     if archivist is not None:
         archivist.start()
@@ -166,11 +169,12 @@ async def on_store(
             intake,
             keys,
             trail,
+            Keeper(keeping, intake),
         )
     finally:
         await asyncio.to_thread(coordinator.close)
         if archivist is not None:
             await asyncio.to_thread(archivist.close)
         await asyncio.to_thread(functions.close)
-        for each in (asking, keys, trail):
+        for each in (asking, keys, trail, keeping):
             await each.close()

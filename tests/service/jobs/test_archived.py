@@ -70,6 +70,59 @@ def empty(server: EmbeddedServer) -> None:
             client.delete(key)
 
 
+async def test_a_pin_is_in_the_archive_before_it_is_acknowledged(
+    service: AnalysisService, server: EmbeddedServer, archive: Archive
+) -> None:
+    """Whoever empties the store, or is killed, a moment later loses no pin; nor one taken away."""
+    job, result = await finished(service, archive)
+    assert (await service.pin(job)).pinned
+    empty(server)
+    assert (await service.status(job)).pinned
+    assert await service.result(job) == result
+    with server.target.connect() as client:
+        assert client.zscore(f"{PREFIX}:expiry", job) is None
+    empty(server)
+    assert not (await service.unpin(job)).pinned  # it comes back for that
+    with server.target.connect() as client:
+        assert client.zscore(f"{PREFIX}:expiry", job) is not None
+    empty(server)
+    assert not (await service.status(job)).pinned
+
+
+async def test_a_deleted_job_is_gone_from_the_archive_as_well(
+    service: AnalysisService, server: EmbeddedServer, archive: Archive
+) -> None:
+    """From the archive alone too, where the store has long forgotten the job."""
+    for is_in_the_store in (True, False):
+        job, _ = await finished(service, archive)
+        if not is_in_the_store:
+            empty(server)
+        await service.delete(job)
+        assert job not in list(archive.jobs())
+        empty(server)
+        with pytest.raises(NotFound):
+            await service.status(job)
+
+
+async def test_an_archive_that_is_away_is_asked_again(
+    service: AnalysisService, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, _ = await finished(service, archive)
+
+    def away(place: FolderPlace, name: str) -> None:
+        raise OSError("it is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FolderPlace, "remove", away)
+        with pytest.raises(StoreUnavailable, match="it is away"):
+            await service.delete(job)
+        assert job in list(archive.jobs())
+        with pytest.raises(NotFound):
+            await service.status(job)
+    await service.delete(job)
+    assert job not in list(archive.jobs())
+
+
 async def test_an_emptied_store_loses_no_result(
     service: AnalysisService, server: EmbeddedServer, archive: Archive
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from relu_landscape import ALGORITHM
-from relu_landscape.errors import NotFound, RequestError
+from relu_landscape.errors import NotFound, RequestError, WrongState
 from relu_landscape.jobs.interface import Service
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.service import AnalysisService
@@ -99,6 +99,71 @@ async def test_the_same_request_is_the_same_job(candidate: Candidate) -> None:
     await finished(candidate.service, asked)
     again = await candidate.service.submit(asked)
     assert (again.state, again.attempts) == ("finished", 1)
+
+
+async def test_a_finished_result_is_pinned_and_let_go(candidate: Candidate) -> None:
+    service = candidate.service
+    job = (await finished(service, request(starts=21))).id
+    assert not (await service.status(job)).pinned
+    for _ in range(2):
+        assert (await service.pin(job)).pinned
+        assert (await service.status(job)).pinned
+    page = await service.list(kind="landscape", cursor=None, limit=1)
+    assert [(each.id, each.pinned) for each in page.items] == [(job, True)]
+    for _ in range(2):
+        assert not (await service.unpin(job)).pinned
+        assert not (await service.status(job)).pinned
+    for call in (service.pin, service.unpin):
+        with pytest.raises(NotFound, match="no job 000"):
+            await call(UNKNOWN)
+
+
+async def test_what_is_not_finished_cannot_be_pinned(candidate: Candidate) -> None:
+    job = (await candidate.service.submit(candidate.hold())).id
+    with pytest.raises(WrongState, match="only a finished one can be pinned"):
+        await candidate.service.pin(job)
+    assert not (await candidate.service.unpin(job)).pinned
+    await candidate.service.cancel(job)
+    candidate.release()
+    assert (await candidate.service.wait(job, PATIENCE_SECONDS)).state == "cancelled"
+    with pytest.raises(WrongState, match="is cancelled; only a finished"):
+        await candidate.service.pin(job)
+
+
+async def test_what_is_over_is_deleted_and_computed_anew_when_it_is_asked_for_again(
+    candidate: Candidate,
+) -> None:
+    service, asked = candidate.service, request(starts=22)
+    job = (await finished(service, asked)).id
+    await service.pin(job)
+    with pytest.raises(WrongState, match="is pinned; unpin it"):
+        await service.delete(job)
+    await service.unpin(job)
+    result = await service.result(job)
+    await service.delete(job)
+    for call in (service.status, service.result, service.delete, service.cancel, service.pin):
+        with pytest.raises(NotFound):
+            await call(job)
+    with pytest.raises(NotFound):
+        await service.part(job, "m1")
+    page = await service.list(kind=None, cursor=None, limit=200)
+    assert job not in [each.id for each in page.items]
+    assert (await finished(service, asked)).attempts == 1
+    assert digest(orjson.loads(await service.result(job))) == digest(orjson.loads(result))
+    with pytest.raises(NotFound, match="no job 000"):
+        await service.delete(UNKNOWN)
+
+
+async def test_what_is_not_over_is_not_deleted(candidate: Candidate) -> None:
+    job = (await candidate.service.submit(candidate.hold())).id
+    with pytest.raises(WrongState, match="cancel it before it is deleted"):
+        await candidate.service.delete(job)
+    await candidate.service.cancel(job)
+    candidate.release()
+    await candidate.service.wait(job, PATIENCE_SECONDS)
+    await candidate.service.delete(job)
+    with pytest.raises(NotFound):
+        await candidate.service.status(job)
 
 
 async def test_parts_come_in_full(candidate: Candidate) -> None:

@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
-from relu_landscape_client._base import Base, id_of, query_of, request_of, sweep_of
+from relu_landscape_client._base import id_of, request_of, sweep_of
+from relu_landscape_client._calling import AsyncCalling, Calling
+from relu_landscape_client._keeping import AsyncKeeping, Keeping
 from relu_landscape_client._kicking import AsyncKicking, Kicking
 from relu_landscape_client._options import (
     FrequenciesOptions,
@@ -23,11 +25,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from relu_landscape_client._bar import ProgressOption
-    from relu_landscape_client.estimates import Estimate
-    from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.frequencies import Frequencies
-    from relu_landscape_client.leaks import Leaks
-    from relu_landscape_client.learning_rates import LearningRates
     from relu_landscape_client.locations import Points
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
@@ -40,7 +38,7 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-class Client(Kicking, Base):
+class Client(Calling, Kicking, Keeping):
     """A relu-landscape server, seen from a script or a notebook.
 
     Args:
@@ -141,63 +139,6 @@ class Client(Kicking, Base):
         """The server's landscapes, newest first; None for all of them."""
         return self._driver.run(_flows.listing(_flows.LANDSCAPES, limit))
 
-    def family(
-        self, student_width: int, teacher_width: int, structure: str,
-        branch: int | None = None, *, certify: bool = False,
-    ) -> Family:  # fmt: skip
-        """One symmetric family of fixed points, at any width up to 10^9.
-
-        With ``certify``, its ``certificate`` is a computer-assisted proof.
-        """
-        return _answers.family(self._driver.run(_flows.document(
-            "v1/families", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch, certify=certify or None,
-        )))  # fmt: skip
-
-    def continuation(
-        self, structure: str, from_width: float, to_width: float, *, points: int = 50,
-        branch: int | None = None, around_folds: bool = False,
-    ) -> Continuation:  # fmt: skip
-        """A family along real teacher width, with the widths where its stability changes.
-
-        ``points`` widths are sampled between ``from_width`` and ``to_width``. A branch that folds
-        back ends there, or with ``around_folds`` goes on through the same widths, as sheet 2.
-        """
-        return _answers.continuation(self._driver.run(_flows.document(
-            "v1/families/continuation", structure=structure, from_width=from_width,
-            to_width=to_width, points=points, branch=branch,
-            around_folds=around_folds or None,
-        )))  # fmt: skip
-
-    def leaks(
-        self, student_width: int, teacher_width: int, structure: str, from_leak: float,
-        to_leak: float, *, points: int = 50, branch: int | None = None, around_folds: bool = False,
-    ) -> Leaks:  # fmt: skip
-        """A critical point of a structure as its units leak, and where it appears or vanishes."""
-        return _answers.leaks(self._driver.run(_flows.document(
-            "v1/families/leaks", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, from_leak=from_leak, to_leak=to_leak, points=points,
-            branch=branch, around_folds=around_folds or None,
-        )))  # fmt: skip
-
-    def learning_rates(
-        self, student_width: int, teacher_width: int, structure: str, branch: int | None = None, *,
-        batch_size: int = 1, label_noise: float = 0.0, points: int = 9,
-    ) -> LearningRates:  # fmt: skip
-        """A minimum under one-pass SGD: its largest stable learning rate, its loss up to that."""
-        return _answers.learning_rates(self._driver.run(_flows.document(
-            "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
-            points=points,
-        )))  # fmt: skip
-
-    def estimate(
-        self, student_width: int, teacher_width: int, **options: Unpack[Options]
-    ) -> Estimate:  # fmt: skip
-        """What such a landscape will take, before anything is computed."""
-        asked = query_of(student_width, teacher_width, options)
-        return _answers.estimate(self._driver.run(_flows.document("v1/estimate", **asked)))
-
     def trajectory(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
         timeout_seconds: float | None = None, **options: Unpack[TrajectoryOptions],
@@ -276,7 +217,7 @@ class Client(Kicking, Base):
         self.close()
 
 
-class AsyncClient(AsyncKicking, Base):
+class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
     """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
 
     def __init__(
@@ -348,56 +289,6 @@ class AsyncClient(AsyncKicking, Base):
     async def list(self, limit: int | None = 100) -> list[Status]:
         """See ``Client.list``."""
         return await self._driver.run(_flows.listing(_flows.LANDSCAPES, limit))
-
-    async def family(
-        self, student_width: int, teacher_width: int, structure: str,
-        branch: int | None = None, *, certify: bool = False,
-    ) -> Family:  # fmt: skip
-        """See ``Client.family``."""
-        return _answers.family(await self._driver.run(_flows.document(
-            "v1/families", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch, certify=certify or None,
-        )))  # fmt: skip
-
-    async def continuation(
-        self, structure: str, from_width: float, to_width: float, *, points: int = 50,
-        branch: int | None = None, around_folds: bool = False,
-    ) -> Continuation:  # fmt: skip
-        """See ``Client.continuation``."""
-        return _answers.continuation(await self._driver.run(_flows.document(
-            "v1/families/continuation", structure=structure, from_width=from_width,
-            to_width=to_width, points=points, branch=branch,
-            around_folds=around_folds or None,
-        )))  # fmt: skip
-
-    async def leaks(
-        self, student_width: int, teacher_width: int, structure: str, from_leak: float,
-        to_leak: float, *, points: int = 50, branch: int | None = None, around_folds: bool = False,
-    ) -> Leaks:  # fmt: skip
-        """See ``Client.leaks``."""
-        return _answers.leaks(await self._driver.run(_flows.document(
-            "v1/families/leaks", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, from_leak=from_leak, to_leak=to_leak, points=points,
-            branch=branch, around_folds=around_folds or None,
-        )))  # fmt: skip
-
-    async def learning_rates(
-        self, student_width: int, teacher_width: int, structure: str, branch: int | None = None, *,
-        batch_size: int = 1, label_noise: float = 0.0, points: int = 9,
-    ) -> LearningRates:  # fmt: skip
-        """See ``Client.learning_rates``."""
-        return _answers.learning_rates(await self._driver.run(_flows.document(
-            "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
-            points=points,
-        )))  # fmt: skip
-
-    async def estimate(
-        self, student_width: int, teacher_width: int, **options: Unpack[Options]
-    ) -> Estimate:  # fmt: skip
-        """See ``Client.estimate``."""
-        asked = query_of(student_width, teacher_width, options)
-        return _answers.estimate(await self._driver.run(_flows.document("v1/estimate", **asked)))
 
     async def trajectory(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,

@@ -96,6 +96,7 @@ class Status:
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
     for their length (``reduced.numbers``: a member of one); the result has the whole request.
     ``holders`` want the job: a cancel lets go of one of them, and the last one stops it.
+    ``pinned``: the server does not forget the result.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Status:
     needs: Mapping[str, str] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
     holders: int = 1
+    pinned: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -149,6 +151,7 @@ class Status:
             needs=dict(mapping(required(document, "needs"))),
             left_out=tuple(map(str, required(document, "left_out"))),
             holders=integer(document.get("holders", 1)),
+            pinned=document.get("pinned") is True,
         )
 
     def after(self, event: str, data: Any) -> Status:

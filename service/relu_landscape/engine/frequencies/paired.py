@@ -17,7 +17,7 @@ def paired_interval(only_first: int, only_second: int, trials: int) -> tuple[flo
 
     >>> low, high = paired_interval(12, 4, 200)
     >>> round(low, 4), round(high, 4)
-    (-0.0017, 0.0809)
+    (-0.0012, 0.0804)
     """
     first, second = (only_first + 1) / (trials + 2), (only_second + 1) / (trials + 2)
     difference = first - second

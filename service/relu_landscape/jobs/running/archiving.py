@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Jobs that other processes finished and did not archive, because they died, wait so long at most.
 COMPARE_SECONDS = 3600.0
+#: So long it is noted that a job was deleted: writing one into the archive takes no so long.
+DELETION_SECONDS = 3600.0
 #: After a failure the two are compared again.
 RETRY_SECONDS = 10.0
 
@@ -86,9 +88,24 @@ class Archivist:
         Raises ``StoreUnavailable`` where one of them does not answer or the store has no room.
         """
         bundle = self._archive.get(job)
-        if bundle is not None and self._shelf.restore(bundle) == "restored":
+        if bundle is None:
+            return None
+        state = self._shelf.restore(bundle, undoes=False)
+        if state == "restored":
             logger.info("%s came back from the archive", job)
-        return bundle
+        return None if state == "deleted" else bundle
+
+    def keep(self, job: str) -> None:
+        """Write the job as it is now, in place of what is kept of it. Raises ``StoreUnavailable``.
+
+        Of two such calls for one job the later one may be overtaken. What is then told wrongly, and
+        by the archive alone, is whether the job was pinned; the archive itself forgets nothing.
+        """
+        self._keep(job)
+
+    def remove(self, job: str) -> None:
+        """Drop what is kept of a job that the store has deleted. Raises ``StoreUnavailable``."""
+        self._archive.remove(job)
 
     def has(self, job: str) -> bool:
         """Whether the archive has it, whole. Raises ``StoreUnavailable``."""
@@ -100,6 +117,7 @@ class Archivist:
         Raises ``StoreUnavailable``.
         """
         self._archive.tidy()
+        self._finish_deletions()
         kept, count = set(self._archive.jobs()), 0
         for job in self._shelf.finished():
             if self._closing.is_set():
@@ -111,12 +129,22 @@ class Archivist:
         self._damaged = self._archive.damaged()
         return count
 
+    def _finish_deletions(self) -> None:
+        """Remove what was deleted by callers who died before they came to the archive."""
+        now = time.time()
+        for job in self._shelf.deleted():
+            self._archive.remove(job)
+        self._shelf.drop_deletions(now - DELETION_SECONDS)
+
     def _keep(self, job: str) -> bool:
         try:
             bundle = self._shelf.bundle(job)
             if bundle is None:
                 return False
             self._archive.put(bundle)
+            if self._shelf.is_deleted(job):  # while it was written
+                self._archive.remove(job)
+                return False
         except StoreUnavailable:
             raise
         except Exception:  # of one job, which must not keep the others from the archive

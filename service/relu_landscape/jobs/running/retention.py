@@ -67,6 +67,8 @@ class Retention:
         for job in sorted(sizes, key=lambda each: (used[each], each)):
             if excess <= 0:
                 break
+            if self._shelf.is_pinned(job):
+                continue
             if self._is_kept is None or self._is_kept(job):
                 self._shelf.forget(job)
                 excess -= sizes[job]

@@ -1,8 +1,8 @@
 """Finished jobs outside of the store: a file each, named by the content id, checked when read.
 
 A folder of this machine is written here, so that a file is whole and on the disk before it has its
-name; buckets (``s3://``, ``gs://``, ``az://``) by the package obstore, if it is installed. Nothing
-in an archive is ever changed: what has one id has one content, up to the seconds that it took.
+name; buckets (``s3://``, ``gs://``, ``az://``) by the package obstore, if it is installed. What
+has one id has one content, up to the seconds that it took and whether it is pinned.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 FIELDS = (
     "kind", "needs", "request", "created", "started", "finished", "attempts", "progress", "error",
 )  # fmt: skip
+#: One more, of those that somebody pinned.
+PINNED = "pinned"
 _IDS = re.compile(r"[0-9a-f]{64}")
 #: A skippable frame (RFC 8878, section 3.1.2) of 32 bytes.
 _HEAD = b"\x50\x2a\x4d\x18" + (32).to_bytes(4, "little")
@@ -32,7 +34,7 @@ _FIRST = len(_HEAD) + 32
 
 @dataclass(frozen=True)
 class Bundle:
-    """A finished job: ``fields`` of its hash (``FIELDS``), its result and parts as served."""
+    """A finished job: ``fields`` of its hash (``FIELDS``, ``PINNED``), result, parts as served."""
 
     job: str
     fields: Mapping[str, str]

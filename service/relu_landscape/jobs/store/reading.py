@@ -19,7 +19,7 @@ WANTED = b"wanted:"
 #: Members of a job's hash that its status is made of; a long request as a whole is none of them.
 SHOWN = (
     "kind", "state", "request", "left_out", "created", "started", "finished", "progress",
-    "findings", "error", "attempts", "needs",
+    "findings", "error", "attempts", "needs", "pinned",
 )  # fmt: skip
 
 #: Values of ``SHOWN``, names of all the job's fields, and how many jobs wait before it (None where
@@ -64,6 +64,7 @@ def read_job(registry: Registry, job: str, seen: Look) -> AnyStatus | None:
             needs=_needs(fields.get("needs", b"").decode()),
             holders=sum(name.startswith(WANTED) for name in names),
             left_out=left_out,
+            pinned="pinned" in fields,
         )
     except ValidationError:
         return None

@@ -3,10 +3,10 @@
 Keys, all under a prefix ``p``::
 
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
-                     attempts, small, barren, resubmitted, progress, findings; where the request is
-                     too long to be shown also whole, the request itself, and left_out; until it is
-                     over also wanted:<who>; while a process holds the job token, holder, claim,
-                     renewals
+                     attempts, small, barren, resubmitted, progress, findings; pinned, if it is;
+                     where the request is too long to be shown also whole, the request itself, and
+                     left_out; until it is over also wanted:<who>; while a process holds the job
+                     token, holder, claim, renewals
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream
@@ -19,6 +19,7 @@ Keys, all under a prefix ``p``::
     p:state:<state>  set of ids                  p:expiry         zset: ids by time to forget
     p:sizes          zset: finished ids by bytes, where these are limited
     p:used           zset: finished ids by the time at which they were last read, as above
+    p:deleted        zset: ids that were deleted by the time of that, where there is an archive
     p:sequence, p:tokens, p:looks                counters
 
 Results, details, chunks and memos are packed (``packing``); scripts never look into them.
@@ -70,6 +71,9 @@ NAMES = (
     "restore",
     "expire",
     "weigh",
+    "pin",
+    "unpin",
+    "delete",
 )
 
 
@@ -117,6 +121,7 @@ class Keys:
         self.tokens = f"{prefix}:tokens"
         self.sizes = f"{prefix}:sizes"
         self.used = f"{prefix}:used"
+        self.deleted = f"{prefix}:deleted"
 
     def of(self, kind: str, name: str) -> str:
         return f"{self.prefix}:{kind}:{name}"

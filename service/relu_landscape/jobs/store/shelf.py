@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from relu_landscape.jobs.store.bundle import FIELDS, Bundle
+from relu_landscape.jobs.store.bundle import FIELDS, PINNED, Bundle
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts
@@ -59,7 +59,7 @@ class Shelf:
                 job=job,
                 fields={
                     name: fields[name.encode()].decode()
-                    for name in FIELDS
+                    for name in (*FIELDS, PINNED)
                     if name.encode() in fields
                 },
                 result=unpack(result),
@@ -69,16 +69,18 @@ class Shelf:
             logger.error("the stored result of %s is damaged: %s", job, error)
             return None
 
-    def restore(self, bundle: Bundle) -> str:
+    def restore(self, bundle: Bundle, *, undoes: bool = True) -> str:
         """Put it back as a finished job; ``restored``, or the state of the job that is there.
 
         Its time to be forgotten begins anew, so where there is an archive that must have it before.
+        One that was pinned is pinned again, and has no such time.
 
         One that is there without a result, or that failed or was cancelled, becomes this one; it
-        keeps its place in lists. One that is new is the newest there.
+        keeps its place in lists. One that is new is the newest there. Where it was deleted a while
+        ago that is undone, or not (``undoes``): then the answer is ``deleted``.
         """
         parts = [one for key, part in bundle.parts.items() for one in (key, pack(part))]
-        fields = [one for name in FIELDS if name in bundle.fields
+        fields = [one for name in (*FIELDS, PINNED) if name in bundle.fields
                   for one in (name, bundle.fields[name])]  # fmt: skip
         answer: Any = self._patience.call(
             lambda: self._scripts.run(
@@ -87,6 +89,7 @@ class Shelf:
                 self._ttl,
                 pack(bundle.result),
                 len(bundle.parts),
+                int(undoes),
                 *parts,
                 *fields,
             )
@@ -100,12 +103,36 @@ class Shelf:
         return state
 
     def expire(self, job: str) -> None:
-        """From now on the job may be forgotten like any other: something else keeps it."""
+        """From now on the job may be forgotten like any other: something else keeps it.
+
+        One that is pinned is not.
+        """
         if self._ttl:
             self._patience.call(lambda: self._scripts.run("expire", job, self._ttl))
 
+    def is_pinned(self, job: str) -> bool:
+        """Whether somebody wants it kept."""
+        return bool(
+            self._patience.call(lambda: self._client.hexists(self._keys.of("job", job), PINNED))
+        )
+
+    def is_deleted(self, job: str) -> bool:
+        """Whether somebody deleted it, and nobody asked for it again since."""
+        return self._patience.call(lambda: self._client.zscore(self._keys.deleted, job)) is not None
+
+    def deleted(self) -> list[str]:
+        """Ids of all such jobs, as long as that is noted."""
+        found: Any = self._patience.call(lambda: self._client.zrange(self._keys.deleted, 0, -1))
+        return [each.decode() for each in found]
+
+    def drop_deletions(self, before: float) -> None:
+        """Note no longer what was deleted before this moment, in seconds since 1970."""
+        self._patience.call(
+            lambda: self._client.zremrangebyscore(self._keys.deleted, "-inf", f"({before}")
+        )
+
     def forget(self, job: str) -> None:
-        """The next sweep forgets the job, if it is finished."""
+        """The next sweep forgets the job, if it is finished and not pinned."""
         self._patience.call(lambda: self._scripts.run("expire", job, 0))
 
     def sizes(self) -> dict[str, int]:

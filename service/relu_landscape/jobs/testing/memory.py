@@ -23,7 +23,16 @@ from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
 from relu_landscape.jobs.testing.identity import MemoryKeys, MemoryTrail
 from relu_landscape.jobs.testing.samples import perfect_copy
-from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, no_part, no_result, unknown
+from relu_landscape.jobs.words import (
+    ANYONE,
+    is_event_id,
+    no_event,
+    no_part,
+    no_result,
+    not_deleted,
+    not_finished,
+    unknown,
+)
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import (
@@ -251,6 +260,26 @@ class InMemoryService:
         if not job.holders and not job.status.is_over and job.status.state != "cancelling":
             job.become("cancelling")
         return job.status
+
+    async def pin(self, id: str) -> AnyStatus:  # noqa: A002
+        job = self._job(id)
+        if job.status.state != "finished":
+            raise not_finished(id, job.status.state)
+        return self._pinned(job, pinned=True)
+
+    async def unpin(self, id: str) -> AnyStatus:  # noqa: A002
+        return self._pinned(self._job(id), pinned=False)
+
+    @staticmethod
+    def _pinned(job: Job, *, pinned: bool) -> AnyStatus:
+        job.status = job.status.model_copy(update={"pinned": pinned})
+        return job.status
+
+    async def delete(self, id: str) -> None:  # noqa: A002
+        status = self._job(id).status
+        if status.pinned or not status.is_over:
+            raise not_deleted(id, "pinned" if status.pinned else status.state)
+        del self.jobs[id]
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         self._check()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.running import archiving
@@ -20,60 +15,9 @@ from relu_landscape.jobs.store.archive import Archive, FolderPlace
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.bundle import Bundle
 from relu_landscape.jobs.store.claims import ClaimingStore
-from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.shelf import Shelf
-from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import submitted, until
+from tests.service.jobs.running.conftest import JOBS, Flaky
 from tests.service.jobs.store.contents import Contents
-
-JOBS = [f"{n:064x}" for n in range(4)]
-
-
-class Flaky(FolderPlace):
-    """A folder that may be away, and that may be told to wait before it writes."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.is_away = False
-        self.may_write = threading.Event()
-        self.may_write.set()
-        self.writes: list[str] = []
-
-    def write(self, name: str, data: bytes) -> None:
-        assert self.may_write.wait(60)
-        if self.is_away:
-            raise OSError("it is away")
-        self.writes.append(name)
-        super().write(name, data)
-
-
-@pytest.fixture
-def contents(target: Target, settings: Settings) -> Iterator[Contents]:
-    with target.connect() as client:
-        yield Contents(client, settings.redis_prefix)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Flaky:
-    return Flaky(tmp_path / "kept")
-
-
-@pytest.fixture
-def make(target: Target, settings: Settings, place: Flaky) -> Iterator[Callable[..., Archivist]]:
-    opened: list[Archivist] = []
-
-    def archivist(**changes: Any) -> Archivist:
-        chosen = settings.model_copy(update=changes)
-        closing = threading.Event()
-        shelf = Shelf(target, chosen, patience=1.0, stop=closing)
-        made = Archivist(Archive(place, "here"), shelf, closing, retry_seconds=0.01)
-        opened.append(made)
-        return made
-
-    yield archivist
-    place.may_write.set()
-    for each in opened:
-        each.close()
 
 
 async def finished(asking: AskingStore, claims: ClaimingStore, job: str) -> bytes:
@@ -217,108 +161,40 @@ def test_what_the_store_cannot_say_ends_a_comparison(
         archivist.compare()
 
 
-class Life(RuleBasedStateMachine):
-    """Whatever happens in whatever order, what was finished is served, with the same bytes.
-
-    The model is a dictionary: the result of every job that was ever finished. The store may be
-    emptied once the archive has had its turn; what was not kept by then is what the store had.
-    """
-
-    shelf: Shelf
-    claims: ClaimingStore
-    archivist: Callable[[], Archivist]
-    contents: Contents
-
-    def __init__(self) -> None:
-        super().__init__()
-        for key in self.contents.client.scan_iter(f"{self.contents.prefix}:*"):
-            self.contents.client.delete(key)
-        self.here = self.archivist()
-        for job in list(self.here._archive.jobs()):
-            self.here._archive.remove(job)
-        self.results: dict[str, bytes] = {}
-        self.unkept: set[str] = set()
-
-    def _in_store(self, job: str) -> bool:
-        return self.shelf.bundle(job) is not None
-
-    @rule(job=st.sampled_from(JOBS), salt=st.integers(0, 9))
-    def finish(self, job: str, salt: int) -> None:
-        """Nobody computes what the store or the archive has (``AnalysisService.submit``)."""
-        if self.here.bring_back(job) is not None or self._in_store(job):
-            assert job in self.results
-            return
-        assert job not in self.results
-        result = f'{{"id":"{job}","salt":{salt},"long":"{"x" * 300}"}}'.encode()
-        bundle = Bundle(job, {"kind": "landscape", "finished": "1"}, result, {"m1": result})
-        assert self.shelf.restore(bundle) == "restored"
-        self.results[job] = result
-        self.unkept.add(job)
-
-    @rule(job=st.sampled_from(JOBS))
-    def keep(self, job: str) -> None:
-        self.here._keep(job)
-        self.unkept.discard(job)
-
-    @rule()
-    def compare(self) -> None:
-        assert self.here.compare() == len(self.unkept)
-        self.unkept.clear()
-
-    @rule()
-    def start_again(self) -> None:
-        """The process is killed; what it was about to keep is forgotten, and compared later."""
-        self.here = self.archivist()
-
-    @rule(job=st.sampled_from(JOBS))
-    def make_room(self, job: str) -> None:
-        """As ``Retention`` does: what the archive has may go."""
-        if self.here.has(job):
-            self.shelf.forget(job)
-        self.claims.sweep()
-
-    @precondition(lambda self: not self.unkept)
-    @rule()
-    def empty_the_store(self) -> None:
-        for key in self.contents.client.scan_iter(f"{self.contents.prefix}:*"):
-            self.contents.client.delete(key)
-
-    @rule(job=st.sampled_from(JOBS))
-    def spoil_the_archive(self, job: str) -> None:
-        """One that the store has: a file that is damaged is not served, and written again."""
-        if job in self.results and job not in self.unkept and self._in_store(job):
-            self.here._archive._place.write(f"{job[:2]}/{job}.json.zst", b"spoilt")
-            assert self.here.bring_back(job) is None
-            self.unkept.add(job)
-
-    @rule(job=st.sampled_from(JOBS))
-    def read(self, job: str) -> None:
-        if not self._in_store(job):
-            self.here.bring_back(job)
-        found = self.shelf.bundle(job)
-        assert (found and found.result) == self.results.get(job)
-        assert found is None or found.parts == {"m1": self.results[job]}
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        for job, result in self.results.items():
-            found = self.shelf.bundle(job) or self.here._archive.get(job)
-            assert found is not None
-            assert found.result == result
-
-
-def test_any_life_of_results_is_that_of_a_dictionary(
-    make: Callable[..., Archivist], target: Target, settings: Settings, contents: Contents,
-    claims: ClaimingStore,
+async def test_a_job_whose_deleter_was_killed_comes_back_from_nowhere(
+    asking: AskingStore, claims: ClaimingStore, make: Callable[..., Archivist], place: Flaky,
+    deleting: Callable[[str, str], str | None],
 ) -> None:  # fmt: skip
-    shelf = Shelf(target, settings, patience=1.0, stop=threading.Event())
-    given: dict[str, Any] = {
-        "shelf": shelf, "claims": claims, "archivist": staticmethod(make), "contents": contents,
-    }  # fmt: skip
-    machine: Any = type("Life", (Life,), given)
-    machine.TestCase.settings = hypothesis_settings(
-        max_examples=25, stateful_step_count=25, deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    machine.TestCase("runTest").runTest()
-    shelf.close()
+    """Killed between the store and the archive: it has a file there, and is served no more."""
+    await finished(asking, claims, JOBS[0])
+    archivist, archive = make(), Archive(place, "here")
+    assert archivist.compare() == 1
+    assert await asyncio.to_thread(deleting, "delete", JOBS[0]) == "deleted"
+    assert archive.get(JOBS[0]) is not None
+    assert archivist.bring_back(JOBS[0]) is None
+    assert make().compare() == 0
+    assert list(archive.jobs()) == []
+    # Asked for again it is computed, kept, and stays.
+    await finished(asking, claims, JOBS[0])
+    assert archivist.compare() == 1
+    assert archivist.compare() == 0
+    assert archive.get(JOBS[0]) is not None
+
+
+async def test_a_job_that_is_deleted_while_it_is_archived_is_not_left_there(
+    asking: AskingStore, claims: ClaimingStore, make: Callable[..., Archivist], place: Flaky,
+    deleting: Callable[[str, str], str | None],
+) -> None:  # fmt: skip
+    """Its writer had read it before, and wrote it after it was removed: it came back from there."""
+    await finished(asking, claims, JOBS[0])
+    archivist = make()
+    place.may_write.clear()
+    writing = threading.Thread(target=archivist.keep, args=(JOBS[0],))
+    writing.start()
+    assert await asyncio.to_thread(place.is_writing.wait, 60)
+    assert await asyncio.to_thread(deleting, "delete", JOBS[0]) == "deleted"
+    archivist.remove(JOBS[0])
+    place.may_write.set()
+    await asyncio.to_thread(writing.join)
+    assert len(place.writes) == 1
+    assert list(Archive(place, "here").jobs()) == []

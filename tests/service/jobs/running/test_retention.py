@@ -16,6 +16,7 @@ from relu_landscape.jobs.store import shelf as shelves
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import submitted, until
@@ -96,6 +97,32 @@ async def test_only_what_is_kept_elsewhere_goes_where_there_is_an_archive(
 
     with pytest.raises(StoreUnavailable):
         retention(shelf, SIZE, away).trim()
+
+
+async def test_what_is_pinned_stays_whatever_room_it_takes(
+    target: Target, limited: Settings, asking: AskingStore, claims: ClaimingStore, shelf: Shelf
+) -> None:
+    """It was not read for longest, and would have been the first to go; now others go for it."""
+    keeping = KeepingStore(target, limited)
+    await finished(asking, claims, "a", "b", "c")
+    assert await keeping.pin("a") == "pinned"
+    asked: list[str] = []
+
+    def is_kept(job: str) -> bool:
+        asked.append(job)
+        return True
+
+    assert retention(shelf, SIZE, is_kept).trim() == ["b", "c"]
+    assert asked == ["b", "c"]  # nobody asks the archive for what stays anyway
+    assert claims.sweep() == 2
+    assert retention(shelf, SIZE - 1).trim() == []
+    # Whoever decided a moment before it was pinned comes too late as well.
+    shelf.forget("a")
+    assert claims.sweep() == 0
+    assert await asking.result("a") is not None
+    await keeping.unpin("a")
+    assert retention(shelf, SIZE - 1).trim() == ["a"]
+    await keeping.close()
 
 
 async def test_a_result_that_comes_back_is_not_the_first_to_go_again(
@@ -204,6 +231,9 @@ class Noted(Shelf):
 
     def last_used(self, jobs: object) -> dict[str, float]:
         return self.used
+
+    def is_pinned(self, job: str) -> bool:
+        return False
 
     def forget(self, job: str) -> None:
         del self.all[job]

@@ -42,6 +42,15 @@ local function unqueue(id, queue)
     redis.call('SREM', p .. ':queues', queue)
   end
 end
+local function forget(id)
+  local state = redis.call('HGET', job(id), 'state')
+  if state then redis.call('SREM', key('state', state), id) end
+  unqueue(id, queue_of(id))
+  redis.call('ZREM', p .. ':jobs', id)
+  redis.call('ZREM', key('jobs', kind_of(id)), id)
+  redis.call('DEL', job(id), key('chunks', id), key('result', id),
+             key('details', id), key('events', id))
+end
 local function release(id)
   redis.call('HDEL', job(id), 'token', 'holder', 'claim', 'renewals')
 end
@@ -81,6 +90,8 @@ local function cancelled(id, ttl)
   over(id, 'cancelled', ttl)
   return 'cancelled'
 end
+-- A finished result that somebody wants to keep, whatever its age and the room that it takes.
+local function pinned(id) return redis.call('HGET', job(id), 'pinned') end
 local function holds(id, token)
   return redis.call('HGET', job(id), 'token') == token
 end

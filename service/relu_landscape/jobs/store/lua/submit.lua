@@ -27,6 +27,7 @@ if ARGV[10] == 'small' then redis.call('HSET', job(id), 'small', '1') end
 if ARGV[11] then
   redis.call('HSET', job(id), 'whole', request, 'request', ARGV[11], 'left_out', ARGV[12])
 end
+redis.call('ZREM', p .. ':deleted', id)
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)
 queue(id)
