@@ -59,7 +59,7 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
         query, post, estimate, trajectory, sweep, reading, events, cancelling, located, reached,
-        kicked, families, leaking, shapes, wrong,
+        kicked, families, leaking, atlas, shapes, wrong,
     ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
@@ -78,6 +78,7 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     assert len(Frequencies.model_validate_json(reached[0]).rates) == 2
     assert len(Perturbations.model_validate_json(kicked[0]).sizes) == 2
     assert all(isinstance(json.loads(text), dict) for text in (*families, *leaking))
+    assert json.loads(atlas[0])["cells"]
     assert "landscape" in json.loads(shapes[0])["analyses"]
     assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
 
