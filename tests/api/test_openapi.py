@@ -24,7 +24,7 @@ JSON = "application/json"
 
 
 EVERY_STATUS = {
-    "LandscapeStatus", "TrajectoryStatus", "FrequenciesStatus", "PointsStatus", "SweepStatus",
+    "LandscapeStatus", "TrajectoryStatus", "FrequenciesStatus", "PerturbationsStatus", "PointsStatus", "SweepStatus",
 }  # fmt: skip
 
 
