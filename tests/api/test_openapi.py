@@ -24,7 +24,8 @@ JSON = "application/json"
 
 
 EVERY_STATUS = {
-    "LandscapeStatus", "TrajectoryStatus", "FrequenciesStatus", "PerturbationsStatus", "PointsStatus", "SweepStatus",
+    "LandscapeStatus", "TrajectoryStatus", "FrequenciesStatus", "PerturbationsStatus",
+    "PointsStatus", "SweepStatus",
 }  # fmt: skip
 
 
