@@ -118,7 +118,7 @@ class AskingStore:
         """Raises ``NotFound``, ``StoreUnavailable``."""
 
         async def read() -> list[Any]:
-            async with self._client.pipeline(transaction=True) as pipeline:
+            async with self._client.pipeline(transaction=False) as pipeline:
                 self._look(pipeline, job)
                 return cast("list[Any]", await pipeline.execute())
 

@@ -45,11 +45,17 @@ class Shelf:
         """The job if it is finished and undamaged, all of it as of one moment."""
 
         def read() -> list[Any]:
-            with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.hgetall(self._keys.of("job", job))
-                pipeline.get(self._keys.of("result", job))
-                pipeline.hgetall(self._keys.of("details", job))
-                return pipeline.execute()
+            # No transaction: a store whose memory is full refuses one, and what is archived may
+            # be forgotten there.
+            while True:
+                with self._client.pipeline(transaction=False) as pipeline:
+                    pipeline.hgetall(self._keys.of("job", job))
+                    pipeline.get(self._keys.of("result", job))
+                    pipeline.hgetall(self._keys.of("details", job))
+                    pipeline.hgetall(self._keys.of("job", job))
+                    before, result, details, after = pipeline.execute()
+                if before == after or before.get(b"state") != b"finished":
+                    return [before, result, details]
 
         fields, result, details = self._patience.call(read)
         if fields.get(b"state") != b"finished" or result is None:
