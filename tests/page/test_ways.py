@@ -28,7 +28,7 @@ def is_in_view(page: Page, selector: str) -> bool:
 
 def unfold(page: Page) -> None:
     toggle = page.locator("#panel-toggle")
-    if toggle.is_visible():
+    if toggle.is_visible() and toggle.get_attribute("aria-expanded") != "true":
         toggle.click()
 
 
@@ -63,6 +63,15 @@ def test_a_wrong_key_is_said_in_view(watched: Watched) -> None:
     expect(field).to_be_visible()
     expect(page.locator("#form-problem")).to_be_in_viewport()
     assert said
+
+
+@pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
+def test_who_is_told_to_press_compute_sees_it(watched: Watched) -> None:
+    """An address that is not computed yet said so above a form that was folded away."""
+    page = watched.open(WIDE)
+    expect(page.locator("#headline")).to_contain_text("Press Compute")
+    expect(page.locator("#run")).to_be_visible()
+    assert is_in_view(page, "#run")
 
 
 @pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])

@@ -28,6 +28,6 @@ class Estimate(Wire):
         "core_seconds, upwards or downwards"
     )
     is_extrapolated: bool = Field(
-        description="whether widths or starts lie beyond those that were measured, or the teacher "
-        "is not orthonormal: then these are orders of magnitude"
+        description="whether widths or starts lie beyond those that were measured, the teacher is "
+        "not orthonormal, or there is a leak: then these are orders of magnitude"
     )

@@ -302,6 +302,7 @@ async function start() {
   clearScreen();
   drawNotice($("headline"), "Ready to compute",
     "The form holds the landscape of this address. Press Compute to find its fixed points.");
+  form.unfold(true);  // on a phone Compute would be out of sight
 }
 
 function drawView() {

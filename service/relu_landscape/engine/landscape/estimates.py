@@ -46,4 +46,5 @@ def is_extrapolated(problem: Problem) -> bool:
         or problem.starts > MEASURED_STARTS
         or problem.dimension > MEASURED_DIMENSION
         or not problem.teacher.is_orthonormal
+        or problem.teacher.leak != 0.0
     )

@@ -39,6 +39,7 @@ def test_memory_follows_the_hessian_of_an_end_without_symmetry() -> None:
         ({"starts": 10_001}, True),
         ({"input_dimension": 1001}, True),
         ({"teacher_gram": [[2.0, 0.5], [0.5, 1.0]]}, True),
+        ({"leak": 0.5}, True),
         ({"teacher_gram": [[1.0, 0.0], [0.0, 1.0]]}, False),
     ],
 )
