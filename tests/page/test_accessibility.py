@@ -71,9 +71,6 @@ def test_running_job(watched: Watched, stage: Stage, wide: dict[str, Any]) -> No
     request = wide["request"]
     widths = f"student_width={request['student_width']}&teacher_width={request['teacher_width']}"
     page = watched.open(f"?{widths}")
-    toggle = page.locator("#panel-toggle")
-    if toggle.is_visible():
-        toggle.click()
     page.get_by_role("button", name="Compute").click()
     job = stage.wait_for_job()
     job.advance(1, 4, 1)
