@@ -11,6 +11,7 @@ import pytest
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.wire import shortened
 from relu_landscape.wire.frequencies import FrequenciesRequest
+from relu_landscape.wire.perturbations import PerturbationsRequest
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import SweepRequest
@@ -51,6 +52,13 @@ def frequencies() -> FrequenciesRequest:
     )
 
 
+def perturbations() -> PerturbationsRequest:
+    W = np.random.default_rng(2).standard_normal((LONG, LONG)) / LONG**0.5
+    return PerturbationsRequest.model_validate(
+        {"student_width": LONG, "teacher_width": LONG, "weights": W.tolist(), "kicks": 10}
+    )
+
+
 def sweep() -> SweepRequest:
     """A sweep over a teacher of one's own could not be asked for."""
     base = {"teacher_width": LONG, "teacher_gram": gram(LONG), "init_scale": 5e-4, "starts": 0}
@@ -62,6 +70,7 @@ CASES: list[tuple[AnalysisRequest, list[str]]] = [
     (trajectory(), ["weights"]),
     (batch(4000), ["reduced.numbers"]),
     (frequencies(), ["teacher_gram"]),
+    (perturbations(), ["weights"]),
     (sweep(), ["base.teacher_gram"]),
 ]
 
