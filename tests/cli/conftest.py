@@ -63,6 +63,7 @@ class Command:
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command]:
     """The command, with a cache of its own and no waits between tries."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "120")  # as in a pipe, whatever terminal runs the tests
     with stamina.set_testing(True, attempts=2):
         yield Command()
 

@@ -35,7 +35,9 @@ def test_a_key_from_its_making_to_its_end(command: Command, folder: Path) -> Non
     other = command.json("keys", "create", "bob", "--expires", 30)
     assert other["key"].startswith(other["prefix"])
     assert (other["scope"], "digest" in other) == ("submit", False)
-    [ada, bob] = command.json("keys", "list")
+    listed = {each["name"]: each for each in command.json("keys", "list")}
+    assert set(listed) == {"ada", "bob"}
+    ada, bob = listed["ada"], listed["bob"]
     assert (ada["name"], ada["rate"], ada["expires_at"]) == ("ada", "60/minute", None)
     ends, began = (datetime.fromisoformat(bob[name]) for name in ("expires_at", "created_at"))
     assert ends - began == timedelta(days=30)

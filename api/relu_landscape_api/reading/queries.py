@@ -37,7 +37,7 @@ Columns = Annotated[str, Field(min_length=1, max_length=2000)]
 class RowsQuery(Wire):
     """Which rows and columns of a table."""
 
-    where: Columns | None = Field(
+    where: Annotated[Columns, Field(pattern=r"^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$")] | None = Field(
         None,
         description="conditions such as kind=minimum, several with commas; all must hold",
         examples=["kind=minimum"],
