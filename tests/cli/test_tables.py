@@ -24,6 +24,7 @@ EXAMPLE = ROOT / "api/relu_landscape_api/explorer/example.json"
 @pytest.fixture
 def columns(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> int:
     """So many columns, as a terminal or a person says to a pipe."""
+    request.getfixturevalue("command")  # which sets a width of its own
     width = int(request.param)
     monkeypatch.setenv("COLUMNS", str(width))
     return width
