@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 ENDINGS = (".json", ".npz", ".csv")
 
 
-def check(path: Path) -> None:
+def check(path: Path, endings: Sequence[str] = ENDINGS) -> None:
     """Refuse a file that could not be written, before an hour is spent on what goes into it."""
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
+    if path.suffix.lower() not in endings:
+        several = "one of " if len(endings) > 1 else ""
+        raise InputError(f"{path}: the name must end in {several}{', '.join(endings)}")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.absolute().parent}")
 

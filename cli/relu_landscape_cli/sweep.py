@@ -14,6 +14,7 @@ from relu_landscape_cli import asking
 from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
 from relu_landscape_cli.exits import reporting
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
+from relu_landscape_cli.saving import check
 
 if TYPE_CHECKING:
     from relu_landscape_client import Sweep
@@ -90,7 +91,7 @@ def sweep(
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:
-            _check(output)
+            check(output, ENDINGS)
         axes = axes_of(grid)
         if server is not None:
             found = _ask(server, api_key, axes, base, again, timeout, quiet)
@@ -135,14 +136,6 @@ def _value(text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, int | float) else text
-
-
-def _check(path: Path) -> None:
-    """Refuse a file that could not be written, before the work."""
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.absolute().parent}")
 
 
 def save(found: Sweep, path: Path) -> None:

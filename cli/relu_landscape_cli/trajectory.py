@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relu_landscape.errors import InputError
 from relu_landscape_cli import asking
 from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
 from relu_landscape_cli.exits import reporting
 from relu_landscape_cli.remote import ApiKey, AsJson, connect
+from relu_landscape_cli.saving import check
 
 if TYPE_CHECKING:
     from relu_landscape_client import Trajectory
@@ -81,7 +81,7 @@ def trajectory(
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:
-            _check(output)
+            check(output, [".json"])
         if server is not None:
             found = _ask(server, api_key, student_width, teacher_width, given, timeout, quiet)
         else:
@@ -90,14 +90,6 @@ def trajectory(
         if output is not None:
             found.to_json(output)
         _show(found, as_json=as_json)
-
-
-def _check(path: Path) -> None:
-    """Refuse a file that could not be written, before the work."""
-    if path.suffix.lower() != ".json":
-        raise InputError(f"{path}: the name must end in .json")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.absolute().parent}")
 
 
 def _show(found: Trajectory, *, as_json: bool) -> None:

@@ -15,13 +15,12 @@ from relu_landscape.wire.requests import (
     LARGEST_DIMENSION,
     LARGEST_HESSIAN,
     LARGEST_SEED,
-    LARGEST_START,
     LONGEST_LISTED_ROWS,
-    SMALLEST_START,
     AnalysisRequest,
     Gram,
     Width,
-    mean_norm,
+    check_init_scale,
+    is_identity,
 )
 from relu_landscape.wire.trajectories import (
     LARGEST_BATCH,
@@ -194,14 +193,7 @@ class FrequenciesRequest(AnalysisRequest):
                 raise RequestError(
                     "teacher_gram", f"{len(self.teacher_gram)} rows", f"{M} rows of {M} numbers"
                 )
-        norm = mean_norm(self.teacher_gram)
-        if not SMALLEST_START * norm <= self.init_scale <= LARGEST_START * norm:
-            raise RequestError(
-                "init_scale",
-                self.init_scale,
-                f"{SMALLEST_START:g} to {LARGEST_START:g} mean norms of the teacher, "
-                f"{SMALLEST_START * norm:g} to {LARGEST_START * norm:g} here",
-            )
+        check_init_scale(self.init_scale, self.teacher_gram)
 
     @classmethod
     def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:
@@ -229,11 +221,7 @@ class FrequenciesRequest(AnalysisRequest):
         request = super().canonical()
         if self.checks == 1:
             request["first_check"] = type(self).model_fields["first_check"].default
-        if self.teacher_gram is not None and all(
-            entry == float(i == j)
-            for i, row in enumerate(self.teacher_gram)
-            for j, entry in enumerate(row)
-        ):
+        if self.teacher_gram is not None and is_identity(self.teacher_gram):
             request["teacher_gram"] = None
         return request
 

@@ -62,6 +62,23 @@ def mean_norm(gram: Gram | None) -> float:
     return math.fsum(map(math.sqrt, squares)) / len(squares)
 
 
+def check_init_scale(init_scale: float, gram: Gram | None) -> None:
+    """Raise ``RequestError`` unless starts of this scale suit the lengths of the teacher."""
+    norm = mean_norm(gram)
+    if not SMALLEST_START * norm <= init_scale <= LARGEST_START * norm:
+        raise RequestError(
+            "init_scale",
+            init_scale,
+            f"{SMALLEST_START:g} to {LARGEST_START:g} mean norms of the teacher, "
+            f"{SMALLEST_START * norm:g} to {LARGEST_START * norm:g} here",
+        )
+
+
+def is_identity(gram: Gram) -> bool:
+    """Whether this is the orthonormal teacher's Gram matrix, exactly."""
+    return all(entry == float(i == j) for i, row in enumerate(gram) for j, entry in enumerate(row))
+
+
 class AnalysisRequest(Wire):
     """One question of any kind; ``kind`` names it in the registry and is part of the content id.
 
@@ -251,14 +268,7 @@ class LandscapeRequest(AnalysisRequest):
             raise RequestError(
                 "certify", self.certify, "none where leak is not 0: proofs are of ReLU"
             )
-        norm = mean_norm(self.teacher_gram)
-        if not SMALLEST_START * norm <= self.init_scale <= LARGEST_START * norm:
-            raise RequestError(
-                "init_scale",
-                self.init_scale,
-                f"{SMALLEST_START:g} to {LARGEST_START:g} mean norms of the teacher, "
-                f"{SMALLEST_START * norm:g} to {LARGEST_START * norm:g} here",
-            )
+        check_init_scale(self.init_scale, self.teacher_gram)
         return self
 
     @classmethod
@@ -285,10 +295,6 @@ class LandscapeRequest(AnalysisRequest):
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""
         request = super().canonical()
-        if self.teacher_gram is not None and all(
-            entry == float(i == j)
-            for i, row in enumerate(self.teacher_gram)
-            for j, entry in enumerate(row)
-        ):
+        if self.teacher_gram is not None and is_identity(self.teacher_gram):
             request["teacher_gram"] = None
         return request

@@ -26,6 +26,7 @@ from relu_landscape.wire.requests import (
     AnalysisRequest,
     Gram,
     Width,
+    is_identity,
     mean_norm,
 )
 from relu_landscape.wire.widths import (
@@ -281,11 +282,7 @@ class TrajectoryRequest(AnalysisRequest):
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""
         request = super().canonical()
-        if self.teacher_gram is not None and all(
-            entry == float(i == j)
-            for i, row in enumerate(self.teacher_gram)
-            for j, entry in enumerate(row)
-        ):
+        if self.teacher_gram is not None and is_identity(self.teacher_gram):
             request["teacher_gram"] = None
         return request
 

@@ -72,6 +72,7 @@ class Coordinator:
         self._others: Others | None = None
         if desk is not None:
             self._others = Others(desk, settings.sweep_window, wake=self.wake, stop=self.cancel)
+        self._places = tuple(self._all_places())
         self._needs = needs(backend.backend_class)
         self._provenance = provenance(backend)
         self._closing = threading.Event()
@@ -145,7 +146,7 @@ class Coordinator:
                 if time.monotonic() >= next_housekeeping:
                     self._claims.sweep()
                     next_housekeeping = time.monotonic() + self._settings.lease_seconds / 3
-                for place in self._places():
+                for place in self._places:
                     while self._has_room(place) and self._claim_one(place):
                         pass
             except StoreUnavailable as error:
@@ -154,7 +155,7 @@ class Coordinator:
                 logger.exception("claiming jobs")
             self._wake.wait(POLL_SECONDS)
 
-    def _places(self) -> Iterator[_Place]:
+    def _all_places(self) -> Iterator[_Place]:
         """Where jobs run here: those that have places of their own claim first."""
         computing = [each.kind for each in self._registry.analyses if not each.asks_others]
         asking = [each.kind for each in self._registry.analyses if each.asks_others]
