@@ -47,6 +47,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     return Apart(config, log)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes by their number: packed ones hold the hour, and each process would name them otherwise.
+
+    Processes whose tests have different names run none of them.
+    """
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reasons: dict[frozenset[str], str | None] = {}
     for item in items:
