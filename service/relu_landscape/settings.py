@@ -133,6 +133,13 @@ class Settings(BaseSettings):
         ge=0.0,
         description="a landscape that is expected to take no more processor seconds is small",
     )
+    keys_at_once: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="jobs that one process runs beside those for people of whose jobs none runs, "
+        "one of each, so that nobody waits for somebody else's to end",
+    )
     waiting_jobs_limit: int = Field(
         1000, ge=1, le=1_000_000, description="jobs that may wait; more are refused as busy"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,10 +18,11 @@ from relu_landscape.wire.requests import AnalysisRequest
 
 @dataclass(frozen=True)
 class Work:
-    """What the tasks of one job belong to: how they are computed, and for which request."""
+    """What the tasks of one job belong to: how they are computed, for what request, for whom."""
 
     composition: str
     request: AnalysisRequest
+    payer: str = ""
 
     @cached_property
     def encoded(self) -> bytes:
@@ -36,11 +37,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Returned:
-    """A chunk that is done: its answer's bytes, or the sentence that says why there is none."""
+    """A chunk that is done: its answer's bytes, or the sentence that says why there is none.
+
+    ``seconds``: how long its worker computed it.
+    """
 
     task: Task[Any, Any]
     answer: bytes | None
     error: str | None = None
+    seconds: float = 0.0
 
 
 class Lane(Protocol):
@@ -61,7 +66,7 @@ class Lane(Protocol):
 
 
 class Pool(Protocol):
-    """Workers somewhere, fed through lanes so that no job keeps another waiting.
+    """Workers somewhere, fed through lanes so that no job and nobody keeps another waiting.
 
     ``pace``: how fast each follows paths (``engine.tasks.pace_of``).
     """
@@ -74,6 +79,9 @@ class Pool(Protocol):
 
     def close_lane(self, lane: Any) -> None:
         """Forget the lane; answers of chunks in flight are dropped."""
+
+    def learn(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Hear anew what everybody has used, in all processes together (``sharing.Shares``)."""
 
 
 def chunk_name(task: Task[Any, Any]) -> str:

@@ -1,8 +1,10 @@
 """A service's compute pool: Dask, used as a pool of processes that survives a worker's death.
 
-Jobs put their chunks in lanes. A dispatcher sends a few chunks per worker at a time, one from
-each lane in turn, so a large job never keeps a small one waiting for more than a chunk. Dask
-keeps nothing that matters: a chunk that comes to grief is sent again from its lane.
+Jobs put their chunks in lanes. A dispatcher sends a few chunks per worker at a time, of whoever has
+used least (``sharing``), one from each of hers in turn, so no large job and nobody's many keep
+another waiting for more than a chunk. Processes that share a scheduler tell it, as a chunk's
+priority, what its payer had used. Dask keeps nothing that matters: a chunk that comes to grief is
+sent again from its lane.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import orjson
@@ -25,6 +28,7 @@ from relu_landscape.jobs.pool.base import Returned, Work
 from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
+from relu_landscape.jobs.pool.sharing import Shares
 from relu_landscape.jobs.pool.watch import TOPIC, Computing, Watch
 from relu_landscape.jobs.pool.workers import LocalWorkers, restart_external
 from relu_landscape.settings import Settings
@@ -53,6 +57,7 @@ class DaskPool:
         self._loop: Any = None
         self._client: Any = None
         self.changed = threading.Condition()
+        self._shares = Shares()
         self._ring: deque[DaskLane] = deque()
         self._suspects: deque[Chunk] = deque()
         self._flying: dict[str, tuple[Chunk, Any]] = {}
@@ -134,6 +139,10 @@ class DaskPool:
             self._take_back(lane)
             if lane in self._ring:
                 self._ring.remove(lane)
+
+    def learn(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Hear anew what everybody has used, in all processes together."""
+        self._shares.learn(read)
 
     def figures(self) -> dict[str, float]:
         """Workers, and chunks of this process's jobs: that wait, compute, and were computed."""
@@ -236,20 +245,14 @@ class DaskPool:
         return self._capacity() > 0 and any(lane.waiting for lane in self._ring)
 
     def _choose(self) -> list[Chunk]:
-        """A suspect alone, or one chunk from each lane in turn while there is room."""
+        """A suspect alone, or one chunk after another of who needs it most while there is room."""
         if self._closing or not self._can_send():
             return []
         if self._suspects:
             self._isolated = True
             return [self._suspects.popleft()]
-        chosen: list[Chunk] = []
-        while len(chosen) < self._capacity() and any(lane.waiting for lane in self._ring):
-            lane = self._ring[0]
-            self._ring.rotate(-1)
-            if lane.waiting:
-                chosen.append(lane.waiting.popleft())
-                lane.in_flight += 1
-        return chosen
+        flying = [chunk for chunk, _ in self._flying.values()]
+        return lanes.chosen(self._ring, self._shares, flying, self._capacity())
 
     def _send(self, chunk: Chunk) -> None:
         name = self._watch.new_name()
@@ -262,6 +265,7 @@ class DaskPool:
             self._backend.computes,
             key=name,
             pure=False,
+            priority=-chunk.used,
         )
         with self.changed:
             self._flying[name] = (chunk, future)
@@ -328,7 +332,8 @@ class DaskPool:
             self._raised(name, chunk, error, lost=True)
         else:
             if kind == "answer":
-                self._return(name, Returned(chunk.task, payload), chunk)
+                seconds = self._shares.took(chunk.lane.work.payer, self._watch.took(name))
+                self._return(name, Returned(chunk.task, payload, seconds=seconds), chunk)
             elif kind == "unknown":  # that worker was not told the request
                 chunk.carries = True
                 self._again(name, chunk, alone=chunk.is_alone)
@@ -372,11 +377,7 @@ class DaskPool:
         if chunk.deaths_alone < lanes.LARGEST_DEATHS_ALONE:
             self._again(name, chunk, alone=True)
             return
-        sentence = (
-            f"The chunk {chunk.task.key} ended every worker that tried it, perhaps for want of "
-            "memory; ask for a smaller one or give the workers more."
-        )
-        self._return(name, Returned(chunk.task, None, sentence), chunk)
+        self._return(name, lanes.deadly(chunk), chunk)
 
     def _failed(self, name: str, chunk: Chunk, error: dict[str, Any]) -> None:
         chunk.raises += 1

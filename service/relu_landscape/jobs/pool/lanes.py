@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.base import Returned, Work
+from relu_landscape.jobs.pool.sharing import Shares
 
 #: A chunk whose worker died may only have waited behind the guilty one, so it runs again with
 #: nothing beside it; this many deaths there are its own doing. Ordinary crashes, which come at
@@ -42,7 +43,8 @@ class Chunk:
     """A task on its way, and what became of it so far.
 
     ``is_alone``: sent with nothing beside it; ``carries``: with the whole request, since a worker
-    did not know it; ``overdue``: how often it took too long.
+    did not know it; ``overdue``: how often it took too long; ``used``: what its payer had used when
+    it was chosen.
     """
 
     lane: DaskLane
@@ -52,6 +54,7 @@ class Chunk:
     deaths_alone: int = 0
     raises: int = 0
     overdue: int = 0
+    used: float = 0.0
 
     @property
     def request(self) -> bytes:
@@ -100,6 +103,44 @@ def figures(lanes: Iterable[DaskLane], suspects: Sized, flying: Sized) -> dict[s
     """How many chunks wait, and how many are with the workers."""
     waiting = sum(len(lane.waiting) for lane in lanes) + len(suspects)
     return {"chunks_waiting": waiting, "chunks_in_flight": len(flying)}
+
+
+def chosen(
+    ring: deque[DaskLane], shares: Shares, flying: Iterable[Chunk], most: int
+) -> list[Chunk]:
+    """Take up to so many chunks out of their lanes, each of who has used least when it is taken.
+
+    Of hers, out of the lane of which none was taken for longest, which goes to the end.
+    """
+    whose = Counter(chunk.lane.work.payer for chunk in flying)
+    found: list[Chunk] = []
+    while len(found) < most and (chunk := _next_chunk(ring, shares, whose)) is not None:
+        found.append(chunk)
+    return found
+
+
+def _next_chunk(ring: deque[DaskLane], shares: Shares, flying: Counter[str]) -> Chunk | None:
+    waiting = [lane for lane in ring if lane.waiting]
+    if not waiting:
+        return None
+    payer = shares.neediest(dict.fromkeys(lane.work.payer for lane in waiting), flying)
+    lane = next(lane for lane in waiting if lane.work.payer == payer)
+    ring.remove(lane)
+    ring.append(lane)
+    chunk = lane.waiting.popleft()
+    chunk.used = shares.used(payer, flying[payer])
+    flying[payer] += 1
+    lane.in_flight += 1
+    return chunk
+
+
+def deadly(chunk: Chunk) -> Returned:
+    """What its job is told of a chunk that ended worker after worker."""
+    sentence = (
+        f"The chunk {chunk.task.key} ended every worker that tried it, perhaps for want of "
+        "memory; ask for a smaller one or give the workers more."
+    )
+    return Returned(chunk.task, None, sentence)
 
 
 def overdue(chunk: Chunk, seconds: float) -> Returned:

@@ -34,6 +34,7 @@ class Watch:
         self._lock = threading.Lock()
         self._sent = 0
         self._computing: dict[str, Computing] = {}
+        self._took: dict[str, float] = {}
         self._computed, self._seconds = 0, 0.0
 
     def new_name(self) -> str:
@@ -43,7 +44,7 @@ class Watch:
             return f"{self._prefix}{self._sent}"
 
     def hear(self, event: tuple[Any, dict[str, Any]]) -> None:
-        """An entry of the event log: ``{chunk, worker, begins}``."""
+        """An entry of the event log: ``{chunk, worker, begins}``, at an end also ``seconds``."""
         _, said = event
         if not said["chunk"].startswith(self._prefix):
             return
@@ -54,7 +55,8 @@ class Watch:
                 here = self._computing.pop(said["chunk"], None)
                 if here is not None:
                     self._computed += 1
-                    self._seconds += self._clock() - here.began
+                    self._seconds += said["seconds"]
+                    self._took[said["chunk"]] = said["seconds"]
 
     def figures(self) -> dict[str, float]:
         """How many chunks workers have computed to their end, and in how many seconds."""
@@ -66,7 +68,16 @@ class Watch:
         with self._lock:
             return dict(self._computing)
 
+    def took(self, name: str) -> float:
+        """For how many seconds this chunk, whose answer is there, was computed; asked once."""
+        with self._lock:
+            here = self._computing.pop(name, None)
+            if here is None:
+                return self._took.pop(name, 0.0)
+            return self._clock() - here.began  # the news of its end are late
+
     def forget(self, name: str) -> None:
         """This chunk computes no longer: its answer is there, or its worker is not."""
         with self._lock:
             self._computing.pop(name, None)
+            self._took.pop(name, None)

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -64,10 +65,12 @@ def announced() -> Iterator[None]:
 
     said = {"chunk": here.get_current_task(), "worker": here.address}
     here.log_event(TOPIC, {**said, "begins": True})
+    began = time.perf_counter()
     try:
         yield
     finally:
-        here.log_event(TOPIC, {**said, "begins": False})
+        seconds = time.perf_counter() - began
+        here.log_event(TOPIC, {**said, "begins": False, "seconds": seconds})
 
 
 @announced()

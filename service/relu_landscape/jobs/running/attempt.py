@@ -103,7 +103,8 @@ class ChunkRunner:
     def _checkpoint(self, returned: Returned) -> None:
         assert returned.answer is not None  # noqa: S101 - for the type checker
         name, memo = chunk_name(returned.task), self._memo(returned.task)
-        if self.claims.checkpoint(self.claim, name, returned.answer, memo) == "cancel":
+        stored = self.claims.checkpoint(self.claim, name, returned.answer, memo, returned.seconds)
+        if stored == "cancel":
             self.stop.set("cancel")
 
     def _memo(self, task: Task[Any, Any]) -> str | None:
@@ -204,7 +205,7 @@ class Attempt:
         self, request: AnalysisRequest, problem: Any, monitor: ProgressMonitor
     ) -> ChunkRunner | QuestionRunner:
         if not self.analysis.asks_others:
-            work = Work(self.analysis.composition, request)
+            work = Work(self.analysis.composition, request, self.claim.payer)
             return ChunkRunner(
                 self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor
             )

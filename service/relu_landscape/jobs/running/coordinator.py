@@ -16,7 +16,7 @@ from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.running.leases import LeaseKeeper
 from relu_landscape.jobs.running.questions import Desk, Others
-from relu_landscape.jobs.store.claims import ClaimingStore, new_name
+from relu_landscape.jobs.store.claims import ClaimingStore, Place, new_name
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import needs, queue_name
 from relu_landscape.settings import Settings
@@ -32,14 +32,14 @@ POLL_SECONDS = 1.0
 class _Running:
     attempt: Attempt
     thread: threading.Thread
-    place: str
+    place: Place
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Room for ``most`` jobs of these queues."""
+class _Room:
+    """For ``most`` jobs of these queues."""
 
-    name: str
+    name: Place
     queues: list[str]
     most: int
 
@@ -48,9 +48,10 @@ class Coordinator:
     """Runs up to ``jobs_at_once`` jobs; any number of processes may do so on one store.
 
     And up to ``small_jobs_at_once`` that are expected to take little, so that they never wait for a
-    large one to end; and up to ``sweeps_at_once`` that compute nothing but ask for others at the
-    ``desk``: in places of their own, since those that they wait for need one. Without a desk none
-    of them is claimed.
+    large one to end; up to ``keys_at_once`` of people of whose jobs none computes, so that nobody
+    waits for somebody else's to end; and up to ``sweeps_at_once`` that compute nothing but ask for
+    others at the ``desk``: in places of their own, since those that they wait for need one. Without
+    a desk none of them is claimed.
     ``ended`` is told the id of each that this process has done with, and must not block.
     """
 
@@ -149,32 +150,36 @@ class Coordinator:
                 for place in self._places:
                     while self._has_room(place) and self._claim_one(place):
                         pass
+                if self._running:
+                    self._pool.learn(self._claims.shares)
             except StoreUnavailable as error:
                 logger.warning("no jobs are claimed for now: %s", error)
             except Exception:
                 logger.exception("claiming jobs")
             self._wake.wait(POLL_SECONDS)
 
-    def _all_places(self) -> Iterator[_Place]:
+    def _all_places(self) -> Iterator[_Room]:
         """Where jobs run here: those that have places of their own claim first."""
         computing = [each.kind for each in self._registry.analyses if not each.asks_others]
         asking = [each.kind for each in self._registry.analyses if each.asks_others]
         small = self._queues(computing, small=True)
-        yield _Place("small", small, self._settings.small_jobs_at_once)
-        yield _Place("any", [*self._queues(computing), *small], self._settings.jobs_at_once)
+        every = [*self._queues(computing), *small]
+        yield _Room("small", small, self._settings.small_jobs_at_once)
+        yield _Room("any", every, self._settings.jobs_at_once)
+        yield _Room("own", every, self._settings.keys_at_once)
         if asking and self._others is not None:
-            yield _Place("asking", self._queues(asking), self._settings.sweeps_at_once)
+            yield _Room("asking", self._queues(asking), self._settings.sweeps_at_once)
 
     def _queues(self, kinds: Sequence[str], *, small: bool = False) -> list[str]:
         return [queue_name(kind, self._backend_class, small=small) for kind in kinds]
 
-    def _has_room(self, place: _Place) -> bool:
+    def _has_room(self, place: _Room) -> bool:
         with self._lock:
             running = sum(each.place == place.name for each in self._running.values())
             return not self._closing.is_set() and running < place.most
 
-    def _claim_one(self, place: _Place) -> bool:
-        claim = self._claims.claim(place.queues)
+    def _claim_one(self, place: _Room) -> bool:
+        claim = self._claims.claim(place.queues, place.name)
         if claim is None:
             return False
         logger.info("attempt %d at %s", claim.attempts, claim.job)

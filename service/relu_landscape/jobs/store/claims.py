@@ -16,11 +16,13 @@ from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 from relu_landscape.jobs.store.scripts import (
     LARGEST_BARREN_ATTEMPTS,
+    MOST_LAG_SECONDS,
     MOST_MEMOS,
     SWEEP_BATCH,
     Keys,
     Scripts,
 )
+from relu_landscape.jobs.words import ANYONE
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import TERMINAL
@@ -32,13 +34,16 @@ READ_BATCH = 16
 
 Standing = Literal["held", "cancel"]
 Outcome = Literal["failed", "cancelled", "returned"]
+#: What a job takes of the process that runs it (``running.coordinator``).
+Place = Literal["small", "any", "own", "asking"]
 
 
 @dataclass(frozen=True)
 class Claim:
     """A job that this process may run, and the token that fences its writes.
 
-    ``seconds`` have passed since its first start, by the store's clock.
+    ``seconds`` have passed since its first start, by the store's clock. ``payer`` is who is charged
+    for what it computes.
     """
 
     job: str
@@ -47,6 +52,7 @@ class Claim:
     request: JsonObject
     seconds: float
     attempts: int
+    payer: str = ANYONE
 
 
 @dataclass(frozen=True)
@@ -91,16 +97,19 @@ class ClaimingStore:
     def close(self) -> None:
         self._client.close()
 
-    def claim(self, queues: Sequence[str]) -> Claim | None:
-        """The job of these queues (``scripts.queue_name``) that has waited longest, if any waits.
+    def claim(self, queues: Sequence[str], place: Place = "any") -> Claim | None:
+        """The job of these queues (``scripts.queue_name``) whose turn it is, if any waits.
 
+        It is the turn of whoever has the fewest jobs that compute, then of who has used least; of
+        theirs, of the job that has waited longest. ``place``: what it takes; ``own`` has room for
+        somebody alone of whom no job computes, and ``asking`` is none that computes.
         A process claims what it can compute: chunks of one algorithm or backend class must not be
         mixed with another's under the id of one of them. A claim whose answer was lost on its way
         is asked for again, by its name, until it arrives; what is owed is given back first.
         """
         self._settle()
         while True:
-            answer = self._patience.call(lambda: self._ask(queues))
+            answer = self._patience.call(lambda: self._ask(queues, place))
             self._call, self._again = new_name(), False
             if answer is None:
                 return None
@@ -108,12 +117,13 @@ class ClaimingStore:
             if claim is not None:
                 return claim
 
-    def _ask(self, queues: Sequence[str]) -> Any:
+    def _ask(self, queues: Sequence[str], place: Place) -> Any:
         again, self._again = self._again, True
-        return self._scripts.run("claim", self._holder, self._call, "1" if again else "", *queues)
+        first = (self._holder, self._call, "1" if again else "", place)
+        return self._scripts.run("claim", *first, *queues)
 
     def _readable(self, answer: Sequence[Any]) -> Claim | None:
-        job, kind, token, request, seconds, attempts = answer
+        job, kind, token, request, seconds, attempts, payer = answer
         claim = Claim(
             job=job.decode(),
             kind=kind.decode(),
@@ -121,6 +131,7 @@ class ClaimingStore:
             request={},
             seconds=float(seconds),
             attempts=int(attempts),
+            payer=payer.decode(),
         )
         try:
             return replace(claim, request=orjson.loads(request))
@@ -133,11 +144,27 @@ class ClaimingStore:
         return self._fenced("renew", claim)
 
     def checkpoint(
-        self, claim: Claim, chunk: str, answer: bytes, memo: str | None = None
+        self,
+        claim: Claim,
+        chunk: str,
+        answer: bytes,
+        memo: str | None = None,
+        seconds: float = 0.0,
     ) -> Standing:
-        """Store a finished chunk's answer; with ``memo``, also for other jobs under that name."""
+        """Store a finished chunk's answer; with ``memo``, also for other jobs under that name.
+
+        ``seconds`` of a core it took: the job's payer is charged with them, once.
+        """
         shared = () if memo is None else (memo, MOST_MEMOS)
-        return self._fenced("checkpoint", claim, chunk, pack(answer), *shared)
+        charged = (repr(seconds), MOST_LAG_SECONDS)
+        return self._fenced("checkpoint", claim, chunk, pack(answer), *charged, *shared)
+
+    def shares(self) -> dict[str, float]:
+        """Seconds of cores by payer, in the reckoning of those who have jobs that compute now."""
+        found = self._patience.call(
+            lambda: self._client.zrange(self._keys.shares, 0, -1, withscores=True)
+        )
+        return {who.decode(): used for who, used in cast("list[tuple[bytes, float]]", found)}
 
     def report(
         self, claim: Claim, kind: Literal["progress", "findings"], data: JsonObject

@@ -5,8 +5,8 @@ Keys, all under a prefix ``p``::
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
                      attempts, small, barren, resubmitted, progress, findings; pinned, if it is;
                      where the request is too long to be shown also whole, the request itself, and
-                     left_out; until it is over also wanted:<who>; while a process holds the job
-                     token, holder, claim, renewals
+                     left_out; until it is over also wanted:<who>, and payer, who is charged for it;
+                     while a process holds the job token, holder, claim, renewals, place
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
     p:events:<id>    capped stream
@@ -20,6 +20,9 @@ Keys, all under a prefix ``p``::
     p:sizes          zset: finished ids by bytes, where these are limited
     p:used           zset: finished ids by the time at which they were last read, as above
     p:deleted        zset: ids that were deleted by the time of that, where there is an archive
+    p:shares         zset: payers by the seconds of cores that they used, in the reckoning of those
+                     who have jobs that compute now (``lua/claim.lua``)
+    p:spent:<day>    hash: seconds of cores by payer, of one day since 1970 by the store's clock
     p:sequence, p:tokens, p:looks                counters
 
 Results, details, chunks and memos are packed (``packing``); scripts never look into them.
@@ -51,6 +54,10 @@ LEFT_CHUNKS_SECONDS = 86_400
 #: Answers that are kept for other jobs; more drop those that were not used for longest. One has
 #: some kilobytes, 40 at most; the search of a landscape of width 17 is 60 of them, of width 40 150.
 MOST_MEMOS = 4096
+
+#: Seconds of a core by which somebody may lag behind whoever has used most, and make up for it:
+#: more is forgotten, so that who had few chunks for an hour does not have all workers after it.
+MOST_LAG_SECONDS = 60.0
 
 #: Ids handled per call of a script, so that none blocks the store for long.
 SWEEP_BATCH = 200
@@ -118,6 +125,7 @@ class Keys:
         self.jobs = f"{prefix}:jobs"
         self.queue = f"{prefix}:queue"
         self.queues = f"{prefix}:queues"
+        self.shares = f"{prefix}:shares"
         self.tokens = f"{prefix}:tokens"
         self.sizes = f"{prefix}:sizes"
         self.used = f"{prefix}:used"

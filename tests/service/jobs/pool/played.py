@@ -32,7 +32,8 @@ class PlayedFuture:
     """A chunk with the scheduler, and what it ``carried`` of its request; the test says how it
     ends."""
 
-    def __init__(self, key: str, task: str, carried: bytes) -> None:
+    def __init__(self, key: str, task: str, carried: bytes, priority: float) -> None:
+        self.priority = priority
         self.key = key
         self.task = task
         self.carried = carried
@@ -102,14 +103,16 @@ class Scheduler:
             raise self.fault
         return {"worker": self.threads} if self.threads else {}
 
-    def _submit(self, function: Any, *arguments: Any, key: str, pure: bool) -> PlayedFuture:
+    def _submit(
+        self, function: Any, *arguments: Any, key: str, pure: bool, priority: float
+    ) -> PlayedFuture:
         assert function is worker.execute
         if self.refusals:
             self.refusals -= 1
             raise OSError("the connection is closed")
         assert (arguments[0], arguments[1], arguments[4]) == (ALGORITHM, COMPOSITION, "numpy")
         name = orjson.loads(arguments[3])["task"]["key"]
-        self.open.append(PlayedFuture(key, name, arguments[2]))
+        self.open.append(PlayedFuture(key, name, arguments[2], priority))
         return self.open[-1]
 
     def names(self, count: int) -> list[str]:

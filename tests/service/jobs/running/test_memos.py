@@ -55,6 +55,8 @@ class Here:
 
     def close_lane(self, lane: Any) -> None: ...
 
+    def learn(self, read: Any) -> None: ...
+
     @property
     def searched(self) -> int:
         return sum(self.ran[kind] for kind in SEARCH)

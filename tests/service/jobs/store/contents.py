@@ -16,7 +16,7 @@ from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
 KEPT = 1000
 TIMES = ("created", "started", "finished")
 #: What the hash of a job has while a process holds it.
-OF_A_HOLDER = ("token", "holder", "claim", "renewals")
+OF_A_HOLDER = ("token", "holder", "claim", "renewals", "place")
 
 
 class Contents:
@@ -61,13 +61,16 @@ def job(state: str, **others: str) -> dict[str, str]:
         "created": "time", "sequence": "1", "attempts": "0", "state": state,
     }  # fmt: skip
     is_over = state in ("finished", "failed", "cancelled")
-    wanted = {} if is_over else {"wanted:anyone": "1"}
+    wanted = {} if is_over else {"wanted:anyone": "1", "payer": "anyone"}
     return known | wanted | others
 
 
 def held(holder: ClaimingStore, token: str = "1", renewals: str = "0") -> dict[str, str]:
     """What the hash has besides while ``holder`` holds the job."""
-    return {"token": token, "holder": holder._holder, "claim": "name", "renewals": renewals}
+    return {
+        "token": token, "holder": holder._holder, "claim": "name", "renewals": renewals,
+        "place": "any",
+    }  # fmt: skip
 
 
 def said(*states: str) -> list[tuple[str, dict[str, str]]]:

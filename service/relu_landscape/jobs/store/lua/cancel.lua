@@ -5,7 +5,10 @@ local stops = state == 'queued' or state == 'running' or state == 'cancelling'
 if not stops then return state end
 if who then redis.call('HDEL', job(id), wish(who)) end
 for _, name in ipairs(wishes(id)) do
-  if who then return state end -- somebody else wants it still
+  if who then -- somebody else wants it still
+    if payer(id) == account(who) then charge_to(id, name:sub(8)) end
+    return state
+  end
   redis.call('HDEL', job(id), name)
 end
 if state == 'queued' then return cancelled(id, ttl) end

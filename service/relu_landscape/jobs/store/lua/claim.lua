@@ -1,22 +1,65 @@
--- holder, name of this call, "1" if it is made again, then the queues of what the caller can compute
--- -> {id, kind, token, request, seconds since the first start, attempts} of the job that has waited
--- longest, or nil
-local holder, call, again = ARGV[4], ARGV[5], ARGV[6] == '1'
-local function longest_waiting()
-  local found, queue, least
-  for i = 7, #ARGV do
-    local head = redis.call('ZRANGE', key('queue', ARGV[i]), 0, 0, 'WITHSCORES')
-    if head[1] and (not least or tonumber(head[2]) < least) then
-      found, queue, least = head[1], ARGV[i], tonumber(head[2])
+-- holder, name of this call, "1" if it is made again, the place that it would take, then the queues of
+-- what the caller can compute
+-- -> {id, kind, token, request, seconds since the first start, attempts, payer} of the job whose turn it
+-- is, or nil
+--
+-- It is the turn of the payer of whose jobs the fewest compute; of several, of the one who has used the
+-- least; of hers, of the job that has waited longest. In the place "own" of one who has none at all.
+local LOOKED_AT = 1000
+local holder, call, again, place = ARGV[4], ARGV[5], ARGV[6] == '1', ARGV[7]
+local shares = p .. ':shares'
+local function computing_by_payer()
+  local count = {}
+  for _, state in ipairs({ 'running', 'cancelling' }) do
+    for _, id in ipairs(redis.call('SMEMBERS', key('state', state))) do
+      if redis.call('HGET', job(id), 'place') ~= 'asking' then
+        count[payer(id)] = (count[payer(id)] or 0) + 1
+      end
+    end
+  end
+  return count
+end
+local function is_before(one, other)
+  for i = 1, 3 do
+    if one[i] ~= other[i] then return one[i] < other[i] end
+  end
+  return false
+end
+local function whose_turn(computing)
+  local found, queue, first
+  local used = {}
+  for i = 8, #ARGV do
+    local waiting = redis.call('ZRANGE', key('queue', ARGV[i]), 0, LOOKED_AT - 1, 'WITHSCORES')
+    for n = 1, #waiting, 2 do
+      local who = payer(waiting[n])
+      used[who] = used[who] or tonumber(redis.call('ZSCORE', shares, who) or 0)
+      local rank = { computing[who] or 0, used[who], tonumber(waiting[n + 1]) }
+      if (place ~= 'own' or rank[1] == 0) and (not first or is_before(rank, first)) then
+        found, queue, first = waiting[n], ARGV[i], rank
+      end
     end
   end
   return found, queue
+end
+-- Who comes anew has used as much as the least of those who are there: nothing is saved up, and
+-- nobody pays for what was used while nobody else wanted it.
+local function level(who, computing)
+  if not next(computing) then return redis.call('DEL', shares) end
+  if computing[who] then return end
+  local least
+  for other in pairs(computing) do
+    local used = redis.call('ZSCORE', shares, other)
+    if used and (not least or tonumber(used) < tonumber(least)) then least = used end
+  end
+  if not least then return end
+  redis.call('ZREMRANGEBYSCORE', shares, '-inf', '(' .. least)
+  if not redis.call('ZSCORE', shares, who) then redis.call('ZADD', shares, least, who) end
 end
 local function answer(id)
   local get = function(name) return redis.call('HGET', job(id), name) end
   local seconds = tostring(tonumber(now()) - tonumber(get('started')))
   local request = get('whole') or get('request')
-  return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')) }
+  return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')), payer(id) }
 end
 -- The answer of the first call may have been lost on its way: then its job is running already.
 if again then
@@ -28,14 +71,17 @@ if again then
 end
 local token
 while true do
-  local id, queue = longest_waiting()
+  local computing = computing_by_payer()
+  local id, queue = whose_turn(computing)
   if not id then return nil end
   -- The first write is one that a full memory refuses, so that nothing is half done then.
   token = token or tostring(redis.call('INCR', p .. ':tokens'))
   -- By the queue it stands in: the job itself may be gone, and what it needs with it.
   unqueue(id, queue)
   if redis.call('HEXISTS', job(id), 'request') == 1 then
-    redis.call('HSET', job(id), 'token', token, 'holder', holder, 'claim', call, 'renewals', '0')
+    if place ~= 'asking' then level(payer(id), computing) end
+    redis.call('HSET', job(id), 'token', token, 'holder', holder, 'claim', call, 'renewals', '0',
+               'place', place)
     redis.call('HSETNX', job(id), 'started', now())
     redis.call('HINCRBY', job(id), 'attempts', 1)
     enter(id, 'running')

@@ -52,7 +52,7 @@ local function forget(id)
              key('details', id), key('events', id))
 end
 local function release(id)
-  redis.call('HDEL', job(id), 'token', 'holder', 'claim', 'renewals')
+  redis.call('HDEL', job(id), 'token', 'holder', 'claim', 'renewals', 'place')
 end
 -- Who wants a job that is not over, one field of its hash each.
 local function wish(who) return 'wanted:' .. who end
@@ -63,8 +63,16 @@ local function wishes(id)
   end
   return found
 end
+-- On whose account it computes: a key's name. What another job asks for is its asker's.
+local function payer(id) return redis.call('HGET', job(id), 'payer') or 'anyone' end
+local function account(who)
+  local asking = who:match('^[^:]+:(.+)$')
+  return asking and payer(asking) or who
+end
+local function charge_to(id, who) redis.call('HSET', job(id), 'payer', account(who)) end
 local function over(id, state, ttl, error)
   release(id)
+  redis.call('HDEL', job(id), 'payer')
   for _, name in ipairs(wishes(id)) do redis.call('HDEL', job(id), name) end
   unqueue(id, queue_of(id))
   redis.call('HSET', job(id), 'finished', now(), 'error', error or '')

@@ -11,6 +11,7 @@ if state == 'queued' or state == 'running' then
 end
 if state == 'cancelling' then
   redis.call('HSET', job(id), 'resubmitted', '1', wish(who), '1')
+  charge_to(id, who)
   return state
 end
 if state == 'finished' and redis.call('EXISTS', key('result', id)) == 1 then return state end
@@ -18,6 +19,7 @@ if redis.call('ZCARD', p .. ':queue') >= limit then return 'busy' end
 if state then
   restart(id)
   redis.call('HSET', job(id), wish(who), '1')
+  charge_to(id, who)
   return 'queued'
 end
 local sequence = redis.call('INCR', p .. ':sequence')
@@ -27,6 +29,7 @@ if ARGV[10] == 'small' then redis.call('HSET', job(id), 'small', '1') end
 if ARGV[11] then
   redis.call('HSET', job(id), 'whole', request, 'request', ARGV[11], 'left_out', ARGV[12])
 end
+charge_to(id, who)
 redis.call('ZREM', p .. ':deleted', id)
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)
