@@ -21,6 +21,7 @@ from relu_landscape_api.answering.at_hand import GZIP_FROM_BYTES, GZIP_LEVEL, Re
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.exposure import warnings
 from relu_landscape_api.layers.compress import Compress
+from relu_landscape_api.layers.conditional import Conditional
 from relu_landscape_api.layers.door import Door
 from relu_landscape_api.layers.gate import Gate
 from relu_landscape_api.layers.methods import Methods
@@ -107,6 +108,7 @@ def create_app(
     # FastAPI's own cache forgets a document that it has not made itself.
     app.openapi = cache(partial(build_openapi, app, chosen, registry))  # type: ignore[method-assign]
     # The last one added is the outermost. What the layers answer themselves is short or compressed.
+    app.add_middleware(Conditional)
     app.add_middleware(Compress, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(Shortcut, registry=registry, answers=answers)
     app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])

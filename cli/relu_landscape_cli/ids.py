@@ -44,7 +44,7 @@ def _digits(written: str) -> str:
 
 
 def _only(client: Client, digits: str) -> Status:
-    found = [each for each in client.jobs(None) if each.id.startswith(digits)]
+    found = client.jobs(None, id=digits)
     if not found:
         raise NotFound(f"the server has no job whose id begins with {digits}")
     if len(found) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,6 +40,21 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     FAILED = "failed"
     FINISHED = "finished"
+
+
+class Sort(StrEnum):
+    """What a list can be sorted by."""
+
+    CREATED = "created"
+    CREATED_LAST = "-created"
+    FINISHED = "finished"
+    FINISHED_LAST = "-finished"
+    STUDENTS = "student_width"
+    MOST_STUDENTS = "-student_width"
+    TEACHERS = "teacher_width"
+    MOST_TEACHERS = "-teacher_width"
+    SECONDS = "seconds"
+    MOST_SECONDS = "-seconds"
 
 
 def watch(
@@ -129,22 +144,50 @@ def list_jobs(
     student_width: Wanted = None,
     teacher_width: Wanted = None,
     seed: Wanted = None,
+    input_dimension: Wanted = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="Only jobs that this key asked for.")
+    ] = False,
+    tag: Annotated[
+        str | None, typer.Option(help="Only jobs with this tag.", show_default="any")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="Only jobs where this occurs in id, kind, error, words of the request, or one's "
+            "own tags and note.",
+            show_default="any",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Only jobs first asked for on this day or later, such as 2026-01-31.",
+            show_default="the first",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="Only jobs first asked for before this day.", show_default="now"),
+    ] = None,
+    sort: Annotated[
+        Sort | None,
+        typer.Option(
+            help="What to sort by, with a minus sign descending; seconds are those that it took.",
+            show_default="newest first",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List a server's jobs of every kind, newest first."""
-    asked = {"student_width": student_width, "teacher_width": teacher_width, "seed": seed}
-    fields = {name: value for name, value in asked.items() if value is not None}
+    chosen: dict[str, Any] = {
+        "state": state or None, "kind": kind or None, "student_width": student_width,
+        "teacher_width": teacher_width, "seed": seed, "input_dimension": input_dimension,
+        "mine": mine or None, "tag": tag, "text": text, "since": since, "until": until,
+        "sort": sort,
+    }  # fmt: skip
     with reporting(as_json=as_json), connect(server, api_key) as client:
-        # With a filter all of them: how many pages hold the wanted ones is not known before.
-        jobs = client.jobs(None if state or kind or fields else limit)
-        wanted = [
-            each
-            for each in jobs
-            if (not state or each.state in state)
-            and (not kind or each.kind in kind)
-            and all(each.request.get(name) == value for name, value in fields.items())
-        ]
-        _show_statuses(wanted[:limit], as_json=as_json)
+        _show_statuses(client.jobs(limit, **chosen), as_json=as_json)
 
 
 def _show_statuses(statuses: list[Status], *, as_json: bool) -> None:

@@ -27,6 +27,7 @@ from relu_landscape_cli.perturb import perturb
 from relu_landscape_cli.pinning import delete, pin, unpin
 from relu_landscape_cli.solve import solve
 from relu_landscape_cli.sweep import sweep
+from relu_landscape_cli.tagging import tag
 from relu_landscape_cli.trajectory import trajectory
 from relu_landscape_cli.verifying import verify
 
@@ -107,7 +108,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
     "perturb": perturb, "locate": locate, "sweep": sweep, "atlas": atlas, "watch": watch,
     "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
-    "submit": submit, "cancel": cancel, "pin": pin, "unpin": unpin, "delete": delete,
+    "submit": submit, "cancel": cancel, "tag": tag, "pin": pin, "unpin": unpin, "delete": delete,
     "backup": backup, "restore": restore, "audit": audit,
 }  # fmt: skip
 for name, command in _COMMANDS.items():

@@ -186,6 +186,8 @@ def status_table(statuses: list[Status]) -> Fitted:
         Column("created", [time[:19] for time in times], short=[time[:16] for time in times],
                dropped=6),
     ]  # fmt: skip
+    if any(each.tags for each in statuses):
+        columns.append(Column("tags", [", ".join(each.tags) for each in statuses], dropped=2))
     errors = [f"{each.id[:ID_DIGITS]}: {each.error}" for each in statuses if each.error]
     return Fitted(columns, caption="\n".join(errors))
 

@@ -20,8 +20,9 @@ from relu_landscape.wire.atlas import Atlas
 from relu_landscape.wire.base import JsonObject, short_names
 from relu_landscape.wire.identity import AuditPage, Me
 from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent
+from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.problem import Problem, StreamProblem
-from relu_landscape.wire.rows import Rows
+from relu_landscape.wire.rows import Rows, RowsPage
 from relu_landscape.wire.service import Alive, ApiInfo
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -43,6 +44,7 @@ _COMMON: tuple[Model, ...] = (
     Alive,
     Problem,
     Rows,
+    RowsPage,
     Atlas,
 )
 
@@ -76,6 +78,7 @@ def published(registry: Registry) -> JsonObject:
         },
         "problem": reference(Problem),
         "rows": reference(Rows),
+        "label_change": reference(LabelChange),
         "atlas": reference(Atlas),
         "$defs": cast("JsonObject", definitions(registry)),
     }
@@ -119,6 +122,7 @@ def _models(registry: Registry) -> Iterator[tuple[Model, JsonSchemaMode]]:
     for call in registry.calls:
         yield call.query, _ASKED
         yield call.result, _ANSWERED
+    yield LabelChange, _ASKED
     for model in (registry.page, *_COMMON):
         yield model, _ANSWERED
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from relu_landscape.analyses import ANALYSES
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.trajectories import TrajectoryRequest
 from tests.serving import Running
@@ -69,6 +70,8 @@ OPERATIONS = [
     ("GET", "/v1/estimate"),
     ("GET", "/v1/atlas"),
     ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/{id}"),
+    ("PATCH", "/v1/jobs/{id}"),
     ("DELETE", "/v1/jobs/{id}"),
     ("PUT", "/v1/jobs/{id}/pin"),
     ("DELETE", "/v1/jobs/{id}/pin"),
@@ -87,6 +90,10 @@ def test_the_list_is_complete(running: Running) -> None:
     assert {
         (method.upper(), path) for path, operations in paths.items() for method in operations
     } == set(OPERATIONS)
+
+
+#: Where jobs are listed.
+LISTS = {f"/v1/{each.plural}" for each in ANALYSES.analyses} | {"/v1/jobs"}
 
 
 def consistent(values: Any) -> None:
@@ -148,6 +155,17 @@ def consistent_rows(query: dict[str, Any]) -> None:
     for name, columns in (("where", "key=m1,kind=minimum"), ("sort", "-loss"), ("fields", "key")):
         if query.get(name) is not None:
             query[name] = columns
+
+
+def consistent_list(query: dict[str, Any]) -> None:
+    """Words are those that there are, days are of the calendar, and nobody is asked for twice."""
+    for name, words in (
+        ("kind", "landscape,sweep"), ("state", "finished"), ("fields", "id,request.seed"),
+        ("since", "2026-01-31"), ("until", "2026-02-28T12:00Z"),
+    ):  # fmt: skip
+        if query.get(name) is not None:
+            query[name] = words
+    query.pop("mine", None)
 
 
 def consistent_sweep(values: dict[str, Any]) -> None:
@@ -242,6 +260,8 @@ def test_answers_are_as_documented(
             consistent(case.query)
             if path.endswith(("/fixed-points", "/runs")) and case.query:
                 consistent_rows(case.query)
+            elif path in LISTS and case.query:
+                consistent_list(case.query)
             if is_known and "id" in case.path_parameters:
                 case.path_parameters["id"] = known
         answer = case.call()

@@ -17,7 +17,9 @@ import httpx2 as httpx
 import orjson
 
 from relu_landscape.errors import LandscapeError, NotFound
+from relu_landscape.jobs.listing import EVERYTHING
 from relu_landscape.jobs.store.asking import AskingStore
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
 from relu_landscape.wire.jobs import TERMINAL
 from relu_landscape.wire.requests import LandscapeRequest
@@ -156,6 +158,7 @@ class Campaign:
     async def _found(self) -> dict[str, Found]:
         settings = Settings.load(request_patience_seconds=60.0)
         asking = AskingStore(self.laboratory.target, settings, TOY, "cpu")
+        lists = ListingStore(self.laboratory.target, settings, TOY)
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline:
             counts = await asking.figures()
@@ -165,13 +168,14 @@ class Campaign:
         listed: Counter[str] = Counter()
         cursor = None
         while True:
-            page = await asking.page(None, cursor, 100)
+            page = await lists.page(EVERYTHING, cursor, 100)
             listed.update(status.id for status in page.items)
             cursor = page.next_cursor
             if cursor is None:
                 break
         found = {job: await self._look(asking, job, listed[job]) for job in self.accepted}
         await asking.close()
+        await lists.close()
         return found
 
     async def _look(self, asking: AskingStore, job: str, times_listed: int) -> Found:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from relu_landscape_cli.ids import whole_id
 from relu_landscape_client import Client, Status
+from relu_landscape_client._keeping import OfEveryKind
 from tests.cli.conftest import Command
 from tests.cli.test_commands import submit
 from tests.clients.samples import ID, REQUEST
@@ -52,9 +54,11 @@ class _Listing(Client):
         super().__init__(cache=False)
         self._ids = ids
 
-    def jobs(self, limit: int | None = 100) -> list[Status]:
+    def jobs(self, limit: int | None = 100, **chosen: Unpack[OfEveryKind]) -> list[Status]:
         assert limit is None  # one that is not looked at would make an ambiguous id unambiguous
-        return [Status(each, "landscape", "running") for each in self._ids]
+        (begins,) = chosen.values()
+        fitting = [each for each in self._ids if each.startswith(str(begins))]
+        return [Status(each, "landscape", "running") for each in fitting]
 
 
 def test_digits_that_several_begin_with_are_refused_with_the_candidates(

@@ -108,6 +108,26 @@ def test_pinning_and_letting_go(command: Command, server: Served) -> None:
     assert "no job" in command("pin", "0" * 64, *at, code=4).stderr
 
 
+def test_tagging(command: Command, server: Served) -> None:
+    server.finish_at_once()
+    submit(server, REQUEST)
+    at = ("--server", server.url)
+    assert command("tag", ID[:12], *at).stdout == f"{ID[:12]}: no tags\n"
+    assert command("tag", ID[:12], "paper", "fig/3", *at).stdout == f"{ID[:12]}: fig/3, paper\n"
+    words = ("old", "--remove", "paper", "--note", "for K = 3")
+    assert command("tag", ID[:12], *words, *at).stdout == f"{ID[:12]}: fig/3, old\nfor K = 3\n"
+    found = command.json("tag", ID, *at)
+    assert (found["tags"], found["note"]) == (["fig/3", "old"], "for K = 3")
+    assert [each["id"] for each in command.json("list", "--tag", "old", *at)] == [ID]
+    assert command.json("list", "--tag", "paper", *at) == []
+    assert "fig/3, old" in command("list", *at).stdout
+    assert command.json("tag", ID, "--note", "", *at)["note"] is None
+    assert "tags" in command("tag", ID, "two words", *at, code=2).stderr
+    assert "no job" in command("tag", "0" * 64, "a", *at, code=4).stderr
+    changes = [each for each in server.line.asked if each.startswith("PATCH")]
+    assert len(changes) == 4  # to look is not to change
+
+
 def test_deleting(command: Command, server: Served) -> None:
     server.finish_at_once()
     at = ("--server", server.url)
@@ -162,11 +182,19 @@ def test_the_list_by_state_and_kind(command: Command, server: Served) -> None:
     assert listed("--state", "cancelled", "--limit", 1) == [ids[4]]
     assert listed("--state", "cancelled", "--state", "failed") == [ids[4], ids[2], ids[0]]
     assert listed("--kind", "landscape") == ids[::-1]
-    assert listed("--kind", "nothing") == []
+    assert listed("--kind", "trajectory") == []
     assert listed("--seed", 3) == [ids[3]]
     assert listed("--student-width", 2, "--teacher-width", 2, "--state", "failed") == [ids[0]]
     assert listed("--student-width", 3) == []
-    result = command("list", "--kind", "nothing", "--server", server.url)
+    assert listed("--sort=-seconds", "--limit", 2) == [ids[4], ids[2]]
+    assert listed("--input-dimension", 7) == []
+    assert listed("--mine", "--seed", 3, "--since", "2026-01-02", "--until", "2026-01-03") == [
+        ids[3]
+    ]
+    assert listed("--text", "NO LUCK") == [ids[0]]
+    for words, said in ((("--kind", "nothing"), "one of landscape"), (("--since", "x"), "since")):
+        assert said in command("list", *words, "--server", server.url, code=2).stderr
+    result = command("list", "--kind", "trajectory", "--server", server.url)
     assert (result.stdout, result.stderr) == ("", "there are no such jobs\n")
     assert f"{ids[0][:12]}: no luck" in command("list", "--server", server.url).stdout
     assert "'done'" in command("list", "--state", "done", code=2).stderr

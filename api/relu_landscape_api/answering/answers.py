@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from time import perf_counter
-from urllib.parse import urlencode
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -25,7 +24,6 @@ from relu_landscape_api.reading.negotiation import (
     matches_etag,
     retry_after,
 )
-from relu_landscape_api.reading.queries import ListQuery
 
 #: A finished result never changes: its id names request, algorithm and backend.
 _IMMUTABLE = "max-age=31536000, immutable"
@@ -34,6 +32,17 @@ _IMMUTABLE = "max-age=31536000, immutable"
 def json_response(model: BaseModel, *, cache: str = "no-store") -> Response:
     """A model as JSON."""
     return Response(model.model_dump_json(), media_type=JSON_TYPE, headers={"Cache-Control": cache})
+
+
+def seen_response(request: Request, status: AnyStatus) -> Response:
+    """The state of a job with what whoever asks has said of it."""
+    return json_response(seen_by(request.scope, status))
+
+
+def seen_by(scope: Scope, status: AnyStatus) -> AnyStatus:
+    """A job as whoever asks sees it."""
+    asker = scope["state"]["identity"]
+    return status.seen_by(asker.name, sees_all=asker.scope == "admin" and not asker.is_anybody)
 
 
 def noticed(response: Response, notice: str | None) -> Response:
@@ -53,22 +62,6 @@ def static_response(request: Request, body: bytes) -> Response:
     if matches_etag(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=JSON_TYPE, headers=headers)
-
-
-async def page_response(
-    service: Service, query: ListQuery, *, kind: str | None, path: str
-) -> Response:
-    """One page of jobs; the header Link names the next one.
-
-    Without the matrices of their requests, which made a page of 200 jobs one of ten megabytes.
-    """
-    page = await service.list(kind=kind, cursor=query.cursor, limit=query.limit)
-    shown = page.model_copy(update={"items": [status.listed for status in page.items]})
-    response = json_response(shown)
-    if page.next_cursor is not None:
-        following = urlencode({"cursor": page.next_cursor, "limit": query.limit})
-        response.headers["Link"] = f'<{path}?{following}>; rel="next"'
-    return response
 
 
 def job_path(analysis: Analysis, id: str) -> str:  # noqa: A002 - the name in the path
@@ -131,9 +124,9 @@ class Answers:
         headers |= {"Vary": "Accept-Encoding", "Content-Encoding": "gzip"}
         return Response(result.zipped, media_type=JSON_TYPE, headers=headers)
 
-    def status(self, status: AnyStatus, *, status_code: int) -> Response:
+    def status(self, scope: Scope, status: AnyStatus, *, status_code: int) -> Response:
         """The state of a job, with the time to ask again while it runs."""
-        response = json_response(status)
+        response = json_response(seen_by(scope, status))
         response.status_code = status_code
         if not status.is_over:
             response.headers["Retry-After"] = retry_after(status.progress.seconds_left)
@@ -153,4 +146,4 @@ class Answers:
             raise JobFailed(f"{job} failed: {status.error}")
         if status.state == "cancelled":
             raise Cancelled(f"{job} was cancelled; ask for it again to start it again.")
-        return self.status(status, status_code=202)
+        return self.status(request.scope, status, status_code=202)

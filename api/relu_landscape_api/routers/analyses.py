@@ -14,7 +14,7 @@ from relu_landscape.jobs.identity import allows
 from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.widths import width_notice
-from relu_landscape_api.answering.answers import Answers, noticed, page_response, wait_for
+from relu_landscape_api.answering.answers import Answers, noticed, wait_for
 from relu_landscape_api.auditing import remember
 from relu_landscape_api.dependencies import Draining, JobId, Service, job_of
 from relu_landscape_api.layers.gate import identity_of, wrong_scope
@@ -41,8 +41,9 @@ from relu_landscape_api.reading.fields import (
 )
 from relu_landscape_api.reading.negotiation import preferred_wait
 from relu_landscape_api.reading.npz import read_npz
-from relu_landscape_api.reading.queries import ListQuery, WaitQuery
+from relu_landscape_api.reading.queries import KindQuery, WaitQuery
 from relu_landscape_api.routers.events import add_events
+from relu_landscape_api.routers.listing import listing_docs, page_response
 from relu_landscape_api.routers.parts import add_parts
 from relu_landscape_api.settings import ApiSettings
 
@@ -106,8 +107,8 @@ def _add_listing(router: APIRouter, analysis: Analysis, calls: _Calls) -> None:
         methods=["GET"],
         operation_id=f"list_{names}",
         summary=f"List {analysis.plural}, newest first",
-        responses=answer_docs(200, "one page", analysis.page) | problem_docs(422),
-        openapi_extra={"parameters": query_docs(schema_of(ListQuery))},
+        responses=listing_docs(analysis.page),
+        openapi_extra={"parameters": query_docs(schema_of(KindQuery))},
     )
 
 
@@ -179,10 +180,14 @@ class _Calls:
         return noticed(response, width_notice([name for name, _ in others], asked))
 
     async def listing(self, request: Request, service: Service) -> Response:
-        """Jobs in every state, newest first; the header Link names the next page."""
-        query = query_model(query_pairs(request), ListQuery, schema_of(ListQuery))
+        """Jobs in every state, newest first; the header Link names the next page.
+
+        `Accept: text/csv` makes it a table.
+        """
+        query = query_model(query_pairs(request), KindQuery, schema_of(KindQuery))
         kind = self._analysis.kind
-        return await page_response(service, query, kind=kind, path=f"/v1/{self._analysis.plural}")
+        path = f"/v1/{self._analysis.plural}"
+        return await page_response(request, service, query, kind=kind, path=path)
 
     async def read(
         self,
@@ -203,7 +208,7 @@ class _Calls:
         status = await wait_for(request, service, status, seconds, drain)
         if status.state == "finished":
             return _applied(await self._answers.finished(request.scope, service, id), seconds)
-        return _applied(self._answers.status(status, status_code=200), seconds)
+        return _applied(self._answers.status(request.scope, status, status_code=200), seconds)
 
     async def cancel(
         self,
@@ -222,7 +227,9 @@ class _Calls:
         for_all = asker.scope == "admin" and not asker.is_anybody
         status = await service.cancel(id, None if for_all else asker.name)
         await remember(request, service, "cancelled", status.id, status.kind)
-        response = self._answers.status(status, status_code=200 if status.is_over else 202)
+        response = self._answers.status(
+            request.scope, status, status_code=200 if status.is_over else 202
+        )
         goes_on = status.state in ("queued", "running")
         return noticed(response, _OTHERS.format(status.holders) if goes_on else None)
 
@@ -238,6 +245,8 @@ class _Calls:
         job = service.identify(asked)
         known = self._answers.known(request.scope, job)
         if known is not None:
+            if allows(identity_of(request.scope).scope, "submit"):
+                await service.note_asker(job, identity_of(request.scope).name)
             return known
         if not allows(identity_of(request.scope).scope, "submit"):
             looked = await self._looked_up(service, job)

@@ -11,9 +11,11 @@ from typing import Protocol
 
 from relu_landscape.analyses import Registry
 from relu_landscape.jobs.identity import KeyRing, Trail
+from relu_landscape.jobs.listing import EVERYTHING, Wanted
 from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
+from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.service import ServiceInfo
 
@@ -94,10 +96,19 @@ class Service(Protocol):
         Raises ``NotFound``, ``WrongState`` for one that is not over, or that is pinned.
         """
 
-    async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
-        """Jobs of one kind or of all, newest first.
+    async def label(self, id: str, who: str, change: LabelChange) -> AnyStatus:  # noqa: A002
+        """Have somebody's tags and note of a job, in whatever state, be these. ``NotFound``."""
 
-        Raises ``RequestError`` for a cursor that no page gave, ``NotFound`` for an unknown kind.
+    async def note_asker(self, id: str, who: str) -> None:  # noqa: A002
+        """Remember that somebody asked for a finished job, as ``submit`` does. Never raises."""
+
+    async def list(
+        self, *, kind: str | None, cursor: str | None, limit: int, wanted: Wanted = EVERYTHING
+    ) -> Page[AnyStatus]:
+        """Jobs of one kind or of all that are ``wanted``, newest first unless that says otherwise.
+
+        Raises ``RequestError`` for a cursor that no page of such a list gave, ``NotFound`` for an
+        unknown kind.
         """
 
     def events(self, id: str, last_event_id: str | None) -> AsyncIterator[Event]:  # noqa: A002

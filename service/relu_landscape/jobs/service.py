@@ -14,6 +14,7 @@ from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.keeping import Keeper
+from relu_landscape.jobs.listing import EVERYTHING, Wanted, of_kind
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.archiving import open_archivist
@@ -27,10 +28,12 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.keys import StoredKeys
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.jobs.words import ANYONE, no_part, no_result
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
+from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.service import ServiceInfo
 
@@ -61,6 +64,7 @@ class AnalysisService:
         keys: StoredKeys,
         trail: StoredTrail,
         keeper: Keeper,
+        lists: ListingStore,
     ) -> None:
         self._intake = intake
         self._settings = settings
@@ -74,6 +78,7 @@ class AnalysisService:
         self.keys = keys
         self.trail = trail
         self._keeper = keeper
+        self._lists = lists
 
     @classmethod
     @asynccontextmanager
@@ -129,9 +134,12 @@ class AnalysisService:
             calls.open()
             keeping = KeepingStore(target, settings)
             stack.push_async_callback(keeping.close)
+            lists = ListingStore(target, settings, registry)
+            stack.push_async_callback(lists.close)
+            lists.start()
             yield cls(
                 settings, backend, asking, pool, coordinator, server, calls, registry, intake, keys,
-                trail, Keeper(keeping, intake),
+                trail, Keeper(keeping, intake), lists,
             )  # fmt: skip
 
     def identify(self, request: AnalysisRequest) -> str:
@@ -143,7 +151,8 @@ class AnalysisService:
 
     async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         job = self.identify(request)
-        await self._intake.submit(job, request, holder)
+        if await self._intake.submit(job, request, holder) == "finished":
+            await self._keeper.note_asker(job, holder)
         self._coordinator.wake()
         return await self._asking.status(job)
 
@@ -204,10 +213,17 @@ class AnalysisService:
     async def delete(self, id: str) -> None:  # noqa: A002
         await self._keeper.delete(id)
 
-    async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
-        if kind is not None:
-            self.registry.analysis(kind)
-        return await self._asking.page(kind, cursor, limit)
+    async def label(self, id: str, who: str, change: LabelChange) -> AnyStatus:  # noqa: A002
+        await self._keeper.label(id, who, change)
+        return await self._asking.status(id)
+
+    async def note_asker(self, id: str, who: str) -> None:  # noqa: A002
+        await self._keeper.note_asker(id, who)
+
+    async def list(
+        self, *, kind: str | None, cursor: str | None, limit: int, wanted: Wanted = EVERYTHING
+    ) -> Page[AnyStatus]:
+        return await self._lists.page(of_kind(self.registry, kind, wanted), cursor, limit)
 
     async def events(
         self,

@@ -16,6 +16,7 @@ Action: TypeAlias = Literal[
     "cancelled",
     "pinned",
     "unpinned",
+    "labelled",
     "deleted",
     "created key",
     "revoked key",
@@ -57,8 +58,8 @@ class AuditEntry(Wire):
     at: str = Field(description="when, by the store's clock")
     who: str = Field(description="name of a key, setting, anyone, or command line")
     action: str = Field(
-        description="submitted, cancelled, pinned, unpinned or deleted a job; created, revoked or "
-        "forgot a key"
+        description="submitted, cancelled, pinned, unpinned, labelled or deleted a job; created, "
+        "revoked or forgot a key"
     )
     what: str = Field(description="id of a job, or name of a key")
     kind: str | None = Field(description="kind of the job; null for a key")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.labels import Label
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.shortened import without
 
@@ -118,6 +126,16 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
         description="whether somebody wants its result kept: it is not forgotten for its age, nor "
         "to make room",
     )
+    tags: list[str] = Field(
+        default_factory=list, description="those that whoever looks has given the job, sorted"
+    )
+    note: str | None = Field(None, description="what whoever looks has noted of it")
+    labels: list[Label] = Field(
+        default_factory=list,
+        description="everybody's tags and notes, for a key with the scope admin; else empty",
+    )
+    # All that the store has: shown to nobody before ``seen_by`` has said what is theirs.
+    _labels: Mapping[str, Label] = PrivateAttr(default_factory=dict)
 
     @field_validator("request", mode="wrap")
     @classmethod
@@ -135,6 +153,28 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
         return self.model_copy(
             update={"request": without(self.request, names), "left_out": left_out}
         )
+
+    def labelled(self, labels: Mapping[str, Label]) -> Self:
+        """The job with these tags and notes, by the names of those who gave them; unseen yet."""
+        found = self.model_copy()
+        found._labels = labels
+        return found
+
+    @property
+    def given_labels(self) -> Mapping[str, Label]:
+        """Everybody's tags and notes by name."""
+        return self._labels
+
+    def seen_by(self, who: str, *, sees_all: bool) -> Self:
+        """The job as this person sees it: with their own tags and note, or with everybody's too."""
+        if not self._labels:
+            return self
+        own = self._labels.get(who)
+        everybody = [self._labels[name] for name in sorted(self._labels)] if sees_all else []
+        return self.model_copy(update={
+            "tags": own.tags if own else [], "note": own.note if own else None,
+            "labels": everybody,
+        })  # fmt: skip
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:

@@ -13,3 +13,9 @@ class Rows(Wire):
     items: list[dict[str, str | int | float | bool | None]] = Field(
         description="values by column; what is nested in the result has a dotted name"
     )
+
+
+class RowsPage(Rows):
+    """One page of a list as a table."""
+
+    next_cursor: str | None = Field(description="pass it to get the next page; null: the last one")

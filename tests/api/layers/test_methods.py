@@ -20,7 +20,7 @@ METHODS = {
     "/v1/service-info": "GET, HEAD, OPTIONS",
     "/v1/schema.json": "GET, HEAD, OPTIONS",
     "/v1/jobs": "GET, HEAD, OPTIONS",
-    "/v1/jobs/" + "0" * 64: "DELETE, OPTIONS",
+    "/v1/jobs/" + "0" * 64: "DELETE, GET, HEAD, OPTIONS, PATCH",
     "/v1/jobs/" + "0" * 64 + "/pin": "DELETE, OPTIONS, PUT",
     "/v1/landscape": "GET, HEAD, OPTIONS",
     "/v1/landscapes": "GET, HEAD, OPTIONS, POST",

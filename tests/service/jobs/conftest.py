@@ -18,6 +18,7 @@ from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
 from tests.service.jobs.external import External
 from tests.service.jobs.helpers import attached
@@ -63,6 +64,13 @@ def settings() -> Settings:
 @pytest_asyncio.fixture
 async def asking(target: Target, settings: Settings) -> AsyncIterator[AskingStore]:
     opened = AskingStore(target, settings, TOY, "cpu")
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def lists(target: Target, settings: Settings) -> AsyncIterator[ListingStore]:
+    opened = ListingStore(target, settings, TOY)
     yield opened
     await opened.close()
 

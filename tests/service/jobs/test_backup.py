@@ -17,12 +17,14 @@ import pytest
 from relu_landscape.errors import InputError
 from relu_landscape.jobs import backup as backups
 from relu_landscape.jobs.backup import Kept, back_up, restore
+from relu_landscape.jobs.listing import EVERYTHING
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.store.archive import Archive, FolderPlace
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.bundle import Bundle
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import KIND, REQUEST, submitted
@@ -61,7 +63,12 @@ async def three(asking: AskingStore, claims: ClaimingStore) -> None:
 
 
 async def test_a_restored_store_has_every_result_by_digest(
-    asking: AskingStore, claims: ClaimingStore, kept: Kept, contents: Contents, tmp_path: Path
+    asking: AskingStore,
+    claims: ClaimingStore,
+    kept: Kept,
+    contents: Contents,
+    tmp_path: Path,
+    lists: ListingStore,
 ) -> None:
     """Statuses, parts and the order of lists too; restored twice is restored once."""
     await three(asking, claims)
@@ -78,7 +85,7 @@ async def test_a_restored_store_has_every_result_by_digest(
         assert document["digest"] == digest(document)
         assert await asking.details(job, "m1") == b"[1]"
         assert await asking.status(job) == before[job]
-    page = await asking.page(None, None, 9)
+    page = await lists.page(EVERYTHING, None, 9)
     assert [item.id for item in page.items] == JOBS[::-1]
     whole = contents.all()
     again = restore(kept, tmp_path / "b.tar")

@@ -12,12 +12,14 @@ import orjson
 import pytest
 
 from relu_landscape.errors import StoreUnavailable
+from relu_landscape.jobs.listing import EVERYTHING
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store import connection
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
 from relu_landscape.wire.jobs import AnyStatus
 from relu_landscape.wire.requests import LandscapeRequest
@@ -107,6 +109,7 @@ async def test_a_silent_store_costs_every_request_its_patience_and_no_more(
     server = external(*SAFE)
     settings = Settings.load(redis_url=server.url, request_patience_seconds=0.5)
     asking = AskingStore(Target.external(settings), settings, TOY, "cpu")
+    lists = ListingStore(Target.external(settings), settings, TOY)
     await asking.submit("a", KIND, REQUEST)
     reader = asking.follow("a", None)
     assert (await anext(reader)).data == {"state": "queued"}
@@ -116,7 +119,7 @@ async def test_a_silent_store_costs_every_request_its_patience_and_no_more(
         asking.status("a"),
         asking.result("a"),
         asking.details("a", "m1"),
-        asking.page(None, None, 10),
+        *(lists.page(EVERYTHING, None, 10) for _ in range(100)),  # one after the other
         asking.figures(),
         asking.cancel("a"),
         asking.health(),

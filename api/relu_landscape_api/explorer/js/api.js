@@ -71,7 +71,7 @@ export const stored = () => json("explorer/example.json");
 export const atlas = () => json("v1/atlas");
 export const serviceInfo = () => json("v1/service-info");
 export const known = (cursor = null) =>
-  json(`v1/landscapes?${new URLSearchParams({ limit: 100, ...(cursor && { cursor }) })}`);
+  json(`v1/landscapes?${new URLSearchParams({ limit: 100, state: "finished", ...(cursor && { cursor }) })}`);
 export const landscape = (id) => json(`v1/landscapes/${encodeURIComponent(id)}`);
 export const cancel = (id) =>
   json(`v1/landscapes/${encodeURIComponent(id)}`, { method: "DELETE" });

@@ -121,14 +121,14 @@ def cancel(which: str | Status) -> Conversation[Status]:
     return Status.from_document(answer.document())
 
 
-def listing(path: str, limit: int | None) -> Conversation[list[Status]]:
-    """Jobs known to the server, newest first, through as many pages as it takes."""
+def listing(path: str, limit: int | None, **chosen: Any) -> Conversation[list[Status]]:
+    """The jobs that the server chooses by these parameters, through as many pages as it takes."""
     found: list[Status] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
         # Pages as large as every server gives them, or as few as are wanted.
         size = 100 if limit is None else min(100, limit - len(found))
-        page: Document = yield from document(path, limit=size, cursor=cursor)
+        page: Document = yield from document(path, limit=size, cursor=cursor, **chosen)
         items = _decode.each(_decode.required(page, "items"), Status.from_document)
         found.extend(items)
         cursor = page.get("next_cursor")

@@ -131,14 +131,6 @@ class Client(Calling, Kicking, Keeping):
         """One fixed point in full; its ``details`` hold weights and all eigenvalues."""
         return _answers.fixed_point(self._driver.run(_flows.fixed_point(id_of(which), key)))
 
-    def jobs(self, limit: int | None = 100) -> list[Status]:
-        """The server's jobs of every kind, newest first; None for all of them."""
-        return self._driver.run(_flows.listing(_flows.JOBS, limit))
-
-    def list(self, limit: int | None = 100) -> list[Status]:
-        """The server's landscapes, newest first; None for all of them."""
-        return self._driver.run(_flows.listing(_flows.LANDSCAPES, limit))
-
     def trajectory(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
         timeout_seconds: float | None = None, **options: Unpack[TrajectoryOptions],
@@ -281,14 +273,6 @@ class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
     async def fixed_point(self, which: str | Status | Landscape, key: str) -> FixedPoint:
         """See ``Client.fixed_point``."""
         return _answers.fixed_point(await self._driver.run(_flows.fixed_point(id_of(which), key)))
-
-    async def jobs(self, limit: int | None = 100) -> list[Status]:
-        """See ``Client.jobs``."""
-        return await self._driver.run(_flows.listing(_flows.JOBS, limit))
-
-    async def list(self, limit: int | None = 100) -> list[Status]:
-        """See ``Client.list``."""
-        return await self._driver.run(_flows.listing(_flows.LANDSCAPES, limit))
 
     async def trajectory(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,

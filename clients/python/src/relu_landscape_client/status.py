@@ -96,7 +96,8 @@ class Status:
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
     for their length (``reduced.numbers``: a member of one); the result has the whole request.
     ``holders`` want the job: a cancel lets go of one of them, and the last one stops it.
-    ``pinned``: the server does not forget the result.
+    ``pinned``: the server does not forget the result. ``tags`` and ``note`` are one's own;
+    ``labels`` are everybody's, for an administrator: objects with ``who``, ``tags``, ``note``.
     """
 
     id: str
@@ -115,6 +116,9 @@ class Status:
     left_out: tuple[str, ...] = ()
     holders: int = 1
     pinned: bool = False
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    labels: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
     @property
     def is_final(self) -> bool:
@@ -152,6 +156,9 @@ class Status:
             left_out=tuple(map(str, required(document, "left_out"))),
             holders=integer(document.get("holders", 1)),
             pinned=document.get("pinned") is True,
+            tags=tuple(map(str, document.get("tags", ()))),
+            note=optional(document, "note", str),
+            labels=each(document.get("labels", ()), lambda label: dict(mapping(label))),
         )
 
     def after(self, event: str, data: Any) -> Status:

@@ -1,10 +1,9 @@
-"""The store as the API side sees it: submit, look, list, cancel, follow. Asynchronous."""
+"""The store as the API side sees it: submit, look, cancel, follow. Asynchronous."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import AsyncGenerator
 from typing import Any, cast
@@ -13,7 +12,7 @@ import orjson
 from redis.exceptions import ResponseError
 
 from relu_landscape.analyses import Registry
-from relu_landscape.errors import Busy, NotFound, RequestError, StoreUnavailable
+from relu_landscape.errors import Busy, NotFound, StoreUnavailable
 from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, unpack
@@ -23,7 +22,7 @@ from relu_landscape.jobs.words import ANYONE, is_event_id, no_event, unknown
 from relu_landscape.settings import Settings
 from relu_landscape.wire import shortened
 from relu_landscape.wire.base import JsonObject
-from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Page
+from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event
 
 #: States in the order a job goes through them; each is a set in the store.
 STATES = ("queued", "running", "cancelling", "cancelled", "failed", "finished")
@@ -40,8 +39,6 @@ BUSY_RETRY_SECONDS = 10
 
 #: Unpacking less than this takes less time than handing it to a thread.
 _INLINE_BYTES = 32_768
-
-_CURSOR = re.compile(r"[0-9]{1,16}")
 
 
 class AskingStore:
@@ -173,41 +170,6 @@ class AskingStore:
             lambda: self._client.hget(self._keys.of("details", job), key)
         )
         return await _unpacked(job, value)
-
-    async def page(self, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
-        """Jobs of one kind or all by the time of their first submission, newest first.
-
-        Jobs that this release cannot read (another one put them there) are left out.
-
-        Raises ``RequestError`` for a cursor that no page gave, ``StoreUnavailable``.
-        """
-        if cursor is not None and not _CURSOR.fullmatch(cursor):
-            raise RequestError("cursor", cursor, "the next_cursor of an earlier page")
-        wanted = self._keys.jobs if kind is None else self._keys.of("jobs", kind)
-        highest = "+inf" if cursor is None else f"({cursor}"
-
-        async def read() -> tuple[list[tuple[bytes, float]], list[Any]]:
-            entries = await self._client.zrevrangebyscore(
-                wanted, highest, "-inf", start=0, num=limit + 1, withscores=True
-            )
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for name, _ in entries[:limit]:
-                    self._look(pipeline, name.decode())
-                return entries, await pipeline.execute()
-
-        entries, found = await self._patience.call_async(read)
-        items: list[AnyStatus] = []
-        looks = zip(found[::3], found[1::3], found[2::3], strict=True)
-        for (name, _), look in zip(entries, looks, strict=False):
-            status = self._read_job(name.decode(), look)
-            if status is not None:
-                items.append(status)
-            # A request may hold matrices: validating a page of them is work for tens of
-            # milliseconds, between which others have their turn.
-            await asyncio.sleep(0)
-        more = len(entries) > limit
-        cursor = str(int(entries[limit - 1][1])) if more else None
-        return Page[AnyStatus](items=items, next_cursor=cursor)
 
     async def figures(self) -> dict[str, float]:
         """Jobs in each state, the age of the queue's head, and memory. ``StoreUnavailable``."""

@@ -24,8 +24,9 @@ from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 FIELDS = (
     "kind", "needs", "request", "created", "started", "finished", "attempts", "progress", "error",
 )  # fmt: skip
-#: One more, of those that somebody pinned.
+#: One more, of those that somebody pinned; two of those that somebody asked for or labelled.
 PINNED = "pinned"
+PERSONAL = (PINNED, "asked", "labels")
 _IDS = re.compile(r"[0-9a-f]{64}")
 #: A skippable frame (RFC 8878, section 3.1.2) of 32 bytes.
 _HEAD = b"\x50\x2a\x4d\x18" + (32).to_bytes(4, "little")
@@ -34,7 +35,10 @@ _FIRST = len(_HEAD) + 32
 
 @dataclass(frozen=True)
 class Bundle:
-    """A finished job: ``fields`` of its hash (``FIELDS``, ``PINNED``), result, parts as served."""
+    """A finished job: result and parts as served, ``fields`` of its hash.
+
+    Those are ``FIELDS`` and ``PERSONAL``.
+    """
 
     job: str
     fields: Mapping[str, str]

@@ -1,18 +1,21 @@
-"""What a person decides about jobs that are over: that they stay, or go. Asynchronous."""
+"""What people say of jobs, and decide about those that are over: stay, or go. Asynchronous."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
+import orjson
+
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Scripts
 from relu_landscape.settings import Settings
+from relu_landscape.wire.labels import LabelChange
 
 _CONNECTIONS = 8
 
 
 class KeepingStore:
-    """Pins and deletions of one store. Every call waits out a short absence of the server.
+    """Pins, labels and deletions of one store. Every call waits out a short absence of the server.
 
     Every method may raise ``StoreUnavailable``.
     """
@@ -39,6 +42,16 @@ class KeepingStore:
     async def unpin(self, job: str) -> str | None:
         """``unpinned``, or None for a job that is not there; its time begins anew."""
         return await self._run("unpin", job, self._ttl)
+
+    async def ask(self, job: str, who: str) -> bool:
+        """Note that ``who`` asked for a job that is there; whether that is new."""
+        return bool(await self._patience.call_async(lambda: self._scripts.run("ask", job, who)))
+
+    async def label(self, job: str, who: str, change: LabelChange) -> str | None:
+        """``labelled``, or None for a job that is not there."""
+        tags = ("", "") if change.tags is None else ("1", orjson.dumps(change.tags).decode())
+        note = ("", "") if change.note is None else ("1", change.note)
+        return await self._run("label", job, who, *tags, *note)
 
     async def delete(self, job: str) -> str | None:
         """``deleted``, ``pinned``, the state of a job that is not over, or None: it is not there.

@@ -13,13 +13,14 @@ from relu_landscape.analyses import Registry
 from relu_landscape.errors import NotFound
 from relu_landscape.wire import shortened
 from relu_landscape.wire.jobs import AnyStatus, Needs, Progress
+from relu_landscape.wire.labels import Label
 
 #: How the fields begin that say who wants a job (``lua/prelude.lua``).
 WANTED = b"wanted:"
 #: Members of a job's hash that its status is made of; a long request as a whole is none of them.
 SHOWN = (
     "kind", "state", "request", "left_out", "created", "started", "finished", "progress",
-    "findings", "error", "attempts", "needs", "pinned",
+    "findings", "error", "attempts", "needs", "pinned", "labels",
 )  # fmt: skip
 
 #: Values of ``SHOWN``, names of all the job's fields, and how many jobs wait before it (None where
@@ -48,7 +49,7 @@ def read_job(registry: Registry, job: str, seen: Look) -> AnyStatus | None:
         return None
     request, left_out = json("request"), json("left_out") or []
     try:
-        return analysis.status(
+        status = analysis.status(
             id=job,
             kind=kind,
             state=fields["state"].decode(),
@@ -66,8 +67,16 @@ def read_job(registry: Registry, job: str, seen: Look) -> AnyStatus | None:
             left_out=left_out,
             pinned="pinned" in fields,
         )
+        given = labels(fields["labels"]) if "labels" in fields else {}
+        return status.labelled(given) if given else status
     except ValidationError:
         return None
+
+
+def labels(stored: str | bytes | None) -> dict[str, Label]:
+    """Everybody's tags and notes of one job, by name."""
+    given = orjson.loads(stored) if stored else {}
+    return {who: Label.model_validate({"who": who, **said}) for who, said in given.items()}
 
 
 def judge(config: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ Keys, all under a prefix ``p``::
 
     p:job:<id>       hash: state, kind, needs, request, created, sequence, started, finished, error,
                      attempts, small, barren, resubmitted, progress, findings; pinned, if it is;
+                     asked, names with commas; labels, JSON: tags and notes by name;
                      where the request is too long to be shown also whole, the request itself, and
                      left_out; until it is over also wanted:<who>, and payer, who is charged for it;
                      while a process holds the job token, holder, claim, renewals, place
@@ -23,7 +24,11 @@ Keys, all under a prefix ``p``::
     p:shares         zset: payers by the seconds of cores that they used, in the reckoning of those
                      who have jobs that compute now (``lua/claim.lua``)
     p:spent:<day>    hash: seconds of cores by payer, of one day since 1970 by the store's clock
-    p:sequence, p:tokens, p:looks                counters
+    p:changes        zset: every id by the number of its latest change
+    p:gone           zset: ids of the last jobs that are gone, by the number of that change
+    p:gone-until     the number of the last such change that is forgotten
+    p:changes-since  when the numbers of changes began
+    p:sequence, p:tokens, p:looks, p:changed     counters
 
 Results, details, chunks and memos are packed (``packing``); scripts never look into them.
 
@@ -81,6 +86,9 @@ NAMES = (
     "pin",
     "unpin",
     "delete",
+    "ask",
+    "label",
+    "changes",
 )
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from relu_landscape.jobs.store.bundle import FIELDS, PINNED, Bundle
+from relu_landscape.jobs.store.bundle import FIELDS, PERSONAL, PINNED, Bundle
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts
@@ -65,7 +65,7 @@ class Shelf:
                 job=job,
                 fields={
                     name: fields[name.encode()].decode()
-                    for name in (*FIELDS, PINNED)
+                    for name in (*FIELDS, *PERSONAL)
                     if name.encode() in fields
                 },
                 result=unpack(result),
@@ -86,7 +86,7 @@ class Shelf:
         ago that is undone, or not (``undoes``): then the answer is ``deleted``.
         """
         parts = [one for key, part in bundle.parts.items() for one in (key, pack(part))]
-        fields = [one for name in (*FIELDS, PINNED) if name in bundle.fields
+        fields = [one for name in (*FIELDS, *PERSONAL) if name in bundle.fields
                   for one in (name, bundle.fields[name])]  # fmt: skip
         answer: Any = self._patience.call(
             lambda: self._scripts.run(

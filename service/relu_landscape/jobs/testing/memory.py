@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 from relu_landscape import ALGORITHM
 from relu_landscape.analyses import ANALYSES, Analysis, Registry
 from relu_landscape.engine.tasks import Composed
-from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError, StoreUnavailable
+from relu_landscape.errors import Busy, JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import provenance, service_info
+from relu_landscape.jobs.listing import EVERYTHING, Wanted, of_kind
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
 from relu_landscape.jobs.testing.identity import MemoryKeys, MemoryTrail
 from relu_landscape.jobs.testing.samples import perfect_copy
+from relu_landscape.jobs.testing.statuses import page_of, progress_of, relabelled
 from relu_landscape.jobs.words import (
     ANYONE,
     is_event_id,
@@ -45,6 +47,7 @@ from relu_landscape.wire.jobs import (
     Readiness,
     State,
 )
+from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.service import ServiceInfo
 from relu_landscape.wire.shortened import too_long, without
@@ -65,6 +68,8 @@ class Job:
     status: AnyStatus
     composed: Composed
     holders: set[str] = field(default_factory=set)
+    askers: set[str] = field(default_factory=set)
+    number: int = 0
     events: list[Event] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -200,6 +205,7 @@ class InMemoryService:
         self.submitted.append(request)
         known = self.jobs.get(job_id)
         if known is not None and known.status.state not in ("failed", "cancelled"):
+            known.askers.add(holder)
             if not known.status.is_over:
                 known.hold({*known.holders, holder})
             return known.status
@@ -209,11 +215,15 @@ class InMemoryService:
         composed = self.answer(request)
         self.computations += 1
         job = Job(analysis, request, _queued(analysis, job_id, request), composed, {holder})
+        job.askers, job.number = {holder}, self.computations
+        if known is not None:  # whoever asked for it before, and what they said of it
+            job.askers, job.number = job.askers | known.askers, known.number
+            job.status = job.status.labelled(known.status.given_labels)
         self.jobs[job_id] = job
         job.say("state", {"state": "queued", "error": None})
         job.become("running")
         if not self.holds_jobs:
-            job.report(_progress(analysis, request))
+            job.report(progress_of(analysis, request))
             self._end(job)
         return job.status
 
@@ -281,23 +291,22 @@ class InMemoryService:
             raise not_deleted(id, "pinned" if status.pinned else status.state)
         del self.jobs[id]
 
-    async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
+    async def label(self, id: str, who: str, change: LabelChange) -> AnyStatus:  # noqa: A002
+        job = self._job(id)
+        job.status = job.status.labelled(relabelled(job.status.given_labels, who, change))
+        return job.status
+
+    async def note_asker(self, id: str, who: str) -> None:  # noqa: A002
+        if id in self.jobs:
+            self.jobs[id].askers.add(who)
+
+    async def list(
+        self, *, kind: str | None, cursor: str | None, limit: int, wanted: Wanted = EVERYTHING
+    ) -> Page[AnyStatus]:
         self._check()
-        if kind is not None:
-            self.registry.analysis(kind)
-        newest = [
-            job.status
-            for job in reversed(self.jobs.values())
-            if kind is None or job.analysis.kind == kind
-        ]
-        if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
-            raise RequestError("cursor", cursor, "the next_cursor of an earlier page")
-        first = int(cursor or 0)
-        following = first + limit
-        return Page[AnyStatus](
-            items=newest[first:following],
-            next_cursor=str(following) if following < len(newest) else None,
-        )
+        jobs = self.jobs.values()
+        looked = [(job.status, job.number, frozenset(job.askers)) for job in jobs]
+        return page_of(looked, of_kind(self.registry, kind, wanted), cursor, limit)
 
     async def events(
         self,
@@ -386,15 +395,4 @@ def _queued(analysis: Analysis, job: str, request: AnalysisRequest) -> AnyStatus
         error=None,
         attempts=0,
         needs=Needs(algorithm=ALGORITHM, backend_class=BACKEND.backend_class),
-    )
-
-
-def _progress(analysis: Analysis, request: AnalysisRequest) -> Progress:
-    return Progress(
-        phase=analysis.phases[0],
-        tasks_done=1,
-        tasks=4,
-        starts=request.starts_asked,
-        fraction=0.25,
-        seconds_left=12.3,
     )

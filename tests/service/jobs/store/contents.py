@@ -14,6 +14,8 @@ from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
 (QUEUE,) = QUEUES
 #: Seconds that results are kept by the store ``mortal``.
 KEPT = 1000
+#: What lists follow (``test_lists.py``), and what is no part of a job.
+OF_LISTS = ("changed", "changes", "changes-since", "gone", "gone-until")
 TIMES = ("created", "started", "finished")
 #: What the hash of a job has while a process holds it.
 OF_A_HOLDER = ("token", "holder", "claim", "renewals", "place")
@@ -32,7 +34,8 @@ class Contents:
 
     def all(self) -> dict[str, Any]:
         names = sorted(key.decode() for key in self.client.scan_iter(f"{self.prefix}:*"))
-        return {name.removeprefix(self.prefix + ":"): self.value(name) for name in names}
+        found = {name.removeprefix(self.prefix + ":"): self.value(name) for name in names}
+        return {name: value for name, value in found.items() if name not in OF_LISTS}
 
     def value(self, name: str) -> Any:
         match self.client.type(name).decode():
@@ -59,6 +62,7 @@ def job(state: str, **others: str) -> dict[str, str]:
     known = {
         "kind": KIND, "needs": needs("cpu"), "request": orjson.dumps(REQUEST).decode(),
         "created": "time", "sequence": "1", "attempts": "0", "state": state,
+        "asked": "anyone",
     }  # fmt: skip
     is_over = state in ("finished", "failed", "cancelled")
     wanted = {} if is_over else {"wanted:anyone": "1", "payer": "anyone"}

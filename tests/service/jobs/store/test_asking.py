@@ -8,12 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from relu_landscape import ALGORITHM
+from relu_landscape.analyses import Registry
 from relu_landscape.errors import NotFound, RequestError
-from relu_landscape.jobs.store import scripts
+from relu_landscape.jobs.listing import EVERYTHING, Wanted
+from relu_landscape.jobs.store import reading, scripts
 from relu_landscape.jobs.store.asking import STATES, AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.reading import Look
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
 from relu_landscape.wire import shortened
@@ -24,14 +26,16 @@ from tests.service.jobs.toy_engine import TOY, finding
 
 
 async def test_pages_show_every_job_once_newest_first(
-    asking: AskingStore, claims: ClaimingStore
+    asking: AskingStore,
+    claims: ClaimingStore,
+    lists: ListingStore,
 ) -> None:
     for job in "abcde":
         await asking.submit(job, KIND, REQUEST)
     seen: list[str] = []
     cursor = None
     while True:
-        page = await asking.page(None, cursor, 2)
+        page = await lists.page(EVERYTHING, cursor, 2)
         seen += [item.id for item in page.items]
         if page.next_cursor is None:
             break
@@ -43,18 +47,20 @@ async def test_pages_show_every_job_once_newest_first(
             )  # arrives while somebody pages: on no later page
     assert seen == list("edcba")
     with pytest.raises(RequestError, match="next_cursor"):
-        await asking.page(None, "-inf", 2)
+        await lists.page(EVERYTHING, "-inf", 2)
 
 
 async def test_a_long_request_is_claimed_whole_and_shown_short(
-    asking: AskingStore, claims: ClaimingStore
+    asking: AskingStore,
+    claims: ClaimingStore,
+    lists: ListingStore,
 ) -> None:
     gram = [[1.0 if i == j else 0.001 for j in range(128)] for i in range(128)]
     long = LandscapeRequest(student_width=128, teacher_width=128, teacher_gram=gram, starts=0)
     whole = long.canonical()
     await asking.submit("a", KIND, whole, shown=shortened.shown(long))
     await asking.submit("b", KIND, REQUEST)
-    (b, a) = (await asking.page(None, None, 2)).items
+    (b, a) = (await lists.page(EVERYTHING, None, 2)).items
     for status in (a, await asking.status("a")):
         assert (status.left_out, status.request.teacher_gram) == (["teacher_gram"], None)
         assert status.request.student_width == 128
@@ -184,12 +190,14 @@ async def test_unknown_jobs_are_not_found(asking: AskingStore) -> None:
         await anext(asking.follow("x", None))
 
 
-async def test_jobs_of_another_release_are_left_out_and_say_so(asking: AskingStore) -> None:
+async def test_jobs_of_another_release_are_left_out_and_say_so(
+    asking: AskingStore, lists: ListingStore
+) -> None:
     """A store is older than the service on it: one job in other words once hid all the rest."""
     await asking.submit("a", KIND, REQUEST)
     await asking.submit("b", KIND, {"widths": [2, 2]})
     await asking.submit("c", "tally", {"numbers": 3})
-    page = await asking.page(None, None, 10)
+    page = await lists.page(EVERYTHING, None, 10)
     assert [item.id for item in page.items] == ["a"]
     for job in ("b", "c"):
         with pytest.raises(NotFound, match="another release"):
@@ -245,29 +253,31 @@ async def test_a_job_waits_for_the_algorithm_and_the_backend_of_its_id(
     await on_gpu.close()
 
 
-async def test_lists_are_of_one_kind_or_of_all(asking: AskingStore) -> None:
+async def test_lists_are_of_one_kind_or_of_all(asking: AskingStore, lists: ListingStore) -> None:
     await asking.submit("a", KIND, REQUEST)
     await asking.submit("b", "tally", REQUEST)
-    assert [item.id for item in (await asking.page(KIND, None, 10)).items] == ["a"]
-    assert (await asking.page("nothing", None, 10)).items == []
+    assert [item.id for item in (await lists.page(Wanted(kinds=[KIND]), None, 10)).items] == ["a"]
+    assert (await lists.page(Wanted(kinds=["nothing"]), None, 10)).items == []
 
 
-async def test_a_page_of_large_requests_leaves_others_their_turn(asking: AskingStore) -> None:
+async def test_a_page_of_large_requests_leaves_others_their_turn(
+    asking: AskingStore, lists: ListingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two hundred requests with matrices were validated in one go, and nobody else had a turn."""
     jobs = [f"job{number}" for number in range(5)]
     for job in jobs:
         await asking.submit(job, KIND, REQUEST)
     turns = 0
-    reading = asyncio.ensure_future(asking.page(None, None, 10))
-    read, between = asking._read_job, list[int]()
+    listing = asyncio.ensure_future(lists.page(EVERYTHING, None, 10))
+    read, between = reading.read_job, list[int]()
 
-    def counted(job: str, look: Look) -> AnyStatus | None:
+    def counted(registry: Registry, job: str, look: reading.Look) -> AnyStatus | None:
         between.append(turns)
-        return read(job, look)
+        return read(registry, job, look)
 
-    asking._read_job = counted  # type: ignore[method-assign]
-    while not reading.done():
+    monkeypatch.setattr(reading, "read_job", counted)
+    while not listing.done():
         await asyncio.sleep(0)
         turns += 1
-    assert len((await reading).items) == len(jobs)
+    assert len((await listing).items) == len(jobs)
     assert len(set(between)) == len(jobs)

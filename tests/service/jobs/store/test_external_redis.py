@@ -11,11 +11,15 @@ import orjson
 import pytest
 
 from relu_landscape.errors import StoreUnavailable
+from relu_landscape.jobs.listing import Wanted
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.keeping import KeepingStore
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
+from relu_landscape.wire.labels import LabelChange
 from tests.service.jobs.external import SAFE, External, needs_redis
 from tests.service.jobs.helpers import (
     KIND,
@@ -138,7 +142,12 @@ async def test_every_script_runs_on_this_version(external: Callable[..., Externa
     assert claim is not None
     claims.finish(claim, b"{}", {"m1": b"{}"})
     assert [event.name async for event in asking.follow("a", None)][-1] == "state"
-    assert len((await asking.page(None, None, 5)).items) == 1
+    lists, keeping = ListingStore(target, settings, TOY), KeepingStore(target, settings)
+    assert await keeping.ask("a", "anna")
+    assert await keeping.label("a", "anna", LabelChange(tags=["b"], note="c")) == "labelled"
+    assert len((await lists.page(Wanted(asker="anna", tag="b"), None, 5)).items) == 1
+    await lists.close()
+    await keeping.close()
     until(lambda: claims.sweep() == 1, "the job is forgotten")
     assert await asking.submit("b", KIND, {}) == "queued"
     assert await asking.cancel("b") == "cancelled"

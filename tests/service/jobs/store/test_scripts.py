@@ -9,13 +9,16 @@ import orjson
 import pytest
 
 from relu_landscape.errors import Busy, LeaseLost, NotFound
+from relu_landscape.jobs.listing import EVERYTHING
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Event
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, by_state, submitted, until
+from tests.service.jobs.store.contents import OF_LISTS
 from tests.service.jobs.toy_engine import TOY
 
 
@@ -54,11 +57,13 @@ async def test_many_submissions_of_one_job_queue_it_once(
 
 
 async def test_a_waiting_job_says_how_many_are_before_it(
-    asking: AskingStore, claims: ClaimingStore
+    asking: AskingStore,
+    claims: ClaimingStore,
+    lists: ListingStore,
 ) -> None:
     async def before() -> list[int | None]:
         one_by_one = [(await asking.status(job)).waiting_before for job in ("a", "b", "c")]
-        page = await asking.page(None, None, 3)
+        page = await lists.page(EVERYTHING, None, 3)
         assert [each.waiting_before for each in reversed(page.items)] == one_by_one
         return one_by_one
 
@@ -217,7 +222,10 @@ async def test_a_waiting_job_that_the_store_dropped_does_not_block_the_queue(
 
 
 async def test_jobs_are_forgotten_after_their_time(
-    target: Target, settings: Settings, make_claims: Callable[[Settings], ClaimingStore]
+    target: Target,
+    settings: Settings,
+    make_claims: Callable[[Settings], ClaimingStore],
+    lists: ListingStore,
 ) -> None:
     mortal = settings.model_copy(update={"result_ttl_seconds": 1})
     asking, claims = AskingStore(target, mortal, TOY, "cpu"), make_claims(mortal)
@@ -227,12 +235,12 @@ async def test_jobs_are_forgotten_after_their_time(
     until(lambda: claims.sweep() == 1, "the job is forgotten")
     with pytest.raises(NotFound, match="no job a"):
         await asking.status("a")
-    assert (await asking.page(None, None, 10)).items == []
+    assert (await lists.page(EVERYTHING, None, 10)).items == []
     assert set((await by_state(asking)).values()) == {0}
     with target.connect() as client:
         left = {key.decode() for key in client.keys(f"{settings.redis_prefix}:*")}
-    counters = {f"{settings.redis_prefix}:{name}" for name in ("sequence", "tokens", "looks")}
-    assert left <= counters
+    counters = ("sequence", "tokens", "looks", *OF_LISTS)
+    assert left <= {f"{settings.redis_prefix}:{name}" for name in counters}
     await asking.close()
 
 

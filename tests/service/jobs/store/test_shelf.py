@@ -66,7 +66,7 @@ async def test_a_bundle_is_what_is_served_and_comes_back_into_an_empty_store(
     status, whole = await asking.status("a"), contents.all()
     bundle = bundled(shelf)
     assert (bundle.result, bundle.parts) == (RESULT, {"m1": b"[1]", "m2": RESULT})
-    assert set(bundle.fields) == set(FIELDS)
+    assert set(bundle.fields) == {*FIELDS, "asked"}
     raw = {key: contents.client.dump(contents.key(key)) for key in ("result:a",)}
     empty(contents)
     assert shelf.restore(bundle) == "restored"

@@ -12,6 +12,35 @@ local function emit(id, name, data)
   redis.call('XADD', key('events', id), 'MAXLEN', '~', tonumber(ARGV[2]), '*',
              'name', name, 'data', data)
 end
+-- Lists follow what changed (store/lists.py): each job by the number of its latest change, and those
+-- that are gone, of which the last 20,000 are remembered. Never a script's first write.
+local function next_change()
+  local number = redis.call('INCR', p .. ':changed')
+  if number == 1 then redis.call('SET', p .. ':changes-since', now()) end
+  return number
+end
+local function changed(id)
+  redis.call('ZREM', p .. ':gone', id)
+  redis.call('ZADD', p .. ':changes', next_change(), id)
+end
+local function gone(id)
+  redis.call('ZREM', p .. ':changes', id)
+  redis.call('ZADD', p .. ':gone', next_change(), id)
+  local old = redis.call('ZRANGE', p .. ':gone', 0, -20001, 'WITHSCORES')
+  for i = 1, #old, 2 do
+    redis.call('ZREM', p .. ':gone', old[i])
+    redis.call('SET', p .. ':gone-until', old[i + 1])
+  end
+end
+-- Who asked for a job, once each, however it ends; a sweep (kind:id) that asks for others is nobody.
+local function note_asker(id, who)
+  if who:find(':', 1, true) then return 0 end
+  local known = redis.call('HGET', job(id), 'asked')
+  if known and (',' .. known .. ','):find(',' .. who .. ',', 1, true) then return 0 end
+  redis.call('HSET', job(id), 'asked', known and known .. ',' .. who or who)
+  changed(id)
+  return 1
+end
 local function enter(id, state, error)
   local old = redis.call('HGET', job(id), 'state')
   if old then redis.call('SREM', key('state', old), id) end
@@ -20,6 +49,7 @@ local function enter(id, state, error)
   local data = { state = state }
   if error then data['error'] = error end
   emit(id, 'state', cjson.encode(data))
+  changed(id)
 end
 local function kind_of(id) return redis.call('HGET', job(id), 'kind') or '' end
 -- Kind, algorithm and backend class: whoever claims from a queue can compute what stands in it.
@@ -50,6 +80,7 @@ local function forget(id)
   redis.call('ZREM', key('jobs', kind_of(id)), id)
   redis.call('DEL', job(id), key('chunks', id), key('result', id),
              key('details', id), key('events', id))
+  gone(id)
 end
 local function release(id)
   redis.call('HDEL', job(id), 'token', 'holder', 'claim', 'renewals', 'place')

@@ -11,7 +11,11 @@ redis.call('DEL', key('details', id), key('chunks', id), key('events', id))
 redis.call('ZREM', p .. ':deleted', id)
 local last = 8 + 2 * count
 for i = 9, last, 2 do redis.call('HSET', key('details', id), ARGV[i], ARGV[i + 1]) end
-for i = last + 1, #ARGV, 2 do redis.call('HSET', job(id), ARGV[i], ARGV[i + 1]) end
+for i = last + 1, #ARGV, 2 do
+  -- What people said of a job that is there since is newer than what was kept of it.
+  local personal = ARGV[i] == 'asked' or ARGV[i] == 'labels'
+  redis.call(personal and 'HSETNX' or 'HSET', job(id), ARGV[i], ARGV[i + 1])
+end
 redis.call('HDEL', job(id), 'findings')
 if not redis.call('HGET', job(id), 'sequence') then
   local sequence = redis.call('INCR', p .. ':sequence')

@@ -7,11 +7,13 @@ local state = redis.call('HGET', job(id), 'state')
 if state == 'queued' or state == 'running' then
   whatever_the_memory()
   redis.call('HSET', job(id), wish(who), '1')
+  note_asker(id, who)
   return state
 end
 if state == 'cancelling' then
   redis.call('HSET', job(id), 'resubmitted', '1', wish(who), '1')
   charge_to(id, who)
+  note_asker(id, who)
   return state
 end
 if state == 'finished' and redis.call('EXISTS', key('result', id)) == 1 then return state end
@@ -20,6 +22,7 @@ if state then
   restart(id)
   redis.call('HSET', job(id), wish(who), '1')
   charge_to(id, who)
+  note_asker(id, who)
   return 'queued'
 end
 local sequence = redis.call('INCR', p .. ':sequence')
@@ -34,4 +37,5 @@ redis.call('ZREM', p .. ':deleted', id)
 redis.call('ZADD', p .. ':jobs', sequence, id)
 redis.call('ZADD', key('jobs', kind), sequence, id)
 queue(id)
+note_asker(id, who)
 return 'queued'

@@ -1,0 +1,280 @@
+"""Which jobs a list shows, and in which order: columns in memory, one row for each job.
+
+A condition is looked at for all rows at once, so a list of a hundred thousand jobs takes
+milliseconds, whatever is asked of it. Where the rows come from is another's matter
+(``jobs.store.lists``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from relu_landscape.analyses import Registry
+from relu_landscape.errors import RequestError
+from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.labels import Label
+
+#: Numbers of a request that jobs are chosen by.
+NUMBERS = ("student_width", "teacher_width", "seed", "input_dimension")
+#: What a list can be sorted by, with a minus sign descending. Seconds are those from a job's first
+#: start to its end; a job without a value comes last either way.
+SORTS = ("created", "finished", "student_width", "teacher_width", "seconds")
+#: So much of the words of a request can be searched.
+_LONGEST_WORDS = 1000
+#: From so many candidates on those that are far from the page are set aside before sorting.
+_FEW = 2048
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the jobs of a list have in common; None and empty: anything.
+
+    ``since`` and ``until`` bound the first submission, in seconds since 1970, the latter excluded.
+    ``tag``: one that ``viewer`` gave, or anybody where that is None. ``text``: in any case of
+    letters in the id, the kind, the error, the words of the request, or tags and note as above.
+    ``begins``: first digits of the id. ``sort``: one of ``SORTS``, perhaps with a minus sign; None:
+    the newest first, by the order in which the store got them.
+    """
+
+    kinds: Collection[str] = ()
+    states: Collection[str] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    asker: str | None = None
+    tag: str | None = None
+    viewer: str | None = None
+    text: str | None = None
+    begins: str | None = None
+    since: float | None = None
+    until: float | None = None
+    sort: str | None = None
+
+
+EVERYTHING = Wanted()
+
+
+def of_kind(registry: Registry, kind: str | None, wanted: Wanted) -> Wanted:
+    """The same, of this kind alone where one is given. Raises ``NotFound`` for an unknown kind."""
+    for each in (*wanted.kinds, *(() if kind is None else (kind,))):
+        registry.analysis(each)
+    return wanted if kind is None else replace(wanted, kinds=(kind,))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job as lists choose it; times in seconds since 1970."""
+
+    job: str
+    sequence: int
+    kind: str
+    state: str
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    words: str = ""
+    askers: frozenset[str] = frozenset()
+    labels: Mapping[str, Label] = field(default_factory=dict)
+
+    def value(self, name: str) -> float:
+        """What it is sorted by; infinite: it has no such value."""
+        if name == "seconds":
+            both = self.started is not None and self.finished is not None
+            return (self.finished or 0.0) - (self.started or 0.0) if both else math.inf
+        found = self.numbers.get(name) if name in NUMBERS else getattr(self, name)
+        return math.inf if found is None else float(found)
+
+
+def numbers_of(request: JsonObject) -> dict[str, int]:
+    """Those of ``NUMBERS`` that a request has."""
+    return {name: value for name in NUMBERS if isinstance(value := request.get(name), int)}
+
+
+def words_of(job: str, kind: str, error: str, request: JsonObject) -> str:
+    """What ``Wanted.text`` looks through, in small letters."""
+    return " ".join((job, kind, error, *_words(request))).lower()[:_LONGEST_WORDS]
+
+
+def _words(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _words(each)
+    elif isinstance(value, list) and value and isinstance(value[0], str | dict | list):
+        for each in value:
+            yield from _words(each)
+
+
+class Rows:
+    """Rows by job; ``select`` says which of them a list shows. For one thread."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._rows: list[Row | None] = []
+        self._free: list[int] = []
+        self._codes: dict[str, int] = {}
+        names = ("sequence", "kind", "state", *NUMBERS)
+        self._whole: dict[str, Array] = {name: np.full(64, -1, dtype=np.int64) for name in names}
+        self._real: dict[str, Array] = {
+            name: np.full(64, np.inf) for name in ("created", "finished", "seconds")
+        }
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def put(self, row: Row) -> None:
+        """Have this row in place of the one of the same job."""
+        slot = self._slots.get(row.job)
+        if slot is None:
+            slot = self._free.pop() if self._free else self._grown()
+            self._slots[row.job] = slot
+        self._rows[slot] = row
+        self._whole["sequence"][slot] = row.sequence
+        self._whole["kind"][slot] = self._code(row.kind)
+        self._whole["state"][slot] = self._code(row.state)
+        for name in NUMBERS:
+            self._whole[name][slot] = row.numbers.get(name, -1)
+        for name, column in self._real.items():
+            column[slot] = row.value(name)
+
+    def drop(self, job: str) -> None:
+        """Have no row of this job."""
+        slot = self._slots.pop(job, None)
+        if slot is not None:
+            self._rows[slot] = None
+            self._whole["sequence"][slot] = -1
+            self._free.append(slot)
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state that occurs."""
+        states = self._whole["state"][: len(self._rows)][self._here()]
+        return {
+            name: int(count)
+            for name, code in self._codes.items()
+            if (count := np.count_nonzero(states == code))
+        }
+
+    def select(
+        self, wanted: Wanted, cursor: str | None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """The jobs of one page, and the cursor of the next; None: there is none.
+
+        Raises ``RequestError`` for a cursor that no such list gave.
+        """
+        after = _read_cursor(cursor, wanted.sort)
+        slots = self._fitting(wanted)
+        keys = self._keys(slots, wanted.sort)
+        newest = -self._whole["sequence"][slots]
+        if after is not None:
+            key, sequence = after
+            behind = (keys > key) | ((keys == key) & (newest > -sequence))
+            slots, keys, newest = slots[behind], keys[behind], newest[behind]
+        if len(slots) > max(_FEW, limit + 1):
+            near = keys <= np.partition(keys, limit)[limit]
+            slots, keys, newest = slots[near], keys[near], newest[near]
+        order = np.lexsort((newest, keys))[: limit + 1]
+        page = [row.job for each in slots[order[:limit]] if (row := self._rows[each]) is not None]
+        if len(order) <= limit:
+            return page, None
+        last = order[limit - 1]
+        return page, _written_cursor(float(keys[last]), int(-newest[last]), wanted.sort)
+
+    def _keys(self, slots: Array, sort: str | None) -> Array:
+        """What the rows are ordered by first, ascending; infinite for those without a value."""
+        if sort is None:
+            return -self._whole["sequence"][slots].astype(float)
+        name, sign = sort.removeprefix("-"), -1.0 if sort.startswith("-") else 1.0
+        if name in self._real:
+            values = self._real[name][slots]
+        else:
+            whole = self._whole[name][slots]
+            values = np.where(whole < 0, np.inf, whole.astype(float))
+        return np.where(np.isinf(values), np.inf, sign * values)
+
+    def _fitting(self, wanted: Wanted) -> Array:
+        mask = self._here()
+        count = len(self._rows)
+        for name, chosen in (("kind", wanted.kinds), ("state", wanted.states)):
+            if chosen:
+                codes = [self._codes.get(each, -1) for each in chosen]
+                mask &= np.isin(self._whole[name][:count], codes)
+        for name, value in wanted.numbers.items():
+            mask &= self._whole[name][:count] == value
+        created = self._real["created"][:count]
+        if wanted.since is not None:
+            mask &= created >= wanted.since
+        if wanted.until is not None:
+            mask &= created < wanted.until
+        slots = np.flatnonzero(mask)
+        if wanted.asker is wanted.tag is wanted.text is wanted.begins is None:
+            return slots
+        kept = [each for each in slots.tolist() if _fits(self._rows[each], wanted)]
+        return np.array(kept, dtype=np.int64)
+
+    def _here(self) -> Array:
+        here: Array = self._whole["sequence"][: len(self._rows)] >= 0
+        return here
+
+    def _code(self, word: str) -> int:
+        return self._codes.setdefault(word, len(self._codes))
+
+    def _grown(self) -> int:
+        slot = len(self._rows)
+        self._rows.append(None)
+        if slot == len(self._whole["sequence"]):
+            for columns, empty in ((self._whole, -1), (self._real, np.inf)):
+                for name, column in columns.items():
+                    columns[name] = np.concatenate((column, np.full(slot, empty, column.dtype)))
+        return slot
+
+
+def _fits(row: Row | None, wanted: Wanted) -> bool:
+    if row is None:
+        return False
+    if wanted.begins is not None and not row.job.startswith(wanted.begins):
+        return False
+    if wanted.asker is not None and wanted.asker not in row.askers:
+        return False
+    if wanted.tag is None and wanted.text is None:
+        return True
+    own = row.labels.get(wanted.viewer or "")
+    labels = list(row.labels.values()) if wanted.viewer is None else [own] if own else []
+    if wanted.tag is not None and not any(wanted.tag in each.tags for each in labels):
+        return False
+    if wanted.text is None:
+        return True
+    text = wanted.text.lower()
+    return text in row.words or any(
+        text in words.lower() for each in labels for words in (*each.tags, each.note or "")
+    )
+
+
+def _written_cursor(key: float, sequence: int, sort: str | None) -> str:
+    return str(sequence) if sort is None else f"{sort}_{key!r}_{sequence}"
+
+
+def _read_cursor(cursor: str | None, sort: str | None) -> tuple[float, int] | None:
+    if cursor is None:
+        return None
+    try:
+        if not cursor.isascii():
+            raise ValueError(cursor)
+        if sort is None:
+            if not (cursor.isdecimal() and len(cursor) <= 16):
+                raise ValueError(cursor)
+            return -float(cursor), int(cursor)
+        if not cursor.startswith(f"{sort}_"):
+            raise ValueError(cursor)
+        key, _, sequence = cursor.removeprefix(f"{sort}_").partition("_")
+        if not (sequence.isdecimal() and len(sequence) <= 16) or math.isnan(float(key)):
+            raise ValueError(cursor)
+        return float(key), int(sequence)
+    except ValueError:
+        raise RequestError("cursor", cursor, "the next_cursor of an earlier page") from None
