@@ -17,6 +17,7 @@ from relu_landscape.errors import Cancelled, JobFailed
 from relu_landscape.jobs.interface import Service
 from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.jobs import AnyStatus
+from relu_landscape.wire.service import Alive
 from relu_landscape_api.answering.at_hand import Encoded, ResultsAtHand, encoded
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.reading.negotiation import (
@@ -69,6 +70,11 @@ async def page_response(
         following = urlencode({"cursor": page.next_cursor, "limit": query.limit})
         response.headers["Link"] = f'<{path}?{following}>; rel="next"'
     return response
+
+
+def alive() -> Response:
+    """That the process can answer at all."""
+    return json_response(Alive(alive=True))
 
 
 def job_path(analysis: Analysis, id: str) -> str:  # noqa: A002 - the name in the path
