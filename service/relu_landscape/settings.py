@@ -73,6 +73,13 @@ class Settings(BaseSettings):
         description="worker processes of the embedded pool, one thread each; left out: one per "
         "CPU core that this process may use",
     )
+    worker_niceness: int = Field(
+        5,
+        ge=0,
+        le=19,
+        description="by how much processes of the embedded pool give way to others (nice), the one "
+        "that answers requests first of all",
+    )
     backend: Literal["auto", "numpy", "cupy"] = Field(
         "auto",
         description="what follows random starts: the CPU (numpy) or a GPU (cupy); auto: a GPU if "

@@ -16,6 +16,7 @@ from relu_landscape.errors import Cancelled, JobFailed
 from relu_landscape.jobs.interface import Service
 from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.jobs import AnyStatus
+from relu_landscape.wire.service import Alive
 from relu_landscape_api.answering.at_hand import Encoded, ResultsAtHand, encoded
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.reading.negotiation import (
@@ -62,6 +63,11 @@ def static_response(request: Request, body: bytes) -> Response:
     if matches_etag(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=JSON_TYPE, headers=headers)
+
+
+def alive() -> Response:
+    """That the process can answer at all."""
+    return json_response(Alive(alive=True))
 
 
 def job_path(analysis: Analysis, id: str) -> str:  # noqa: A002 - the name in the path

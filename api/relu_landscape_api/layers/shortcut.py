@@ -1,4 +1,4 @@
-"""A finished result that is at hand is sent before the router is asked."""
+"""What is at hand is sent before the router is asked: finished results, and a sign of life."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relu_landscape.analyses import Registry
-from relu_landscape_api.answering.answers import Answers
+from relu_landscape_api.answering.answers import Answers, alive
 
 
 class Shortcut:
     """The innermost layer (ASGI): the plain GET of a result by its id, as its route would answer.
 
     Most of what a server is asked for are results that it has just sent; FastAPI's routing and
-    injection would take three times as long as the answer. Anything else passes, a ``Prefer``
-    header included.
+    injection would take three times as long as the answer. So they would for ``/livez``, whose
+    asker restarts a process that is slow to answer. Anything else passes, a ``Prefer`` header
+    included.
     """
 
     def __init__(self, app: ASGIApp, *, registry: Registry, answers: Mapping[str, Answers]) -> None:
@@ -27,6 +28,9 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET":
+            if scope["path"] == "/livez":
+                await alive()(scope, receive, send)
+                return
             found = self._path.fullmatch(scope["path"])
             if found is not None and not _prefers(scope):
                 answer = self._answers[found[1]].known(scope, found[2])

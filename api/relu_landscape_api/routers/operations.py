@@ -15,7 +15,7 @@ from relu_landscape.errors import Unavailable
 from relu_landscape.schema import published
 from relu_landscape.wire.jobs import Readiness
 from relu_landscape.wire.service import Alive, ApiInfo, ApiLimits, ServiceInfo
-from relu_landscape_api.answering.answers import json_response, static_response
+from relu_landscape_api.answering.answers import alive, json_response, static_response
 from relu_landscape_api.answering.problems import Row, problem_response
 from relu_landscape_api.dependencies import Draining, Figures, Known, Service, ServiceSettings
 from relu_landscape_api.openapi import Responses, answer_docs, plain_docs, problem_docs
@@ -48,7 +48,7 @@ _SCHEMA: Responses = {
 )
 async def livez() -> Response:
     """200 as long as the process can answer at all; says nothing about store or pool."""
-    return json_response(Alive(alive=True))
+    return alive()
 
 
 @router.get(

@@ -30,7 +30,7 @@ from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
 from relu_landscape.jobs.pool.sharing import Shares
 from relu_landscape.jobs.pool.watch import TOPIC, Computing, Watch
-from relu_landscape.jobs.pool.workers import LocalWorkers, restart_external
+from relu_landscape.jobs.pool.workers import local_workers, restart_external
 from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class DaskPool:
         self._compositions = tuple(each.composition for each in registry.analyses)
         self._backend = backend
         self.pace = backend.pace
-        self._local = LocalWorkers(settings.workers) if settings.dask_scheduler is None else None
+        self._local = local_workers(settings)
         self._loop: Any = None
         self._client: Any = None
         self.changed = threading.Condition()

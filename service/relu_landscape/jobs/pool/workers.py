@@ -18,7 +18,10 @@ from typing import Any
 
 from distributed import LocalCluster, Status
 
+from relu_landscape.jobs.pool import giving_way
+from relu_landscape.jobs.pool.giving_way import NICENESS
 from relu_landscape.jobs.pool.threads import ONE_THREAD
+from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +35,14 @@ CLOSE_SECONDS = 5.0
 
 
 class LocalWorkers:
-    """A Dask cluster of ``count`` processes, one thread each, bound to this machine alone."""
+    """A Dask cluster of ``count`` processes, one thread each, bound to this machine alone.
 
-    def __init__(self, count: int) -> None:
+    ``niceness``: by how much they give way to other processes, the one that answers first of all.
+    """
+
+    def __init__(self, count: int, niceness: int = 0) -> None:
         self.count = count
+        self._environment = {**ONE_THREAD, NICENESS: str(niceness)}
         self.cluster: Any = None
         self._missing: dict[Any, float] = {}
 
@@ -52,7 +59,8 @@ class LocalWorkers:
                     # Without a dashboard Dask still opens its port 8787; this takes a free one.
                     # A dead worker is reported at once: we judge ourselves whose fault it was.
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
-                    env=ONE_THREAD,
+                    env=self._environment,
+                    preload=[giving_way.__name__],
                 )
             except Exception as error:
                 if attempt == STARTS:
@@ -100,6 +108,13 @@ class LocalWorkers:
                 _kill(nanny)
             self.cluster.close(timeout=CLOSE_SECONDS)
             self.cluster = None
+
+
+def local_workers(settings: Settings) -> LocalWorkers | None:
+    """Those that the settings ask for; none where somebody else's scheduler has them."""
+    if settings.dask_scheduler is not None:
+        return None
+    return LocalWorkers(settings.workers, settings.worker_niceness)
 
 
 def _kill(nanny: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any, cast
 
 import orjson
@@ -15,6 +16,7 @@ from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, StoreUnavailable
 from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.looks import Looks
 from relu_landscape.jobs.store.packing import DamagedError, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
 from relu_landscape.jobs.store.uses import Uses
@@ -31,8 +33,9 @@ STATES = ("queued", "running", "cancelling", "cancelled", "failed", "finished")
 FOLLOW_MILLISECONDS = 2000
 #: Commands take well under a millisecond, so a few connections serve many requests.
 COMMAND_CONNECTIONS = 32
-#: A follower's read waits in the store and keeps its connection meanwhile; servers accept about
-#: a thousand where the number of open files has its usual limit of 1024.
+#: A follower's read waits in the store and keeps its connection meanwhile, one for each job that is
+#: followed; servers accept about a thousand where the number of open files has its usual limit of
+#: 1024.
 FOLLOWER_CONNECTIONS = 800
 #: What a caller is told to wait when the queue is full: about the time a small job takes.
 BUSY_RETRY_SECONDS = 10
@@ -60,6 +63,7 @@ class AskingStore:
         self._waiting_limit = settings.waiting_jobs_limit
         self._ttl = settings.result_ttl_seconds or 0
         self._uses = Uses(self._client, settings)
+        self._looks: Looks[tuple[str, list[Event]]] = Looks()
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -209,27 +213,35 @@ class AskingStore:
         if after is not None and not is_event_id(after):
             raise no_event(after)
         position = after or "0-0"
-        stream = self._keys.of("events", job)
         while True:
-            # By the followers' own connections: many readers must not keep requests waiting.
-            # The state is read first: a job that is over has its last event in the stream by then.
-            state = await self._state(self._followers, job)
-            block = None if state in TERMINAL else FOLLOW_MILLISECONDS
-            entries = await self._read(stream, position, block)
-            for name, fields in entries:
-                event = Event(
-                    id=name.decode(),
-                    name=fields[b"name"].decode(),
-                    data=orjson.loads(fields[b"data"]),
-                )
+            state, events = await self._looks.share(
+                (job, position), partial(self._look_for_events, job, position)
+            )
+            for event in events:
                 yield event
                 position = event.id
                 if event.is_last:
                     return
-            if entries or state not in TERMINAL:
+            if events or state not in TERMINAL:
                 continue
             if await self._state(self._followers, job) in TERMINAL:
                 return  # the reader had seen the last event already
+
+    async def _look_for_events(self, job: str, position: str) -> tuple[str, list[Event]]:
+        """The job's state, and what comes after ``position``: waited for, unless it is over."""
+        # By the followers' own connections: many readers must not keep requests waiting.
+        # The state is read first: a job that is over has its last event in the stream by then.
+        state = await self._state(self._followers, job)
+        block = None if state in TERMINAL else FOLLOW_MILLISECONDS
+        entries = await self._read(self._keys.of("events", job), position, block)
+        return state, [
+            Event(
+                id=name.decode(),
+                name=fields[b"name"].decode(),
+                data=orjson.loads(fields[b"data"]),
+            )
+            for name, fields in entries
+        ]
 
     async def _read(
         self, stream: str, position: str, block: int | None

@@ -169,3 +169,11 @@ def test_closing_does_not_wait_for_what_computes(
     assert set(done[:2]) == {(pid, signal.SIGKILL) for pid in there}
     assert done[2] == "closed"
     assert not any(psutil.pid_exists(pid) for pid in there)
+
+
+def test_workers_give_way_to_the_process_that_answers(pool: DaskPool) -> None:
+    """With every core at work, a probe of 1 ms waited for its turn among the workers."""
+    client = pool._client
+    # Each in the thread that computes, where a niceness counts: on Linux it is a thread's own.
+    asked = [client.submit(os.nice, 0, workers=[each], pure=False) for each in client.nthreads()]
+    assert [each.result(PATIENCE_SECONDS) for each in asked] == [min(19, os.nice(0) + 5)] * 2
