@@ -1,6 +1,7 @@
 """How often the integrator credits a start to another end than an accurate one does.
 
-    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 2000] [--cases 8,8,8 ...]
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 2000] [--only "32, 32"]
+    ... [--kept FOLDER --pieces 3]
 
 (from the repository root) prints a table and keeps the figures in benchmarks/runs. Each start is
 followed to its credited end by the native kernel (``--backend numpy``: by NumPy), and by Dormand
@@ -9,12 +10,21 @@ is polished, or its loss is zero. Students keep their numbers along a path, so t
 where no weight differs by more than 1e-4; with more students than teachers, two at zero loss are
 one. Paths that still creep at t = 20,000, or in which a student comes to zero, are left out and
 counted. Seconds are processor time of this process.
+
+With ``--kept`` the starts are followed in pieces, and what came of each is kept in that folder: an
+interrupted run goes on where it was, and ``--pieces`` ends it after so many, without a table for
+what is not complete. The folder is of one commit and one kernel; that is up to whoever names it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +64,8 @@ ARRIVED = 1e-6
 POLISH = PolishRules(1e-11, 80.0, 0.1, 0.2)
 #: Entry by entry; the nearest known fixed points are 1e-3 apart.
 SAME = 1e-4
+#: Starts of one piece: as many as the reference follows side by side.
+TOGETHER = 64
 
 
 def problem_of(asked: dict[str, object]) -> Problem:
@@ -84,16 +96,15 @@ def reference(problem: Problem, W: Real) -> tuple[Real, Real, int]:
 
 
 def judged(problem: Problem, ours: list[End], theirs: Real, losses: Real) -> tuple[int, int]:
-    """How many ends differ, and how many references creep."""
+    """How many ends differ, and how many references creep; ``ours`` in the order of ``theirs``."""
     differ = creeping = 0
     slopes = load().forces(problem.teacher, theirs)
     norms = np.sqrt(np.sum(slopes * slopes, axis=(-2, -1)))
-    for end in ours:
-        W, loss = theirs[end.start], losses[end.start]
+    for end, W, loss, norm in zip(ours, theirs, losses, norms, strict=True):
         is_global = problem.has_continuum and bool(loss < LOSS)
         mine = float(population.loss(end.W, problem.teacher)) if end.W.any(axis=-1).all() else 1.0
         at_zero = end.outcome is Outcome.GLOBAL_SET or (problem.has_continuum and mine < LOSS)
-        if norms[end.start] >= ARRIVED and not is_global:
+        if norm >= ARRIVED and not is_global:
             creeping += 1
         elif is_global or at_zero:
             differ += is_global != at_zero
@@ -102,10 +113,23 @@ def judged(problem: Problem, ours: list[End], theirs: Real, losses: Real) -> tup
     return differ, creeping
 
 
-def compare(name: str, asked: dict[str, object], backend: str, least: float, record: Record) -> str:
-    """One line of the table."""
-    problem = problem_of(asked)
-    numbers = list(range(problem.starts))
+@dataclass(frozen=True)
+class Tally:
+    """What became of some starts; ``ours`` and ``theirs`` are seconds."""
+
+    starts: int = 0
+    differ: int = 0
+    creeping: int = 0
+    ours: float = 0.0
+    theirs: float = 0.0
+    forces: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+def tally(problem: Problem, numbers: list[int], backend: str) -> Tally:
+    """Follow the starts with these numbers both ways."""
     W = sampling.draw_starts(problem, numbers)
     descent = sampling.new_descent(problem, backend_named(backend))
     began = time.process_time()
@@ -114,17 +138,66 @@ def compare(name: str, asked: dict[str, object], backend: str, least: float, rec
     began = time.process_time()
     accurate, losses, forces = reference(problem, W)
     theirs = time.process_time() - began
+    ends.sort(key=lambda end: end.start)
     differ, creeping = judged(problem, ends, accurate, losses)
-    judged_starts = problem.starts - creeping
-    same = 100.0 * (1.0 - differ / judged_starts)
-    record.add(f"{name}: other end", "count", differ)
-    record.add(f"{name}: creeping", "count", creeping)
-    record.add(f"{name}: a start", "ms", ours / problem.starts * 1e3)
-    record.add(f"{name}: a start by the reference", "ms", theirs / problem.starts * 1e3)
+    return Tally(len(numbers), differ, creeping, ours, theirs, forces)
+
+
+@dataclass
+class Pieces:
+    """The tallies of pieces of a case: from ``folder``, or made and kept there.
+
+    ``left``: how many may still be made in this run; None: all.
+    """
+
+    backend: str
+    folder: Path | None = None
+    left: int | None = None
+
+    def whole(self, name: str, problem: Problem) -> Tally | None:
+        """Of all starts, or None where not every piece may be made now."""
+        if self.folder is None:
+            return tally(problem, list(range(problem.starts)), self.backend)
+        sums = Tally()
+        for numbers in _cut(problem.starts):
+            one = self._piece(self.folder, name, problem, numbers)
+            if one is None:
+                return None
+            sums += one
+        return sums
+
+    def _piece(self, folder: Path, name: str, problem: Problem, numbers: range) -> Tally | None:
+        words = "".join(letter if letter.isalnum() else "-" for letter in name)
+        path = folder / f"{words}-{numbers.start}-{numbers.stop}-{self.backend}.json"
+        if path.exists():
+            return Tally(**json.loads(path.read_text(encoding="utf-8")))
+        if self.left == 0:
+            return None
+        if self.left is not None:
+            self.left -= 1
+        found = tally(problem, list(numbers), self.backend)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        print(f"{name}: {numbers.stop} of {problem.starts} starts", file=sys.stderr, flush=True)
+        return found
+
+
+def _cut(starts: int) -> Iterator[range]:
+    for first in range(0, starts, TOGETHER):
+        yield range(first, min(starts, first + TOGETHER))
+
+
+def compare(name: str, sums: Tally, least: float, record: Record) -> str:
+    """One line of the table."""
+    same = 100.0 * (1.0 - sums.differ / (sums.starts - sums.creeping))
+    ours, theirs = sums.ours / sums.starts * 1e3, sums.theirs / sums.starts * 1e3
+    record.add(f"{name}: other end", "count", sums.differ)
+    record.add(f"{name}: creeping", "count", sums.creeping)
+    record.add(f"{name}: a start", "ms", ours)
+    record.add(f"{name}: a start by the reference", "ms", theirs)
     return (
-        f"| {name} | {problem.starts} | {creeping} | {differ} | {same:.2f} | {least} "
-        f"| {ours / problem.starts * 1e3:.2f} | {theirs / problem.starts * 1e3:.0f} "
-        f"| {forces / problem.starts:.0f} |"
+        f"| {name} | {sums.starts} | {sums.creeping} | {sums.differ} | {same:.2f} | {least} "
+        f"| {ours:.2f} | {theirs:.0f} | {sums.forces / sums.starts:.0f} |"
     )
 
 
@@ -154,15 +227,21 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=2000)
     parser.add_argument("--backend", default=f"native-{load().info.version}")
     parser.add_argument("--only", default="", help="cases whose name begins so")
+    parser.add_argument("--kept", type=Path, help="folder of finished pieces")
+    parser.add_argument("--pieces", type=int, help="make so many at most (with --kept)")
     asked = parser.parse_args()
-    record = Record("fidelity", vars(asked))
+    pieces = Pieces(asked.backend, asked.kept, asked.pieces if asked.kept else None)
+    record = Record("fidelity", {name: str(value) for name, value in vars(asked).items()})
     print("| K, M, d | starts | left out | other end | same end, % | asked, % | ms a start "
           "| reference, ms | its forces a start |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|")
     for name, request, least in cases(asked.starts):
         if name.startswith(asked.only):
-            print(compare(name, request, asked.backend, least, record), flush=True)
-    record.write()
+            sums = pieces.whole(name, problem_of(request))
+            if sums is not None:
+                print(compare(name, sums, least, record), flush=True)
+    if record.rows:
+        record.write()
 
 
 if __name__ == "__main__":
