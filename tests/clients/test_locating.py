@@ -53,6 +53,15 @@ def test_tensors_and_state_dicts_are_arrays() -> None:
     assert _networks.network("weights", [W, W]).shape == (2, 2, 3)
 
 
+def test_second_layers_are_numbers_of_the_units() -> None:
+    """Also as PyTorch has them: (1, K)."""
+    options: Any = {"second_layer": Tensor([[2.0, 3.0]]), "teacher_second_layer": [1.0, 4.0]}
+    sent = np.load(io.BytesIO(_networks.archive(np.eye(2), np.eye(2), options)))
+    assert sent["second_layer"].tolist() == [2.0, 3.0]
+    assert sent["teacher_second_layer"].tolist() == [1.0, 4.0]
+    assert json.loads(str(sent["options"])) == {}
+
+
 STATES: dict[str, Mapping[str, Any]] = {
     "biases": {"w": np.eye(2), "b": np.ones(2)},
     "one or two": {"b": np.zeros(2)},

@@ -37,11 +37,12 @@ MOST_COLUMNS = 100_000
 #: Dimension of the inputs where nothing says it (``reducing``).
 USUAL_DIMENSION = 1000
 #: Arrays that a request in NumPy's format may hold.
-ARRAYS = ("weights", "teacher", "teacher_gram", "Q", "R")
+ARRAYS = ("weights", "teacher", "teacher_gram", "Q", "R", "second_layer", "teacher_second_layer")
 
 Entry = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
 GivenRow = Annotated[tuple[Entry, ...], Field(max_length=MOST_COLUMNS)]
 Given = Annotated[tuple[GivenRow, ...], Field(max_length=LARGEST_WIDTH)]
+Layer = Annotated[tuple[Entry, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
 
 
 class ReducedPoints(Wire):
@@ -96,6 +97,17 @@ class PointsRequest(AnalysisRequest):
     )
     teacher_gram: Gram | None = Field(
         None, description="T = V V^T instead of teacher; both left out: orthonormal"
+    )
+    second_layer: Layer | None = Field(
+        None,
+        exclude_if=lambda layer: layer is None,  # requests without one keep their ids
+        description="weights of the students' second layer, K positive numbers for every point, "
+        "folded into the first; left out: ones",
+    )
+    teacher_second_layer: Layer | None = Field(
+        None,
+        exclude_if=lambda layer: layer is None,
+        description="the same of the teacher, M positive numbers",
     )
     teacher_width: Width | None = Field(
         None,
@@ -226,6 +238,8 @@ class PointsRequest(AnalysisRequest):
 
     def _found(self) -> Found:
         """The points as they were given, reduced."""
+        import numpy as np
+
         from relu_landscape.wire import reducing
 
         names = {**{name: name for name in ARRAYS}, "batch": "weights"}
@@ -236,7 +250,7 @@ class PointsRequest(AnalysisRequest):
                 continue
             if name in given:
                 raise RequestError("batch", "an array", "left out where weights are given")
-            given[name] = _rows(field, value)
+            given[name] = np.array(value) if name.endswith("layer") else _rows(field, value)
         return reducing.reduce(
             given,
             width=self.teacher_width,
@@ -255,8 +269,8 @@ class PointsRequest(AnalysisRequest):
 
     def _check_reduced(self, reduced: ReducedPoints) -> None:
         """Refuse a reduced form that is not what ``_take`` leaves."""
-        for name in ("weights", "batch", "Q", "R", "teacher"):
-            if getattr(self, name) is not None:
+        for name in ("batch", *ARRAYS):
+            if name != "teacher_gram" and getattr(self, name) is not None:
                 raise RequestError(name, "an array", "left out where reduced is given")
         K, M = reduced.student_width, reduced.teacher_width
         _check_numbers(reduced)

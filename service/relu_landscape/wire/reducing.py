@@ -66,7 +66,8 @@ def reduce(
     given: Mapping[str, Real], *, width: int | None, dimension: int | None, precision: Precision
 ) -> Reduced:
     """Reduce what was given: ``weights`` (n, K, d) or (K, d), or ``Q`` and ``R`` alike; ``teacher``
-    (M, d) or ``teacher_gram`` (M, M). ``width`` M and ``dimension`` d where the request says them.
+    (M, d) or ``teacher_gram`` (M, M); ``second_layer`` (K,) and ``teacher_second_layer`` (M,), one
+    where left out. ``width`` M and ``dimension`` d where the request says them.
 
     Raises ``RequestError`` for what does not fit together.
     """
@@ -74,10 +75,12 @@ def reduce(
     for name, array in given.items():
         if array.ndim > 1 and array.shape[-2] > LARGEST_WIDTH:
             raise RequestError(name, f"{array.shape[-2]:,} rows", f"at most {LARGEST_WIDTH}")
+    for name in ("teacher", "teacher_gram"):
+        if name in given and (given[name].ndim != 2 or 0 in given[name].shape):
+            raise RequestError(name, f"shape {given[name].shape}", "a matrix")
+    given = _folded({**given, **batches}, width)
+    batches = {name: given[name] for name in batches}
     teacher, gram = given.get("teacher"), given.get("teacher_gram")
-    for name, matrix in (("teacher", teacher), ("teacher_gram", gram)):
-        if matrix is not None and (matrix.ndim != 2 or 0 in matrix.shape):
-            raise RequestError(name, f"shape {matrix.shape}", "a matrix")
     if "weights" in batches:
         for name in ("Q", "R"):
             if name in given:
@@ -96,6 +99,42 @@ def reduce(
     gram = _fitting_gram(gram, M, width, precision)
     d = _dimension(dimension, M, max(USUAL_DIMENSION, M + K))
     return of_overlaps(Q, R, gram, dimension=d, precision=precision)
+
+
+def _folded(given: Mapping[str, Real], width: int | None) -> dict[str, Real]:
+    """The same networks with second layers of ones: a ReLU(w.x) = ReLU(a w.x) for a > 0."""
+    arrays = dict(given)
+    if (students := arrays.pop("second_layer", None)) is not None:
+        for name in {"weights", "Q", "R"} & arrays.keys():
+            _check_layer("second_layer", students, arrays[name].shape[-2])
+            arrays[name] = arrays[name] * students[:, None]
+        if "Q" in arrays:
+            _check_layer("second_layer", students, arrays["Q"].shape[-1])
+            arrays["Q"] = arrays["Q"] * students
+    if (teachers := arrays.pop("teacher_second_layer", None)) is None:
+        return arrays
+    if "teacher" not in arrays and "teacher_gram" not in arrays:
+        arrays["teacher_gram"] = np.eye(width or teachers.size)
+    for name in {"teacher", "teacher_gram"} & arrays.keys():
+        _check_layer("teacher_second_layer", teachers, len(arrays[name]))
+        arrays[name] = arrays[name] * teachers[:, None]
+    for name in {"teacher_gram", "R"} & arrays.keys():
+        _check_layer("teacher_second_layer", teachers, arrays[name].shape[-1])
+        arrays[name] = arrays[name] * teachers
+    return arrays
+
+
+def _check_layer(name: str, layer: Real, units: int) -> None:
+    """Refuse a second layer that is not a positive number for each unit."""
+    if layer.shape != (units,):
+        raise RequestError(name, f"shape {layer.shape}", f"shape {(units,)}, a number a unit")
+    if not np.all(layer > 0.0):
+        place = int(np.flatnonzero(~(layer > 0.0))[0])
+        raise RequestError(
+            name,
+            f"{layer[place]:.3g} at {place}",
+            "positive numbers: only those fold into the first layer",
+        )
 
 
 def _given_weights(

@@ -96,6 +96,32 @@ def test_overlaps_are_the_same_point_as_weights() -> None:
     assert inside.here.array.tolist() == [np.eye(2).tolist()]
 
 
+def test_second_layers_are_folded_into_the_first() -> None:
+    W, V = rows(3, 9, 1), rows(2, 9, 2) + orthonormal(2, 9)
+    a, b = np.array([0.5, 2.0, 3.0]), np.array([1.5, 0.25])
+    folded = asked(weights=a[:, None] * W, teacher=b[:, None] * V)
+    given = asked(weights=W, teacher=V, second_layer=a, teacher_second_layer=b)
+    assert given.canonical() == folded.canonical()
+    assert from_arrays(
+        weights=W[None], teacher=V, second_layer=a, teacher_second_layer=b
+    ).canonical() == folded.canonical()  # fmt: skip
+    Q, R = overlaps(folded)
+    layers: dict[str, Any] = {"second_layer": a, "teacher_second_layer": b}
+    apart = asked(Q=W @ W.T, R=W @ V.T, teacher_gram=V @ V.T, input_dimension=9, **layers)
+    for found, expected in zip(overlaps(apart), (Q, R), strict=True):
+        assert np.abs(found - expected).max() < 1e-13  # roots of overlaps, of condition 100 at most
+    plain = asked(weights=W[:, :2], **layers)
+    Q, R = overlaps(plain)
+    assert np.abs(R - (a[:, None] * W[:, :2]) * b).max() < 1e-15
+    assert np.allclose(plain.teacher_gram, np.diag(b**2), rtol=0.0, atol=1e-16)  # type: ignore[arg-type]
+
+
+def test_without_second_layers_the_question_is_what_it_was() -> None:
+    canonical = asked(**ONE).canonical()
+    assert not {"second_layer", "teacher_second_layer"} & canonical.keys()
+    assert asked(**ONE, second_layer=[1.0, 1.0]).canonical() == canonical
+
+
 def test_a_batch_is_its_points() -> None:
     W, V = np.stack([rows(3, 20, seed) for seed in range(5)]), orthonormal(2, 20)
     many = asked(batch=W, teacher=V)
@@ -157,6 +183,12 @@ ONE: dict[str, Any] = {"weights": np.eye(2), "teacher": np.eye(2)}
             "input_dimension", "room", {"Q": 4 * np.eye(2), "R": np.eye(2), "input_dimension": 3},
         ),
         ("input_dimension", "teacher width", {"weights": np.eye(2), "input_dimension": 1}),
+        ("second_layer", "shape .2,.", {**ONE, "second_layer": [1.0]}),
+        ("second_layer", "positive", {**ONE, "second_layer": [1.0, -0.5]}),
+        ("teacher_second_layer", "shape .2,.", {**ONE, "teacher_second_layer": [1.0, 2.0, 3.0]}),
+        ("teacher_second_layer", "positive", {**ONE, "teacher_second_layer": [1.0, 0.0]}),
+        ("teacher_second_layer", "shape .2,.", {"Q": np.eye(2), "R": np.eye(2),
+                                                "teacher_second_layer": [1.0]}),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_field(
@@ -178,6 +210,17 @@ def test_what_does_not_fit_is_refused_by_field(
         ("weights", "a matrix", {"weights": np.ones((0, 2, 2))}),
         ("weights", "at most 512", {"weights": np.ones((513, 2))}),
         ("teacher", "at most 512", {"weights": np.ones((2, 600)), "teacher": np.eye(600)}),
+        ("second_layer", "shape .2,.", {"weights": np.eye(2), "second_layer": np.ones((1, 2))}),
+        ("R", "a matrix", {"Q": np.eye(2), "R": np.ones(2), "teacher_second_layer": np.ones(2)}),
+        (
+            "teacher_second_layer",
+            "shape .3,.",
+            {
+                "weights": np.eye(2),
+                "teacher_gram": np.ones((2, 3)),
+                "teacher_second_layer": np.ones(2),
+            },
+        ),
         ("weights", "20,000 points", {"weights": np.ones((20_001, 1, 1))}),
         ("weights", "2,000,000 numbers", {"weights": np.ones((9_000, 15, 15))}),
     ],

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from relu_landscape_client import _decode
 from relu_landscape_client.errors import RequestRefused
 
-#: Options that are arrays.
+#: Options that are arrays: matrices, and the second layers, as K numbers or as PyTorch has them.
 _MATRICES = ("teacher_gram", "Q", "R")
+_LAYERS = ("second_layer", "teacher_second_layer")
 
 
 def archive(weights: Any, teacher: Any, options: Mapping[str, Any]) -> bytes:
@@ -25,7 +26,9 @@ def archive(weights: Any, teacher: Any, options: Mapping[str, Any]) -> bytes:
     given = {"weights": weights, "teacher": teacher}
     given |= {name: options.get(name) for name in _MATRICES}
     arrays = {name: network(name, each) for name, each in given.items() if each is not None}
-    others = {name: each for name, each in options.items() if name not in _MATRICES}
+    layers = {name: options[name] for name in _LAYERS if options.get(name) is not None}
+    arrays |= {name: np.ravel(network(name, layer)) for name, layer in layers.items()}
+    others = {n: each for n, each in options.items() if n not in (*_MATRICES, *_LAYERS)}
     text = _decode.strict_json(_decode.plain(dict(sorted(others.items()))))
     buffer = io.BytesIO()
     # Not compressed: digits of weights are noise, which zlib only reads slowly.

@@ -100,6 +100,8 @@ class PointsOptions(TypedDict, total=False):
     teacher_gram: Any
     Q: Any
     R: Any
+    second_layer: Any
+    teacher_second_layer: Any
     teacher_width: int
     input_dimension: int
     single_precision: bool
