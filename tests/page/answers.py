@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from relu_landscape.engine.tasks import Composed
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.frequencies import FrequenciesBody
 from relu_landscape.wire.landscape import (
     FixedPoint,
     FixedPointDetails,
     LandscapeBody,
     Space,
 )
-from relu_landscape.wire.requests import LandscapeRequest
+from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.sweeps import SweepBody, SweepRequest
+from relu_landscape.wire.trajectories import RunDetails, TrajectoryBody, TrajectoryRequest
 from relu_landscape_api.routers.pages import EXPLORER
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -39,6 +43,24 @@ def composed(landscape: Mapping[str, Any]) -> Composed:
     return Composed(
         result=body, parts={each.key: _details(each, request) for each in body.fixed_points}
     )
+
+
+def learned(request: AnalysisRequest) -> Composed:
+    """What was recorded of the kinds beside landscapes, whatever their numbers are asked to be."""
+    if isinstance(request, TrajectoryRequest):
+        answer = recorded("trajectories")[request.method]
+        parts = {
+            key: RunDetails.model_validate({name: part[name] for name in RunDetails.model_fields})
+            for key, part in answer["parts"].items()
+        }
+        return Composed(result=_body(TrajectoryBody, answer["result"]), parts=parts)
+    if isinstance(request, SweepRequest):
+        return Composed(result=_body(SweepBody, recorded("sweep")), parts={})
+    return Composed(result=_body(FrequenciesBody, recorded("frequencies")), parts={})
+
+
+def _body(shape: type[Wire], result: Mapping[str, Any]) -> Wire:
+    return shape.model_validate({name: result[name] for name in shape.model_fields})
 
 
 def _details(point: FixedPoint, request: LandscapeRequest) -> FixedPointDetails:

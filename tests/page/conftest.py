@@ -53,7 +53,9 @@ class Watched:
     def open(self, search: str = "") -> Page:
         """Open the explorer at a query string and wait for its first picture or notice."""
         self.page.goto(self.url + search)
-        self.page.wait_for_selector("#headline h1:visible, .families-form:visible")
+        self.page.wait_for_selector(
+            "#headline h1:visible, .families-form:visible, .learning form:visible"
+        )
         return self.page
 
     def verify(self) -> None:
@@ -103,6 +105,7 @@ def stage(
         service.know(example)
         service.know(wide)
         service.continuations = recorded("continuations")
+        service.rates = recorded("rates")
         yield service
 
 

@@ -16,13 +16,15 @@ from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import LandscapeError, RequestError
 from relu_landscape.jobs.testing import InMemoryService, Job, perfect_copy
 from relu_landscape.settings import Settings
+from relu_landscape.wire.base import Wire
 from relu_landscape.wire.families import Continuation, ContinuationQuery
 from relu_landscape.wire.jobs import Progress
 from relu_landscape.wire.landscape import LandscapeFinding
+from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
-from tests.page.answers import composed
+from tests.page.answers import composed, learned
 from tests.serving import Running, serving
 
 #: A page asks at once; whoever waits this long waits for a fault.
@@ -68,6 +70,15 @@ class HeldJob:
 
         self._do(tell)
 
+    def tell(self, progress: Progress, *findings: Wire) -> None:
+        """Report this progress and these findings, of whatever kind."""
+
+        def say() -> None:
+            self.job.report(progress)
+            self.job.find(*findings)
+
+        self._do(say)
+
     def finish(self) -> None:
         """The result is there."""
         self._do(self.job.finish)
@@ -99,6 +110,7 @@ class Stage:
         self.service: InMemoryService
         self.running: Running
         self.continuations: dict[str, dict[str, Any]] = {}
+        self.rates: dict[str, dict[str, Any]] = {}
         self._answers: dict[tuple[int, int], dict[str, Any]] = {}
         self._begun: queue.Queue[AnalysisRequest] = queue.Queue()
 
@@ -128,7 +140,9 @@ class Stage:
         request = self._begun.get(timeout=PATIENCE_SECONDS)
         jobs = self.service.from_thread(lambda: list(self.service.jobs.values()))
         job = next(job for job in jobs if job.request is request)
-        return HeldJob(job, self.service, self._answers[self._widths(request)])
+        is_landscape = isinstance(request, LandscapeRequest)
+        result = self._answers[self._widths(request)] if is_landscape else {}
+        return HeldJob(job, self.service, result)
 
     def breaks(self, error: LandscapeError | None) -> None:
         """Let every call raise this, open streams too; None: all is well again."""
@@ -146,6 +160,8 @@ class Stage:
 
     def _answer(self, request: AnalysisRequest) -> Composed:
         self._begun.put(request)
+        if not isinstance(request, LandscapeRequest):
+            return learned(request)
         landscape = self._answers.get(self._widths(request))
         return perfect_copy(request) if landscape is None else composed(landscape)
 
@@ -155,12 +171,19 @@ class Stage:
             raise RequestError("structure", query.structure, "a family that was recorded")
         return Continuation.model_validate(answer)
 
+    def _rates(self, query: LearningRatesQuery) -> LearningRates:
+        answer = self.rates.get(f"{query.structure} {query.branch or 'lowest'}")
+        if answer is None:
+            raise RequestError("branch", query.branch, "a minimum that was recorded")
+        return LearningRates.model_validate(answer)
+
     @asynccontextmanager
     async def open(self, settings: Settings) -> AsyncIterator[InMemoryService]:
         """The service, for the application's factory."""
         async with InMemoryService.open(settings) as service:
             service.answer = self._answer
             service.answers_to_calls["continuation"] = self._continuation
+            service.answers_to_calls["learning_rates"] = self._rates
             service.holds_jobs = True
             self.service = service
             yield service

@@ -88,6 +88,30 @@ def test_families(watched: Watched) -> None:
     assert is_free_of_sideways_scrolling(page)
 
 
+#: Each view of learning with what has to be pressed, and the picture that is there then.
+LEARNING = {
+    "trajectories": ("Follow", "#trajectory-overlaps"),
+    "frequencies": ("Count", "#frequencies-ladder"),
+    "rates": (None, "#rates-ladder"),
+    "sweeps": ("Compute", "#sweep-chart"),
+}
+
+
+@screens(("narrow", "dark"), ("phone", "light"), ("tablet", "light"), ("wide", "dark"))
+def test_views_of_learning(watched: Watched, stage: Stage) -> None:
+    stage.service.holds_jobs = False
+    for view, (button, picture) in LEARNING.items():
+        page = watched.open(f"?view={view}")
+        place = page.locator(f"#{view}-view")
+        for summary in place.locator("summary").all():
+            summary.click()
+        if button:
+            place.get_by_role("button", name=button, exact=True).click()
+        page.wait_for_selector(f"{picture} .picture")
+        assert violations(page) == []
+        assert is_free_of_sideways_scrolling(page)
+
+
 @screens(("narrow", "light"), ("desktop", "dark"))
 def test_comparison_and_glossary(
     watched: Watched, stage: Stage, example: dict[str, Any], wide: dict[str, Any]

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -99,6 +100,51 @@ def test_pictures_two_columns_wide_as_png(watched: Watched) -> None:
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     # 17.8 cm at 600 dots per inch.
     assert int.from_bytes(content[16:20], "big") == round(17.8 / 2.54 * 600)
+
+
+def test_pictures_as_pdf_have_the_size_of_a_column(watched: Watched) -> None:
+    """One page of 8.6 cm, every object where the table says, and the pixels of the PNG."""
+    page = watched.open()
+    page.get_by_label("Pictures", exact=True).locator("select[name=format]").select_option("PDF")
+    name, content = saved(page, "Loss ladder")
+    assert name == "landscape-K7-M7-seed0-ladder.pdf"
+    box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", content)
+    assert box is not None
+    # Whole pixels at 600 dots an inch, in points.
+    assert float(box[1]) == pytest.approx(72 * round(8.6 / 2.54 * 600) / 600, abs=1e-3)
+    start = int(content.rpartition(b"startxref\n")[2].split()[0])
+    entries = re.findall(rb"(\d{10}) 00000 n ", content[start:])
+    for number, place in enumerate(entries, start=1):
+        assert content[int(place) :].startswith(b"%d 0 obj\n" % number)
+    picture = content[int(entries[3]) :]
+    size = re.search(rb"/Width (\d+) /Height (\d+)", picture)
+    length = re.search(rb"/Length (\d+)", picture)
+    assert size is not None
+    assert length is not None
+    first = picture.index(b"stream\n") + len(b"stream\n")
+    pixels = np.frombuffer(zlib.decompress(picture[first : first + int(length[1])]), np.uint8)
+    width, height = int(size[1]), int(size[2])
+    found = pixels.reshape(height, width, 3)
+    page.get_by_label("Pictures", exact=True).locator("select[name=format]").select_option("PNG")
+    png = saved(page, "Loss ladder")[1]
+    wanted: dict[str, int] = page.evaluate(SUMS, base64.b64encode(png).decode())
+    assert wanted == {"width": width, "height": height, "sum": int(found.sum(dtype=np.int64))}
+    assert (found[0, 0] == 255).all()
+
+
+#: Size of a PNG file, and the sum of red, green and blue over all its pixels.
+SUMS = """async (text) => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${text}`;
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const drawing = canvas.getContext("2d");
+  drawing.drawImage(image, 0, 0);
+  const { data } = drawing.getImageData(0, 0, image.width, image.height);
+  let sum = 0;
+  data.forEach((value, at) => { if (at % 4 < 3) sum += value; });
+  return { width: image.width, height: image.height, sum };
+}"""
 
 
 def snippet(page: Page, title: str) -> str:

@@ -74,6 +74,25 @@ def test_families(reading: Watched) -> None:
     assert misses(reading) == set()
 
 
+@pytest.mark.parametrize(
+    ("view", "button", "picture"),
+    [("trajectories", "Follow", "#trajectory-overlaps"),
+     ("frequencies", "Count", "#frequencies-ladder"),
+     ("rates", None, "#rates-ladder"),
+     ("sweeps", "Compute", "#sweep-chart")],
+    ids=["trajectories", "frequencies", "rates", "sweeps"],
+)  # fmt: skip
+def test_views_of_learning(
+    reading: Watched, stage: Stage, view: str, button: str | None, picture: str
+) -> None:
+    stage.service.holds_jobs = False
+    page = reading.open(f"?view={view}")
+    if button:
+        page.locator(f"#{view}-view").get_by_role("button", name=button, exact=True).click()
+    page.wait_for_selector(f"{picture} .picture")
+    assert misses(reading) == set()
+
+
 def test_a_missing_member_is_seen(reading: Watched) -> None:
     """A test that the wrapping works, lest silence be taken for praise."""
     page = reading.open()

@@ -80,3 +80,16 @@ def test_interface_documentation(real: Watched) -> None:
     page.goto(real.url + "docs")
     expect(page.locator(".opblock").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#swagger")).to_contain_text("/v1/landscapes/{id}/events")
+
+
+def test_follows_a_start_by_all_three_methods(real: Watched) -> None:
+    """One student and one teacher: there is no other end than the teacher itself."""
+    fields = "student_width=1&teacher_width=1&until=60&runs=2&input_dimension=50"
+    page = real.open(f"?view=trajectories&{fields}")
+    page.get_by_role("button", name="Follow", exact=True).click()
+    ends = page.get_by_role("region", name="Table of ends").locator("tbody tr")
+    expect(ends).to_have_count(3, timeout=PATIENCE_MILLISECONDS)
+    for row, runs in zip(ends.all_text_contents(), (1, 1, 2), strict=True):
+        assert f"{runs} of {runs}" in row
+        assert "global minimum" in row
+    expect(page.locator("#trajectory-overlaps figure")).to_have_count(2)

@@ -64,32 +64,41 @@ async function call(path, { headers = {}, ...options } = {}) {
 
 const json = async (path, options) => (await call(path, options)).json();
 
-/** An answer holds either the landscape itself or the state of its job. */
-export const isResult = (answer) => Array.isArray(answer.fixed_points);
+/** An answer holds either the result itself or the state of its job. */
+export const isResult = (answer) => !("state" in answer);
 
 export const stored = () => json("explorer/example.json");
 export const atlas = () => json("v1/atlas");
 export const serviceInfo = () => json("v1/service-info");
 export const known = (cursor = null) =>
   json(`v1/landscapes?${new URLSearchParams({ limit: 100, state: "finished", ...(cursor && { cursor }) })}`);
-export const landscape = (id) => json(`v1/landscapes/${encodeURIComponent(id)}`);
-export const cancel = (id) =>
-  json(`v1/landscapes/${encodeURIComponent(id)}`, { method: "DELETE" });
+/** Results and jobs of any kind are under its plural: landscapes, trajectories, sweeps. */
+const place = (kind, id, ...rest) => ["v1", kind, ...[id, ...rest].map(encodeURIComponent)].join("/");
+export const result = (kind, id) => json(place(kind, id));
+export const landscape = (id) => result("landscapes", id);
+export const cancel = (id, kind = "landscapes") => json(place(kind, id), { method: "DELETE" });
 
-export const submit = (request) =>
-  json("v1/landscapes", {
+export const submit = (request, kind = "landscapes") =>
+  json(`v1/${kind}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(request),
   });
+
+/** A run of a trajectory with its curves, and a fixed point of a landscape with its weights. */
+export const run = (id, key) => json(place("trajectories", id, "runs", key));
+export const fixedPoint = (id, key) => json(place("landscapes", id, "fixed-points", key));
+
+/** What a learning rate does to a minimum. */
+export const learningRates = (parameters, signal) =>
+  json(`v1/learning-rates?${new URLSearchParams(parameters)}`, { signal });
 
 export const continuation = (parameters, signal) =>
   json(`v1/families/continuation?${new URLSearchParams(parameters)}`, { signal });
 
 /** One fixed point with weights and all eigenvalues, as a NumPy archive. */
 export async function archive(id, key) {
-  const path = `v1/landscapes/${encodeURIComponent(id)}/fixed-points/${encodeURIComponent(key)}`;
-  return (await call(path, { headers: { Accept: "application/x-npz" } })).blob();
+  return (await call(place("landscapes", id, "fixed-points", key), { headers: { Accept: "application/x-npz" } })).blob();
 }
 
 /** The answer of `asked`; `late()` is called once if it takes long, and the waiting goes on. */
@@ -103,12 +112,12 @@ export async function patiently(asked, late) {
 }
 
 /**
- * Follow a job: `on.status(status)` with every change, `on.done(landscape)` or `on.failed(error)`
+ * Follow a job: `on.status(status)` with every change, `on.done(result)` or `on.failed(error)`
  * at the end; `on.silent(sentence)` when the service does not answer, and `on.silent(null)` when it
  * does again. Server-sent events where they work, polling where a proxy swallows them.
  * Returns a function that stops following.
  */
-export function follow(id, on) {
+export function follow(id, on, kind = "landscapes") {
   let stopped = false;
   let source = null;
   let timer = null;
@@ -147,7 +156,7 @@ export function follow(id, on) {
   const look = async () => {
     const before = heard;
     try {
-      const answer = await patiently(landscape(id), () => hush("The service has not answered for some seconds."));
+      const answer = await patiently(result(kind, id), () => hush("The service has not answered for some seconds."));
       hush(null);
       if (!stopped) take(answer, heard === before);
     } catch (error) {
@@ -168,7 +177,7 @@ export function follow(id, on) {
   });
 
   const listen = () => {
-    source = new EventSource(`v1/landscapes/${encodeURIComponent(id)}/events`);
+    source = new EventSource(place(kind, id, "events"));
     hear("progress", (progress) => on.status({ progress }));
     hear("findings", ({ findings }) => on.status({ findings }));
     hear("state", (status) => {

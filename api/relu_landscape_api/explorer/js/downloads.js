@@ -1,10 +1,10 @@
-// Files: the landscape as JSON, a point as a NumPy archive, pictures as SVG or PNG.
+// Files: the landscape as JSON, a point as a NumPy archive, pictures as SVG, PNG or PDF.
 
 import { h } from "./dom.js";
 import { archive } from "./api.js";
-import { pngFile, svgFile, WIDTHS } from "./chart/save.js";
+import { pdfFile, pngFile, svgFile, WIDTHS } from "./chart/save.js";
 
-function save(blob, name) {
+export function save(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = h("a", { href: url, download: name });
   document.body.append(link);
@@ -22,12 +22,13 @@ const stem = ({ request }) => `landscape-K${request.student_width}-M${request.te
 
 const PICTURES = {
   ladder: "Loss ladder", graph: "Disconnectivity graph", R: "Overlaps R", Q: "Overlaps Q",
-  spectrum: "Spectrum", families: "Families", comparison: "Comparison",
+  spectrum: "Spectrum", families: "Families", comparison: "Comparison", loss: "Loss", norms: "Norms",
+  frequencies: "Frequencies", critical: "Largest learning rates", losses: "Losses at a learning rate", sweep: "Chart",
 };
 
 /** How wide pictures are saved, and as what: chosen once for all of them. */
 const chosen = { width: "one column", format: "SVG" };
-const FORMATS = { SVG: svgFile, PNG: pngFile };
+const FORMATS = { SVG: svgFile, PNG: pngFile, PDF: pdfFile };
 
 function choice(label, name, options, words = (option) => option) {
   return h("label", { class: "choice" }, label,

@@ -10,16 +10,18 @@ import { RequestForm } from "./form.js";
 import { watchTerms } from "./glossary.js";
 import { drawHeadline, drawNotice } from "./headline.js";
 import { knownList } from "./known.js";
+import { Learning } from "./learning.js";
 import { drawLadder, ladderNote } from "./ladder.js";
 import { redraw } from "./chart/mount.js";
 import { drawPoint } from "./point.js";
 import { ProgressPanel, provisional } from "./progress.js";
 import { snippets } from "./snippets.js";
-import { readUrl, sameRequest, toSearch } from "./state.js";
+import { DEFAULTS, LEARNING, readUrl, sameRequest, toSearch } from "./state.js";
 import { drawSearched, drawTable } from "./table.js";
 import { themeButton } from "./themebutton.js";
 
 const state = {
+  request: { ...DEFAULTS }, given: false,
   ...readUrl(),
   landscape: null, // what is on the screen
   example: null, // the stored one
@@ -33,6 +35,18 @@ const form = new RequestForm((request) => compute(request));
 const panel = new ProgressPanel($("progress"), () => stopJob());
 const families = new FamiliesView($("families-view"), {
   changed: (fields) => writeUrl(fields), report: (error) => report(error),
+});
+const learning = new Learning($("learning-view"), {
+  changed: (asked, push) => writeUrl({ asked }, push), report: (error) => report(error),
+  landscape: () => state.landscape, onServer: () => state.onServer,
+  /** Show a landscape, and one of its points, in its own view. */
+  open: (id, point = null) => {
+    writeUrl({ view: "landscape", id, point }, true);
+    drawView();
+    if (id && id !== state.landscape?.id) return open(id);
+    drawLandscape();
+    return reveal(point ? $("point") : $("headline"));
+  },
 });
 const comparison = new ComparisonView({ changed: (ids) => compare(ids), problem: (sentence) => noteAddress([sentence], true) });
 const known = knownList({
@@ -49,8 +63,8 @@ const reveal = (element) => element.scrollIntoView({ block: "start", behavior: "
 
 function writeUrl(fields = {}, push = false) {
   Object.assign(state, fields);
-  const { view, id, point, compare: ids, families: names, from, to, request } = state;
-  const search = toSearch({ view, id, point, compare: ids, families: names, from, to, request });
+  const { view, id, point, compare: ids, families: names, from, to, request, asked } = state;
+  const search = toSearch({ view, id, point, compare: ids, families: names, from, to, request, asked });
   if (search === location.search) return;
   // Where the reader was is kept with the place that is left, so that Back returns to it.
   if (push) history.replaceState({ scroll: scrollY }, "");
@@ -204,6 +218,7 @@ function present(landscape, onServer) {
   form.write(landscape.request);
   writeUrl({ request: landscape.request, id: onServer ? landscape.id : null, ...(absent && { point: null }) });
   drawLandscape(true);
+  if (isLearning()) learning.show(state);
 }
 
 function failed(error) {
@@ -305,15 +320,19 @@ async function start() {
   form.unfold(true);  // on a phone Compute would be out of sight
 }
 
+const isLearning = () => LEARNING.includes(state.view);
+
 function drawView() {
   const isFamilies = state.view === "families";
-  show($("landscape-view"), !isFamilies);
+  show($("landscape-view"), !isFamilies && !isLearning());
   show($("families-view"), isFamilies);
+  show($("learning-view"), isLearning());
   for (const link of document.querySelectorAll(".views a[data-view]")) {
     if (link.dataset.view === state.view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   if (isFamilies) families.show(state);
+  if (isLearning()) learning.show(state);
 }
 
 /** What else the service knows: its limits, its landscapes, its own copy of the example. */
@@ -351,7 +370,8 @@ $("key-form").addEventListener("submit", (event) => {
 for (const link of document.querySelectorAll(".views a[data-view]")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    writeUrl({ view: link.dataset.view }, true);
+    const { view } = link.dataset;
+    writeUrl({ view, asked: learning.asked(view) }, true);
     drawView();
     if (state.view === "landscape") redraw();
   });
@@ -359,13 +379,20 @@ for (const link of document.querySelectorAll(".views a[data-view]")) {
 
 themeButton(redraw);
 
+/** Whether an address is of what is on the screen. */
+function isOfThis(url) {
+  if (!state.landscape || (url.id ?? null) !== (state.id ?? null)) return false;
+  if (LEARNING.includes(url.view)) return true;
+  return url.view === state.view && (url.compare ?? null) === (state.compare ?? null) &&
+    Boolean(url.id || sameRequest(url.request, state.request) || !url.given);
+}
+
 /** The address before or after: another point of what is shown, or something else altogether. */
 window.addEventListener("popstate", async (event) => {
   const url = readUrl();
-  const isHere = state.landscape && url.view === state.view && (url.id ?? null) === (state.id ?? null) &&
-    (url.compare ?? null) === (state.compare ?? null) && (url.id || sameRequest(url.request, state.request) || !url.given);
+  const isHere = isOfThis(url);
   Object.assign(state, url);
-  if (isHere) drawLandscape();
+  if (isHere) isLearning() ? drawView() : drawLandscape();
   else {
     state.stop?.();
     panel.stop();

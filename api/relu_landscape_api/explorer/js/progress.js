@@ -11,10 +11,18 @@ function phaseWords(name) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
-/** The progress panel; `cancel()` is called by its button. */
+const LANDSCAPE = {
+  phase: phaseWords, found: (findings) => `${plural(findings.length, "fixed point", "fixed points")} so far`,
+};
+
+/**
+ * The progress panel; `cancel()` is called by its button. `say` has the words of another kind:
+ * `phase(name)`, and `found(findings)`.
+ */
 export class ProgressPanel {
-  constructor(element, cancel) {
+  constructor(element, cancel, say = LANDSCAPE) {
     this.element = element;
+    this.say = say;
     this.title = h("h2", {}, "Computing");
     this.bar = h("progress", { max: "1", "aria-label": "Progress of this phase" });
     this.text = h("p", {});
@@ -54,7 +62,7 @@ export class ProgressPanel {
     this.status = { ...this.status, ...news };
     const { state, progress, findings } = this.status;
     const runs = state === "running";
-    const phase = runs ? phaseWords(progress.phase) : words("states", state);
+    const phase = runs ? this.say.phase(progress.phase) : words("states", state);
     if (phase !== this.phase) announce(phase);
     this.phase = phase;
     this.title.textContent = phase;
@@ -64,7 +72,7 @@ export class ProgressPanel {
     const parts = [];
     if (progress.starts > 0) parts.push(`${count(progress.starts_done)} of ${plural(progress.starts, "start", "starts")}`);
     if (progress.tasks > 0) parts.push(`${progress.tasks_done} of ${plural(progress.tasks, "chunk", "chunks")} of this phase`);
-    if (findings?.length) parts.push(`${plural(findings.length, "fixed point", "fixed points")} so far`);
+    if (findings?.length) parts.push(this.say.found(findings));
     if (progress.seconds_left != null) parts.push(`${seconds(progress.seconds_left)} left`);
     this.text.textContent = parts.join(" · ") || "The first figures come in a moment.";
     return this.status;

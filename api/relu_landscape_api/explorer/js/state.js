@@ -8,7 +8,11 @@ export const DEFAULTS = Object.freeze(Object.fromEntries(
 
 const ALWAYS = CONTRACT.required;
 const VIEW_KEYS = ["view", "id", "point", "compare", "families", "from", "to"];
-const VIEWS = ["landscape", "families"];
+/** Views that ask for something else than a landscape: what they ask is theirs to read. */
+export const LEARNING = ["trajectories", "frequencies", "rates", "sweeps"];
+const VIEWS = ["landscape", "families", ...LEARNING];
+/** Of the landscape shown, whatever view is open. */
+const SHOWN = ["view", "id"];
 
 /** {value} or, where the text is no such value, {problem}. */
 function decode(name, text) {
@@ -26,9 +30,16 @@ function decode(name, text) {
   return value < minimum || value > maximum ? { problem: `is not between ${minimum} and ${maximum}` } : { value };
 }
 
+/** {view, id, asked, ...} of a view of learning: its own fields are texts, which it checks itself. */
+function readLearning(query) {
+  const asked = Object.fromEntries([...query].filter(([name]) => !SHOWN.includes(name)));
+  return { problems: [], view: query.get("view"), id: query.get("id"), asked };
+}
+
 /** {request, given, problems, view, id, point, ...} from the address bar. */
 export function readUrl(search = location.search) {
   const query = new URLSearchParams(search);
+  if (LEARNING.includes(query.get("view"))) return readLearning(query);
   const request = { ...DEFAULTS };
   const problems = [];
   let given = false;
@@ -44,16 +55,20 @@ export function readUrl(search = location.search) {
     if (problem) problems.push(`${name}=${text} ${problem}.`);
     else request[name] = value;
   }
-  const state = { request, given, problems };
+  const state = { request, given, problems, asked: {} };
   for (const key of VIEW_KEYS) state[key] = query.get(key);
   if (state.view != null && !VIEWS.includes(state.view)) problems.push(`There is no view ${state.view}.`);
-  state.view = state.view === "families" ? "families" : "landscape";
+  if (state.view !== "families") state.view = "landscape";
   return state;
 }
 
 /** The query string of a state: only what differs from the defaults. */
-export function toSearch({ request, ...state }) {
+export function toSearch({ request, asked, ...state }) {
   const query = new URLSearchParams();
+  if (LEARNING.includes(state.view)) {
+    const shown = SHOWN.filter((key) => state[key]).map((key) => [key, state[key]]);
+    return `?${new URLSearchParams([...shown, ...Object.entries(asked)])}`;
+  }
   for (const key of VIEW_KEYS) {
     const value = state[key];
     if (value == null || value === "" || (key === "view" && value === "landscape")) continue;

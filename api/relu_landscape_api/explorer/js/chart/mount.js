@@ -11,6 +11,8 @@ import { FONT, s } from "./svg.js";
 /** Pixels from which a drag is meant as one, and within which a mark is meant. */
 const DRAG = 6;
 const REACH = 12;
+/** Pixels below which a place has no room for axes; it has some when the page is laid out. */
+const LEAST = 60;
 
 class Picture {
   constructor(element) {
@@ -28,9 +30,11 @@ class Picture {
     new ResizeObserver(() => this.paint()).observe(element);
   }
 
-  set(make, { label, click }) {
+  set(make, { label, click, plain }) {
     this.make = make;
     this.click = click;
+    // A picture without marks has nothing for the keyboard: it is no stop of its own.
+    if (plain) this.canvas.removeAttribute("tabindex");
     if (label) this.canvas.setAttribute("aria-label", label);
     const next = this.extent();
     // Another landscape has other axes; a chosen point alone leaves an enlarged part as it is.
@@ -47,7 +51,7 @@ class Picture {
   /** Draw; false where there is no place for it now (it is drawn when there is). */
   paint(force = false) {
     const { clientWidth: width, clientHeight: height } = this.element;
-    if (!this.make || !width || !height) return false;
+    if (!this.make || width < LEAST || height < LEAST) return false;
     const size = `${width} ${height}`;
     if (!force && size === this.size) return true;
     this.size = size;
@@ -192,11 +196,11 @@ const pictures = new Map();
 /**
  * Draw into `element`; true if there is a place for it now. `make(theme)` returns the description
  * (see render.js), and is called again when the theme changes; `label` says in words what the
- * picture shows; `click(key)` gets a chosen mark.
+ * picture shows; `click(key)` gets a chosen mark; `plain`: there are no marks to go to.
  */
-export function draw(element, make, { label, click } = {}) {
+export function draw(element, make, { label, click, plain } = {}) {
   if (!pictures.has(element)) pictures.set(element, new Picture(element));
-  return pictures.get(element).set(make, { label, click });
+  return pictures.get(element).set(make, { label, click, plain });
 }
 
 /** Draw everything again, in the colours that hold now. */

@@ -4,8 +4,9 @@
 // A description is {x, y, marks, labels, legend, equal}:
 //   x, y    {range, kind: "linear" | "log", title, ticks: [{at, text}], hidden, grid, zero}
 //   marks   {type: "path", points: [[x, y] | null], stroke, width, dash, opacity}
+//           {type: "area", points: [[x, low, high] | null], name, fill, opacity}
 //           {type: "band", x0, x1, fill, opacity}
-//           {type: "point", x, y, r, shape, fill, stroke, width, opacity, key, name, lines, whisker, sign}
+//           {type: "point", x, y, r, shape, fill, stroke, width, opacity, key, name, lines, whisker, above, sign}
 //           {type: "cells", ...} (see cells.js)
 //   labels  {key, text, strong, rank, side}: what is written beside the point of that name (or key)
 //   legend  {shape, fill, stroke, text}: drawn in saved files, beside the picture on the page
@@ -90,11 +91,24 @@ function path(mark, { x, y, clip }) {
     "data-points": mark.name && JSON.stringify(mark.points) });
 }
 
-/** The interval beneath a disc, with its ends; a bar through the disc would not be seen. */
+/** What lies between two lines, piece by piece. */
+function between(mark, { x, y, clip }) {
+  const pieces = [[]];
+  for (const each of mark.points) each ? pieces.at(-1).push(each) : pieces.push([]);
+  const d = pieces.filter((piece) => piece.length > 1).map((piece) => {
+    const there = piece.map(([at, , high]) => point(x.at(at), y.at(high)));
+    const back = piece.map(([at, low]) => point(x.at(at), y.at(low))).reverse();
+    return `M${[...there, ...back].join("L")}Z`;
+  }).join("");
+  return s("path", { class: mark.name, d, fill: mark.fill, opacity: mark.opacity, "clip-path": clip,
+    "data-points": mark.name && JSON.stringify(mark.points) });
+}
+
+/** The interval beneath a disc (or above it), with its ends; a bar through the disc would not be seen. */
 function whisker(mark, at, { x }, theme) {
   const [low, high] = mark.whisker.map((value) => x.at(value));
   if (high - low < SHORTEST_WHISKER) return null;
-  const y = at.y + mark.r + WHISKER_GAP;
+  const y = at.y + (mark.above ? -1 : 1) * (mark.r + WHISKER_GAP);
   const ends = high - low < 5 ? "" : [low, high].map((at) => `M${point(at, y - 3)}L${point(at, y + 3)}`).join("");
   const d = `M${point(low, y)}L${point(high, y)}${ends}`;
   return s("path", { class: "whisker", d, fill: "none", stroke: theme.ink, "stroke-width": 1.2 });
@@ -164,6 +178,7 @@ export function render(spec, { width, height, theme, view = {}, size = 12, marks
   const hits = [];
   for (const each of spec.marks) {
     if (each.type === "path") svg.append(path(each, frame));
+    else if (each.type === "area") svg.append(between(each, frame));
     else if (each.type === "band") {
       svg.append(s("rect", { class: "band", x: x.at(each.x0), y: area.y0, width: x.at(each.x1) - x.at(each.x0),
         height: area.y1 - area.y0, fill: each.fill, opacity: each.opacity, "clip-path": frame.clip }));

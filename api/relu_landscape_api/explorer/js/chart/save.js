@@ -51,8 +51,8 @@ export async function svgFile(element, centimetres) {
   return `${text.slice(0, start)}<style>${await embedded()}</style><rect width="100%" height="100%" fill="#ffffff"/>${text.slice(start)}`;
 }
 
-/** The same as a PNG file of 600 dots per inch. */
-export async function pngFile(element, centimetres) {
+/** The same as pixels, 600 to an inch. */
+async function canvasOf(element, centimetres) {
   const address = URL.createObjectURL(new Blob([await svgFile(element, centimetres)], { type: "image/svg+xml" }));
   try {
     const image = new Image();
@@ -62,10 +62,23 @@ export async function pngFile(element, centimetres) {
     canvas.width = Math.round((centimetres / 2.54) * DOTS_PER_INCH);
     canvas.height = Math.round((canvas.width * image.height) / image.width);
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-    if (!blob) throw new Error("this browser could not draw it");
-    return blob;
+    return canvas;
   } finally {
     URL.revokeObjectURL(address);
   }
+}
+
+/** The picture as a PNG file. */
+export async function pngFile(element, centimetres) {
+  const canvas = await canvasOf(element, centimetres);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  if (!blob) throw new Error("this browser could not draw it");
+  return blob;
+}
+
+/** The picture as a PDF file; what writes it is loaded when it is first asked for. */
+export async function pdfFile(element, centimetres) {
+  const [canvas, { onePage }] = await Promise.all([canvasOf(element, centimetres), import("./pdf.js")]);
+  const { width, height } = canvas;
+  return onePage(canvas.getContext("2d").getImageData(0, 0, width, height), DOTS_PER_INCH);
 }

@@ -1,0 +1,29 @@
+// Which fixed point of the landscape shown an end is: the same widths and teacher, and overlaps that
+// agree but for the order of students and teachers.
+
+/** Overlaps of one point, computed twice, agree to 1e-10; neighbouring points differ by 1e-3. */
+const SAME = 1e-6;
+
+const sorted = (matrix) => matrix.flat().sort((a, b) => a - b);
+const agree = (a, b) => a.length === b.length && a.every((value, i) => Math.abs(value - b[i]) <= SAME);
+
+/** Whether students and teachers of a request leak; without the field they do not. */
+export const hasLeak = (request) => "leak" in request && request.leak !== 0;
+
+/** Whether a landscape is of these widths, this teacher, and no leak. */
+export function isOf(landscape, request) {
+  if (!landscape || hasLeak(landscape.request)) return false;
+  const { student_width: students, teacher_width: teachers, teacher_gram: gram } = landscape.request;
+  return students === request.student_width && teachers === request.teacher_width &&
+    JSON.stringify(gram ?? null) === JSON.stringify(request.teacher_gram ?? null);
+}
+
+/**
+ * The fixed point of `landscape` at an end with {R, Q, loss, isContinuum}, or null. The sorted
+ * entries of R and Q do not change when units are relabelled, and tell all points listed apart.
+ */
+export function levelOf(landscape, { R, Q, isContinuum }) {
+  return landscape.fixed_points.find((point) => (isContinuum
+    ? point.kind === "global_continuum"
+    : point.kind !== "global_continuum" && agree(sorted(point.overlaps.R), sorted(R)) && agree(sorted(point.overlaps.Q), sorted(Q)))) ?? null;
+}
