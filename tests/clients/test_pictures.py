@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pytest
+from matplotlib.text import Text
 
-from relu_landscape_client import Landscape
+from relu_landscape_client import Landscape, _ladder
 from tests.clients.samples import document, fixed_point, graph
+from tests.house.repository import ROOT
 
 mpl.use("Agg")
 
@@ -32,24 +34,65 @@ def _drawn(axes: Any) -> None:
     axes.figure.canvas.draw()
 
 
+def _marks(ax: Any) -> dict[str, Any]:
+    return {line.get_gid(): line for line in ax.lines if line.get_gid() is not None}
+
+
+def _boxes(ax: Any) -> list[Any]:
+    """What names cover, in pixels, measured and not estimated."""
+    renderer = ax.figure.canvas.get_renderer()
+    # Of the text alone: an annotation's own extent has its line to the mark in it.
+    return [Text.get_window_extent(text, renderer) for text in ax.texts]
+
+
 def test_the_ladder_shows_every_point_at_its_loss(landscape: Landscape) -> None:
+    """As the page: loss upwards, percent across, saddles in a column of their own at the left."""
     ax: Any = landscape.plot()
     _drawn(ax)
-    shown = np.concatenate([each.get_offsets() for each in ax.collections[:2]])
-    assert shown.tolist() == [[0.0, 0.8], [0.0125, 0.2], [0.02, 0.0]]
-    areas = ax.collections[0].get_sizes()
-    assert areas[0] > areas[1]
-    assert {text.get_text() for text in ax.texts} == {"m1", "m2", "s1"}
+    marks = _marks(ax)
+    at = {
+        key: [float(mark.get_xdata()[0]), float(mark.get_ydata()[0])] for key, mark in marks.items()
+    }
+    assert at == {"m1": [80.0, 0.0], "m2": [20.0, 0.0125], "s1": [-10.0, 0.02]}
+    assert marks["m1"].get_markersize() > marks["m2"].get_markersize()
+    colours = {key: mark.get_markeredgecolor() for key, mark in marks.items()}
+    assert colours["s1"] == "#7a5ba8"
+    assert marks["m1"].get_color() == "#14795a"  # global
+    assert marks["m2"].get_color() == "#c4631a"
+    assert {text.get_text().split()[0] for text in ax.texts} == {"m1", "m2", "s1"}
+    assert ax.get_xticklabels()[-1].get_text() == "saddles"
+    assert {each.get_text() for each in ax.get_legend().get_texts()} == {
+        "global minimum", "local minimum", "saddle",
+    }  # fmt: skip
 
 
-def test_a_certified_point_carries_a_rim() -> None:
+def test_the_colours_are_the_page_s() -> None:
+    """Both light themes, from the page's own style sheet."""
+    css = (ROOT / "api/relu_landscape_api/explorer/css/base.css").read_text()
+    for name in ("global", "minimum", "saddle"):
+        assert f"--{name}: {_ladder.COLOURS[name]};" in css
+
+
+def test_a_certified_point_has_a_tick() -> None:
     whole = document()
     whole["fixed_points"][1]["certificate"] = {"verdict": "minimum"}
     whole["fixed_points"][0]["certificate"] = {"verdict": "not certified", "reason": "why"}
     ax: Any = Landscape.from_document(whole).plot()
-    rims = ax.collections[0].get_edgecolors()
-    assert rims[1].tolist() == [0.0, 0.0, 0.0, 0.8]
-    assert rims[0].tolist() != rims[1].tolist()
+    ticked = {text.get_text().split()[0]: "✓" in text.get_text() for text in ax.texts}
+    assert ticked == {"m1": False, "m2": True, "s1": False}
+
+
+def test_names_lie_on_nothing() -> None:
+    """Twelve saddles within a hundredth of each other, and minima as near."""
+    points = [fixed_point(f"m{n}", 0.02 + 1e-4 * n, 0) for n in range(6)]
+    points += [fixed_point(f"s{n}", 0.02 + 1e-4 * n) for n in range(12)]
+    whole = document(fixed_points=points, pathways=[], disconnectivity=None)
+    ax: Any = Landscape.from_document(whole).plot()
+    _drawn(ax)
+    boxes = _boxes(ax)
+    assert len(boxes) == 18
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
 
 
 def test_the_spectrum_shows_multiplicities(landscape: Landscape) -> None:
@@ -69,6 +112,8 @@ def test_overlaps_show_both_matrices_with_block_lines(landscape: Landscape) -> N
     assert left.images[0].get_array().tolist() == point.R.tolist()
     assert right.images[0].get_array().tolist() == point.Q.tolist()
     assert left.images[0].get_clim() == right.images[0].get_clim()
+    for axis in (left.xaxis, left.yaxis, right.xaxis):
+        assert [label.get_text() for label in axis.get_ticklabels()] == ["1", "2"]
     assert len(left.lines) == 2  # one line between two student blocks, one between teachers
 
 

@@ -2,8 +2,10 @@
 
     from relu_landscape_client import Client
 
-    landscape = Client("http://localhost:8000").landscape(student_width=7, teacher_width=7)
+    landscape = Client.local().landscape(student_width=7, teacher_width=7)
     landscape.minima[0].R
+
+``Client("http://lab:8000")`` asks a server instead.
 
 Names are loaded when first used, so that importing the package costs next to nothing.
 """
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from relu_landscape_client.errors import FileError as FileError
     from relu_landscape_client.errors import LandscapeCancelled as LandscapeCancelled
     from relu_landscape_client.errors import LandscapeFailed as LandscapeFailed
+    from relu_landscape_client.errors import LocalServiceFailed as LocalServiceFailed
     from relu_landscape_client.errors import MissingExtra as MissingExtra
+    from relu_landscape_client.errors import MissingService as MissingService
     from relu_landscape_client.errors import NotAuthorised as NotAuthorised
     from relu_landscape_client.errors import NotFound as NotFound
     from relu_landscape_client.errors import ProtocolError as ProtocolError
@@ -105,8 +109,9 @@ _HOMES = {
     "comparison": ("ComparedPoint", "Comparison", "compare"),
     "errors": (
         "AddressError", "AnswerError", "Busy", "ClientError", "ConnectionFailed", "FileError",
-        "LandscapeCancelled", "LandscapeFailed", "MissingExtra", "NotAuthorised", "NotFound",
-        "ProtocolError", "RequestRefused", "ServerAbsent", "ServerError", "TimedOut",
+        "LandscapeCancelled", "LandscapeFailed", "LocalServiceFailed", "MissingExtra",
+        "MissingService", "NotAuthorised", "NotFound", "ProtocolError", "RequestRefused",
+        "ServerAbsent", "ServerError", "TimedOut",
     ),
     "disconnectivity": ("Disconnectivity",),
     "estimates": ("Estimate",),

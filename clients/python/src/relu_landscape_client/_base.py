@@ -20,6 +20,8 @@ from relu_landscape_client._steps import Conversation
 from relu_landscape_client.status import Status
 
 if TYPE_CHECKING:
+    from relu_landscape_client._http import Patience
+    from relu_landscape_client._local import LocalService
     from relu_landscape_client.results import Landscape
     from relu_landscape_client.trajectories import Trajectory
 
@@ -63,10 +65,21 @@ def _cache(cache: bool | str | Path) -> Cache:
 class Base:
     """What both clients remember: the cache, and what decides this server's results."""
 
-    def __init__(self, cache: bool | str | Path) -> None:
+    def __init__(self, cache: bool | str | Path, patience: Patience) -> None:
         self._cache = _cache(cache)
         self._served_by: str | None = None
         self._asked_who = self._cache.folder is None
+        self._patience = patience
+        self._service: LocalService | None = None
+
+    def _own(self, service: LocalService) -> None:
+        """Ask a service of one's own, which ends with this client."""
+        self._service = service
+        self._patience.ended = service.ended
+
+    def _end_own(self) -> None:
+        if self._service is not None:
+            self._service.stop()
 
     def _identity(self) -> Conversation[str | None]:
         """Ask once who serves here; without a cache nobody needs to know."""

@@ -78,8 +78,9 @@ class SyncDriver:
         import stamina
 
         base, options = self._http.base_url, _http.request_options(call)
+        why = self._patience.ended
         for attempt in stamina.retry_context(**self._patience.options()):
-            with attempt, _http.translated(_http.what(base, call), base):
+            with attempt, _http.translated(_http.what(base, call), base, why):
                 return self._patience.answer(self._http.request(**options))
         raise AssertionError("stamina either returns or raises")
 
@@ -173,8 +174,9 @@ class AsyncDriver:
         import stamina
 
         base, options = self._http.base_url, _http.request_options(call)
+        why = self._patience.ended
         async for attempt in stamina.retry_context(**self._patience.options()):
-            with attempt, _http.translated(_http.what(base, call), base):
+            with attempt, _http.translated(_http.what(base, call), base, why):
                 return self._patience.answer(await self._http.request(**options))
         raise AssertionError("stamina either returns or raises")
 

@@ -66,8 +66,13 @@ def base_options(url: str, api_key: str | None, timeout_seconds: float) -> dict[
 
 
 @contextmanager
-def translated(what: str, base: httpx2.URL | None = None) -> Iterator[None]:
-    """Turn every httpx2 exception into ours; ``what`` says what was tried, ``base`` where."""
+def translated(
+    what: str, base: httpx2.URL | None = None, why: Callable[[], str | None] = lambda: None
+) -> Iterator[None]:
+    """Turn every httpx2 exception into ours; ``what`` says what was tried, ``base`` where.
+
+    ``why`` may know more of a server that is absent than the network does.
+    """
     try:
         yield
     except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
@@ -75,7 +80,7 @@ def translated(what: str, base: httpx2.URL | None = None) -> Iterator[None]:
     except (httpx2.DecodingError, httpx2.TooManyRedirects, httpx2.HTTPStatusError) as error:
         raise ProtocolError(f"{what}: {error}") from error
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        reason = str(error) or type(error).__name__
+        reason = why() or str(error) or type(error).__name__
         raise ServerAbsent(what, str(base or "").rstrip("/"), reason) from error
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         reason = str(error) or type(error).__name__
@@ -153,24 +158,29 @@ class Patience:
     """For how long one client's calls are repeated; ``seconds`` 0: never.
 
     Unless it ``waits_for_start``, a server that has not answered yet and cannot be reached is
-    absent: that is said at once. One that has answered is missed for as long as the patience lasts.
+    absent: that is said at once. One that has answered is missed for as long as the patience lasts,
+    unless it is known that it has ``ended``: a sentence then, else None.
     """
 
     def __init__(self, seconds: float, *, waits_for_start: bool) -> None:
         self._seconds = seconds
         self._misses_server = waits_for_start
+        self.ended: Callable[[], str | None] = lambda: None
 
     def answer(self, response: httpx2.Response) -> Answer:
         """``answer``, having noted that there is a server."""
         self._misses_server = True
         return answer(response)
 
+    def _misses(self, absent: ServerAbsent) -> bool:
+        return self._misses_server and absent.reason != self.ended()
+
     def options(self) -> dict[str, Any]:
         """Arguments of ``stamina.retry_context``; waits 0.1 s at first, then up to 5 s."""
         rule = repeat_rule(self._seconds)
         return {
             "on": lambda error: (
-                (self._misses_server or not isinstance(error, ServerAbsent)) and rule(error)
+                (not isinstance(error, ServerAbsent) or self._misses(error)) and rule(error)
             ),
             "attempts": None if self._seconds > 0 else 1,
             "timeout": self._seconds or None,

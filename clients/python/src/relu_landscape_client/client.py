@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
+from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _local, _networks
 from relu_landscape_client._base import id_of, request_of, sweep_of
 from relu_landscape_client._calling import AsyncCalling, Calling
+from relu_landscape_client._gathering import AsyncGathering, Gathering
 from relu_landscape_client._keeping import AsyncKeeping, Keeping
 from relu_landscape_client._kicking import AsyncKicking, Kicking
 from relu_landscape_client._options import (
@@ -38,7 +40,7 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-class Client(Calling, Kicking, Keeping):
+class Client(Calling, Gathering, Kicking, Keeping):
     """A relu-landscape server, seen from a script or a notebook.
 
     Args:
@@ -63,10 +65,29 @@ class Client(Calling, Kicking, Keeping):
         patience_seconds: float = PATIENCE_SECONDS, waits_for_start: bool = True,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(cache)
+        super().__init__(cache, _http.Patience(patience_seconds, waits_for_start=waits_for_start))
         options = _http.base_options(url, api_key, timeout_seconds)
-        patience = _http.Patience(patience_seconds, waits_for_start=waits_for_start)
-        self._driver = _drivers.SyncDriver(options, patience, transport)
+        self._driver = _drivers.SyncDriver(options, self._patience, transport)
+
+    @classmethod
+    def local(
+        cls, *, folder: str | Path | None = None, workers: int | None = None,
+        cache: bool | str | Path = True,
+    ) -> Client:  # fmt: skip
+        """A client with a service of its own, in a child of this process; nothing else must run.
+
+        The service (the distribution ``relu-landscape``, in the same Python) listens on a free port
+        of this machine with a key of its own, and ends with ``close``, with the block of ``with``,
+        or with this process, however that ends. Its results and unfinished work stay in ``folder``
+        (None: the platform's for data); ``workers`` is how many processes compute, by default one
+        for each core. Settings of other services in the environment do not count. Raises
+        ``MissingService`` where it is not installed, ``LocalServiceFailed`` where it does not
+        start.
+        """
+        service = _local.LocalService(folder, workers)
+        client = cls(service.url, service.api_key, cache=cache)
+        client._own(service)
+        return client
 
     def landscape(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
@@ -90,21 +111,6 @@ class Client(Calling, Kicking, Keeping):
         """Hand a request in and come back at once; the same request always has the same id."""
         request = request_of(student_width, teacher_width, options)
         return self._driver.run(_flows.submit(request))[0]
-
-    def gather(
-        self, submitted: Sequence[str | Status], *, progress: ProgressOption = None,
-        timeout_seconds: float | None = None, return_errors: bool = False,
-    ) -> list[Any]:  # fmt: skip
-        """Wait for many; their landscapes in the same order.
-
-        The first failure is raised, or with ``return_errors`` stands in its place in the list.
-        """
-        ids = [id_of(each) for each in submitted]
-        with _bar.watching(progress) as watcher:
-            found = self._driver.run(
-                _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
-            )
-        return _answers.landscapes(found)
 
     def result(
         self, which: str | Status, *, progress: ProgressOption = None,
@@ -196,8 +202,9 @@ class Client(Calling, Kicking, Keeping):
         return self._driver.run(_flows.document("v1/me"))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and end the service if it is this client's own."""
         self._driver.close()
+        self._end_own()
 
     def __enter__(self) -> Client:
         return self
@@ -209,7 +216,7 @@ class Client(Calling, Kicking, Keeping):
         self.close()
 
 
-class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
+class AsyncClient(AsyncCalling, AsyncGathering, AsyncKicking, AsyncKeeping):
     """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
 
     def __init__(
@@ -218,10 +225,20 @@ class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
         patience_seconds: float = PATIENCE_SECONDS, waits_for_start: bool = True,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(cache)
+        super().__init__(cache, _http.Patience(patience_seconds, waits_for_start=waits_for_start))
         options = _http.base_options(url, api_key, timeout_seconds)
-        patience = _http.Patience(patience_seconds, waits_for_start=waits_for_start)
-        self._driver = _drivers.AsyncDriver(options, patience, transport)
+        self._driver = _drivers.AsyncDriver(options, self._patience, transport)
+
+    @classmethod
+    async def local(
+        cls, *, folder: str | Path | None = None, workers: int | None = None,
+        cache: bool | str | Path = True,
+    ) -> AsyncClient:  # fmt: skip
+        """See ``Client.local``; ``async with await AsyncClient.local() as client`` closes it."""
+        service = await asyncio.to_thread(_local.LocalService, folder, workers)
+        client = cls(service.url, service.api_key, cache=cache)
+        client._own(service)
+        return client
 
     async def landscape(
         self, student_width: int, teacher_width: int, *, progress: ProgressOption = None,
@@ -240,18 +257,6 @@ class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
         """See ``Client.submit``."""
         request = request_of(student_width, teacher_width, options)
         return (await self._driver.run(_flows.submit(request)))[0]
-
-    async def gather(
-        self, submitted: Sequence[str | Status], *, progress: ProgressOption = None,
-        timeout_seconds: float | None = None, return_errors: bool = False,
-    ) -> list[Any]:  # fmt: skip
-        """See ``Client.gather``."""
-        ids = [id_of(each) for each in submitted]
-        with _bar.watching(progress) as watcher:
-            found = await self._driver.run(
-                _flows.gather(ids, self._cache, watcher, timeout_seconds, return_errors)
-            )
-        return _answers.landscapes(found)
 
     async def result(
         self, which: str | Status, *, progress: ProgressOption = None,
@@ -329,8 +334,9 @@ class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
         return await self._driver.run(_flows.document("v1/me"))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and end the service if it is this client's own."""
         await self._driver.close()
+        await asyncio.to_thread(self._end_own)
 
     async def __aenter__(self) -> AsyncClient:
         return self

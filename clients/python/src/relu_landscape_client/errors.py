@@ -15,7 +15,9 @@
     ├── LandscapeFailed                       the computation ended with an error
     ├── LandscapeCancelled                    somebody cancelled the computation
     ├── FileError (also ValueError)           a saved landscape cannot be read
-    └── MissingExtra (also ImportError)       an optional library is not installed
+    ├── MissingExtra (also ImportError)       an optional library is not installed
+    ├── MissingService (also ImportError)     ``Client.local()`` without the service installed
+    └── LocalServiceFailed                    the service of ``Client.local()`` did not start
 
 Every message is a sentence that names what was wrong and, where there is one, the remedy.
 """
@@ -146,3 +148,17 @@ class MissingExtra(ClientError, ImportError):  # noqa: N818 - what it says
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"this needs {library}: pip install 'relu-landscape-client[{extra}]'")
+
+
+class MissingService(ClientError, ImportError):  # noqa: N818 - what it says
+    """``Client.local()`` runs the service itself, which this Python does not have."""
+
+    def __init__(self, python: str) -> None:
+        super().__init__(
+            "Client.local() runs the service itself, which is not installed for "
+            f"{python}: pip install relu-landscape there, or give Client the address of a server"
+        )
+
+
+class LocalServiceFailed(ClientError):  # noqa: N818 - an event, not a fault
+    """The service of ``Client.local()`` did not start; the message ends with what it said."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from relu_landscape_client import _ladder
 from relu_landscape_client._arrays import Floats
+from relu_landscape_client._ladder import group as group
 from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import MissingExtra
 from relu_landscape_client.parts import Attraction, Spectrum, Structure
@@ -18,14 +20,11 @@ from relu_landscape_client.parts import Attraction, Spectrum, Structure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Okabe and Ito's palette, told apart with any colour vision (jfly.uni-koeln.de/color).
-COLOURS = {"minimum": "#0072B2", "global_continuum": "#009E73", "saddle": "#D55E00"}
 OTHER_COLOUR = "#999999"
-#: The same palette for what has no kind, one after the other.
+#: Okabe and Ito's palette, told apart with any colour vision (jfly.uni-koeln.de/color), for what
+#: has no kind, one after the other.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 WORDS = {"minimum": "minimum", "global_continuum": "global minima", "saddle": "saddle"}
-#: Marker areas in square points: visible at probability 0, and not in the way at 1.
-SMALLEST_AREA, LARGEST_AREA = 25.0, 600.0
 
 
 class Point(Protocol):
@@ -38,7 +37,7 @@ class Point(Protocol):
     @property
     def loss(self) -> float: ...
     @property
-    def probability(self) -> float: ...
+    def is_global(self) -> bool: ...
     @property
     def attraction(self) -> Attraction | None: ...
     @property
@@ -68,44 +67,14 @@ def _axes(ax: Axes | None, **figure: Any) -> Axes:
     return new
 
 
-def _colour(kind: str) -> str:
-    return COLOURS.get(kind, OTHER_COLOUR)
-
-
 def ladder(fixed_points: Sequence[Point], ax: Axes | None = None, *, title: str = "") -> Axes:
-    """The loss ladder: attraction probability with its interval against loss.
+    """The loss ladder, as the explorer page has it: loss upwards, probability across.
 
-    Points that no random start reached stand at probability zero, small; certified ones carry a
-    dark rim.
+    Saddles have a column of their own; points that no random start reached stand at probability
+    zero; certified ones have a tick behind their names.
     """
     ax = _axes(ax)
-    for kind in dict.fromkeys(point.kind for point in fixed_points):
-        points = [point for point in fixed_points if point.kind == kind]
-        chances = np.array(
-            [0.0 if math.isnan(point.probability) else point.probability for point in points]
-        )
-        ax.scatter(
-            [point.loss for point in points],
-            chances,
-            s=SMALLEST_AREA + (LARGEST_AREA - SMALLEST_AREA) * chances,
-            color=_colour(kind),
-            edgecolors=["black" if point.is_certified else _colour(kind) for point in points],
-            alpha=0.8,
-            label=WORDS.get(kind, kind),
-            zorder=3,
-        )
-    for point in fixed_points:
-        if point.attraction is not None and not math.isnan(point.probability):
-            ax.vlines(point.loss, *point.attraction.interval_95, color=_colour(point.kind))
-        ax.annotate(
-            point.key, (point.loss, 0.0 if math.isnan(point.probability) else point.probability),
-            xytext=(4, 6), textcoords="offset points", fontsize="small",
-        )  # fmt: skip
-    ax.set_xlabel("population loss")
-    ax.set_ylabel("attraction probability")
-    ax.set_title(title)
-    if fixed_points:
-        ax.legend()
+    _ladder.draw(fixed_points, ax, title)
     return ax
 
 
@@ -124,8 +93,8 @@ def ladders(
     for place, points in enumerate(columns):
         for point in points:
             ax.plot(
-                [place - 0.25, place + 0.25], [point.loss] * 2, color=_colour(point.kind),
-                linewidth=2, solid_capstyle="round",
+                [place - 0.25, place + 0.25], [point.loss] * 2, linewidth=2,
+                solid_capstyle="round", color=_ladder.COLOURS[_ladder.group(point)],
             )  # fmt: skip
             ax.annotate(
                 point.key, (place + 0.25, point.loss), xytext=(3, 0), va="center",
@@ -183,6 +152,10 @@ def overlaps(point: Point, axes: Sequence[Axes] | None = None) -> tuple[Axes, Ax
         ax.set_title(name)
         ax.set_ylabel("student")
         ax.set_xlabel(across)
+        for axis, count in ((ax.xaxis, matrix.shape[1]), (ax.yaxis, matrix.shape[0])):
+            # Units count from 1, as on the page; at most ten of them are numbered.
+            shown = range(0, count, -(-count // 10))
+            axis.set_ticks(shown, [str(unit + 1) for unit in shown])
     for edge in _edges([int(each.get("size", 0)) for each in point.structure.students]):
         left.axhline(edge, color="black", linewidth=0.6)
         right.axhline(edge, color="black", linewidth=0.6)
@@ -199,11 +172,11 @@ def _edges(sizes: list[int]) -> list[float]:
 
 
 def disconnectivity(
-    graph: Disconnectivity, kinds: Mapping[str, str], ax: Axes | None = None
+    graph: Disconnectivity, groups: Mapping[str, str], ax: Axes | None = None
 ) -> Axes:
     """Minima at their losses, merging upwards at the lowest saddle that joins them.
 
-    ``kinds`` tells the minima's colours by key.
+    ``groups`` tells the minima's colours by key (``_ladder.group``).
     """
     ax = _axes(ax)
     heights = {leaf.key: leaf.loss for leaf in graph.leaves}
@@ -223,7 +196,12 @@ def disconnectivity(
                 ax.vlines(across, heights[child], heights[key], color="black", linewidth=1)
             return sum(at) / len(at)
         here, place = float(place), place + 1
-        ax.plot([here], [heights[key]], "o", color=_colour(kinds.get(key, "")))
+        ax.plot(
+            [here],
+            [heights[key]],
+            "o",
+            color=_ladder.COLOURS.get(groups.get(key, ""), OTHER_COLOUR),
+        )
         ax.annotate(
             key, (here, heights[key]), xytext=(0, -12), textcoords="offset points",
             ha="center", fontsize="small",
@@ -255,8 +233,8 @@ def losses(
     """
     ax = _axes(ax)
     if band is not None:
-        ax.fill_between(times, *band, color=COLOURS["minimum"], alpha=0.25, linewidth=0)
-    ax.plot(times, mean, color=COLOURS["minimum"])
+        ax.fill_between(times, *band, color=PALETTE[0], alpha=0.25, linewidth=0)
+    ax.plot(times, mean, color=PALETTE[0])
     for name, level in levels.items():
         ax.axhline(level, color=OTHER_COLOUR, linewidth=0.8)
         ax.annotate(

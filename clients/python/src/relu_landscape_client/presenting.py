@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from relu_landscape_client._ladder import COLOURS, group, percent
 from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import MissingExtra
 from relu_landscape_client.points import FixedPoint, FixedPoints
@@ -14,8 +15,6 @@ from relu_landscape_client.points import FixedPoint, FixedPoints
 if TYPE_CHECKING:
     import networkx as nx
 
-#: As in the pictures (``plots.COLOURS``), which need matplotlib.
-COLOURS = {"minimum": "#0072B2", "global_continuum": "#009E73", "saddle": "#D55E00"}
 WIDTH, HEIGHT, MARGIN = 360, 130, 18
 #: Rows of the table that a notebook shows.
 MOST_ROWS = 12
@@ -183,28 +182,31 @@ def _cells(point: FixedPoint) -> tuple[str, ...]:
 
 
 def ladder(points: Sequence[FixedPoint]) -> str:
-    """Probability against loss, as inline SVG; nothing without points."""
+    """Loss against probability, as inline SVG with ``plot``'s axes; nothing without points."""
     if not points:
         return ""
     highest = max(point.loss for point in points) or 1.0
+    begin = 2 * MARGIN  # saddles left of it: no start ends there
     discs = []
     for point in points:
-        chance = 0.0 if math.isnan(point.probability) else point.probability
-        across = MARGIN + point.loss / highest * (WIDTH - 2 * MARGIN)
-        down = HEIGHT - MARGIN - chance * (HEIGHT - 2 * MARGIN)
-        colour = COLOURS.get(point.kind, "#999999")
+        chance = percent(point) / 100.0
+        across = begin + chance * (WIDTH - MARGIN - begin)
+        if point.kind == "saddle":
+            across = MARGIN
+        down = HEIGHT - MARGIN - point.loss / highest * (HEIGHT - 2 * MARGIN)
         title = escaping.escape(f"{point.key}: loss {point.loss:.8g}, probability {chance:.4g}")
         discs.append(
             f'<circle cx="{across:.1f}" cy="{down:.1f}" r="{3 + 6 * math.sqrt(chance):.1f}" '
-            f'fill="{colour}" fill-opacity="0.8"><title>{title}</title></circle>'
+            f'fill="{COLOURS[group(point)]}" fill-opacity="0.8"><title>{title}</title></circle>'
         )
     floor = HEIGHT - MARGIN
     return (
         f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" '
-        'aria-label="probability of each fixed point against its loss">'
-        f'<path d="M{MARGIN} {MARGIN}V{floor}H{WIDTH - MARGIN}" fill="none" stroke="#888"/>'
+        'aria-label="loss of each fixed point against its probability">'
+        f'<path d="M{begin} {MARGIN / 2}V{floor}H{WIDTH - MARGIN}" fill="none" stroke="#888"/>'
         + "".join(discs)
         + f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 4}" font-size="10" text-anchor="end" '
-        f'fill="#888">loss, to {highest:.4g}</text>'
-        f'<text x="4" y="12" font-size="10" fill="#888">probability, to 1</text></svg>'
+        f'fill="#888">probability, to 1</text>'
+        f'<text x="{begin + 4}" y="12" font-size="10" fill="#888">loss, to {highest:.4g}</text>'
+        "</svg>"
     )

@@ -221,7 +221,7 @@ class Landscape(Sealed):
         return presenting.html(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """The loss ladder: each fixed point at its loss, sized by its probability."""
+        """The loss ladder: each fixed point at its loss (upwards) and its probability (across)."""
         from relu_landscape_client import plots
 
         return plots.ladder(self.fixed_points, ax, title=self._widths)
@@ -243,8 +243,8 @@ class Landscape(Sealed):
         """
         from relu_landscape_client import plots
 
-        kinds = {point.key: point.kind for point in self.fixed_points}
-        return plots.disconnectivity(self._graph(), kinds, ax)
+        groups = {point.key: plots.group(point) for point in self.fixed_points}
+        return plots.disconnectivity(self._graph(), groups, ax)
 
     def _graph(self) -> Disconnectivity:
         if self.disconnectivity is None:
