@@ -67,6 +67,7 @@ def of_frequencies(request: FrequenciesRequest) -> Problem:
         structures=None,
         saddles=False,
         widen=False,
+        learning_rates=(),
         certify="none",
         unit=unit,
         noises=tuple(Noise(rate, request.label_noise / unit, request.batch_size) for rate in rates),

@@ -41,7 +41,7 @@ class Problem:
     widen: bool
     certify: Literal["none", "fast", "strict"]
     unit: float
-    learning_rates: tuple[float, ...] = ()
+    learning_rates: tuple[float, ...]
 
     @property
     def units(self) -> Unit:
