@@ -19,9 +19,9 @@ from benchmarks._record import Record
 from relu_landscape.engine.descent import starts
 from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
-from relu_landscape.engine.dynamics.sigma import noise
 from relu_landscape.engine.lanes.native import Kernel, load
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.sigma import noise
 
 RUNS = 64
 LEARNING_RATE = 0.1

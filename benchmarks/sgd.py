@@ -1,6 +1,6 @@
 """SGD at finite learning rates against the theory: loss beside a minimum, and where that is stable.
 
-    python -m benchmarks.sgd > table.md     (from the repository root; one core, some five minutes)
+    python -m benchmarks.sgd > table.md     (from the repository root; one core, some ten minutes)
 
 Prints tables in Markdown and keeps the figures in benchmarks/runs. Errors are standard errors over
 independent runs.
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from benchmarks._record import Record
 from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate, loss_shift
 from relu_landscape.engine.dynamics.ode import Noise
-from relu_landscape.engine.dynamics.second_moment import SecondMoment
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.points import Point, embed
 from relu_landscape.engine.lanes.native import load
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate, loss_shift
+from relu_landscape.engine.noise.second_moment import SecondMoment
 
 Real = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def stability(record: Record) -> None:
     """The largest stable learning rate of the global minimum."""
     print(f"\nLargest stable learning rate, d = {STABLE_DIMENSION}\n")
     print("| K = M | closed form | SGD | ratio |\n|---|---|---|---|")
-    for width in (2, 6, 8):
+    for width in (2, 6, 8, 17):
         exact = critical_learning_rate(width)
         low, high = 0.7 * exact, 1.4 * exact
         for _ in range(BISECTIONS):

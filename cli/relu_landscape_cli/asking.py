@@ -88,6 +88,13 @@ Widen = Annotated[
         show_default="no-widen",
     ),
 ]  # fmt: skip
+LearningRates = Annotated[
+    str | None,
+    typer.Option(
+        help="Learning rates of SGD, such as 0.05,0.1: what each does to the minima.",
+        show_default="none",
+    ),
+]
 Proofs = Annotated[
     Certify | None,
     typer.Option("--certify", help="Computer-assisted proofs to add.", show_default="none"),
@@ -96,8 +103,20 @@ Proofs = Annotated[
 
 def options(**given: Any) -> dict[str, Any]:
     """The fields of a request that were given; the rest takes the service's defaults."""
-    return {
+    told = {
         name: value.value if isinstance(value, StrEnum) else value
         for name, value in given.items()
         if value is not None
     }
+    if "learning_rates" in told:
+        told["learning_rates"] = _numbers(told["learning_rates"])
+    return told
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not a list of numbers such as 0.05,0.1", param_hint="--learning-rates"
+        ) from error

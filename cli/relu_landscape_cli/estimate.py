@@ -22,6 +22,7 @@ def estimate(
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
     widen: asking.Widen = None,
+    learning_rates: asking.LearningRates = None,
     certify: asking.Proofs = None,
     server: Annotated[
         str | None,
@@ -48,6 +49,7 @@ def estimate(
         structures=structure,
         saddles=saddles,
         widen=widen,
+        learning_rates=learning_rates,
         certify=certify,
     )
     arguments = {"student_width": student_width, "teacher_width": teacher_width, **given}

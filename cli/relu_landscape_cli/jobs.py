@@ -24,6 +24,7 @@ def submit(
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
     widen: asking.Widen = None,
+    learning_rates: asking.LearningRates = None,
     certify: asking.Proofs = None,
     server: Server = DEFAULT_SERVER,
     api_key: ApiKey = None,
@@ -39,7 +40,8 @@ def submit(
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
         flow_tolerance=flow_tolerance, precision=precision, leak=leak, structured=structured,
-        structures=structure, saddles=saddles, widen=widen, certify=certify,
+        structures=structure, saddles=saddles, widen=widen,
+        learning_rates=learning_rates, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json), connect(server, api_key) as client:
         status = client.submit(student_width, teacher_width, **given)

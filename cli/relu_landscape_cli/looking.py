@@ -71,7 +71,8 @@ def watch(
 
     With --json every new status is one line of JSON, and the landscape is the last one.
     """
-    from relu_landscape_cli import tables, widening
+    from relu_landscape_cli import tables
+    from relu_landscape_cli.solve import landscape_tables
 
     with (
         reporting(as_json=as_json),
@@ -84,7 +85,7 @@ def watch(
         if as_json:
             tables.print_json(landscape.document)
         else:
-            tables.show(tables.landscape_table(landscape), *widening.widening_tables(landscape))
+            tables.show(*landscape_tables(landscape))
 
 
 def show(
@@ -105,7 +106,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a landscape, one of its fixed points, or the list of all."""
-    from relu_landscape_cli import tables, widening
+    from relu_landscape_cli import rated, tables, widening
+    from relu_landscape_cli.solve import landscape_tables
 
     with reporting(as_json=as_json):
         if which is None:
@@ -117,13 +119,17 @@ def show(
             if as_json:
                 tables.print_json(landscape.document)
             else:
-                tables.show(tables.landscape_table(landscape), *widening.widening_tables(landscape))
+                tables.show(*landscape_tables(landscape))
             return
         point = landscape.fixed_points[key]
         if as_json:
             tables.print_json(point.document)
         else:
-            tables.show(*tables.point_tables(point), *widening.split_tables(point))
+            tables.show(
+                *tables.point_tables(point),
+                *widening.split_tables(point),
+                *rated.point_rates_tables(point),
+            )
 
 
 def list_jobs(

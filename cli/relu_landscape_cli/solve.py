@@ -15,6 +15,7 @@ from relu_landscape_cli.remote import ApiKey, AsJson, connect
 from relu_landscape_cli.saving import check, save
 
 if TYPE_CHECKING:
+    from relu_landscape_cli.fitting import Fitted
     from relu_landscape_client import Landscape
 
 
@@ -48,6 +49,7 @@ def solve(
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
     widen: asking.Widen = None,
+    learning_rates: asking.LearningRates = None,
     certify: asking.Proofs = None,
     server: Annotated[
         str | None,
@@ -93,7 +95,8 @@ def solve(
     given = asking.options(
         starts=starts, seed=seed, input_dimension=input_dimension, init_scale=init_scale,
         flow_tolerance=flow_tolerance, precision=precision, leak=leak, structured=structured,
-        structures=structure, saddles=saddles, widen=widen, certify=certify,
+        structures=structure, saddles=saddles, widen=widen,
+        learning_rates=learning_rates, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:
@@ -108,14 +111,25 @@ def solve(
 
 def show_landscape(landscape: Landscape, output: Path | None, *, as_json: bool) -> None:
     """Write and print a landscape."""
-    from relu_landscape_cli import tables, widening
+    from relu_landscape_cli import tables
 
     if output is not None:
         save(landscape, output)
     if as_json:
         tables.print_json(landscape.document)
     else:
-        tables.show(tables.landscape_table(landscape), *widening.widening_tables(landscape))
+        tables.show(*landscape_tables(landscape))
+
+
+def landscape_tables(landscape: Landscape) -> list[Fitted]:
+    """All tables of a landscape: its points, and what else was asked of them."""
+    from relu_landscape_cli import rated, tables, widening
+
+    return [
+        tables.landscape_table(landscape),
+        *widening.widening_tables(landscape),
+        *rated.rates_tables(landscape),
+    ]
 
 
 def _ask(

@@ -52,6 +52,7 @@ def sweep(
     structure: asking.Structures = None,
     saddles: asking.Saddles = None,
     widen: asking.Widen = None,
+    learning_rates: asking.LearningRates = None,
     certify: asking.Proofs = None,
     again: Annotated[
         int | None,
@@ -87,7 +88,7 @@ def sweep(
         student_width=student_width, teacher_width=teacher_width, starts=starts, seed=seed,
         input_dimension=input_dimension, init_scale=init_scale, flow_tolerance=flow_tolerance,
         precision=precision, leak=leak, structured=structured, structures=structure,
-        saddles=saddles, widen=widen, certify=certify,
+        saddles=saddles, widen=widen, learning_rates=learning_rates, certify=certify,
     )  # fmt: skip
     with reporting(as_json=as_json):
         if output is not None:

@@ -17,7 +17,13 @@ from relu_landscape.wire.leaks import Leaks, LeaksQuery
 from tests.api.conftest import service_of
 
 
-@pytest.mark.parametrize("more", [{"certify": "fast"}, {"certify": "none", "leak": -0.5}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"certify": "fast", "learning_rates": [0.05, 0.1]},
+        {"certify": "none", "leak": -0.5},
+    ],
+)
 def test_every_field_can_be_given(client: TestClient, more: dict[str, object]) -> None:
     fields = {
         "student_width": 2,
@@ -45,6 +51,17 @@ def test_every_field_can_be_given(client: TestClient, more: dict[str, object]) -
     assert {name: asked["request"][name] for name in fields} == fields
     commas = client.get("/v1/landscape", params=query | {"structures": "1+1, 2 extra 1"})
     assert commas.json()["id"] == posted["id"]
+
+
+def test_numbers_may_be_a_list_with_commas(client: TestClient) -> None:
+    one, other = (
+        client.get(f"/v1/landscape?K=2&width=2&learning_rates={rates}").json()
+        for rates in ("0.1, 0.05", "[0.05,0.1]")
+    )
+    assert one["id"] == other["id"]
+    assert one["request"]["learning_rates"] == [0.05, 0.1]
+    wrong = client.get("/v1/landscape?K=2&width=2&learning_rates=0.1,fast")
+    assert "learning_rates" in wrong.json()["errors"][0]["field"]
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def test_submit_asks_what_solve_asks(command: Command, server: Served) -> None:
     given = (
         2, 3, "--starts", 7, "--seed", 4, "--input-dimension", 50, "--init-scale", 0.5,
         "--flow-tolerance", 1e-4, "--precision", "float32", "--sampled", "--structure", "1+1",
-        "--structure", "2", "--saddles", "--widen", "--certify", "none", "--leak", 0.5,
-        "--server", server.url,
+        "--structure", "2", "--saddles", "--widen", "--certify", "none", "--leak", 0.0,
+        "--learning-rates", "0.05,0.1", "--server", server.url,
     )  # fmt: skip
     command("submit", *given)
     command("solve", *given)
@@ -72,6 +72,7 @@ def test_the_defaults_that_help_tells_are_the_request_s(name: str) -> None:
     assert (told["saddles"], fields["saddles"].default) == ("no-saddles", False)
     assert (told["widen"], fields["widen"].default) == ("no-widen", False)
     assert (told["structures"], fields["structures"].default) == ("the usual set", None)
+    assert (told["learning_rates"], fields["learning_rates"].default) == ("none", ())
 
 
 def test_cancelling(command: Command, server: Served) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 
 
 def test_a_minimum_is_told(command: Any) -> None:

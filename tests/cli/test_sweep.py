@@ -36,7 +36,7 @@ def test_every_option_reaches_the_server(command: Command, server: Served) -> No
         "sweep", "teacher_width=2,3", "init_scale=0.5,1", "precision=float32", "--student-width", 2,
         "--starts", 7, "--seed", 3, "--input-dimension", 20, "--flow-tolerance", 0.002,
         "--sampled", "--structure", "1+1", "--saddles", "--widen", "--certify", "fast",
-        "--again", 2, "--server", server.url, "--timeout", 60,
+        "--learning-rates", "0.1,0.05", "--again", 2, "--server", server.url, "--timeout", 60,
     )  # fmt: skip
     [asked] = server.service.submitted
     assert isinstance(asked, SweepRequest)
@@ -47,6 +47,7 @@ def test_every_option_reaches_the_server(command: Command, server: Served) -> No
     assert (base.student_width, base.starts, base.seed, base.input_dimension) == (2, 7, 3, 20)
     assert (base.flow_tolerance, base.structured, base.structures) == (0.002, False, ("1+1",))
     assert (base.saddles, base.widen, base.certify, asked.again) == (True, True, "fast", 2)
+    assert base.learning_rates == (0.05, 0.1)
 
 
 def test_axes_are_ranges_or_lists() -> None:

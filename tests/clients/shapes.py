@@ -14,6 +14,7 @@ from relu_landscape_client import (
     parts,
     perturbations,
     points,
+    rated,
     results,
     status,
     sweeps,
@@ -70,5 +71,7 @@ CLASSES: dict[str, type] = {
     "SplitWay": widening.SplitWay,
     "Widening": widening.Widening,
     "WiderEnd": widening.WiderEnd,
+    "LearningRateDiagram": rated.LearningRateDiagram,
+    "PointRates": rated.PointRates,
     "LocatedWidening": locations.LocatedWidening,
 }

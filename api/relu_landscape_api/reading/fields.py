@@ -233,7 +233,8 @@ def query_model(
     """The parameters of a query string as ``model``.
 
     Values are read as JSON where the field is not a string, so ``7`` is a number, ``true`` a
-    boolean and ``[[1,0],[0,1]]`` a matrix. An array of strings may also be a list with commas.
+    boolean and ``[[1,0],[0,1]]`` a matrix. An array of strings or numbers may also be a list with
+    commas.
     """
     texts = with_long_names(pairs, model, place="query")
     values = {
@@ -249,6 +250,8 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     is_list = any(part.get("items", {}).get("type") == "string" for part in parts)
     if is_list and not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",")]
+    if any(part.get("items", {}).get("type") == "number" for part in parts):
+        text = text if text.lstrip().startswith("[") else f"[{text}]"
     try:
         value = parse_json(text)
     except ValueError:

@@ -13,6 +13,7 @@ from pydantic import Field
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.certificate import Certificate, StudentBlock
 from relu_landscape.wire.jobs import Sealed
+from relu_landscape.wire.rated import LearningRateDiagram, PointRates
 from relu_landscape.wire.requests import LandscapeRequest
 from relu_landscape.wire.widening import Widening
 
@@ -22,8 +23,8 @@ FoundBy = Literal["sampled", "structured", "pathway"]
 Relation = Literal["same copy", "student order", "relabelled", "same continuum", "different"]
 SetAside = Literal["global", "zero_student", "split", "degenerate", "failed"]
 
-#: The phases of a landscape, in order; ``structures``, ``pathways``, ``widening`` and ``certify``
-#: only where the request has them.
+#: The phases of a landscape, in order; ``structures``, ``pathways``, ``widening``,
+#: ``learning rates`` and ``certify`` only where the request has them.
 PHASES = (
     "sample",
     "slow starts",
@@ -32,6 +33,7 @@ PHASES = (
     "structures",
     "pathways",
     "widening",
+    "learning rates",
     "certify",
 )
 
@@ -161,6 +163,11 @@ class FixedPoint(Wire):
     attraction: Attraction | None = Field(description="null for saddles, and without starts")
     widening: Widening | None = Field(
         None, description="what one more student does, with widen only; isolated points"
+    )
+    learning_rates: PointRates | None = Field(
+        None,
+        exclude_if=lambda rates: rates is None,  # results without keep their bytes
+        description="what the request's learning rates do to an isolated minimum",
     )
     certificate: Certificate | None = Field(None, description="with certify only")
 
@@ -328,6 +335,11 @@ class LandscapeBody(Wire):
     )
     pathways: list[Pathway]
     disconnectivity: Disconnectivity | None = Field(None, description="with saddles only")
+    learning_rates: LearningRateDiagram | None = Field(
+        None,
+        exclude_if=lambda diagram: diagram is None,  # results without keep their bytes
+        description="which minima survive up to which learning rate, with learning_rates only",
+    )
 
 
 class Landscape(LandscapeBody, Sealed):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import RequestError
@@ -43,6 +43,9 @@ LARGEST_GRAM_ENTRY = 1e12
 #: Smallest square of a teacher unit's length, by the same measure.
 SMALLEST_GRAM_DIAGONAL = 1e-12
 
+#: Above it even a single student does not stay: the critical rate of K = M = 1 is 2.
+LARGEST_LEARNING_RATE = 100.0
+
 #: Rows of a Gram matrix that a list of jobs still shows; 200 of them have about 250 kB.
 LONGEST_LISTED_ROWS = 8
 
@@ -51,6 +54,16 @@ GramRow = Annotated[tuple[GramEntry, ...], Field(max_length=LARGEST_WIDTH)]
 Gram = Annotated[tuple[GramRow, ...], Field(max_length=LARGEST_WIDTH)]
 StructureName = Annotated[str, Field(max_length=LONGEST_STRUCTURE)]
 
+
+def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+    """Each once: the order in which they are asked does not matter."""
+    return tuple(sorted(set(rates)))
+
+
+LearningRate = Annotated[FiniteFloat, Field(gt=0.0, le=LARGEST_LEARNING_RATE)]
+LearningRates = Annotated[
+    tuple[LearningRate, ...], Field(max_length=32), AfterValidator(_ascending)
+]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH, strict=True)]
 
 
@@ -228,6 +241,13 @@ class LandscapeRequest(AnalysisRequest):
     widen: bool = Field(
         False, description="also say what one more student does at each isolated fixed point"
     )
+    learning_rates: LearningRates = Field(
+        (),
+        exclude_if=lambda rates: not rates,  # requests without any keep their ids
+        description="learning rates gamma of one-pass SGD, a step of which is w -= gamma/d times "
+        "the gradient, above 0 to 100: what each does to the minima",
+        examples=[[0.05, 0.1]],
+    )
     certify: Literal["none", "fast", "strict"] = Field(
         "none", description="computer-assisted proof per isolated fixed point"
     )
@@ -267,6 +287,12 @@ class LandscapeRequest(AnalysisRequest):
         if self.leak != 0.0 and self.certify != "none":
             raise RequestError(
                 "certify", self.certify, "none where leak is not 0: proofs are of ReLU"
+            )
+        if self.leak != 0.0 and self.learning_rates:
+            raise RequestError(
+                "learning_rates",
+                list(self.learning_rates),
+                "none where leak is not 0: the noise of SGD is known for ReLU",
             )
         check_init_scale(self.init_scale, self.teacher_gram)
         return self

@@ -241,7 +241,7 @@ def test_a_reduced_form_that_is_none_is_refused() -> None:
 
 def test_the_bounds_are_those_of_the_engine() -> None:
     from relu_landscape.engine.descent import death
-    from relu_landscape.engine.dynamics import places
+    from relu_landscape.engine.noise import places
 
     assert reducing.SMALLEST_CONDITION == teachers.SMALLEST_CONDITION
     assert reducing.SMALLEST_NORM == death.DEAD

@@ -22,7 +22,7 @@ export const CONTRACT = {
     "certify": { "default": "none" }
   },
   "required": ["student_width", "teacher_width"],
-  "unasked": ["teacher_gram"],
+  "unasked": ["teacher_gram", "learning_rates"],
   "continuation": {
     "from_width": { "minimum": 1, "maximum": 1000000000 },
     "to_width": { "minimum": 1, "maximum": 1000000000 },
@@ -44,6 +44,7 @@ export const CONTRACT = {
     "structures": "Searching the symmetric families",
     "pathways": "Following the flow from saddles",
     "widening": "Adding one more student",
+    "learning rates": "Following SGD around each minimum",
     "certify": "Proving"
   },
   "precisions": { "float64": "float64", "float32": "float32, faster" },

@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from relu_landscape_client.perturbations import Perturbations as Perturbations
     from relu_landscape_client.points import FixedPoint as FixedPoint
     from relu_landscape_client.points import FixedPoints as FixedPoints
+    from relu_landscape_client.rated import LearningRateDiagram as LearningRateDiagram
+    from relu_landscape_client.rated import PointRates as PointRates
     from relu_landscape_client.results import Landscape as Landscape
     from relu_landscape_client.results import Pathway as Pathway
     from relu_landscape_client.status import Finding as Finding
@@ -127,6 +129,7 @@ _HOMES = {
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),
     "perturbations": ("KickedEnd", "KickSize", "Perturbations"),
     "points": ("FixedPoint", "FixedPoints"),
+    "rated": ("LearningRateDiagram", "PointRates"),
     "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),
     "sweeps": ("Sweep", "SweepAxis", "SweepMinimum", "SweepRow"),

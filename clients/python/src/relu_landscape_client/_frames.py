@@ -19,13 +19,13 @@ COLUMNS = (
     "attractive", "index", "nullity", "index_span", "index_perpendicular", "min_eigenvalue_span",
     "min_eigenvalue_perpendicular", "relaxation_time", "hits", "probability", "probability_low",
     "probability_high", "certified", "wider_gain", "wider_guaranteed_gain", "wider_saddle_lines",
-    "wider_end_loss", "wider_end_structure", "found_by",
+    "wider_end_loss", "wider_end_structure", "rate_slope", "critical_rate", "found_by",
 )  # fmt: skip
 #: Those that hold floats even where every row says None.
 FLOATS = (
     "loss", "min_eigenvalue_span", "min_eigenvalue_perpendicular", "relaxation_time",
     "probability", "probability_low", "probability_high", "wider_gain", "wider_guaranteed_gain",
-    "wider_end_loss",
+    "wider_end_loss", "rate_slope", "critical_rate",
 )  # fmt: skip
 
 

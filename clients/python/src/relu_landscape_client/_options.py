@@ -25,6 +25,7 @@ class Options(TypedDict, total=False):
     structures: Sequence[str]
     saddles: bool
     widen: bool
+    learning_rates: Sequence[float]
     certify: Literal["none", "fast", "strict"]
 
 

@@ -32,6 +32,7 @@ from relu_landscape_client.parts import (
     Stability,
     Structure,
 )
+from relu_landscape_client.rated import PointRates
 from relu_landscape_client.widening import Widening
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class FixedPoint:
     overlaps in canonical order, ``norms`` (student_width,) the students' norms. ``kind`` is
     ``minimum``, ``saddle`` or ``global_continuum`` (then ``continuum_dimension`` is its
     dimension). ``attraction`` is None where no random starts were run or they cannot end there;
-    ``widening``, what one more student does, is None unless it was asked for; ``details`` unless
-    the point was fetched by itself. A ``loss`` within ``loss_accuracy``, its rounding error, of
+    ``widening``, what one more student does, and ``learning_rates``, what those of the request do
+    to a minimum, are None unless they were asked for; ``details`` unless the point was fetched by
+    itself. A ``loss`` within ``loss_accuracy``, its rounding error, of
     zero is 0.0.
     """
 
@@ -65,6 +67,7 @@ class FixedPoint:
     stability: Stability
     attraction: Attraction | None
     widening: Widening | None
+    learning_rates: PointRates | None
     certificate: Mapping[str, Any] | None
     details: Details | None = field(metadata=OURS)
     document: Document = field(repr=False, metadata=OURS)
@@ -86,6 +89,7 @@ class FixedPoint:
             stability=Stability.from_document(required(document, "stability")),
             attraction=nullable(document, "attraction", Attraction.from_document),
             widening=optional(document, "widening", Widening.from_document),
+            learning_rates=optional(document, "learning_rates", PointRates.from_document),
             certificate=optional(document, "certificate", mapping),
             details=Details.from_document(document) if "weights" in document else None,
             document=document,
@@ -148,6 +152,7 @@ class FixedPoint:
             "probability_high": high,
             "certified": self.is_certified,
             **self._wider(),
+            **self._rated(),
             "found_by": "+".join(self.found_by),
         }
 
@@ -162,6 +167,14 @@ class FixedPoint:
             "wider_saddle_lines": None if told is None else told.saddle_lines,
             "wider_end_loss": None if end is None else end.loss,
             "wider_end_structure": None if end is None else end.structure,
+        }
+
+    def _rated(self) -> dict[str, Any]:
+        """What a table says of learning rates; empty cells where none was asked for."""
+        told = self.learning_rates
+        return {
+            "rate_slope": None if told is None else told.slope,
+            "critical_rate": None if told is None else told.critical_rate,
         }
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:

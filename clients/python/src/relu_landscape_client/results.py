@@ -31,6 +31,7 @@ from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import ProtocolError
 from relu_landscape_client.lines import SaddleLine
 from relu_landscape_client.points import FixedPoint, FixedPoints
+from relu_landscape_client.rated import LearningRateDiagram
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -72,7 +73,8 @@ class Landscape(Sealed):
     ``request`` echoes the question with every default filled in, ``provenance`` says who computed
     the answer with what, ``starts`` what became of the random starts, ``missing_mass`` how likely
     the next start ends somewhere not listed, ``searched`` what the structured search covered.
-    ``disconnectivity`` is None unless saddles were asked for. ``saddle_lines`` are critical points
+    ``disconnectivity`` is None unless saddles were asked for, ``learning_rates`` (as
+    ``learning_rate_diagram``) unless learning rates were. ``saddle_lines`` are critical points
     that are not isolated; a server of an older version tells of none. ``digest`` is the SHA-256 of
     everything but the provenance: two landscapes with the same digest are the same, and compare
     equal.
@@ -89,6 +91,7 @@ class Landscape(Sealed):
     searched: Mapping[str, Any]
     provenance: Mapping[str, Any]
     disconnectivity: Disconnectivity | None
+    learning_rates: LearningRateDiagram | None
     document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
@@ -109,6 +112,7 @@ class Landscape(Sealed):
             searched=mapping(required(document, "searched")),
             provenance=mapping(required(document, "provenance")),
             disconnectivity=optional(document, "disconnectivity", Disconnectivity.from_document),
+            learning_rates=optional(document, "learning_rates", LearningRateDiagram.from_document),
             document=document,
         )
 
@@ -158,6 +162,18 @@ class Landscape(Sealed):
             name: self.request.get(name) for name in ("student_width", "teacher_width", "seed")
         }
         return _frames.dataframe([point.row() for point in self.fixed_points], asked)
+
+    def learning_rate_diagram(self) -> LearningRateDiagram:
+        """Which minima survive up to which of the request's learning rates.
+
+        Raises ``ValueError`` where the landscape was computed without learning rates.
+        """
+        if self.learning_rates is None:
+            raise ValueError(
+                "this landscape was computed without learning rates: "
+                "ask for it with learning_rates=[0.05, 0.1], for example"
+            )
+        return self.learning_rates
 
     def to_xarray(self) -> xr.Dataset:
         """Losses, overlaps, norms and attraction as one dataset over ``key``, ``student``,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from relu_landscape.engine.dynamics.learning_rates import loss_shift
-from relu_landscape.engine.dynamics.second_moment import SecondMoment
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.points import Point, embed
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import loss_shift
+from relu_landscape.engine.noise.second_moment import SecondMoment
 from relu_landscape.errors import InputError
 from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery, RatedLoss
 

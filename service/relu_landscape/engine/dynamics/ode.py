@@ -31,12 +31,12 @@ from relu_landscape.engine.descent.flow import (
     LATE_EIGENVALUE,
     STABILITY,
 )
-from relu_landscape.engine.dynamics import places
-from relu_landscape.engine.dynamics.sigma import noise
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import ImplicitPart
 from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.noise import places
+from relu_landscape.engine.noise.sigma import noise
 
 Real = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import starts
-from relu_landscape.engine.dynamics import places
 from relu_landscape.engine.dynamics.chain import Layout
 from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.landscape.units import in_unit, unit_of
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
+from relu_landscape.engine.noise import places
 from relu_landscape.errors import InputError
 from relu_landscape.wire.trajectories import TrajectoryRequest
 

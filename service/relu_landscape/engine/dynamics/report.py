@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.outcomes import Outcome
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate
 from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.dynamics.tasks import Ends, Followed
 from relu_landscape.engine.model import kernel, population
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.engine.points import classify, identity
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import NumericalError

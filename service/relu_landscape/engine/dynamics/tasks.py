@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from relu_landscape.engine.descent.batch import Descent
 from relu_landscape.engine.dynamics.chain import Chain, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, State, Stop
-from relu_landscape.engine.dynamics.places import measure
 from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.model.arrays import Backend
+from relu_landscape.engine.noise.places import measure
 from relu_landscape.engine.tasks import Task
 
 Real = NDArray[np.float64]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from relu_landscape.engine.dynamics.chain import Layout
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate
 from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.landscape import problem as landscape
 from relu_landscape.engine.landscape.units import in_unit, unit_of
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.errors import RequestError
 from relu_landscape.wire.frequencies import FrequenciesRequest, check_effort
 
@@ -67,6 +67,7 @@ def of_frequencies(request: FrequenciesRequest) -> Problem:
         structures=None,
         saddles=False,
         widen=False,
+        learning_rates=(),
         certify="none",
         unit=unit,
         noises=tuple(Noise(rate, request.label_noise / unit, request.batch_size) for rate in rates),

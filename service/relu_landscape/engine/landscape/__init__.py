@@ -5,6 +5,7 @@ from relu_landscape.engine.landscape.expectation import expected
 from relu_landscape.engine.landscape.pathways import FollowPathway
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import Certify
+from relu_landscape.engine.landscape.rated import Rate, Rest, Stray
 from relu_landscape.engine.landscape.sampling import Escape, Follow, Resume, Sample
 from relu_landscape.engine.landscape.solve import compose
 from relu_landscape.engine.landscape.structured import JudgePoints, SearchRounds
@@ -29,6 +30,9 @@ COMPOSITION = Composition(
         FollowPathway,
         Widen,
         FollowWider,
+        Rate,
+        Rest,
+        Stray,
         Certify,
     ),
     compose=compose,

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from relu_landscape.engine.descent.starts import reduced_dimension
 from relu_landscape.engine.landscape.expectation_fit import FITTED
 from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.rated_cost import COUNTED, rated_seconds
 from relu_landscape.engine.tasks import Expected
 
 #: Phases that the model knows, in their order, and those that it counts with another one.
@@ -30,7 +32,12 @@ def expected(problem: Problem) -> Expected:
     Of 45 landscapes (widths 3 to 40, d = M to 1000, all options) nine of ten are within a factor
     of 1.5, all within 2.3; beyond those widths it is an extrapolation.
     """
-    return by(FITTED, problem)
+    fitted = by(FITTED, problem)
+    if not problem.learning_rates:
+        return fitted
+    seconds = dict(fitted.seconds)
+    proving = {name: seconds.pop(name) for name in ("certify",) if name in seconds}
+    return replace(fitted, seconds={**seconds, COUNTED: rated_seconds(problem), **proving})
 
 
 def by(coefficients: Mapping[str, Sequence[float]], problem: Problem) -> Expected:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import crediting
 from relu_landscape.engine.families.effort import check_searchable
@@ -12,6 +15,8 @@ from relu_landscape.engine.landscape.units import Unit, in_unit, unit_of
 from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.wire.requests import LandscapeRequest
+
+Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Problem:
     widen: bool
     certify: Literal["none", "fast", "strict"]
     unit: float
+    learning_rates: tuple[float, ...]
 
     @property
     def units(self) -> Unit:
@@ -67,6 +73,11 @@ class Problem:
         """Whether symmetric families are searched: asked for, and the teacher is orthonormal."""
         return self.structured and self.teacher.is_orthonormal
 
+    def in_order(self, V: Real) -> Teacher:
+        """The teacher with its units in the order, and its rows ``V`` (M, M) in the coordinates, of
+        a point's details."""
+        return replace(self.teacher, V=V, norms=np.linalg.norm(V, axis=1))
+
     @staticmethod
     def from_request(request: LandscapeRequest) -> Problem:
         """The problem of a request.
@@ -96,6 +107,7 @@ class Problem:
             widen=request.widen,
             certify=request.certify,
             unit=unit,
+            learning_rates=request.learning_rates,
         )
 
 

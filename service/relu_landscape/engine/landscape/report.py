@@ -21,6 +21,7 @@ from relu_landscape.engine.points.classify import Point
 from relu_landscape.engine.points.symmetry import Symmetry
 from relu_landscape.wire import landscape as wire
 from relu_landscape.wire.certificate import Certificate, StudentBlock
+from relu_landscape.wire.rated import PointRates
 from relu_landscape.wire.widening import Widening
 
 Real = NDArray[np.float64]
@@ -37,6 +38,10 @@ class Listed:
     def widened(self, widening: Widening) -> Listed:
         """With what one more student does there."""
         return replace(self, point=self.point.model_copy(update={"widening": widening}))
+
+    def rated(self, rates: PointRates) -> Listed:
+        """With what learning rates do to it."""
+        return replace(self, point=self.point.model_copy(update={"learning_rates": rates}))
 
     def certified(self, certificate: Certificate, hits: int) -> Listed:
         """With its certificate, which proves so many of the hits of an isolated minimum."""

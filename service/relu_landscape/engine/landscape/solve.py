@@ -17,6 +17,7 @@ from relu_landscape.engine.landscape.pathways import Passed, follow_pathways
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.proofs import certified
+from relu_landscape.engine.landscape.rated import rated
 from relu_landscape.engine.landscape.report import Listed
 from relu_landscape.engine.landscape.sampling import follow_starts
 from relu_landscape.engine.landscape.settling import settle
@@ -51,6 +52,7 @@ def compose(
     passed = follow_pathways(problem, phases, catalogue)
     keys = _keys(problem, catalogue)
     listed = widened(problem, phases, _listed(problem, catalogue, keys, passed))
+    listed, rates = rated(problem, phases, listed)
     listed = certified(problem, phases, listed)
     points = [item.point for item in listed]
     joined, unfinished = pathways.told(problem, passed, keys)
@@ -69,6 +71,7 @@ def compose(
         disconnectivity=(
             disconnectivity(*report.losses(points), joined) if problem.saddles else None
         ),
+        learning_rates=rates,
     )
     composed = Composed(result=body, parts={item.point.key: item.details for item in listed})
     return scaled(composed, problem.units)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.landscape import rated_answer
 from relu_landscape.engine.model.teacher import as_matrix
 from relu_landscape.engine.tasks import Composed, Monitor
 from relu_landscape.errors import TeacherError
@@ -134,6 +135,7 @@ def scaled(composed: Composed, unit: Unit) -> Composed:
             "saddle_lines": [_line(line, unit) for line in body.saddle_lines],
             "pathways": pathways,
             "disconnectivity": body.disconnectivity and _graph(body.disconnectivity, unit.loss),
+            "learning_rates": rated_answer.scaled_diagram(body.learning_rates, unit.loss),
         }
     )
     return Composed(result, {key: _details(part, unit) for key, part in composed.parts.items()})
@@ -146,6 +148,7 @@ def scaled_point(point: FixedPoint, unit: Unit) -> FixedPoint:
         **_place(point, unit),
         "stability": _stability(point.stability, unit),
         "widening": point.widening and _widening(point.widening, unit),
+        "learning_rates": rated_answer.scaled(point.learning_rates, unit.length, unit.loss),
     }
     return point.model_copy(update=changes)
 

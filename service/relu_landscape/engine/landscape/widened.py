@@ -24,7 +24,6 @@ from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.report import Listed
 from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import Backend
-from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.points import classify, pathways, spectrum, symmetry
 from relu_landscape.engine.tasks import Task
 from relu_landscape.engine.widening import adding, best, bound, splitting
@@ -83,7 +82,7 @@ class Widen(Task[Problem, Widened]):
     teacher: Real
 
     def run(self, problem: Problem, backend: Backend) -> Widened:  # noqa: ARG002
-        teacher = _in_order(problem, self.teacher)
+        teacher = problem.in_order(self.teacher)
         added = best.best_student(self.weights, teacher)
         direction = None if added is None else added.direction
         split = splitting.splitting(self.weights, teacher)
@@ -127,7 +126,7 @@ class FollowWider(Task[Problem, Reached]):
     def run(self, problem: Problem, backend: Backend) -> Reached:
         if self.weights.size > MOST_WEIGHTS:
             return Reached(reason=TOO_WIDE)
-        teacher = _in_order(problem, self.teacher)
+        teacher = problem.in_order(self.teacher)
         wider = replace(problem, students=len(self.weights), teacher=teacher, certify="none")
         try:
             return _reached(wider, self._end(wider, backend))
@@ -144,11 +143,6 @@ class FollowWider(Task[Problem, Reached]):
             end = pathways.leave(self.weights, self.direction, descend, surface, step)
         generator = np.random.Generator(np.random.Philox(key=wider.seed))
         return pathways.down(end, descend, surface, zero_loss(wider), step, generator)[0]
-
-
-def _in_order(problem: Problem, V: Real) -> Teacher:
-    """The teacher with its units in the order, and its rows in the coordinates, of a point."""
-    return replace(problem.teacher, V=V, norms=np.linalg.norm(V, axis=1))
 
 
 def _reached(wider: Problem, W: Real) -> Reached:
@@ -245,7 +239,7 @@ def _told(
     key, loss = item.point.key, item.point.loss
     added = None
     if (student_added := answer.student) is not None:
-        teacher = _in_order(problem, _placed(item)[1])
+        teacher = problem.in_order(_placed(item)[1])
         added = wire.AddedStudent(
             value=student_added.value,
             cosines=(teacher.V @ student_added.direction / teacher.norms).tolist(),

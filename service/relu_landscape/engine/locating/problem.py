@@ -62,6 +62,7 @@ def of_points(request: PointsRequest) -> Problem:
         structures=None,
         saddles=True,
         widen=False,
+        learning_rates=(),
         certify=request.certify if request.follow else "none",
         unit=unit,
         W=W,

@@ -8,7 +8,7 @@ leading order in 1/n the minimum of the sample next to W* is therefore off by a 
 
 (Huber 1967; White 1982), and its expected loss above the minimum is ``tr(H^-1 S) / (2 n)``. Beside
 the teacher's span e and 1_i do not depend on x, so there ``H = A`` and ``S = Sigma`` per dimension,
-d - M times, with Sigma in closed form (``dynamics.sigma``). In the span S is a fourth moment of M
+d - M times, with Sigma in closed form (``noise.sigma``). In the span S is a fourth moment of M
 Gaussian inputs z, of degree 4 in them (2 for the labels' noise): their length is averaged exactly,
 ``E|z|^4 = M (M + 2)``, and directions are sampled, with their opposites, the same for all points.
 """
@@ -21,9 +21,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.sigma import noise
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.noise.sigma import noise
 
 Real = NDArray[np.float64]
 

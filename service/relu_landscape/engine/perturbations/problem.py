@@ -75,6 +75,7 @@ def of_perturbations(request: PerturbationsRequest) -> Problem:
         structures=None,
         saddles=True,
         widen=False,
+        learning_rates=(),
         certify=request.certify,
         unit=1.0,
         structure=request.structure,

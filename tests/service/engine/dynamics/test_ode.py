@@ -9,12 +9,12 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from relu_landscape.engine.descent import starts
-from relu_landscape.engine.dynamics import places
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate, loss_shift
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, Stop
-from relu_landscape.engine.dynamics.sigma import noise
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
+from relu_landscape.engine.noise import places
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate, loss_shift
+from relu_landscape.engine.noise.sigma import noise
 from relu_landscape.errors import InputError
 from tests.service.engine.dynamics.test_learning_rates import spurious
 from tests.service.engine.oracles import Real

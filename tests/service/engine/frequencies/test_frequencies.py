@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.dynamics import COMPOSITION as TRAJECTORY
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate
 from relu_landscape.engine.frequencies import COMPOSITION
 from relu_landscape.engine.landscape import COMPOSITION as LANDSCAPE
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.engine.tasks import Runner, SilentMonitor, Task, run_here
 from relu_landscape.errors import Cancelled, InputError, RequestError
 from relu_landscape.jobs.pool.codec import decode_answer, decode_task, encode_answer, encode_task

@@ -12,6 +12,7 @@ from relu_landscape.engine.landscape import COMPOSITION
 from relu_landscape.engine.landscape.expectation import MODELLED, PART_OF, expected, features
 from relu_landscape.engine.landscape.expectation_fit import FITTED
 from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.rated_cost import COUNTED
 from relu_landscape.wire.landscape import PHASES
 from relu_landscape.wire.requests import LandscapeRequest
 
@@ -24,7 +25,7 @@ def problem(**fields: object) -> Problem:
 
 
 def test_every_phase_is_modelled_or_part_of_one_that_is() -> None:
-    assert {*MODELLED, *PART_OF} == set(PHASES)
+    assert {*MODELLED, *PART_OF, COUNTED} == set(PHASES)
     assert list(MODELLED) == [name for name in PHASES if name in MODELLED], "in their order"
     assert set(FITTED) == {*MODELLED, "stored"}
     for kind, coefficients in FITTED.items():
@@ -53,6 +54,10 @@ def test_only_phases_that_will_be_there_are_expected() -> None:
     assert list(expected(problem(**options)).seconds) == [
         "sample", "classify", "pathways", "widening",
     ]  # fmt: skip
+    rated = expected(problem(starts=0, learning_rates=[0.1], certify="fast")).seconds
+    assert list(rated) == ["structures", "learning rates", "certify"]
+    more = expected(problem(starts=0, learning_rates=[0.1, 0.2, 0.3])).seconds
+    assert more["learning rates"] > rated["learning rates"] > 0.0
 
 
 @pytest.mark.parametrize("widths", [(2, 2), (8, 8), (17, 17), (18, 17), (12, 17), (64, 64)])

@@ -28,10 +28,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics import orthants
-from relu_landscape.engine.dynamics.orthants import PAIRS, Quadruples
-from relu_landscape.engine.dynamics.units import Units
 from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.noise import orthants
+from relu_landscape.engine.noise.orthants import PAIRS, Quadruples
+from relu_landscape.engine.noise.units import Units
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]

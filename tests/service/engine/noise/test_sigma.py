@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from relu_landscape.engine.dynamics.sigma import noise, squared_errors
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
+from relu_landscape.engine.noise.sigma import noise, squared_errors
 from tests.service.engine.oracles import Real
 
 #: Standard errors within which the largest of a few dozen entries lies, but for 1 in 10,000.

@@ -7,12 +7,12 @@ import pytest
 from scipy.linalg import solve_continuous_lyapunov
 
 from relu_landscape.engine.dynamics.answers import learning_rates_answer
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate, loss_shift
-from relu_landscape.engine.dynamics.second_moment import SecondMoment
-from relu_landscape.engine.dynamics.sigma import noise
 from relu_landscape.engine.families.asking import learning_rates_cost
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate, loss_shift
+from relu_landscape.engine.noise.second_moment import SecondMoment
+from relu_landscape.engine.noise.sigma import noise
 from relu_landscape.errors import InputError
 from relu_landscape.wire.learning_rates import LearningRatesQuery
 from tests.service.engine.known import WELL_SPECIFIED, locate

@@ -10,8 +10,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from relu_landscape.engine.dynamics.orthants import Quadruples, three, two
-from relu_landscape.engine.dynamics.units import Units
+from relu_landscape.engine.noise.orthants import Quadruples, three, two
+from relu_landscape.engine.noise.units import Units
 from tests.service.engine.oracles import Real
 
 

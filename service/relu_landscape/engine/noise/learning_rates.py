@@ -10,8 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.sigma import squared_errors
 from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.noise.sigma import squared_errors
 from relu_landscape.errors import InputError
 
 Real = NDArray[np.float64]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from tests.service.engine.dynamics.test_learning_rates import spurious
 from tests.service.engine.oracles import Real
 

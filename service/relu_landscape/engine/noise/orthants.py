@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.units import Units
+from relu_landscape.engine.noise.units import Units
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -31,6 +31,8 @@ STEEP_PATH = (48, 6)
 STEEP = 0.3
 #: Sets whose path is integrated together: temporaries of some megabytes.
 TOGETHER = 4096
+#: Sets whose vectors are gathered together.
+GATHERED = 256
 
 #: Variance of a unit direction, given two others, below which three lie in a plane: above it the
 #: difference of squares has ten digits, which an angle shows half of at worst.
@@ -73,11 +75,7 @@ class Quadruples:
         """From ``sets`` (N, 4) of different units in any order."""
         members = _ordered(units, sets)
         zero, one, two_, three_ = members.T
-        left = units.residuals()
-        u = units.directions
-        first = np.stack([u[zero], left[zero, one]], axis=1)
-        second = np.stack([u[two_], left[two_, three_]], axis=1)
-        cross = np.einsum("nap,nbp->nab", first, second, optimize=True)
+        cross = _crossed(units, members)
         inner = np.array(
             [
                 [units.cosine[zero, one], units.sine[zero, one]],
@@ -136,6 +134,21 @@ class Quadruples:
         gone = left * (1.0 + t)  # 1 - t^2
         first, second = (gone + t**2 * x[:, None] for x in (larger, smaller))
         return np.asarray(np.sqrt(first * second))
+
+
+def _crossed(units: Units, members: Whole) -> Real:
+    """Scalar products (N, 2, 2) of the orthonormal bases of the pairs (01) and (23).
+
+    Some sets at a time, whose vectors stay in the cache: all at once, reading and writing them took
+    three quarters of the time of Sigma at 34 units.
+    """
+    left, u = units.residuals(), units.directions
+    cross = np.empty((len(members), 2, 2))
+    for start in range(0, len(members), GATHERED):
+        a, b, c, d = members[start : start + GATHERED].T
+        ours, theirs = np.stack([u[a], left[a, b]], axis=1), np.stack([u[c], left[c, d]], axis=1)
+        cross[start : start + GATHERED] = np.matmul(ours, np.swapaxes(theirs, 1, 2))
+    return cross
 
 
 def _nodes(count: int) -> tuple[Real, Real]:

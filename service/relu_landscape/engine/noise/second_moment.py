@@ -20,18 +20,20 @@ simulated SGD to 2% at a quarter of the critical rate, and 6% above it at half.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics import orthants
-from relu_landscape.engine.dynamics.orthants import Quadruples
-from relu_landscape.engine.dynamics.places import perpendicular_block
-from relu_landscape.engine.dynamics.sigma import noise
-from relu_landscape.engine.dynamics.units import Units
 from relu_landscape.engine.model.teacher import Teacher
+from relu_landscape.engine.noise import orthants
+from relu_landscape.engine.noise.orthants import Quadruples
+from relu_landscape.engine.noise.places import perpendicular_block
+from relu_landscape.engine.noise.sigma import noise
+from relu_landscape.engine.noise.units import Units
 from relu_landscape.errors import InputError
 
 Real = NDArray[np.float64]
@@ -78,7 +80,7 @@ class SecondMoment:
         source = noise(W, teacher, label_noise=label_noise)
         return SecondMoment(decay, gain, length * source[i, j], length * A[i, j], batch_size)
 
-    @property
+    @cached_property
     def critical_rate(self) -> float:
         """The largest stable learning rate; about 1e-9 of itself, as P4."""
         last = len(self.gain) - 1
@@ -87,16 +89,33 @@ class SecondMoment:
         )
         return self.batch / float(mu)
 
+    def eigenvalue(self, rate: float) -> float:
+        """The largest eigenvalue of ``-(A (x) 1 + 1 (x) A) + (gamma/b) P4``: above zero, what lies
+        outside the span grows at that rate."""
+        operator = self.decay - rate / self.batch * self.gain
+        return -float(scipy.linalg.eigvalsh(operator, subset_by_index=(0, 0))[0])
+
     def rise(self, rate: float) -> float:
         """What the learning rate adds to the loss, ``gamma tr(A X) / 2``, where it is stable.
 
         Raises ``InputError`` from the critical rate on.
         """
+        return float(rate * (self.block @ self._solved(rate)) / 2.0)
+
+    def at_rest(self, rate: float) -> Real:
+        """X (K, K) at a learning rate at which the minimum is stable; ``InputError`` beyond."""
+        found = self._solved(rate)
+        K = (math.isqrt(8 * len(found) + 1) - 1) // 2
+        i, j = np.triu_indices(K)
+        X = np.zeros((K, K))
+        X[i, j] = X[j, i] = np.where(i == j, found, found * math.sqrt(0.5))
+        return X
+
+    def _solved(self, rate: float) -> Real:
         if not 0.0 <= rate < self.critical_rate:
             raise InputError(f"At learning rate {rate:g} the minimum is not stable.")
         operator = self.decay - rate / self.batch * self.gain
-        X = scipy.linalg.solve(operator, self.source / self.batch, assume_a="pos")
-        return float(rate * (self.block @ X) / 2.0)
+        return np.asarray(scipy.linalg.solve(operator, self.source / self.batch, assume_a="pos"))
 
 
 def _together(W: Real, teacher: Teacher, i: Whole, j: Whole) -> Real:

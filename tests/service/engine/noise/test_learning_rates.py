@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_continuous_lyapunov
 
-from relu_landscape.engine.dynamics.learning_rates import critical_learning_rate, loss_shift
-from relu_landscape.engine.dynamics.sigma import noise
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate, loss_shift
+from relu_landscape.engine.noise.sigma import noise
 from relu_landscape.errors import InputError
 from tests.service.engine.known import WELL_SPECIFIED, locate
 from tests.service.engine.oracles import Real
