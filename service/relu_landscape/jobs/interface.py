@@ -94,6 +94,13 @@ class Service(Protocol):
         Raises ``NotFound``, ``WrongState`` for one that is not over, or that is pinned.
         """
 
+    def deletions(self) -> AsyncIterator[str | None]:
+        """Ids of jobs as they are deleted, by whichever process on the store, without an end.
+
+        None: some may have been deleted of which nothing was heard. Whoever has results at hand
+        drops those that are named, or all. Raises nothing.
+        """
+
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """Jobs of one kind or of all, newest first.
 

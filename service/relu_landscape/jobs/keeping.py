@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.store.keeping import KeepingStore
@@ -47,6 +48,10 @@ class Keeper:
             raise not_deleted(job, state)
         if self._intake.archivist is not None:
             await asyncio.to_thread(self._intake.archivist.remove, job)
+
+    def deletions(self) -> AsyncIterator[str | None]:
+        """Ids as they are deleted, by whichever process; None: some may have been missed."""
+        return self._store.deletions()
 
     async def _write(self, job: str) -> None:
         if self._intake.archivist is not None:

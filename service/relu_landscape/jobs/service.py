@@ -204,6 +204,9 @@ class AnalysisService:
     async def delete(self, id: str) -> None:  # noqa: A002
         await self._keeper.delete(id)
 
+    def deletions(self) -> AsyncIterator[str | None]:
+        return self._keeper.deletions()
+
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         if kind is not None:
             self.registry.analysis(kind)

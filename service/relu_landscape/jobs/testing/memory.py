@@ -21,6 +21,7 @@ from relu_landscape.errors import Busy, JobFailed, NotFound, RequestError, Store
 from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
+from relu_landscape.jobs.testing.deleted import Deletions
 from relu_landscape.jobs.testing.identity import MemoryKeys, MemoryTrail
 from relu_landscape.jobs.testing.samples import perfect_copy
 from relu_landscape.jobs.words import (
@@ -135,6 +136,7 @@ class InMemoryService:
         self.settings = settings
         self.registry = registry
         self.answer = answer or perfect_copy
+        self.deletions = Deletions()
         self.keys = MemoryKeys(self._check_store)
         self.trail = MemoryTrail(self._check_store)
         self.holds_jobs = False
@@ -280,16 +282,14 @@ class InMemoryService:
         if status.pinned or not status.is_over:
             raise not_deleted(id, "pinned" if status.pinned else status.state)
         del self.jobs[id]
+        self.deletions.note(id)
 
     async def list(self, *, kind: str | None, cursor: str | None, limit: int) -> Page[AnyStatus]:
         self._check()
         if kind is not None:
             self.registry.analysis(kind)
-        newest = [
-            job.status
-            for job in reversed(self.jobs.values())
-            if kind is None or job.analysis.kind == kind
-        ]
+        jobs = reversed(self.jobs.values())
+        newest = [job.status for job in jobs if kind is None or job.analysis.kind == kind]
         if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
             raise RequestError("cursor", cursor, "the next_cursor of an earlier page")
         first = int(cursor or 0)
