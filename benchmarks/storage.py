@@ -2,23 +2,26 @@
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.storage [--cases 8,8,2000 ...]
 
-Cases are K, M and random starts. "Answers" are those of all tasks that follow starts, which are the
-checkpoints of a job until it ends: as JSON, and packed as the store has them. "Held" is the part of
-them that slow paths take which were handed back. With ``--whole``, whole landscapes: result and
-parts. Prints tables in Markdown and keeps the figures in benchmarks/runs.
+Cases are K, M, random starts, and perhaps starts per task, where they are not those of so few: a
+job of a million starts at K = 64 has tasks of 192. "Answers" are those of all tasks that follow
+starts, which are the checkpoints of a job until it ends: as JSON, packed, and as a store has them,
+with the weights of ends that are one point "kept" once. "Held" is the part of them that slow paths
+take which were handed back. With ``--whole``, whole landscapes: result and parts. Prints tables in
+Markdown and keeps the figures in benchmarks/runs.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from benchmarks._record import Record
 from relu_landscape.engine.landscape import sampling
+from relu_landscape.engine.landscape.condensing import Condenser
 from relu_landscape.engine.landscape.ends import Ends
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
@@ -31,7 +34,7 @@ from relu_landscape.jobs.pool.device import NATIVE_PACE
 from relu_landscape.jobs.store.packing import pack
 from relu_landscape.wire.requests import LandscapeRequest
 
-CASES = ("8,8,4000", "17,17,1000", "64,64,64")
+CASES = ("8,8,4000", "17,17,1000", "64,64,64", "64,64,256")
 WHOLE = ("5,5,200", "17,17,60", "18,17,20")
 
 
@@ -46,6 +49,12 @@ class Runner:
     packed: int = 0
     held: int = 0
     groups: int = 0
+    condensed: int = 0
+    points: int = 0
+    condenser: Condenser = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.condenser = Condenser(self.problem)
 
     def __call__(self, tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
         for task in tasks:
@@ -55,17 +64,21 @@ class Runner:
             self.packed += len(pack(came))
             self.held += len(encode_answer(answer.unfinished))
             self.groups += len(answer.groups)
-            yield task, decode_answer(task, came)
+            kept = self.condenser.condense(task, answer)
+            self.condensed += len(pack(encode_answer(kept)))
+            self.points += sum(group.like is None for group in kept.groups)
+            yield task, self.condenser.restore(task, decode_answer(task, encode_answer(kept)))
 
 
 def checkpoints(case: str) -> Runner:
     """The answers of one case."""
-    students, teachers, starts = (int(word) for word in case.split(","))
+    students, teachers, starts, *chunk = (int(word) for word in case.split(","))
     request = LandscapeRequest(student_width=students, teacher_width=teachers, starts=starts)
     problem = Problem.from_request(request)
     runner = Runner(problem, Backend("native", NUMPY, load()))
     phases = Phases(runner, SilentMonitor())
-    sampling.follow_starts(problem, phases, chunk_starts=None, seen=lambda _: None)
+    chunk_starts = chunk[0] if chunk else None
+    sampling.follow_starts(problem, phases, chunk_starts=chunk_starts, seen=lambda _: None)
     return runner
 
 
@@ -91,13 +104,15 @@ def main() -> None:
     asked = parser.parse_args()
     record = Record("storage", vars(asked))
     print("Bytes for each start\n")
-    print("| K, M, starts | groups | answers | of them held | in the store |")
-    print("|---|---|---|---|---|")
+    print("| K, M, starts | groups | kept | answers | of them held | packed | in the store |")
+    print("|---|---|---|---|---|---|---|")
     for case in asked.cases:
-        found, starts = checkpoints(case), int(case.split(",")[-1])
-        record.add(f"{case}: checkpoints", "bytes", found.packed)
-        print(f"| {case.replace(',', ', ')} | {found.groups} | {found.plain / starts:.0f} | "
-              f"{found.held / starts:.0f} | {found.packed / starts:.0f} |", flush=True)  # fmt: skip
+        found, starts = checkpoints(case), int(case.split(",")[2])
+        record.add(f"{case}: checkpoints", "bytes", found.condensed)
+        print(f"| {case.replace(',', ', ')} | {found.groups} | {found.points} | "
+              f"{found.plain / starts:.0f} | {found.held / starts:.0f} | "
+              f"{found.packed / starts:.0f} | {found.condensed / starts:.0f} |",
+              flush=True)  # fmt: skip
     print("\nBytes of a finished landscape\n\n| K, M, starts | | as JSON | in the store |")
     print("|---|---|---|---|")
     for case in asked.whole:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import cache, partial
 from typing import TypeAlias
 
@@ -72,8 +73,9 @@ def create_app(
             if service.registry != registry:
                 raise ConfigurationError("The service does not compute what the routes offer.")
             app.state.service = service
-            yield
-            drain.begin()
+            async with _forgetting(at_hand, service):
+                yield
+                drain.begin()
 
     app = FastAPI(
         title="relu-landscape",
@@ -119,6 +121,18 @@ def create_app(
     if proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     return app
+
+
+@asynccontextmanager
+async def _forgetting(at_hand: ResultsAtHand, service: Service) -> AsyncIterator[None]:
+    """Meanwhile, have at hand nothing that any process on the store deletes."""
+    listening = asyncio.create_task(at_hand.listen(service.deletions()))
+    try:
+        yield
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
 
 
 def _routers(

@@ -61,6 +61,13 @@ def create(
             help="How often it may ask, such as 60/minute or 60/minute;1000/day.",
         ),
     ] = None,
+    core_seconds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="SECONDS", show_default="RELU_LANDSCAPE_CORE_SECONDS_PER_DAY",
+            help="How long its jobs may compute in a day, in seconds of one core.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -74,7 +81,7 @@ def create(
         from relu_landscape.jobs.identity import Wanted, utc_now
 
         now = utc_now()
-        wanted = Wanted(name, scope.value, _end(expires, now), _checked(rate))
+        wanted = Wanted(name, scope.value, _end(expires, now), _checked(rate), core_seconds)
 
         async def make(stored: Stored) -> tuple[Key, str]:
             key, text = await stored.keys.create(wanted, now)
@@ -200,6 +207,11 @@ def _document(key: Key) -> dict[str, Any]:
     return key.model_dump(mode="json", exclude={"digest"})
 
 
+def _today(key: Key) -> str:
+    limit = "" if key.core_seconds_per_day is None else f" of {key.core_seconds_per_day}"
+    return f"{key.core_seconds_today:.0f}{limit}"
+
+
 def _table(found: list[Key]) -> Any:
     from relu_landscape.jobs.identity import utc_now
     from relu_landscape_cli.fitting import Column, Fitted
@@ -220,5 +232,6 @@ def _table(found: list[Key]) -> Any:
         Column("created", [day(key.created_at) for key in found], dropped=3),
         Column("expires", [day(key.expires_at) for key in found], dropped=2),
         Column("last used (UTC)", [minute(key.last_used_at) for key in found], dropped=1),
+        Column("core-seconds today", [_today(key) for key in found], dropped=5),
         Column("rate", [key.rate or "–" for key in found], dropped=4),
     ])  # fmt: skip

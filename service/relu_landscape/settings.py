@@ -108,6 +108,13 @@ class Settings(BaseSettings):
         description="landscapes that are expected to write more into the store are refused; "
         "left out: none is",
     )
+    core_seconds_per_day: int | None = Field(
+        None,
+        ge=1,
+        description="seconds of cores that each key's jobs may use in a day (UTC) before more are "
+        "refused, where the key says nothing else; all who have no key together; left out: any "
+        "number",
+    )
     chunk_starts: int | None = Field(
         None,
         ge=1,

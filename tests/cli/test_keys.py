@@ -26,7 +26,8 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_key_from_its_making_to_its_end(command: Command, folder: Path) -> None:
-    made = command("keys", "create", "ada", "--scope", "read", "--rate", "60/minute")
+    limits = ("--rate", "60/minute", "--core-seconds", "90")
+    made = command("keys", "create", "ada", "--scope", "read", *limits)
     key = made.stdout.strip()
     assert re.fullmatch(r"rlk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", key)
     assert key not in made.stderr
@@ -39,6 +40,7 @@ def test_a_key_from_its_making_to_its_end(command: Command, folder: Path) -> Non
     assert set(listed) == {"ada", "bob"}
     ada, bob = listed["ada"], listed["bob"]
     assert (ada["name"], ada["rate"], ada["expires_at"]) == ("ada", "60/minute", None)
+    assert (ada["core_seconds_per_day"], ada["core_seconds_today"]) == (90, 0.0)
     ends, began = (datetime.fromisoformat(bob[name]) for name in ("expires_at", "created_at"))
     assert ends - began == timedelta(days=30)
     table = command("keys", "list").stdout

@@ -104,8 +104,9 @@ class Answers:
         known = self.known(scope, id)
         if known is not None:
             return known
+        drops = self._at_hand.drops
         result = await encoded(self._analysis.kind, await service.result(id))
-        self._at_hand.keep(id, result)
+        self._at_hand.keep(id, result, drops)
         return self._result(scope, id, result)
 
     def _result(self, scope: Scope, id: str, result: Encoded) -> Response:  # noqa: A002

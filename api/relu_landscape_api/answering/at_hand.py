@@ -10,7 +10,7 @@ import gzip
 import math
 import time
 from asyncio import to_thread
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from cachetools import TTLCache
@@ -66,6 +66,7 @@ class ResultsAtHand:
         on_hit: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_hit = on_hit
+        self._drops = 0
         self._kept: TTLCache[str, Encoded] = TTLCache(
             limit_bytes,
             math.inf if seconds is None else seconds,
@@ -81,11 +82,28 @@ class ResultsAtHand:
         self._on_hit()
         return found
 
-    def keep(self, id: str, result: Encoded) -> None:  # noqa: A002 - the name in the contract
-        """Have it for the next who asks, unless it alone is larger than everything may be."""
-        if result.size <= self._kept.maxsize:
+    @property
+    def drops(self) -> int:
+        """How often something was dropped so far: whoever keeps what it read says what this was."""
+        return self._drops
+
+    def keep(self, id: str, result: Encoded, drops: int) -> None:  # noqa: A002 - as in the contract
+        """Have it for the next who asks, unless it alone is larger than everything may be.
+
+        ``drops`` as before it was read: if something was dropped since, it may have been this.
+        """
+        if result.size <= self._kept.maxsize and drops == self._drops:
             self._kept[id] = result
 
-    def drop(self, id: str) -> None:  # noqa: A002 - the name in the contract
-        """Have it no longer."""
-        self._kept.pop(id, None)
+    def drop(self, id: str | None) -> None:  # noqa: A002 - the name in the contract
+        """Have it no longer; None: nothing at all."""
+        self._drops += 1
+        if id is None:
+            self._kept.clear()
+        else:
+            self._kept.pop(id, None)
+
+    async def listen(self, deletions: AsyncIterator[str | None]) -> None:
+        """Drop what is deleted, by whichever process."""
+        async for id in deletions:  # noqa: A001 - the name in the contract
+            self.drop(id)

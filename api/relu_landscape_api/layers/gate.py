@@ -141,6 +141,20 @@ def _too_many(scope: Scope, identity: Identity | None, exceeded: Exceeded) -> Re
     )
 
 
+def all_spent(scope: Scope, exceeded: Exceeded) -> Response:
+    """429 for whoever's jobs have used the cores of a day."""
+    quota = exceeded.quota
+    return problem_response(
+        scope,
+        _TOO_MANY,
+        f"Jobs of {identity_of(scope).name!r} have used the {quota.quota} core-seconds of a day; "
+        "what was let in goes on, and what is known is answered. Ask again in "
+        f"{exceeded.seconds} s, at midnight UTC.",
+        headers=exceeded.headers,
+        extra={"violated-policies": [quota.policy]},
+    )
+
+
 def _presented(scope: Scope) -> str | None:
     """The key in the header; None where there is none."""
     header = Headers(scope=scope).get("authorization")

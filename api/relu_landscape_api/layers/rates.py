@@ -1,5 +1,7 @@
 """How often somebody may ask: so many requests per key, or per address where there is no key.
 
+And how long jobs on somebody's account may compute in a day; without a key all count as one.
+
 The headers are those of draft-ietf-httpapi-ratelimit-headers (version 10).
 """
 
@@ -17,11 +19,15 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from starlette.types import Scope
 
+from relu_landscape.jobs.identity import KeyRing
 from relu_landscape.wire.identity import Quota
 from relu_landscape_api.layers.door import Identity
 from relu_landscape_api.settings import ApiSettings
 
 _log = logging.getLogger("relu_landscape.api")
+
+#: Name of the quota of what a key's jobs may compute in a day.
+CORES = "core-seconds-per-day"
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Rates:
 
     def __init__(self, settings: ApiSettings) -> None:
         self._usual = settings.rate_limit
+        self._core_seconds = settings.core_seconds_per_day
         url = settings.redis_url
         uri = "async+memory://"
         if url is not None:
@@ -78,8 +85,8 @@ class Rates:
             _log.warning("rate limit not counted: %s", error)
         return None
 
-    async def quotas(self, identity: Identity, scope: Scope) -> list[Quota]:
-        """What somebody may ask, and what is left of it."""
+    async def quotas(self, identity: Identity, scope: Scope, keys: KeyRing) -> list[Quota]:
+        """What somebody may ask and compute, and what is left of it."""
         items, who = self._limits_of(identity, scope)
         found = []
         for item in items:
@@ -91,7 +98,31 @@ class Rates:
             except StorageError as error:
                 _log.warning("rate limit not read: %s", error)
             found.append(_quota(item, remaining, reset))
-        return found
+        cores = await self._cores(identity, keys)
+        return found if cores is None else [*found, cores]
+
+    async def spent(self, identity: Identity, keys: KeyRing) -> Exceeded | None:
+        """The day's seconds of cores, where none are left. Raises ``StoreUnavailable``."""
+        quota = await self._cores(identity, keys)
+        if quota is None or quota.remaining != 0 or quota.reset_seconds is None:
+            return None
+        return Exceeded(quota, (quota,), quota.reset_seconds)
+
+    async def _cores(self, identity: Identity, keys: KeyRing) -> Quota | None:
+        """What somebody's jobs may compute in a day, and what is left of it."""
+        key = identity.key
+        own = None if key is None else key.core_seconds_per_day
+        limit = own or self._core_seconds
+        if limit is None:
+            return None
+        spent = await keys.spent(identity.name)
+        return Quota(
+            policy=CORES,
+            quota=limit,
+            window_seconds=86_400,
+            remaining=max(0, math.ceil(limit - spent.core_seconds)),
+            reset_seconds=spent.resets_in,
+        )
 
     def _limits_of(
         self, identity: Identity | None, scope: Scope

@@ -17,7 +17,8 @@ from relu_landscape.wire.widths import width_notice
 from relu_landscape_api.answering.answers import Answers, noticed, wait_for
 from relu_landscape_api.auditing import remember
 from relu_landscape_api.dependencies import Draining, JobId, Service, job_of
-from relu_landscape_api.layers.gate import identity_of, wrong_scope
+from relu_landscape_api.layers.gate import all_spent, identity_of, wrong_scope
+from relu_landscape_api.layers.rates import Exceeded, Rates
 from relu_landscape_api.openapi import (
     PREFER,
     Extra,
@@ -254,10 +255,21 @@ class _Calls:
                 return wrong_scope(request.scope, "submit")
             status = looked
         else:
+            exceeded = await self._spent(request, service, job)
+            if exceeded is not None:
+                return all_spent(request.scope, exceeded)
             status = await service.submit(asked, identity_of(request.scope).name)
             await remember(request, service, "submitted", status.id, status.kind)
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)
+
+    async def _spent(self, request: Request, service: Service, job: str) -> Exceeded | None:
+        """The quota of cores, where it is used up and the job would have to be computed."""
+        rates: Rates = request.app.state.rates
+        exceeded = await rates.spent(identity_of(request.scope), service.keys)
+        if exceeded is None or await self._looked_up(service, job) is not None:
+            return None
+        return exceeded
 
     @staticmethod
     async def _looked_up(service: Service, job: str) -> AnyStatus | None:

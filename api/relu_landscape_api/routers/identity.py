@@ -27,8 +27,9 @@ _AUDIT = "/v1/audit"
     operation_id="me",
     responses=answer_docs(200, "whoever asks", Me) | problem_docs(),
 )
-async def me(request: Request) -> Response:
-    """Name, scope and end of the key that came with the request, and how often it may ask.
+async def me(request: Request, service: Service) -> Response:
+    """Name, scope and end of the key that came with the request, how often it may ask, and what its
+    jobs may compute.
 
     Without a key, where none is needed, the name is `anonymous`.
     """
@@ -40,7 +41,7 @@ async def me(request: Request) -> Response:
             name="anonymous" if identity.name == ANYONE else identity.name,
             scope=identity.scope,
             expires_at=None if ends is None else ends.isoformat().replace("+00:00", "Z"),
-            limits=await request.app.state.rates.quotas(identity, request.scope),
+            limits=await request.app.state.rates.quotas(identity, request.scope, service.keys),
         )
     )
 

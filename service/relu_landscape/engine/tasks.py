@@ -168,13 +168,29 @@ class Expected:
     stored_bytes: float
 
 
+class Condenser(Protocol):
+    """Makes answers shorter for a store: what one has in common with others is stored once.
+
+    For one computation, by one thread. What ``restore`` was given before is what ``condense`` may
+    leave out, so an answer is stored before it is restored.
+    """
+
+    def condense(self, task: Task[Any, Any], answer: Any) -> Any:
+        """What is stored of an answer; the answer itself where nothing is left out."""
+
+    def restore(self, task: Task[Any, Any], answer: Any) -> Any | None:
+        """The answer that composes the same result as before; None where that takes one that is
+        gone."""
+
+
 @dataclass(frozen=True)
 class Composition(Generic[ProblemT]):
     """How one kind of analysis is computed.
 
     ``problem`` turns a request into the engine's own terms, and raises ``InputError`` where it
     makes no sense; ``tasks`` are the classes of its tasks; ``compose`` cuts the work into tasks and
-    joins their answers; ``expected`` says what that will take, where there is a model of it.
+    joins their answers; ``expected`` says what that will take, where there is a model of it;
+    ``condenser`` makes what shortens answers for a store, where that gains anything.
     """
 
     request: type[AnalysisRequest]
@@ -182,6 +198,7 @@ class Composition(Generic[ProblemT]):
     tasks: tuple[type[Task[ProblemT, Any]], ...]
     compose: Compose[ProblemT]
     expected: Callable[[ProblemT], Expected] | None = None
+    condenser: Callable[[ProblemT], Condenser] | None = None
 
     def task_type(self, kind: str) -> type[Task[ProblemT, Any]]:
         """The class of this kind's tasks. Raises ``ValueError`` where there is none."""

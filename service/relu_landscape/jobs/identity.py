@@ -46,6 +46,7 @@ class Key(BaseModel):
     """A key as it is kept: everything but the key itself.
 
     ``prefix`` is its beginning, which names it and gives nothing away. Times are in UTC.
+    ``core_seconds_today`` is what its name has used since midnight.
     """
 
     # A later release may keep more of a key.
@@ -59,7 +60,9 @@ class Key(BaseModel):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     rate: str | None = None
+    core_seconds_per_day: int | None = None
     last_used_at: datetime | None = None
+    core_seconds_today: float = 0.0
 
     def is_of(self, text: str) -> bool:
         """Whether this is the key ``text``; takes as long whatever is wrong with it."""
@@ -82,6 +85,7 @@ class Wanted:
     scope: Scope = "submit"
     expires_at: datetime | None = None
     rate: str | None = None
+    core_seconds_per_day: int | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.startswith(PREFIX):
@@ -107,6 +111,7 @@ def make_key(wanted: Wanted, now: datetime) -> tuple[Key, str]:
         created_at=now,
         expires_at=wanted.expires_at,
         rate=wanted.rate,
+        core_seconds_per_day=wanted.core_seconds_per_day,
     )
     return key, text
 
@@ -152,6 +157,14 @@ def chosen(which: str, keys: list[Key], now: datetime, *, living: bool) -> Key:
     raise NotFound(f"The key {which!r} still opens; revoke it first.")
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of cores that somebody has used since midnight (UTC), and seconds to the next one."""
+
+    core_seconds: float
+    resets_in: int
+
+
 class KeyRing(Protocol):
     """The keys of a service. Every method may raise ``StoreUnavailable``."""
 
@@ -175,6 +188,9 @@ class KeyRing(Protocol):
 
     async def note_use(self, prefix: str, now: datetime) -> None:
         """Remember when the key was used last."""
+
+    async def spent(self, name: str) -> Spent:
+        """What jobs on the account of this name have used today."""
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,13 @@ class Service(Protocol):
     async def label(self, id: str, who: str, change: LabelChange) -> AnyStatus:  # noqa: A002
         """Have somebody's tags and note of a job, in whatever state, be these. ``NotFound``."""
 
+    def deletions(self) -> AsyncIterator[str | None]:
+        """Ids of jobs as they are deleted, by whichever process on the store, without an end.
+
+        None: some may have been deleted of which nothing was heard. Whoever has results at hand
+        drops those that are named, or all. Raises nothing.
+        """
+
     async def note_asker(self, id: str, who: str) -> None:  # noqa: A002
         """Remember that somebody asked for a finished job, as ``submit`` does. Never raises."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 
 from cachetools import LRUCache
 
@@ -79,6 +80,10 @@ class Keeper:
             raise not_deleted(job, state)
         if self._intake.archivist is not None:
             await asyncio.to_thread(self._intake.archivist.remove, job)
+
+    def deletions(self) -> AsyncIterator[str | None]:
+        """Ids as they are deleted, by whichever process; None: some may have been missed."""
+        return self._store.deletions()
 
     async def _write(self, job: str) -> None:
         if self._intake.archivist is not None:

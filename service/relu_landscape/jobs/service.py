@@ -220,6 +220,9 @@ class AnalysisService:
     async def note_asker(self, id: str, who: str) -> None:  # noqa: A002
         await self._keeper.note_asker(id, who)
 
+    def deletions(self) -> AsyncIterator[str | None]:
+        return self._keeper.deletions()
+
     async def list(
         self, *, kind: str | None, cursor: str | None, limit: int, wanted: Wanted = EVERYTHING
     ) -> Page[AnyStatus]:

@@ -25,16 +25,19 @@ Action: TypeAlias = Literal[
 
 
 class Quota(Wire):
-    """One limit on requests, and what is left of it."""
+    """One limit on requests or on what is computed, and what is left of it."""
 
     policy: str = Field(description="its name in the header RateLimit-Policy")
-    quota: int = Field(description="requests that it allows in one window")
+    quota: int = Field(
+        description="requests that it allows in one window; of core-seconds-per-day, seconds of "
+        "cores that jobs may use"
+    )
     window_seconds: int = Field(description="length of the window")
     remaining: int | None = Field(
-        description="requests that are left now; null: whoever counts does not answer"
+        description="what is left of it now; null: whoever counts does not answer"
     )
     reset_seconds: int | None = Field(
-        description="until one more is left again; null: whoever counts does not answer"
+        description="until there is more again; null: whoever counts does not answer"
     )
 
 
@@ -48,7 +51,9 @@ class Me(Wire):
         description="read: looking; submit: also what computes or cancels; admin: everything"
     )
     expires_at: str | None = Field(description="when the key ends; null: never")
-    limits: list[Quota] = Field(description="requests that may be made; empty: any number")
+    limits: list[Quota] = Field(
+        description="requests that may be made, and core-seconds-per-day; empty: any number"
+    )
 
 
 class AuditEntry(Wire):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 
 import pytest
+from anyio.from_thread import BlockingPortal
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from relu_landscape.errors import StoreUnavailable
@@ -106,25 +109,25 @@ def result(size: int, kind: str = "landscape") -> Encoded:
 def test_the_one_asked_for_longest_ago_goes_first() -> None:
     kept = ResultsAtHand(10, None)
     for name in ("a", "b"):
-        kept.keep(name, result(5))
+        kept.keep(name, result(5), kept.drops)
     assert kept.find("landscape", "a") is not None
-    kept.keep("c", result(5))
+    kept.keep("c", result(5), kept.drops)
     assert [kept.find("landscape", name) is not None for name in "abc"] == [True, False, True]
-    kept.keep("d", result(11))  # larger than everything may be: the others stay
+    kept.keep("d", result(11), kept.drops)  # larger than everything may be: the others stay
     assert kept.find("landscape", "d") is None
     assert kept.find("landscape", "a") is not None
 
 
 def test_an_id_of_another_kind_is_not_found() -> None:
     kept = ResultsAtHand(10, None)
-    kept.keep("a", result(5, "tally"))
+    kept.keep("a", result(5, "tally"), kept.drops)
     assert kept.find("landscape", "a") is None
 
 
 def test_what_the_store_forgets_is_forgotten() -> None:
     now = [0.0]
     kept = ResultsAtHand(10, 60, clock=lambda: now[0])
-    kept.keep("a", result(5))
+    kept.keep("a", result(5), kept.drops)
     now[0] = 59.0
     assert kept.find("landscape", "a") is not None
     now[0] = 60.0
@@ -141,3 +144,39 @@ async def test_compressed_once_the_same_bytes(size: int) -> None:
     else:
         assert first.zipped is not None
         assert gzip.decompress(first.zipped) == plain
+
+
+def test_what_was_read_before_something_was_deleted_is_not_kept() -> None:
+    """It may be the very result: compressing it takes a moment, and whoever deleted it is done."""
+    kept = ResultsAtHand(100, None)
+    before = kept.drops
+    kept.drop("a")
+    kept.keep("a", result(5), before)
+    assert kept.find("landscape", "a") is None
+    kept.keep("a", result(5), kept.drops)
+    kept.keep("b", result(5), kept.drops)
+    assert kept.find("landscape", "a") is not None
+    kept.drop(None)
+    assert kept.find("landscape", "a") is None
+    assert kept.find("landscape", "b") is None
+
+
+def test_what_another_process_deletes_is_sent_no_more(make_client: MakeClient) -> None:
+    """It was sent from memory until the process ended."""
+    client = make_client()
+    made = client.post("/v1/landscapes", json={"student_width": 2, "teacher_width": 2}).json()
+    path = f"/v1/landscapes/{made['id']}"
+    service, app = service_of(client), client.app
+    assert isinstance(app, FastAPI)
+    at_hand = app.state.at_hand
+    for _ in range(2):
+        assert client.get(path).status_code == 200
+    assert at_hand.find("landscape", made["id"]) is not None
+
+    async def elsewhere() -> None:
+        await service.delete(made["id"])
+        await asyncio.sleep(0)  # what was said is heard at the next turn of the loop
+
+    assert isinstance(client.portal, BlockingPortal)
+    client.portal.call(elsewhere)
+    assert client.get(path).status_code == 404

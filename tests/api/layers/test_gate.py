@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.identity import Key, Wanted, utc_now
 from relu_landscape.jobs.testing import Job
+from relu_landscape.jobs.testing.identity import MemoryKeys
 from relu_landscape.wire.identity import Me, Scope
 from relu_landscape_api.layers.door import NOBODY
 from relu_landscape_api.layers.rates import Rates
@@ -98,9 +99,55 @@ async def test_a_limit_that_cannot_be_counted_lets_pass(
     with caplog.at_level(logging.WARNING):
         assert await rates.exceeded(None, scope) is None
         assert await rates.exceeded(None, scope) is None
-        [quota] = await rates.quotas(NOBODY, scope)
+        [quota] = await rates.quotas(NOBODY, scope, MemoryKeys(lambda: None))
     assert "rate limit not counted" in caplog.text
     assert (quota.quota, quota.remaining) == (1, None)
+
+
+def test_who_has_used_the_cores_of_a_day_has_nothing_more_computed(make_client: MakeClient) -> None:
+    """What is known is answered, and what others have left is theirs."""
+    client = make_client(core_seconds_per_day=100)
+    spent = service_of(client).keys.used_today
+    ada, bob = bearer(make_key(client, "ada")), bearer(make_key(client, "bob"))
+    asked = {"student_width": 2, "teacher_width": 2, "seed": 1}
+    spent["ada"] = 99.5
+    assert client.post("/v1/landscapes", json=asked, headers=ada).status_code == 200
+    spent["ada"] = 100.0
+    answer = client.post("/v1/landscapes", json=asked | {"seed": 2}, headers=ada)
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "3600"
+    assert answer.headers["ratelimit-policy"] == '"core-seconds-per-day";q=100;w=86400'
+    assert answer.headers["ratelimit"] == '"core-seconds-per-day";r=0;t=3600'
+    assert answer.json()["violated-policies"] == ["core-seconds-per-day"]
+    assert "'ada'" in answer.json()["detail"]
+    assert len(service_of(client).submitted) == 1
+    assert client.post("/v1/landscapes", json=asked, headers=ada).status_code == 200
+    for same in (ada, bob):
+        taken = client.post("/v1/landscapes", json=asked | {"seed": 3}, headers=same)
+        assert taken.status_code == (429 if same is ada else 200)
+    known = client.post("/v1/landscapes", json=asked | {"seed": 3}, headers=ada)
+    assert known.status_code == 200, "bob's job costs ada nothing"
+
+
+def test_a_key_may_have_a_day_of_its_own(make_client: MakeClient) -> None:
+    client = make_client(core_seconds_per_day=100)
+    spent = service_of(client).keys.used_today
+    ada = bearer(make_key(client, "ada", core_seconds_per_day=1000))
+    spent["ada"] = 250.75
+    asked = {"student_width": 2, "teacher_width": 2}
+    assert client.post("/v1/landscapes", json=asked, headers=ada).status_code == 200
+    assert client.get("/v1/me", headers=ada).json()["limits"] == [
+        {"policy": "core-seconds-per-day", "quota": 1000, "window_seconds": 86_400,
+         "remaining": 750, "reset_seconds": 3600},
+    ]  # fmt: skip
+
+
+def test_without_a_limit_nothing_is_read_of_what_was_used(make_client: MakeClient) -> None:
+    client = make_client()
+    asked = {"student_width": 2, "teacher_width": 2}
+    service_of(client).keys.used_today["anyone"] = 1e9
+    assert client.post("/v1/landscapes", json=asked).status_code == 200
+    assert client.get("/v1/me").json()["limits"] == []
 
 
 def make_key(client: TestClient, name: str, scope: Scope = "submit", **more: Any) -> str:

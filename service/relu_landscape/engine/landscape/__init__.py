@@ -1,6 +1,7 @@
 """Every fixed point that can be found for two widths."""
 
 from relu_landscape.engine.landscape.classified import Classify, ClassifyStructured
+from relu_landscape.engine.landscape.condensing import Condenser
 from relu_landscape.engine.landscape.expectation import expected
 from relu_landscape.engine.landscape.pathways import FollowPathway
 from relu_landscape.engine.landscape.problem import Problem
@@ -37,4 +38,5 @@ COMPOSITION = Composition(
     ),
     compose=compose,
     expected=expected,
+    condenser=Condenser,
 )

@@ -30,7 +30,8 @@ class EndGroup:
     ``W`` (K, M) is the end of ``start``, the lowest, and ``loss`` its loss. ``members`` are the
     starts that ended there; ``moved`` (n,) says for each how far its path's last point was from the
     point at most (infinite where a proof is asked for and no relabelling was found), ``aligned``
-    whether its last stretch was followed to the end.
+    whether its last stretch was followed to the end. ``like``: as it is stored, the start of the
+    group that has its weights, in place of ``W`` (``condensing``).
     """
 
     start: int
@@ -39,6 +40,7 @@ class EndGroup:
     members: tuple[int, ...]
     moved: Real
     aligned: tuple[bool, ...]
+    like: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from relu_landscape.analyses import Analysis, composition
-from relu_landscape.engine.tasks import Task
+from relu_landscape.engine.tasks import Condenser, Task
 from relu_landscape.errors import (
     Cancelled,
     JobFailed,
@@ -22,7 +22,7 @@ from relu_landscape.errors import (
 )
 from relu_landscape.jobs.about import after
 from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name, memo_name
-from relu_landscape.jobs.pool.codec import decode_answer
+from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
 from relu_landscape.jobs.pool.worker import one_thread
 from relu_landscape.jobs.running.progress import ProgressMonitor, StopSign
 from relu_landscape.jobs.running.questions import Others, QuestionRunner
@@ -55,6 +55,7 @@ class ChunkRunner:
     needs: str
     stop: StopSign
     monitor: ProgressMonitor
+    condenser: Condenser | None = None
     lanes: list[Lane] = field(default_factory=list)
 
     @property
@@ -79,10 +80,12 @@ class ChunkRunner:
             remembered = zip(memos, self.claims.remembered(list(memos.values())), strict=True)
             for name, answer in chain(known, remembered):
                 self.stop.check()
-                if answer is None:
-                    lane.put([by_name[name]])
+                task = by_name[name]
+                whole = None if answer is None else self._whole(task, answer)
+                if whole is None:
+                    lane.put([task])
                 else:
-                    yield by_name[name], decode_answer(by_name[name], answer)
+                    yield task, whole
             yield from self._collect(lane)
         finally:
             if self.stop.reason is None:  # the lanes of a job that was stopped end in ``drain``
@@ -96,16 +99,28 @@ class ChunkRunner:
                 continue
             if returned.answer is None:
                 raise JobFailed(returned.error)
-            self._checkpoint(returned)
+            answer = self._whole(returned.task, self._checkpoint(returned))
             self.monitor.computed()
-            yield returned.task, decode_answer(returned.task, returned.answer)
+            yield returned.task, answer
 
-    def _checkpoint(self, returned: Returned) -> None:
+    def _checkpoint(self, returned: Returned) -> bytes:
+        """Store an answer; what was stored of it."""
         assert returned.answer is not None  # noqa: S101 - for the type checker
-        name, memo = chunk_name(returned.task), self._memo(returned.task)
-        stored = self.claims.checkpoint(self.claim, name, returned.answer, memo, returned.seconds)
-        if stored == "cancel":
+        task, answer = returned.task, returned.answer
+        if self.condenser is not None:
+            came = decode_answer(task, answer)
+            condensed = self.condenser.condense(task, came)
+            answer = answer if condensed is came else encode_answer(condensed)
+        name, memo = chunk_name(task), self._memo(task)
+        standing = self.claims.checkpoint(self.claim, name, answer, memo, returned.seconds)
+        if standing == "cancel":
             self.stop.set("cancel")
+        return answer
+
+    def _whole(self, task: Task[Any, Any], stored: bytes) -> Any | None:
+        """The answer of which this is stored; None where it has to be computed again."""
+        answer = decode_answer(task, stored)
+        return answer if self.condenser is None else self.condenser.restore(task, answer)
 
     def _memo(self, task: Task[Any, Any]) -> str | None:
         return memo_name(task, self.needs)
@@ -206,9 +221,11 @@ class Attempt:
     ) -> ChunkRunner | QuestionRunner:
         if not self.analysis.asks_others:
             work = Work(self.analysis.composition, request, self.claim.payer)
+            condenser = composition(self.analysis.composition).condenser
             return ChunkRunner(
-                self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor
-            )
+                self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor,
+                None if condenser is None else condenser(problem),
+            )  # fmt: skip
         if self.others is None:
             raise JobFailed("There is nobody here to ask other jobs of.")
         return QuestionRunner(self.claim, self.claims, self.others, problem, self.stop, monitor)

@@ -2,6 +2,7 @@
 
 p:keys        hash: JSON of a ``jobs.identity.Key`` by its prefix
 p:keys:used   hash: seconds since 1970 by prefix
+p:spent:<day> hash: seconds of cores by name (``scripts``), by the store's clock
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 import redis
 from pydantic import ValidationError
 
-from relu_landscape.jobs.identity import Key, Wanted, check_free, chosen, make_key
+from relu_landscape.jobs.identity import Key, Spent, Wanted, check_free, chosen, make_key
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.settings import Settings
 
 #: A look-up takes well under a millisecond, so a few connections serve many requests.
 _CONNECTIONS = 8
+
+_DAY_SECONDS = 86_400
 
 
 class StoredKeys:
@@ -30,6 +33,7 @@ class StoredKeys:
         self._patience = Patience(patience, why=target.why)
         self._keys = f"{settings.redis_prefix}:keys"
         self._used = f"{settings.redis_prefix}:keys:used"
+        self._spent = f"{settings.redis_prefix}:spent"
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -43,11 +47,30 @@ class StoredKeys:
         return None if found is None else _read(found)
 
     async def all(self) -> list[Key]:
-        async def read() -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-            return await self._client.hgetall(self._keys), await self._client.hgetall(self._used)
+        async def read() -> tuple[dict[bytes, bytes], dict[bytes, bytes], dict[bytes, bytes]]:
+            day, _ = await self._today()
+            return (
+                await self._client.hgetall(self._keys),
+                await self._client.hgetall(self._used),
+                await self._client.hgetall(day),
+            )
 
-        stored, used = await self._patience.call_async(read)
-        return _in_order(stored, used)
+        stored, used, spent = await self._patience.call_async(read)
+        found = _in_order(stored, used)
+        today = {key.name: float(spent.get(key.name.encode(), 0.0)) for key in found}
+        return [key.model_copy(update={"core_seconds_today": today[key.name]}) for key in found]
+
+    async def spent(self, name: str) -> Spent:
+        async def read() -> Spent:
+            day, left = await self._today()
+            return Spent(float(await self._client.hget(day, name) or 0.0), left)
+
+        return await self._patience.call_async(read)
+
+    async def _today(self) -> tuple[str, int]:
+        """The key of what was spent today, and seconds that are left of it."""
+        seconds, _ = await self._client.time()
+        return f"{self._spent}:{seconds // _DAY_SECONDS}", _DAY_SECONDS - seconds % _DAY_SECONDS
 
     async def create(self, wanted: Wanted, now: datetime) -> tuple[Key, str]:
         key, text = make_key(wanted, now)

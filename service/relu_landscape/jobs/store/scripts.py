@@ -24,6 +24,7 @@ Keys, all under a prefix ``p``::
     p:shares         zset: payers by the seconds of cores that they used, in the reckoning of those
                      who have jobs that compute now (``lua/claim.lua``)
     p:spent:<day>    hash: seconds of cores by payer, of one day since 1970 by the store's clock
+    p:deletions      capped stream of ids that were deleted, for processes that have them at hand
     p:changes        zset: every id by the number of its latest change
     p:gone           zset: ids of the last jobs that are gone, by the number of that change
     p:gone-until     the number of the last such change that is forgotten
@@ -138,6 +139,7 @@ class Keys:
         self.sizes = f"{prefix}:sizes"
         self.used = f"{prefix}:used"
         self.deleted = f"{prefix}:deleted"
+        self.deletions = f"{prefix}:deletions"
 
     def of(self, kind: str, name: str) -> str:
         return f"{self.prefix}:{kind}:{name}"

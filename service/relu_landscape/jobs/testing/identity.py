@@ -10,12 +10,16 @@ from relu_landscape.jobs.identity import (
     AUDIT_KEPT,
     Deed,
     Key,
+    Spent,
     Wanted,
     check_free,
     chosen,
     make_key,
 )
 from relu_landscape.wire.identity import AuditEntry, AuditPage
+
+#: Seconds to midnight, at any time.
+RESETS_IN = 3600
 
 
 class MemoryKeys:
@@ -25,6 +29,7 @@ class MemoryKeys:
         self._check = check
         self._kept: dict[str, Key] = {}
         self.lookups = 0
+        self.used_today: dict[str, float] = {}
 
     async def exist(self) -> bool:
         self._check()
@@ -38,7 +43,11 @@ class MemoryKeys:
 
     async def all(self) -> list[Key]:
         self._check()
-        return list(self._kept.values())
+        used = self.used_today
+        return [
+            key.model_copy(update={"core_seconds_today": used.get(key.name, 0.0)})
+            for key in self._kept.values()
+        ]
 
     async def create(self, wanted: Wanted, now: datetime) -> tuple[Key, str]:
         self._check()
@@ -59,6 +68,10 @@ class MemoryKeys:
         self._check()
         if prefix in self._kept:
             self._kept[prefix] = self._kept[prefix].model_copy(update={"last_used_at": now})
+
+    async def spent(self, name: str) -> Spent:
+        self._check()
+        return Spent(self.used_today.get(name, 0.0), RESETS_IN)
 
 
 class MemoryTrail:

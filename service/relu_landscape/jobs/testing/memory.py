@@ -22,6 +22,7 @@ from relu_landscape.jobs.about import provenance, service_info
 from relu_landscape.jobs.listing import EVERYTHING, Wanted, of_kind
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.running.sealing import seal, seal_parts, whole_part
+from relu_landscape.jobs.testing.deleted import Deletions
 from relu_landscape.jobs.testing.identity import MemoryKeys, MemoryTrail
 from relu_landscape.jobs.testing.samples import perfect_copy
 from relu_landscape.jobs.testing.statuses import page_of, progress_of, relabelled
@@ -140,6 +141,7 @@ class InMemoryService:
         self.settings = settings
         self.registry = registry
         self.answer = answer or perfect_copy
+        self.deletions = Deletions()
         self.keys = MemoryKeys(self._check_store)
         self.trail = MemoryTrail(self._check_store)
         self.holds_jobs = False
@@ -290,6 +292,7 @@ class InMemoryService:
         if status.pinned or not status.is_over:
             raise not_deleted(id, "pinned" if status.pinned else status.state)
         del self.jobs[id]
+        self.deletions.note(id)
 
     async def label(self, id: str, who: str, change: LabelChange) -> AnyStatus:  # noqa: A002
         job = self._job(id)

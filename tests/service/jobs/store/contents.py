@@ -52,6 +52,8 @@ class Contents:
                 return {member.decode() for member in self.client.smembers(name)}
             case "stream":
                 entries = [entry for _, entry in self.client.xrange(name)]
+                if name == self.key("deletions"):
+                    return [entry[b"id"].decode() for entry in entries]
                 return [(e[b"name"].decode(), orjson.loads(e[b"data"])) for e in entries]
             case _:
                 return unpack(self.client.get(name)).decode()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -15,10 +16,12 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
-from tests.service.jobs.helpers import submitted
+from tests.service.jobs.external import SAFE, External, needs_redis
+from tests.service.jobs.helpers import KIND, PATIENCE_SECONDS, REQUEST, submitted, until_async
 from tests.service.jobs.store.contents import Contents
 
-COUNTERS = {"sequence", "tokens", "looks"}
+#: What stays, and says nothing of any one job; but for the ids of those that were deleted.
+COUNTERS = {"sequence", "tokens", "looks", "deletions"}
 
 
 @pytest.fixture
@@ -81,6 +84,7 @@ async def test_other_jobs_are_left_alone(
     await over(asking, claims, "finished")
     assert await keeping.delete("a") == "deleted"
     after = contents.all()
+    assert after.pop("deletions") == ["a"]
     for name in COUNTERS:
         assert (before.pop(name, None) is None) == (after.pop(name, None) is None)
     assert after == before
@@ -150,3 +154,56 @@ async def test_a_deletion_is_forgotten_in_the_end(
     shelf.drop_deletions(float("inf"))
     assert shelf.deleted() == []
     assert await archiving.delete("a") is None
+
+
+async def test_every_process_hears_of_a_deletion_at_once(
+    asking: AskingStore, claims: ClaimingStore, target: Target, settings: Settings
+) -> None:
+    here, there = KeepingStore(target, settings), KeepingStore(target, settings)
+    heard = there.deletions()
+    try:
+        assert await anext(heard) is None, "what was deleted before is not known"
+        for job in ("a", "b"):
+            await asking.submit(job, KIND, REQUEST)
+            await asking.cancel(job)
+            listening = asyncio.ensure_future(anext(heard))
+            assert await here.delete(job) == "deleted"
+            assert await asyncio.wait_for(listening, PATIENCE_SECONDS) == job
+        # One that is gone already is no news, nor is what cannot be deleted.
+        assert await here.delete("a") is None
+        await asking.submit("c", KIND, REQUEST)
+        assert await here.delete("c") == "queued"
+        await asking.cancel("c")
+        await here.delete("c")
+        assert await asyncio.wait_for(anext(heard), PATIENCE_SECONDS) == "c"
+    finally:
+        await heard.aclose()
+        for each in (here, there):
+            await each.close()
+
+
+@pytest.mark.external_redis
+@needs_redis[1]
+async def test_after_an_outage_everything_may_have_been_deleted(
+    external: Callable[..., External], settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = external(*SAFE)
+    hasty = settings.model_copy(update={"request_patience_seconds": 0.2})
+    keeping = KeepingStore(Target(server.url, None), hasty)
+    heard = keeping.deletions()
+    try:
+        assert await anext(heard) is None
+        listening = asyncio.ensure_future(anext(heard))
+        await asyncio.sleep(0)
+        server.kill()
+
+        async def is_said() -> bool:
+            return "nothing is heard" in caplog.text
+
+        await until_async(is_said, "it is noticed")
+        assert not listening.done()
+        server.start()
+        assert await asyncio.wait_for(listening, PATIENCE_SECONDS) is None
+    finally:
+        await heard.aclose()
+        await keeping.close()

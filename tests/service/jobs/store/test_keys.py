@@ -14,12 +14,15 @@ import pytest_asyncio
 from relu_landscape.errors import InputError, NotFound, RequestError, StoreUnavailable
 from relu_landscape.jobs.identity import Deed, Key, KeyRing, Trail, Wanted, prefix_of
 from relu_landscape.jobs.store import audit
+from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.audit import StoredTrail, before
+from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.keys import StoredKeys
 from relu_landscape.jobs.testing import identity
 from relu_landscape.jobs.testing.identity import MemoryKeys, MemoryTrail
 from relu_landscape.settings import Settings
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -222,3 +225,24 @@ async def test_the_audit_is_bounded(trail: Trail, monkeypatch: pytest.MonkeyPatc
 )
 def test_what_comes_before_an_entry(entry: str, earlier: str) -> None:
     assert before(entry) == earlier
+
+
+async def test_what_a_key_has_used_today(
+    target: Target, settings: Settings, asking: AskingStore, claims: ClaimingStore
+) -> None:
+    """By its name: as much as its jobs' checkpoints say, on the day of the store's clock."""
+    keys = StoredKeys(target, settings)
+    await keys.create(Wanted("ada", core_seconds_per_day=500), NOW)
+    await keys.create(Wanted("bob"), NOW)
+    assert (await keys.spent("ada")).core_seconds == 0.0
+    await asking.submit("a", KIND, REQUEST, "ada")
+    claim = claims.claim(QUEUES)
+    assert claim is not None
+    claims.checkpoint(claim, "c1", b"answer", seconds=1.5)
+    spent = await keys.spent("ada")
+    assert spent.core_seconds == 1.5
+    assert 0 < spent.resets_in <= 86_400
+    found = {key.name: key for key in await keys.all()}
+    assert {name: key.core_seconds_today for name, key in found.items()} == {"ada": 1.5, "bob": 0.0}
+    assert found["ada"].core_seconds_per_day == 500
+    await keys.close()
