@@ -26,6 +26,7 @@ from relu_landscape_cli.looking import export, list_jobs, show, watch
 from relu_landscape_cli.perturb import perturb
 from relu_landscape_cli.pinning import delete, pin, unpin
 from relu_landscape_cli.solve import solve
+from relu_landscape_cli.structures import structures
 from relu_landscape_cli.sweep import sweep
 from relu_landscape_cli.tagging import tag
 from relu_landscape_cli.trajectory import trajectory
@@ -104,7 +105,8 @@ def serve(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "estimate": estimate, "families": families, "leaks": leaks,
+    "solve": solve, "estimate": estimate, "structures": structures, "families": families,
+    "leaks": leaks,
     "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
     "perturb": perturb, "locate": locate, "sweep": sweep, "atlas": atlas, "watch": watch,
     "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,

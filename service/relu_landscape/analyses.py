@@ -50,6 +50,7 @@ from relu_landscape.wire.perturbations import (
 )
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.structures import StructureChoices, StructuresQuery
 from relu_landscape.wire.sweeps import PHASES as SWEEP_PHASES
 from relu_landscape.wire.sweeps import Sweep, SweepFinding, SweepRequest
 from relu_landscape.wire.trajectories import PHASES as TRAJECTORY_PHASES
@@ -352,6 +353,16 @@ ANALYSES = Registry(
             result=LearningRates,
             function="relu_landscape.engine.dynamics.answers:learning_rates_answer",
             cost="relu_landscape.engine.families.asking:learning_rates_cost",
+        ),
+        ShortCall(
+            name="structures",
+            path="/v1/structures",
+            summary="Structures that can be asked for",
+            description="The structures that a landscape of these widths searches where none are "
+            "named, each in words, with the well-known families that have it.",
+            query=StructuresQuery,
+            result=StructureChoices,
+            function="relu_landscape.engine.families.choices:structures_answer",
         ),
         ShortCall(
             name="estimate",

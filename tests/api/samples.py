@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from relu_landscape.engine.families.choices import structures_answer
 from relu_landscape.errors import InputError
 from relu_landscape.jobs.testing import InMemoryService
 from relu_landscape.settings import Settings
@@ -195,6 +196,7 @@ CALLS: dict[str, Callable[[Any], Wire]] = {
     "continuation": continuation,
     "leaks": leaks,
     "learning_rates": learning_rates,
+    "structures": structures_answer,
     "estimate": estimate,
 }
 

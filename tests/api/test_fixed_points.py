@@ -6,13 +6,16 @@ import io
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
 from relu_landscape.wire.landscape import FixedPointInFull
 from relu_landscape.wire.rows import Rows
+from relu_landscape_api.answering import parquet
 from relu_landscape_api.answering.npz import to_npz
-from relu_landscape_api.reading.negotiation import NPZ_TYPE
+from relu_landscape_api.answering.rows import Row
+from relu_landscape_api.reading.negotiation import NPZ_TYPE, PARQUET_TYPE
 from tests.api.conftest import service_of
 
 
@@ -43,6 +46,43 @@ def test_table_as_csv(client: TestClient, path: str) -> None:
     assert ".csv" in answer.headers["content-disposition"]
     assert answer.text.splitlines()[0] == "key,loss"
     assert client.get(table, headers={"Accept": "text/html"}).status_code == 406
+
+
+def test_table_as_parquet(client: TestClient, path: str) -> None:
+    table = path.removesuffix("/m1")
+    rows = client.get(table).json()["items"]
+    answer = client.get(table, headers={"Accept": PARQUET_TYPE})
+    assert answer.headers["content-type"] == PARQUET_TYPE
+    assert ".parquet" in answer.headers["content-disposition"]
+    assert answer.headers["etag"] != client.get(table).headers["etag"]
+    assert pq.read_table(io.BytesIO(answer.content)).to_pylist() == rows
+    few = client.get(f"{table}?fields=loss,key", headers={"Accept": PARQUET_TYPE})
+    assert pq.read_table(io.BytesIO(few.content)).column_names == ["loss", "key"]
+
+
+def test_without_pyarrow_there_is_no_parquet(
+    client: TestClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "is_installed", lambda: False)
+    table = path.removesuffix("/m1")
+    answer = client.get(table, headers={"Accept": PARQUET_TYPE})
+    assert answer.status_code == 406
+    assert "pip install 'relu-landscape[parquet]'" in answer.json()["detail"]
+    both = client.get(table, headers={"Accept": f"{PARQUET_TYPE}, text/csv;q=0.1"})
+    assert both.headers["content-type"].startswith("text/csv")
+
+
+def test_columns_of_parquet_have_one_type_each() -> None:
+    rows: list[Row] = [
+        {"n": 2**53 + 1, "x": 0.1, "mixed": 1, "far": 2**70, "is": True, "none": None, "t": "a"},
+        {"n": None, "x": None, "mixed": 0.5, "far": 3, "is": None, "none": None, "t": None},
+    ]
+    found = pq.read_table(io.BytesIO(parquet.to_parquet(rows)))
+    assert [str(each.type) for each in found.schema] == [
+        "int64", "double", "double", "string", "bool", "null", "string",
+    ]  # fmt: skip
+    assert found.to_pylist() == [{**rows[0], "far": str(2**70)}, {**rows[1], "far": "3"}]
+    assert pq.read_table(io.BytesIO(parquet.to_parquet([]))).num_rows == 0
 
 
 def test_a_column_that_is_none_is_named(client: TestClient, path: str) -> None:

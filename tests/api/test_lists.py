@@ -154,8 +154,9 @@ def test_tags_and_notes_are_ones_own(client: TestClient) -> None:
 
 
 def test_who_may_only_read_labels_nothing(client: TestClient) -> None:
-    job = ask(client)
-    reader = make_key(client, "reader", "read")
+    reader, ada = make_key(client, "reader", "read"), make_key(client, "ada")
+    asked = client.post("/v1/landscapes", json=LANDSCAPE, headers=bearer(ada))
+    job = asked.json()["id"]
     answer = client.patch(f"/v1/jobs/{job}", json={"tags": ["a"]}, headers=bearer(reader))
     assert answer.status_code == 403
 

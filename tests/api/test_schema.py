@@ -67,6 +67,7 @@ OPERATIONS = [
     ("GET", "/v1/families/continuation"),
     ("GET", "/v1/families/leaks"),
     ("GET", "/v1/learning-rates"),
+    ("GET", "/v1/structures"),
     ("GET", "/v1/estimate"),
     ("GET", "/v1/atlas"),
     ("GET", "/v1/jobs"),

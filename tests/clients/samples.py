@@ -57,6 +57,7 @@ from relu_landscape.wire.landscape import (
 from relu_landscape.wire.leaks import LeakChange, LeakEnd, LeakEvent, LeakPoint, Leaks
 from relu_landscape.wire.learning_rates import LearningRates, RatedLoss
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
+from relu_landscape.wire.structures import StructureChoice, StructureChoices, StructuresQuery
 
 REQUEST = LandscapeRequest(student_width=2, teacher_width=2, starts=10)
 #: What the request is asked with: ``client.landscape(**ASKED)``.
@@ -355,6 +356,15 @@ def learning_rates() -> LearningRates:
             RatedLoss(learning_rate=rate, first_order=0.5 + rate / 4, loss=0.5 + rate / 2)
             for rate in (0.25, 0.5)
         ],
+    )  # fmt: skip
+
+
+def structures(query: StructuresQuery) -> StructureChoices:
+    """One."""
+    choice = StructureChoice(name="2", words="2 teachers alike", unknowns=3, families=["global"])
+    return StructureChoices(
+        student_width=query.student_width, teacher_width=query.teacher_width, items=[choice],
+        grammar="Blocks.",
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from tests.clients.samples import (
     family,
     leaks,
     learning_rates,
+    structures,
     two_minima,
 )
 from tests.serving import Running, serving
@@ -132,6 +133,7 @@ def _service(settings: Settings) -> InMemoryService:
         "continuation": lambda query: continuation(),
         "leaks": lambda query: leaks(),
         "learning_rates": lambda query: learning_rates(),
+        "structures": structures,
         "estimate": estimate,
     }
     return service

@@ -12,6 +12,7 @@ JSON_TYPE = "application/json"
 #: NumPy's archives have no registered media type; this is the name in common use.
 NPZ_TYPE = "application/x-npz"
 CSV_TYPE = "text/csv"
+PARQUET_TYPE = "application/vnd.apache.parquet"
 #: Longest wait that one request may ask for: below the idle limits of common proxies (60 s at
 #: nginx and AWS load balancers count from the last byte, and the wait starts after it).
 LONGEST_WAIT_SECONDS = 60.0

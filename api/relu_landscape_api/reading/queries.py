@@ -82,8 +82,9 @@ class KindQuery(ListQuery):
     )
     text: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None,
-        description="this occurs in its id, kind, error, in words of its request such as names of "
-        "structures, or in one's own tags and note; capital letters are as small ones",
+        description="this occurs in its kind, error, in words of its request such as names of "
+        "structures, in one's own tags and note, or at the beginning of its id; capital letters "
+        "are as small ones",
     )
     id: Annotated[str, Field(pattern="^[0-9a-f]{1,64}$")] | None = Field(
         None, description="the id begins with these digits"

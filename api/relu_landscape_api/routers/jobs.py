@@ -29,6 +29,7 @@ from relu_landscape_api.routers.listing import listing_docs, page_response
 
 PATH = "/v1/jobs"
 
+_EXAMPLE = {"tags": ["paper", "fig/3"], "note": "the run of figure 3"}
 _GONE: Responses = {204: {"description": "it is gone"}}
 
 
@@ -90,7 +91,7 @@ def _add_labels(router: APIRouter, registry: Registry) -> None:
         responses=states | problem_docs(400, 404, 408, 413, 415, 422),
         openapi_extra={"requestBody": {
             "required": True,
-            "content": {JSON_TYPE: {"schema": shape(LabelChange)}},
+            "content": {JSON_TYPE: {"schema": shape(LabelChange), "example": _EXAMPLE}},
         }},
     )  # fmt: skip
 

@@ -114,7 +114,10 @@ def _rows(items: Sequence[AnyStatus], fields: Sequence[str]) -> list[Row]:
         if name.partition(".")[0] not in JobStatus.model_fields:
             known = ", ".join(JobStatus.model_fields)
             raise RequestError("fields", name, f"one of {known}, a member of one with a dot")
-    found: list[Mapping[str, Any]] = [each.model_dump(mode="json") for each in items]
+    members = {name.partition(".")[0] for name in fields}
+    found: list[Mapping[str, Any]] = [
+        each.model_dump(mode="json", include=members) for each in items
+    ]
     return [{name: row.get(name) for name in fields} for row in rows_of(found)]
 
 

@@ -12,12 +12,19 @@ from starlette.responses import Response
 
 from relu_landscape.analyses import Analysis, Parts
 from relu_landscape.wire.rows import Rows
+from relu_landscape_api.answering import parquet
 from relu_landscape_api.answering.npz import to_npz
 from relu_landscape_api.answering.rows import Row, chosen, rows_of, to_csv
 from relu_landscape_api.dependencies import JobId, Service, job_of
 from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
 from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of
-from relu_landscape_api.reading.negotiation import CSV_TYPE, JSON_TYPE, NPZ_TYPE, preferred_type
+from relu_landscape_api.reading.negotiation import (
+    CSV_TYPE,
+    JSON_TYPE,
+    NPZ_TYPE,
+    PARQUET_TYPE,
+    preferred_type,
+)
 from relu_landscape_api.reading.queries import RowsQuery
 
 
@@ -68,19 +75,22 @@ def _add_table(router: APIRouter, analysis: Analysis, parts: Parts) -> None:
     words = f"a row for each {parts.noun}, without its lists and matrices"
     docs = answer_docs(200, words, Rows)
     docs[200]["content"][CSV_TYPE] = {"schema": {"type": "string"}}
+    docs[200]["content"][PARQUET_TYPE] = {"schema": {"type": "string", "format": "binary"}}
 
     async def table(
         id: JobId,  # noqa: A002 - the name in the path
         request: Request,
         service: Service,
     ) -> Response:
-        """JSON, or CSV with `Accept: text/csv`; some rows and columns, in an order of your own.
+        """JSON, or CSV or Parquet with `Accept`; some rows and columns, in an order of your own.
 
         What is nested has a dotted name: `stability.index`.
         """
-        chosen_type = preferred_type(request.headers.get("accept"), (JSON_TYPE, CSV_TYPE))
+        offered = (JSON_TYPE, CSV_TYPE, *((PARQUET_TYPE,) if parquet.is_installed() else ()))
+        chosen_type = preferred_type(request.headers.get("accept"), offered)
         if chosen_type is None:
-            raise HTTPException(406, f"This can be answered as {JSON_TYPE} or as {CSV_TYPE}.")
+            more = "" if PARQUET_TYPE in offered else f"; {parquet.MISSING}"
+            raise HTTPException(406, f"This can be answered as {' or as '.join(offered)}{more}.")
         query = query_model(query_pairs(request), RowsQuery, schema_of(RowsQuery))
         await job_of(analysis, service, id)
         result = await service.result(id)
@@ -90,7 +100,12 @@ def _add_table(router: APIRouter, analysis: Analysis, parts: Parts) -> None:
         if chosen_type == JSON_TYPE:
             body = orjson.dumps({"items": rows})
             return Response(body, media_type=JSON_TYPE, headers=headers)
-        headers["Content-Disposition"] = f'attachment; filename="{id[:12]}-{parts.path}.csv"'
+        name = f"{id[:12]}-{parts.path}"
+        if chosen_type == PARQUET_TYPE:
+            headers["Content-Disposition"] = f'attachment; filename="{name}.parquet"'
+            written = await to_thread(parquet.to_parquet, rows)
+            return Response(written, media_type=PARQUET_TYPE, headers=headers)
+        headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
         return Response(to_csv(rows), media_type=f"{CSV_TYPE}; charset=utf-8", headers=headers)
 
     router.add_api_route(

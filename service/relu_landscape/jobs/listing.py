@@ -8,9 +8,10 @@ milliseconds, whatever is asked of it. Where the rows come from is another's mat
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Hashable, ItemsView, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,11 @@ _LONGEST_WORDS = 1000
 #: From so many candidates on those that are far from the page are set aside before sorting.
 _FEW = 2048
 
+#: Digits of an id that fit a column.
+_HEAD = 15
+_DIGITS = re.compile("[0-9a-f]+")
+
+Word = TypeVar("Word", bound=Hashable)
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -38,9 +44,9 @@ class Wanted:
 
     ``since`` and ``until`` bound the first submission, in seconds since 1970, the latter excluded.
     ``tag``: one that ``viewer`` gave, or anybody where that is None. ``text``: in any case of
-    letters in the id, the kind, the error, the words of the request, or tags and note as above.
-    ``begins``: first digits of the id. ``sort``: one of ``SORTS``, perhaps with a minus sign; None:
-    the newest first, by the order in which the store got them.
+    letters in the kind, the error, the words of the request, tags and note as above, or at the
+    beginning of the id. ``begins``: first digits of the id. ``sort``: one of ``SORTS``, perhaps
+    with a minus sign; None: the newest first, by the order in which the store got them.
     """
 
     kinds: Collection[str] = ()
@@ -96,9 +102,9 @@ def numbers_of(request: JsonObject) -> dict[str, int]:
     return {name: value for name in NUMBERS if isinstance(value := request.get(name), int)}
 
 
-def words_of(job: str, kind: str, error: str, request: JsonObject) -> str:
-    """What ``Wanted.text`` looks through, in small letters."""
-    return " ".join((job, kind, error, *_words(request))).lower()[:_LONGEST_WORDS]
+def words_of(kind: str, error: str, request: JsonObject) -> str:
+    """What ``Wanted.text`` looks through, in small letters; most jobs have one of a few."""
+    return " ".join((kind, error, *_words(request))).lower()[:_LONGEST_WORDS]
 
 
 def _words(value: Any) -> Iterator[str]:
@@ -119,8 +125,11 @@ class Rows:
         self._slots: dict[str, int] = {}
         self._rows: list[Row | None] = []
         self._free: list[int] = []
-        self._codes: dict[str, int] = {}
-        names = ("sequence", "kind", "state", *NUMBERS)
+        # Few different ones for many rows: what is true of a word is looked at once for all.
+        self._kinds, self._states, self._words = _Codes[str](), _Codes[str](), _Codes[str]()
+        self._askers = _Codes[frozenset[str]]()
+        self._labelled: dict[int, Mapping[str, Label]] = {}
+        names = ("sequence", "kind", "state", "words", "askers", "head", *NUMBERS)
         self._whole: dict[str, Array] = {name: np.full(64, -1, dtype=np.int64) for name in names}
         self._real: dict[str, Array] = {
             name: np.full(64, np.inf) for name in ("created", "finished", "seconds")
@@ -137,8 +146,14 @@ class Rows:
             self._slots[row.job] = slot
         self._rows[slot] = row
         self._whole["sequence"][slot] = row.sequence
-        self._whole["kind"][slot] = self._code(row.kind)
-        self._whole["state"][slot] = self._code(row.state)
+        self._whole["kind"][slot] = self._kinds.of(row.kind)
+        self._whole["state"][slot] = self._states.of(row.state)
+        self._whole["words"][slot] = self._words.of(row.words)
+        self._whole["askers"][slot] = self._askers.of(row.askers)
+        self._whole["head"][slot] = _head(row.job)
+        self._labelled.pop(slot, None)
+        if row.labels:
+            self._labelled[slot] = row.labels
         for name in NUMBERS:
             self._whole[name][slot] = row.numbers.get(name, -1)
         for name, column in self._real.items():
@@ -149,6 +164,7 @@ class Rows:
         slot = self._slots.pop(job, None)
         if slot is not None:
             self._rows[slot] = None
+            self._labelled.pop(slot, None)
             self._whole["sequence"][slot] = -1
             self._free.append(slot)
 
@@ -157,7 +173,7 @@ class Rows:
         states = self._whole["state"][: len(self._rows)][self._here()]
         return {
             name: int(count)
-            for name, code in self._codes.items()
+            for name, code in self._states.items()
             if (count := np.count_nonzero(states == code))
         }
 
@@ -201,10 +217,13 @@ class Rows:
     def _fitting(self, wanted: Wanted) -> Array:
         mask = self._here()
         count = len(self._rows)
-        for name, chosen in (("kind", wanted.kinds), ("state", wanted.states)):
-            if chosen:
-                codes = [self._codes.get(each, -1) for each in chosen]
-                mask &= np.isin(self._whole[name][:count], codes)
+        if wanted.kinds:
+            mask &= self._kinds.mask(self._whole["kind"][:count], wanted.kinds.__contains__)
+        if wanted.states:
+            mask &= self._states.mask(self._whole["state"][:count], wanted.states.__contains__)
+        if wanted.asker is not None:
+            asker = wanted.asker
+            mask &= self._askers.mask(self._whole["askers"][:count], lambda names: asker in names)
         for name, value in wanted.numbers.items():
             mask &= self._whole[name][:count] == value
         created = self._real["created"][:count]
@@ -212,18 +231,49 @@ class Rows:
             mask &= created >= wanted.since
         if wanted.until is not None:
             mask &= created < wanted.until
-        slots = np.flatnonzero(mask)
-        if wanted.asker is wanted.tag is wanted.text is wanted.begins is None:
-            return slots
-        kept = [each for each in slots.tolist() if _fits(self._rows[each], wanted)]
-        return np.array(kept, dtype=np.int64)
+        if wanted.begins is not None:
+            mask &= self._beginning(wanted.begins)
+        if wanted.tag is not None:
+            tag = wanted.tag
+            mask &= self._said(wanted.viewer, lambda label: tag in label.tags)
+        if wanted.text is not None:
+            mask &= self._saying(wanted.text.lower(), wanted.viewer)
+        return np.flatnonzero(mask)
+
+    def _saying(self, text: str, viewer: str | None) -> Array:
+        """The rows in which this text occurs."""
+        words = self._whole["words"][: len(self._rows)]
+        found = self._words.mask(words, lambda each: text in each)
+        found |= self._said(viewer, lambda label: text in _spoken(label))
+        return found | self._beginning(text)
+
+    def _said(self, viewer: str | None, holds: Callable[[Label], bool]) -> Array:
+        """The rows of which ``viewer`` (None: anybody) said something for which this holds."""
+        found = np.zeros(len(self._rows), dtype=bool)
+        for slot, labels in self._labelled.items():
+            if viewer is None:
+                found[slot] = any(map(holds, labels.values()))
+            elif viewer in labels:
+                found[slot] = holds(labels[viewer])
+        return found
+
+    def _beginning(self, digits: str) -> Array:
+        """The rows whose id begins with these digits."""
+        if not _DIGITS.fullmatch(digits):
+            return np.zeros(len(self._rows), dtype=bool)
+        heads = self._whole["head"][: len(self._rows)]
+        known = digits[:_HEAD]
+        room = 1 << 4 * (_HEAD - len(known))
+        first = int(known, 16) * room
+        found = (heads >= first) & (heads < first + room)
+        for slot in np.flatnonzero(found).tolist() if len(digits) > _HEAD else ():
+            row = self._rows[slot]
+            found[slot] = row is not None and row.job.startswith(digits)
+        return found
 
     def _here(self) -> Array:
         here: Array = self._whole["sequence"][: len(self._rows)] >= 0
         return here
-
-    def _code(self, word: str) -> int:
-        return self._codes.setdefault(word, len(self._codes))
 
     def _grown(self) -> int:
         slot = len(self._rows)
@@ -235,25 +285,36 @@ class Rows:
         return slot
 
 
-def _fits(row: Row | None, wanted: Wanted) -> bool:
-    if row is None:
-        return False
-    if wanted.begins is not None and not row.job.startswith(wanted.begins):
-        return False
-    if wanted.asker is not None and wanted.asker not in row.askers:
-        return False
-    if wanted.tag is None and wanted.text is None:
-        return True
-    own = row.labels.get(wanted.viewer or "")
-    labels = list(row.labels.values()) if wanted.viewer is None else [own] if own else []
-    if wanted.tag is not None and not any(wanted.tag in each.tags for each in labels):
-        return False
-    if wanted.text is None:
-        return True
-    text = wanted.text.lower()
-    return text in row.words or any(
-        text in words.lower() for each in labels for words in (*each.tags, each.note or "")
-    )
+class _Codes(Generic[Word]):
+    """Numbers for words, from 0."""
+
+    def __init__(self) -> None:
+        self._known: dict[Word, int] = {}
+
+    def of(self, word: Word) -> int:
+        """The number of this one, a new one if need be."""
+        return self._known.setdefault(word, len(self._known))
+
+    def items(self) -> ItemsView[Word, int]:
+        """Every word with its number."""
+        return self._known.items()
+
+    def mask(self, column: Array, holds: Callable[[Word], bool]) -> Array:
+        """Where in a column of such numbers the word is one for which this holds; -1: nowhere."""
+        table = np.zeros(len(self._known) + 1, dtype=bool)
+        for word, code in self._known.items():
+            table[code] = holds(word)
+        found: Array = table[column]
+        return found
+
+
+def _spoken(label: Label) -> str:
+    return "\n".join((*label.tags, label.note or "")).lower()
+
+
+def _head(job: str) -> int:
+    """The first digits of an id as a number; -1 of what is none."""
+    return int(job[:_HEAD].ljust(_HEAD, "0"), 16) if _DIGITS.fullmatch(job) else -1
 
 
 def _written_cursor(key: float, sequence: int, sort: str | None) -> str:

@@ -32,6 +32,7 @@ METHODS = {
     "/v1/families/continuation": "GET, HEAD, OPTIONS",
     "/v1/families/leaks": "GET, HEAD, OPTIONS",
     "/v1/learning-rates": "GET, HEAD, OPTIONS",
+    "/v1/structures": "GET, HEAD, OPTIONS",
     "/v1/estimate": "GET, HEAD, OPTIONS",
     "/v1/points": "GET, HEAD, OPTIONS, POST",
     "/v1/points/" + "0" * 64: "DELETE, GET, HEAD, OPTIONS",

@@ -31,6 +31,7 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.keys import StoredKeys
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.jobs.store.scripts import queue_name
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject
@@ -153,6 +154,7 @@ async def on_store(
     functions = ShortCalls(registry, chosen)
     keys, trail = StoredKeys(target, chosen), StoredTrail(target, chosen)
     keeping = KeepingStore(target, chosen)
+    lists = ListingStore(target, chosen, registry)
     coordinator.start()
     if archivist is not None:
         archivist.start()
@@ -170,11 +172,12 @@ async def on_store(
             keys,
             trail,
             Keeper(keeping, intake),
+            lists,
         )
     finally:
         await asyncio.to_thread(coordinator.close)
         if archivist is not None:
             await asyncio.to_thread(archivist.close)
         await asyncio.to_thread(functions.close)
-        for each in (asking, keys, trail, keeping):
+        for each in (asking, keys, trail, keeping, lists):
             await each.close()

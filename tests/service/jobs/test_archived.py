@@ -10,12 +10,14 @@ import pytest
 import pytest_asyncio
 
 from relu_landscape.errors import NotFound, StoreUnavailable
+from relu_landscape.jobs.listing import Wanted
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.archive import Archive, FolderPlace
 from relu_landscape.jobs.store.embedded import EmbeddedServer
 from relu_landscape.wire.jobs import AnyStatus
+from relu_landscape.wire.labels import LabelChange
 from tests.service.jobs.helpers import (
     PATIENCE_SECONDS,
     attached,
@@ -151,6 +153,23 @@ async def test_an_emptied_store_loses_no_result(
     assert page.items == [status]
     assert (await service.status(job)).attempts == 1
     assert (await service.figures())["finished"] == 1
+
+
+async def test_who_asked_and_what_they_said_comes_back_with_the_job(
+    service: AnalysisService, server: EmbeddedServer, archive: Archive
+) -> None:
+    """Also what was said, and who asked, when it was finished and archived already."""
+    job, _ = await finished(service, archive)
+    asked = (await service.status(job)).request
+    await service.label(job, "anna", LabelChange(tags=["paper"], note="hers"))
+    await service.submit(asked, "bob")
+    empty(server)
+    assert (await service.list(kind=None, cursor=None, limit=5)).items == []
+    back = (await service.status(job)).seen_by("anna", sees_all=False)
+    assert (back.tags, back.note) == (["paper"], "hers")
+    for wanted in (Wanted(tag="paper", viewer="anna"), Wanted(asker="bob")):
+        page = await service.list(kind=None, cursor=None, limit=5, wanted=wanted)
+        assert [each.id for each in page.items] == [job]
 
 
 async def test_what_neither_has_is_not_found(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import pytest
@@ -16,11 +17,13 @@ import pytest_asyncio
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import NotFound, RequestError, WrongState
 from relu_landscape.jobs.interface import Service
+from relu_landscape.jobs.listing import Wanted
 from relu_landscape.jobs.running.sealing import digest
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.testing import InMemoryService
 from relu_landscape.settings import Settings
 from relu_landscape.wire.jobs import AnyStatus
+from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.landscape import FixedPointInFull, Landscape
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import PATIENCE_SECONDS, request
@@ -261,6 +264,62 @@ async def test_lists_are_newest_first_by_pages_and_by_kind(candidate: Candidate)
     for wrong in ("x", "-1", "٣"):
         with pytest.raises(RequestError, match="next_cursor"):
             await service.list(kind=None, cursor=wrong, limit=2)
+
+
+async def test_lists_are_chosen_and_sorted(candidate: Candidate) -> None:
+    service, seed = candidate.service, 4242
+    whole = request(starts=1, seed=seed)
+    asked = [whole.model_copy(update={"student_width": width}) for width in (2, 4, 3)]
+    ids = [(await finished(service, each)).id for each in asked]
+    await service.submit(asked[1], "anna")
+
+    async def listed(**wanted: Any) -> list[str]:
+        chosen = Wanted(numbers={"seed": seed}, **wanted)
+        page = await service.list(kind=None, cursor=None, limit=9, wanted=chosen)
+        return [each.id for each in page.items]
+
+    assert await listed() == ids[::-1]
+    assert await listed(sort="student_width") == [ids[0], ids[2], ids[1]]
+    assert await listed(asker="anna") == [ids[1]]
+    assert await listed(states=["queued", "running"]) == []
+    assert await listed(begins=ids[2][:30]) == [ids[2]]
+    await service.note_asker(ids[0], "anna")
+    await service.note_asker(UNKNOWN, "anna")
+    assert await listed(asker="anna") == [ids[1], ids[0]]
+    wanted = Wanted(numbers={"seed": seed}, sort="-student_width")
+    first = await service.list(kind="landscape", cursor=None, limit=2, wanted=wanted)
+    second = await service.list(kind="landscape", cursor=first.next_cursor, limit=2, wanted=wanted)
+    assert [each.id for each in (*first.items, *second.items)] == [ids[1], ids[2], ids[0]]
+    with pytest.raises(RequestError, match="next_cursor"):
+        await service.list(kind=None, cursor=first.next_cursor, limit=2)
+    with pytest.raises(NotFound, match="no analysis 'tally'"):
+        await service.list(kind=None, cursor=None, limit=2, wanted=Wanted(kinds=["tally"]))
+
+
+async def test_labels_are_ones_own_and_outlive_a_cancel(candidate: Candidate) -> None:
+    service = candidate.service
+    job = (await service.submit(candidate.hold())).id
+    await service.label(job, "anna", LabelChange(tags=["b", "a"]))
+    await service.label(job, "bob", LabelChange(note="his"))
+    labelled = await service.label(job, "anna", LabelChange(note="hers"))
+    assert (labelled.tags, labelled.note, labelled.labels) == ([], None, [])  # seen by nobody yet
+    seen = labelled.seen_by("anna", sees_all=False)
+    assert (seen.tags, seen.note, seen.labels) == (["a", "b"], "hers", [])
+    everything = labelled.seen_by("root", sees_all=True)
+    assert (everything.tags, [each.who for each in everything.labels]) == ([], ["anna", "bob"])
+    await service.cancel(job)
+    candidate.release()
+    assert (await service.wait(job, PATIENCE_SECONDS)).state == "cancelled"
+    again = await service.submit(labelled.request)
+    assert (again.id, again.state in ("queued", "running", "finished")) == (job, True)
+    assert again.seen_by("anna", sees_all=False).tags == ["a", "b"]
+    page = await service.list(kind=None, cursor=None, limit=9, wanted=Wanted(tag="a"))
+    assert job in [each.id for each in page.items]
+    await service.label(job, "anna", LabelChange(tags=[], note=""))
+    assert list((await service.status(job)).given_labels) == ["bob"]
+    await service.cancel(job)
+    with pytest.raises(NotFound):
+        await service.label(UNKNOWN, "anna", LabelChange(tags=["a"]))
 
 
 async def test_short_calls_are_answered(candidate: Candidate) -> None:

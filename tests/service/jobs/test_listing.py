@@ -21,6 +21,7 @@ from relu_landscape.jobs.listing import (
     numbers_of,
     words_of,
 )
+from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.labels import Label
 
 KINDS = ("landscape", "sweep", "trajectory")
@@ -65,7 +66,7 @@ def some_wanted(draw: random.Random) -> Wanted:
         asker=perhaps(draw.choice(PEOPLE)),  # type: ignore[arg-type]
         tag=perhaps("red"),  # type: ignore[arg-type]
         viewer=draw.choice([None, *PEOPLE]),
-        text=perhaps(draw.choice(["1+6", "MEMORY", "für", "blue"])),  # type: ignore[arg-type]
+        text=perhaps(draw.choice(["1+6", "MEMORY", "für", "blue", "7"])),  # type: ignore[arg-type]
         begins=perhaps(f"{draw.randrange(16):x}"),  # type: ignore[arg-type]
         since=perhaps(200.0),  # type: ignore[arg-type]
         until=perhaps(300.5),  # type: ignore[arg-type]
@@ -91,7 +92,8 @@ def expected(rows: list[Row], wanted: Wanted) -> list[str]:
             all(row.numbers.get(name) == value for name, value in wanted.numbers.items()),
             wanted.asker is None or wanted.asker in row.askers,
             wanted.tag is None or wanted.tag in itertools.chain(*(x.tags for x in seen)),
-            wanted.text is None or any(wanted.text.lower() in x.lower() for x in said(row)),
+            wanted.text is None or row.job.startswith(wanted.text)
+            or any(wanted.text.lower() in x.lower() for x in said(row)),
             wanted.begins is None or row.job.startswith(wanted.begins),
             wanted.since is None or row.created >= wanted.since,
             wanted.until is None or row.created < wanted.until,
@@ -166,6 +168,20 @@ def test_many_more_than_a_page_are_not_all_sorted_and_none_is_missed() -> None:
         assert paged(rows, wanted, 200) == expected(table, wanted)
 
 
+def test_an_id_is_found_by_any_number_of_its_digits() -> None:
+    rows = Rows()
+    ids = [f"{'0123456789abcdef' * 4}", f"{'0123456789abcdef' * 3}0123456789abcdee", "f" * 64]
+    for number, job in enumerate(ids):
+        rows.put(Row(job, number, "sweep", "queued", 1.0))
+    for digits, count in (("0", 2), (ids[0][:15], 2), (ids[0][:16], 2), (ids[0], 1), ("f" * 16, 1)):
+        for wanted in (Wanted(begins=digits), Wanted(text=digits)):
+            assert rows.select(wanted, None, 9)[0] == [
+                job for job in reversed(ids) if job.startswith(digits)
+            ]
+            assert len(rows.select(wanted, None, 9)[0]) == count
+    assert rows.select(Wanted(begins="x"), None, 9) == ([], None)
+
+
 def test_what_is_submitted_while_somebody_pages_is_on_no_later_page() -> None:
     rows = Rows()
     for number in range(4):
@@ -191,14 +207,12 @@ def test_a_cursor_of_no_such_list_is_refused(cursor: str, sort: str | None) -> N
 
 
 def test_rows_say_of_a_request_what_it_is_searched_by() -> None:
-    request = {
+    request: JsonObject = {
         "student_width": 7, "teacher_width": 6, "seed": 2**53 - 1, "starts": 5, "leak": 0.5,
         "structures": ["1+6", "S7"], "teacher_gram": [[1.0, 2.0]], "reduced": {"kind": "Block"},
     }  # fmt: skip
     assert numbers_of(request) == {
         "student_width": 7, "teacher_width": 6, "seed": 2**53 - 1,
     }  # fmt: skip
-    assert words_of("0a", "landscape", "No Memory.", request) == (
-        "0a landscape no memory. 1+6 s7 block"
-    )
+    assert words_of("landscape", "No Memory.", request) == "landscape no memory. 1+6 s7 block"
     assert Row("a", 1, "k", "queued", 1.0).value("seconds") == math.inf

@@ -86,6 +86,8 @@ if TYPE_CHECKING:
     from relu_landscape_client.status import Finding as Finding
     from relu_landscape_client.status import Progress as Progress
     from relu_landscape_client.status import Status as Status
+    from relu_landscape_client.structures import StructureChoice as StructureChoice
+    from relu_landscape_client.structures import StructureChoices as StructureChoices
     from relu_landscape_client.sweeps import Sweep as Sweep
     from relu_landscape_client.sweeps import SweepAxis as SweepAxis
     from relu_landscape_client.sweeps import SweepMinimum as SweepMinimum
@@ -132,6 +134,7 @@ _HOMES = {
     "rated": ("LearningRateDiagram", "PointRates"),
     "results": ("Landscape", "Pathway"),
     "status": ("Finding", "Progress", "Status"),
+    "structures": ("StructureChoice", "StructureChoices"),
     "sweeps": ("Sweep", "SweepAxis", "SweepMinimum", "SweepRow"),
     "trajectories": ("Attractor", "LossCurve", "RunSummary", "Trajectory", "TrajectoryRun"),
     "widening": ("AddedStudent", "SplitStudent", "SplitWay", "Widening", "WiderEnd"),

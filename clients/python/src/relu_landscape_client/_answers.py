@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.perturbations import Perturbations
     from relu_landscape_client.points import FixedPoint
     from relu_landscape_client.results import Landscape
+    from relu_landscape_client.structures import StructureChoices
     from relu_landscape_client.sweeps import Sweep
     from relu_landscape_client.trajectories import Trajectory, TrajectoryRun
 
@@ -66,6 +67,13 @@ def learning_rates(document: _flows.Document) -> LearningRates:
     from relu_landscape_client.learning_rates import LearningRates
 
     return LearningRates.from_document(document)
+
+
+def structures(document: _flows.Document) -> StructureChoices:
+    """Which structures can be asked for."""
+    from relu_landscape_client.structures import StructureChoices
+
+    return StructureChoices.from_document(document)
 
 
 def estimate(document: _flows.Document) -> Estimate:

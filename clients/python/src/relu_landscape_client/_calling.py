@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.leaks import Leaks
     from relu_landscape_client.learning_rates import LearningRates
+    from relu_landscape_client.structures import StructureChoices
 
 
 class Calling(Base):
@@ -70,6 +71,12 @@ class Calling(Base):
             points=points,
         )))  # fmt: skip
 
+    def structures(self, student_width: int, teacher_width: int) -> StructureChoices:
+        """The structures that a landscape of these widths searches where none are named."""
+        return _answers.structures(self._driver.run(_flows.document(
+            "v1/structures", student_width=student_width, teacher_width=teacher_width,
+        )))  # fmt: skip
+
     def estimate(
         self, student_width: int, teacher_width: int, **options: Unpack[Options]
     ) -> Estimate:  # fmt: skip
@@ -124,6 +131,12 @@ class AsyncCalling(Base):
             "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
             structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
             points=points,
+        )))  # fmt: skip
+
+    async def structures(self, student_width: int, teacher_width: int) -> StructureChoices:
+        """See ``Client.structures``."""
+        return _answers.structures(await self._driver.run(_flows.document(
+            "v1/structures", student_width=student_width, teacher_width=teacher_width,
         )))  # fmt: skip
 
     async def estimate(

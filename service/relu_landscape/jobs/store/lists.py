@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import orjson
@@ -24,7 +25,7 @@ from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.scripts import Keys, Scripts
 from relu_landscape.settings import Settings
-from relu_landscape.wire.jobs import AnyStatus, Page
+from relu_landscape.wire.jobs import AnyStatus, Page, page_of
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ BATCH = 500
 #: A store whose sets of states say another number of jobs than the rows is read anew, but not more
 #: often than this: an earlier release beside this one numbers no changes.
 RECOUNT_SECONDS = 30.0
+#: Between two attempts to read all jobs at the start.
+RETRY_SECONDS = 1.0
 _CONNECTIONS = 8
 #: Fields of a job's hash that a row is made of.
 _FIELDS = (
@@ -75,10 +78,13 @@ class ListingStore:
         await self._client.aclose()
 
     async def _read_first(self) -> None:
-        try:
-            await self.follow()
-        except StoreUnavailable as error:
-            logger.warning("lists are not ready: %s", error)
+        while True:
+            try:
+                await self.follow()
+                return
+            except StoreUnavailable as error:
+                logger.warning("lists are not ready yet: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def page(self, wanted: Wanted, cursor: str | None, limit: int) -> Page[AnyStatus]:
         """The jobs that fit, as of now.
@@ -96,7 +102,7 @@ class ListingStore:
             # A request may hold matrices: validating a page of them is work for tens of
             # milliseconds, between which others have their turn.
             await asyncio.sleep(0)
-        return Page[AnyStatus](items=items, next_cursor=following)
+        return page_of(items, following)
 
     async def _looks(self, jobs: Sequence[str]) -> list[reading.Look]:
         async def read() -> list[Any]:
@@ -172,11 +178,7 @@ class ListingStore:
         try:
             last = "-inf"
             while True:
-                entries = await self._patience.call_async(
-                    lambda last=last: self._client.zrangebyscore(
-                        self._keys.jobs, last, "+inf", start=0, num=BATCH, withscores=True
-                    )
-                )
+                entries = await self._patience.call_async(partial(self._entries, last))
                 if not entries:
                     break
                 await self._read([name.decode() for name, _ in entries])
@@ -187,6 +189,13 @@ class ListingStore:
         self._since, self._number = since, number
         self._counts = {}
         self.readings += 1
+
+    async def _entries(self, first: str) -> list[tuple[bytes, float]]:
+        """The jobs of one batch with their numbers, from this number on."""
+        found = await self._client.zrangebyscore(
+            self._keys.jobs, first, "+inf", start=0, num=BATCH, withscores=True
+        )
+        return cast("list[tuple[bytes, float]]", found)
 
     async def _read(self, jobs: Sequence[str]) -> None:
         async def read() -> list[Any]:
@@ -222,7 +231,7 @@ def _row(job: str, fields: Mapping[str, bytes | None]) -> Row | None:
             started=float(said["started"]) if "started" in said else None,
             finished=float(said["finished"]) if "finished" in said else None,
             numbers=numbers_of(request),
-            words=words_of(job, said["kind"], said.get("error", ""), request),
+            words=words_of(said["kind"], said.get("error", ""), request),
             askers=frozenset(_names(said.get("asked", "").split(","))),
             labels=reading.labels(said.get("labels")),
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from relu_landscape.analyses import Analysis
 from relu_landscape.jobs.listing import Row, Rows, Wanted, numbers_of, words_of
 from relu_landscape.wire.jobs import AnyStatus, Page, Progress
+from relu_landscape.wire.jobs import page_of as status_page
 from relu_landscape.wire.labels import Label, LabelChange
 from relu_landscape.wire.requests import AnalysisRequest
 
@@ -24,7 +25,7 @@ def page_of(
         statuses[status.id] = status
         rows.put(_row(status, number, askers))
     found, following = rows.select(wanted, cursor, limit)
-    return Page[AnyStatus](items=[statuses[each] for each in found], next_cursor=following)
+    return status_page([statuses[each] for each in found], following)
 
 
 def _row(status: AnyStatus, number: int, askers: frozenset[str]) -> Row:
@@ -38,7 +39,7 @@ def _row(status: AnyStatus, number: int, askers: frozenset[str]) -> Row:
         started=_seconds(status.started_at),
         finished=_seconds(status.finished_at),
         numbers=numbers_of(request),
-        words=words_of(status.id, status.kind, status.error or "", request),
+        words=words_of(status.kind, status.error or "", request),
         askers=askers,
         labels=status.given_labels,
     )

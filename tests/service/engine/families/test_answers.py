@@ -7,6 +7,7 @@ import pytest
 from relu_landscape import analyses
 from relu_landscape.engine import families, verify
 from relu_landscape.engine.dynamics.answers import learning_rates_answer
+from relu_landscape.engine.families.choices import structures_answer
 from relu_landscape.engine.families.continuation import continuation
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.leaks import leaks
@@ -23,6 +24,7 @@ def test_the_registry_finds_them() -> None:
         "continuation": families.continuation_answer,
         "leaks": families.leaks_answer,
         "learning_rates": learning_rates_answer,
+        "structures": structures_answer,
         "estimate": estimate_answer,
     }
     with pytest.raises(AttributeError, match="no attribute 'waltz'"):

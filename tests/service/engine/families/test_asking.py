@@ -110,7 +110,7 @@ def test_what_is_no_structure_costs_nothing_and_is_refused_by_what_computes() ->
 
 def test_the_registry_knows_the_costs() -> None:
     costs = [call.cost and analyses.cost(call.cost) for call in analyses.ANALYSES.calls]
-    assert costs == [family_cost, continuation_cost, leaks_cost, learning_rates_cost, None]
+    assert costs == [family_cost, continuation_cost, leaks_cost, learning_rates_cost, None, None]
 
 
 def test_who_judges_imports_nothing_heavy() -> None:
