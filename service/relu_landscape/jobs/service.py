@@ -14,6 +14,7 @@ from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.keeping import Keeper
+from relu_landscape.jobs.pool import exposed
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.archiving import open_archivist
@@ -74,6 +75,7 @@ class AnalysisService:
         self.keys = keys
         self.trail = trail
         self._keeper = keeper
+        self._exposed = exposed.warnings(settings)
 
     @classmethod
     @asynccontextmanager
@@ -87,6 +89,7 @@ class AnalysisService:
         """
         async with AsyncExitStack() as stack:
             registry.check_names()
+            exposed.require_private(settings)
             backend = choose_backend(settings.backend, settings.kernel)
             logger.info("backend %s on %s: %s", backend.name, backend.device, backend.reason)
             logger.info("kernel: %s", backend.kernel_reason)
@@ -101,7 +104,8 @@ class AnalysisService:
             asking = AskingStore(target, settings, registry, backend.backend_class)
             stack.push_async_callback(asking.close)
             await asking.ping()
-            for warning in await asking.warnings():
+            await asking.require_single()
+            for warning in [*exposed.warnings(settings), *await asking.warnings()]:
                 logger.warning("%s", warning)
             keys, trail = StoredKeys(target, settings), StoredTrail(target, settings)
             stack.push_async_callback(keys.close)
@@ -229,6 +233,7 @@ class AnalysisService:
             warnings = await self._asking.health()
         except StoreUnavailable as error:
             checks["store"] = str(error)
+        warnings = [*warnings, *self._exposed]
         if self._pool.warning is not None:
             warnings = [*warnings, self._pool.warning]
         if self._intake.archivist is not None:
