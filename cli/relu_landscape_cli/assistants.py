@@ -6,12 +6,13 @@ the client; the atlas comes with the client and asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import relu_landscape
 from relu_landscape.errors import ConfigurationError
-from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.exits import code_of, reporting
 from relu_landscape_cli.remote import DEFAULT_SERVER, ApiKey, Server, connect
 
 if TYPE_CHECKING:
@@ -41,48 +42,55 @@ def tools(server: str, api_key: str | None) -> MCPServer[Any]:
     """The four tools. Raises ``ConfigurationError`` where the SDK is not installed."""
     try:
         from mcp.server.mcpserver import MCPServer
-        from mcp.server.mcpserver.exceptions import ToolError
     except ImportError as error:
         raise ConfigurationError("this needs mcp: pip install 'relu-landscape[mcp]'") from error
     offered: MCPServer[Any] = MCPServer(
         "relu-landscape", instructions=_PURPOSE, version=relu_landscape.__version__,
         log_level="WARNING",
     )  # fmt: skip
+    asked = Tools(server, api_key)
+    for each in (asked.landscape, asked.locate, asked.family, asked.atlas):
+        offered.tool(structured_output=False)(each)
+    return offered
 
-    def told(question: Callable[[], Answer]) -> Answer:
-        """The answer; an error that was foreseen is told to the assistant in its sentence."""
-        from relu_landscape_cli.exits import code_of
 
-        try:
-            return question()
-        except Exception as error:
-            if code_of(error) is None:
-                raise
-            raise ToolError(str(error)) from error
+def _told(question: Callable[[], Answer]) -> Answer:
+    """The answer; an error that was foreseen is told to the assistant in its sentence."""
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    try:
+        return question()
+    except Exception as error:
+        if code_of(error) is None:
+            raise
+        raise ToolError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What an assistant may ask of one server; the words below each are what it reads of it."""
+
+    server: str
+    api_key: str | None
 
     def landscape(
-        student_width: int, teacher_width: int, starts: int = 1000, seed: int = 0,
+        self, student_width: int, teacher_width: int, starts: int = 1000, seed: int = 0,
         saddles: bool = False, certify: str = "none",
     ) -> dict[str, Any]:  # fmt: skip
         """Minima (with ``saddles`` also saddles) of a student fitting a teacher with orthonormal
         units: loss, structure, orbit size, share of random starts. certify: none, fast, strict.
         Small widths take seconds, 20 and more minutes; the same question is answered at once.
         """
-        asked = {"starts": starts, "seed": seed, "saddles": saddles, "certify": certify}
+        options: Any = {"starts": starts, "seed": seed, "saddles": saddles, "certify": certify}
 
         def ask() -> dict[str, Any]:
-            with connect(server, api_key) as client:
-                found = client.landscape(
-                    student_width,
-                    teacher_width,
-                    progress=False,
-                    **asked,  # type: ignore[arg-type]
-                )
+            with connect(self.server, self.api_key) as client:
+                found = client.landscape(student_width, teacher_width, progress=False, **options)
             return _shortened(found.document)
 
-        return told(ask)
+        return _told(ask)
 
-    def locate(weights: list[list[float]], teacher: list[list[float]]) -> dict[str, Any]:
+    def locate(self, weights: list[list[float]], teacher: list[list[float]]) -> dict[str, Any]:
         """Where a network of yours stands, and where gradient flow takes it: ``weights`` (K, d),
         one row per unit, ``teacher`` (M, d) likewise.
         """
@@ -90,44 +98,43 @@ def tools(server: str, api_key: str | None) -> MCPServer[Any]:
         def ask() -> dict[str, Any]:
             import numpy as np
 
-            with connect(server, api_key) as client:
+            with connect(self.server, self.api_key) as client:
                 found = client.locate(np.array(weights), np.array(teacher), progress=False)
             return _shortened(found.document)
 
-        return told(ask)
+        return _told(ask)
 
-    def family(structure: str, student_width: int, teacher_width: int) -> dict[str, Any]:
+    def family(self, structure: str, student_width: int, teacher_width: int) -> dict[str, Any]:
         """A symmetric family of fixed points, such as 1+6 or one-anti-aligned, at any width up to
         10^9: loss, spectrum and stability.
         """
 
         def ask() -> dict[str, Any]:
-            with connect(server, api_key) as client:
+            with connect(self.server, self.api_key) as client:
                 return _shortened(client.family(student_width, teacher_width, structure).document)
 
-        return told(ask)
+        return _told(ask)
 
-    def atlas(student_width: int, teacher_width: int) -> dict[str, Any]:
+    def atlas(self, student_width: int, teacher_width: int) -> dict[str, Any]:
         """What is known of these widths from many random starts, computed beforehand."""
 
         def look() -> dict[str, Any]:
             from relu_landscape_client import atlas as installed
 
-            document = installed().document
-            for cell in document["cells"]:
+            for cell in installed().document["cells"]:
                 if (cell["student_width"], cell["teacher_width"]) == (student_width, teacher_width):
                     return _shortened(cell)
             raise KeyError(f"the atlas has no {student_width} students of {teacher_width} teachers")
 
-        return told(look)
-
-    for each in (landscape, locate, family, atlas):
-        offered.tool(structured_output=False)(each)
-    return offered
+        return _told(look)
 
 
-def _shortened(document: Any) -> Any:
+def _shortened(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document without what is long, at any depth."""
-    if isinstance(document, dict):
-        return {name: _shortened(each) for name, each in document.items() if name not in _LEFT_OUT}
-    return [_shortened(each) for each in document] if isinstance(document, list) else document
+    return {name: _short(each) for name, each in document.items() if name not in _LEFT_OUT}
+
+
+def _short(part: Any) -> Any:
+    if isinstance(part, dict):
+        return _shortened(part)
+    return [_short(each) for each in part] if isinstance(part, list) else part
