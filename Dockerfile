@@ -4,9 +4,12 @@
 # One image for every service of docker-compose.yml: the API, Dask's scheduler and its workers must
 # have the same packages. For workers with a GPU: docker build --build-arg LOCK=gpu.
 
-ARG PYTHON_VERSION=3.13
+# A tag moves with what is mended in it. For the very image that you have looked at, give its digest:
+#   docker buildx imagetools inspect python:3.13-slim-bookworm
+#   docker build --build-arg PYTHON_IMAGE=python@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
-FROM python:${PYTHON_VERSION}-slim-bookworm AS build
+FROM ${PYTHON_IMAGE} AS build
 # serve, or gpu: which of requirements/*.lock goes in. gpu brings CUDA's libraries along, so that
 # the host needs nothing but the driver and the NVIDIA container toolkit.
 ARG LOCK=serve
@@ -30,7 +33,7 @@ RUN for project in . clients/python; do \
         fi; \
     done
 
-FROM python:${PYTHON_VERSION}-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --create-home --home-dir /home/landscape landscape \
     && install --directory --owner=landscape /data
 COPY --from=build /opt/relu-landscape /opt/relu-landscape

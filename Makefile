@@ -27,7 +27,7 @@ PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint check-types hooks lock drawing atlas wheels benchmark benchmark-compare gpu-check validation mutants clean
+.PHONY: help serve test lint check-types hooks lock audit sbom drawing atlas wheels benchmark benchmark-compare gpu-check validation mutants clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
@@ -43,6 +43,8 @@ help:
 	@echo "make wheels             build both distributions into dist/"
 	@echo "make drawing            draw which room imports which, docs/images/imports.svg"
 	@echo "make atlas [ATLAS_WIDTH=12]   compute the atlas of widths; goes on after a kill"
+	@echo "make audit              whether a locked package has a known hole; asks the package index"
+	@echo "make sbom               what serves is made of, as CycloneDX: build/sbom.json"
 	@echo "make lock               renew requirements/*.lock [UPGRADE=--upgrade]"
 	@echo "make clean              remove everything that was built here"
 
@@ -120,6 +122,15 @@ lock: .venv/.dev
 	$(LOCK) $(PROJECTS) --group build --extra gpu -c requirements/serve.lock -o requirements/gpu.lock
 	$(LOCK) --group mutation -c requirements/dev.lock -o requirements/mutation.lock
 	$(LOCK) --group installer -c requirements/dev.lock -o requirements/installer.lock
+
+audit: .venv/.serve
+	@sh requirements/audit.sh
+
+# From the lock, with its hashes: the same file for the same lock.
+sbom: .venv/.serve
+	@mkdir -p build
+	$(BIN)/uv tool run --from 'cyclonedx-bom>=7.5,<8' cyclonedx-py requirements requirements/serve.lock \
+		--pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import relu_landscape
+from relu_landscape_cli.assistants import mcp
 from relu_landscape_cli.atlas import atlas
 from relu_landscape_cli.audit import audit
 from relu_landscape_cli.doctor import doctor
@@ -111,7 +112,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "perturb": perturb, "locate": locate, "sweep": sweep, "atlas": atlas, "watch": watch,
     "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
     "submit": submit, "cancel": cancel, "tag": tag, "pin": pin, "unpin": unpin, "delete": delete,
-    "backup": backup, "restore": restore, "audit": audit,
+    "backup": backup, "restore": restore, "audit": audit, "mcp": mcp,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

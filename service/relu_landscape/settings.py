@@ -66,6 +66,10 @@ class Settings(BaseSettings):
         description="a Dask scheduler, for example tcp://lab:8786; left out: worker processes "
         "on this machine",
     )
+    dask_insecure: bool = Field(
+        False,
+        description="true: ask a Dask scheduler on another machine without TLS",
+    )
     workers: int = Field(
         default_factory=cpu_cores,
         ge=1,

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,30 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
     for needed in re.findall(r'"(service|api|cli)/\w+"', project):
         assert needed in kept
     assert {"pyproject.toml", "README.md", "LICENSE", "requirements"} <= set(kept)
+
+
+def test_our_containers_can_write_nothing_but_their_data() -> None:
+    ours = [each for each in services().values() if each["image"].startswith("relu-landscape:")]
+    assert len(ours) == 5
+    for service in ours:
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        # Dask's scratch folder, and what libraries keep in the home.
+        assert service["tmpfs"] == ["/tmp", options_of_the_user()["--home-dir"]]
+
+
+def options_of_the_user() -> dict[str, str]:
+    """The options with which the image makes its user."""
+    (made,) = [rest for word, rest in instructions() if word == "RUN" and "useradd" in rest]
+    words = made.partition("&&")[0].split()
+    return dict(pairwise(words))
+
+
+def test_both_stages_come_from_one_image_that_can_be_pinned() -> None:
+    given = dict(
+        rest.split("=", 1) for word, rest in instructions() if word == "ARG" and "=" in rest
+    )
+    assert given["PYTHON_IMAGE"].startswith("python:3.")
+    bases = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
+    assert bases == ["${PYTHON_IMAGE}"] * 2

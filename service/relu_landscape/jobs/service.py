@@ -15,6 +15,7 @@ from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
 from relu_landscape.jobs.keeping import Keeper
 from relu_landscape.jobs.listing import EVERYTHING, Wanted, of_kind
+from relu_landscape.jobs.pool import exposed
 from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend, choose_backend
 from relu_landscape.jobs.running.archiving import open_archivist
@@ -79,6 +80,7 @@ class AnalysisService:
         self.trail = trail
         self._keeper = keeper
         self._lists = lists
+        self._exposed = exposed.warnings(settings)
 
     @classmethod
     @asynccontextmanager
@@ -92,6 +94,7 @@ class AnalysisService:
         """
         async with AsyncExitStack() as stack:
             registry.check_names()
+            exposed.require_private(settings)
             backend = choose_backend(settings.backend, settings.kernel)
             logger.info("backend %s on %s: %s", backend.name, backend.device, backend.reason)
             logger.info("kernel: %s", backend.kernel_reason)
@@ -106,7 +109,8 @@ class AnalysisService:
             asking = AskingStore(target, settings, registry, backend.backend_class)
             stack.push_async_callback(asking.close)
             await asking.ping()
-            for warning in await asking.warnings():
+            await asking.require_single()
+            for warning in [*exposed.warnings(settings), *await asking.warnings()]:
                 logger.warning("%s", warning)
             keys, trail = StoredKeys(target, settings), StoredTrail(target, settings)
             stack.push_async_callback(keys.close)
@@ -248,6 +252,7 @@ class AnalysisService:
             warnings = await self._asking.health()
         except StoreUnavailable as error:
             checks["store"] = str(error)
+        warnings = [*warnings, *self._exposed]
         if self._pool.warning is not None:
             warnings = [*warnings, self._pool.warning]
         if self._intake.archivist is not None:

@@ -230,10 +230,14 @@ class AskingStore:
     async def _look_for_events(self, job: str, position: str) -> tuple[str, list[Event]]:
         """The job's state, and what comes after ``position``: waited for, unless it is over."""
         # By the followers' own connections: many readers must not keep requests waiting.
-        # The state is read first: a job that is over has its last event in the stream by then.
-        state = await self._state(self._followers, job)
-        block = None if state in TERMINAL else FOLLOW_MILLISECONDS
-        entries = await self._read(self._keys.of("events", job), position, block)
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = []
+        state = ""
+        # Here and not by each who waits: a thousand who hear nothing new have nothing to do.
+        while not entries and state not in TERMINAL:
+            # The state first: a job that is over has its last event in the stream by then.
+            state = await self._state(self._followers, job)
+            block = None if state in TERMINAL else FOLLOW_MILLISECONDS
+            entries = await self._read(self._keys.of("events", job), position, block)
         return state, [
             Event(
                 id=name.decode(),
@@ -255,6 +259,14 @@ class AskingStore:
     async def ping(self) -> None:
         """Raises ``StoreUnavailable`` when the store does not answer."""
         await self._patience.call_async(lambda: self._client.ping())
+
+    async def require_single(self) -> None:
+        """Raises ``ConfigurationError`` where the server is part of a cluster, or a Sentinel."""
+        try:
+            said = await self._patience.call_async(lambda: self._client.info("server"))
+        except StoreUnavailable:
+            return  # a hosted server that forbids INFO; whether it answers, ``ping`` has asked
+        reading.require_single(str(cast("dict[str, Any]", said).get("redis_mode", "standalone")))
 
     async def health(self) -> list[str]:
         """That the store takes new work, and what an operator should know, one sentence each.

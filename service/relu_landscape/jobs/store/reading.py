@@ -10,13 +10,25 @@ import orjson
 from pydantic import ValidationError
 
 from relu_landscape.analyses import Registry
-from relu_landscape.errors import NotFound
+from relu_landscape.errors import ConfigurationError, NotFound
 from relu_landscape.wire import shortened
 from relu_landscape.wire.jobs import AnyStatus, Needs, Progress
 from relu_landscape.wire.labels import Label
 
 #: How the fields begin that say who wants a job (``lua/prelude.lua``).
 WANTED = b"wanted:"
+#: What a store cannot be, and why not.
+REFUSED = {
+    "cluster": (
+        "a node of a Redis Cluster. Every step of a job is one script over keys of many jobs, and "
+        "a cluster keeps those on different nodes."
+    ),
+    "sentinel": (
+        "a Redis Sentinel, which holds no data. A fail-over may lose what was acknowledged last, "
+        "so that nothing here follows one by itself."
+    ),
+}
+
 #: Members of a job's hash that its status is made of; a long request as a whole is none of them.
 SHOWN = (
     "kind", "state", "request", "left_out", "created", "started", "finished", "progress",
@@ -77,6 +89,15 @@ def labels(stored: str | bytes | None) -> dict[str, Label]:
     """Everybody's tags and notes of one job, by name."""
     given = orjson.loads(stored) if stored else {}
     return {who: Label.model_validate({"who": who, **said}) for who, said in given.items()}
+
+
+def require_single(mode: str) -> None:
+    """Raise ``ConfigurationError`` unless the server stands for itself (``redis_mode``)."""
+    if mode in REFUSED:
+        raise ConfigurationError(
+            f"RELU_LANDSCAPE_REDIS_URL names {REFUSED[mode]} Write the address of one server, or "
+            "of what leads to the one that takes writes now (a proxy, a name that follows it)."
+        )
 
 
 def judge(config: Mapping[str, str]) -> list[str]:

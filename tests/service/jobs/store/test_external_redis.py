@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
+import tempfile
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 
-from relu_landscape.errors import StoreUnavailable
+from relu_landscape.errors import ConfigurationError, StoreUnavailable
 from relu_landscape.jobs.listing import Wanted
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.jobs.store.asking import AskingStore
@@ -20,7 +22,7 @@ from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
 from relu_landscape.wire.labels import LabelChange
-from tests.service.jobs.external import SAFE, External, needs_redis
+from tests.service.jobs.external import BINARY, SAFE, External, needs_redis
 from tests.service.jobs.helpers import (
     KIND,
     PATIENCE_SECONDS,
@@ -162,6 +164,42 @@ async def test_a_store_that_is_not_there_stops_the_start(folder: Path) -> None:
     with pytest.raises(StoreUnavailable, match="does not answer"):
         async with AnalysisService.open(settings, registry=TOY):
             pytest.fail("it opened")
+
+
+@pytest.fixture(params=["cluster", "sentinel"])
+def part(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """What it is a part of, and the address of a server that is no store by itself."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        server = External(Path(name))
+        if request.param == "cluster":  # which has no use for a socket alone
+            server = External(Path(name), "--cluster-enabled", "yes", "--port", str(_free_port()))
+        else:
+            configuration = tmp_path / "sentinel.conf"
+            configuration.touch()
+            # Of the options all but those for a disk, which a Sentinel has none for.
+            server._command = [
+                str(BINARY), str(configuration), *server._command[1:-2], "--sentinel",
+            ]  # fmt: skip
+        server.start()
+        yield request.param, server.url
+        server.kill()
+
+
+async def test_a_part_of_something_larger_is_refused(part: tuple[str, str]) -> None:
+    """A cluster was taken in, and failed with each script that touched keys of two of its nodes."""
+    mode, url = part
+    settings = Settings.load(redis_url=url, workers=1)
+    with pytest.raises(ConfigurationError, match=f"(?i)redis {mode}"):
+        async with AnalysisService.open(settings, registry=TOY):
+            pytest.fail("it opened")
+
+
+def _free_port() -> int:
+    """One whose neighbour 10,000 above, which a cluster talks over, is there as well."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port if port < 55_000 else port - 20_000
 
 
 def test_the_password_of_the_store_is_not_in_the_message(folder: Path) -> None:
