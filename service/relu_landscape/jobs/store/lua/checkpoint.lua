@@ -6,6 +6,7 @@ redis.call('HSET', key('chunks', id), ARGV[6], ARGV[7])
 redis.call('HDEL', job(id), 'barren')
 if ARGV[8] then
   redis.call('SET', key('memo', ARGV[8]), ARGV[7])
+  redis.call('HDEL', p .. ':making', ARGV[8])
   redis.call('ZADD', p .. ':memos', now(), ARGV[8])
   forget_memos(redis.call('ZRANGE', p .. ':memos', 0, -1 - tonumber(ARGV[9])))
 end
