@@ -33,10 +33,14 @@ class Task(ABC, Generic[ProblemT, AnswerT]):
     ``kind`` names the class within its composition, ``answer`` is the class of what ``run``
     returns. ``key`` is unique within a job and depends on nothing but the job's request and the
     way it was cut up. ``starts`` counts the random starts that are done with this task.
+
+    ``beside``: of tasks that may be done while another phase is, the phase that they belong to.
+    More tasks wait for their answers, so a runner has them done before others.
     """
 
     kind: ClassVar[str]
     answer: ClassVar[type[Any]]
+    beside: ClassVar[str] = ""
 
     key: str
 
@@ -95,6 +99,9 @@ class Question(Task[ProblemT, AnswerT]):
 
 class Runner(Protocol):
     """Executes tasks; yields each with its answer, in any order.
+
+    The sequence may grow meanwhile, between one answer and the next; who looks at it once, and ends
+    without what came later, is called again for that.
 
     One that follows paths faster than arrays on one core says how much in its attribute ``pace``.
     """

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from relu_landscape.engine.certificates.automorphisms import (
     Automorphisms,
@@ -128,6 +127,8 @@ def _blocks(value: object, beside: _Beside) -> bool | None:
 def _anti_aligned(value: object, beside: _Beside) -> bool:
     """Students whose overlap with the teacher they are matched to is negative: the assignment with
     the largest sum of |cosines|, in steps that rounding does not decide."""
+    from scipy.optimize import linear_sum_assignment  # heavy, and seldom needed
+
     W = _weights(beside)
     cosines = np.abs(W) / np.linalg.norm(W, axis=1)[:, None]
     rows, columns = linear_sum_assignment(-np.round(cosines / SAME_ENTRY))

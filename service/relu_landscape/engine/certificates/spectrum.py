@@ -25,7 +25,6 @@ from typing import Protocol
 import numpy as np
 from flint import arb, arb_mat
 from scipy.linalg import cho_solve, cholesky, eigh
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from relu_landscape.engine.certificates.balls import (
     Doubles,
@@ -171,6 +170,8 @@ def _inertia(D: Doubles, delta: float, pi: float) -> Spectrum | None:
 
 def smallest_eigenvalue(matrix: Doubles) -> float | None:
     """Floating-point smallest eigenvalue of a definite matrix, ``None`` if it is not definite."""
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # heavy, and seldom needed
+
     size = len(matrix)
     try:
         factor = cholesky(matrix, lower=True, check_finite=True)

@@ -22,7 +22,7 @@ from relu_landscape.engine.landscape.ends import Ends
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.sampling import follow_starts
 from relu_landscape.engine.landscape.settling import settle
-from relu_landscape.engine.landscape.structured import chosen, search_structures
+from relu_landscape.engine.landscape.structured import begin_search, chosen, search_structures
 from relu_landscape.engine.locating.falling import BATCHES_PER_TASK, Fate, fates_of
 from relu_landscape.engine.tasks import Composed, Monitor, Runner
 from relu_landscape.wire.frequencies import FrequenciesFinding
@@ -42,10 +42,11 @@ def compose(
     """
     asked = as_frequencies(problem)
     phases, catalogue, telling = Phases(run, monitor), Catalogue(asked), _Telling(asked, monitor)
+    names, explanation = chosen(asked)
+    begun = begin_search(asked, phases, names)
     ends = follow_starts(asked, phases, chunk_starts=chunk_starts, seen=telling.flow)
     settle(asked, phases, catalogue, ends)
-    names, explanation = chosen(asked)
-    searches = search_structures(asked, phases, catalogue, names)
+    searches = search_structures(asked, phases, catalogue, begun)
     stood = simulate(asked, run, monitor, chunk_starts or RUNS_PER_TASK, telling.sgd)
     fates = _fall(asked, phases, catalogue, stood)
     return report.composed(asked, catalogue, stood, fates, searches, explanation)

@@ -43,7 +43,9 @@ PUSH_NOISE = 1e-7
 LEAST_SHARE = 16
 #: The last slow starts are shared out among up to ``LAST_TASKS`` tasks, each of which gets so many
 #: at least. Fewer leave most lanes empty, for the time of the slowest: 37 of them at K = 17 took
-#: 0.38 s in four tasks, 0.25 s in two.
+#: 0.38 s in four tasks, 0.25 s in two. Where K > M most of them creep, one after the other, and
+#: half as many do: 43 of them at K = 18, M = 17 took 9.1 s in two tasks, the longer one 6.9 s, and
+#: 10.4 s in three, the longest 4.6 s.
 LAST_TASKS = 4
 TOGETHER = 32
 
@@ -245,7 +247,8 @@ def follow_starts(
         if held is None:
             break
         last = len(held) <= 2 * pace * lanes
-        together = max(TOGETHER, LAST_TASKS * pace, -(-len(held) // LAST_TASKS))
+        fewest = max(TOGETHER, LAST_TASKS * pace) // (2 if problem.has_continuum else 1)
+        together = max(fewest, -(-len(held) // LAST_TASKS))
         size = together if last else pace * lanes
         slow = [
             Resume(

@@ -15,8 +15,10 @@ from relu_landscape.engine.tasks import Task
 
 #: How often a start is pushed off saddles before it is given up.
 PUSHES = 6
-#: Starts per task: a second look is one long path, a push two, which wait for each other.
+#: Starts per task: a second look is one long path, a push two, which wait for each other. Few
+#: second looks are shared out among some tasks, each with a path for every lane.
 FOLLOWED_PER_TASK = 64
+FEWEST_FOLLOWED, FOLLOWING_TASKS = 8, 4
 ESCAPES_PER_TASK = 8
 
 
@@ -60,8 +62,10 @@ def _credited(
 def _again(follow: list[int], escape: list[int], turn: int) -> list[Task[Problem, Ends]]:
     """Tasks of a second look."""
     tasks: list[Task[Problem, Ends]] = []
-    for first in range(0, len(follow), FOLLOWED_PER_TASK):
-        numbers = tuple(follow[first : first + FOLLOWED_PER_TASK])
+    share = max(FEWEST_FOLLOWED, -(-len(follow) // FOLLOWING_TASKS))
+    size = min(FOLLOWED_PER_TASK, share)
+    for first in range(0, len(follow), size):
+        numbers = tuple(follow[first : first + size])
         tasks.append(Follow(key=f"follow/{turn}/{first}", numbers=numbers))
     for first in range(0, len(escape), ESCAPES_PER_TASK):
         numbers = tuple(escape[first : first + ESCAPES_PER_TASK])

@@ -21,7 +21,7 @@ from relu_landscape.engine.landscape.rated import rated
 from relu_landscape.engine.landscape.report import Listed
 from relu_landscape.engine.landscape.sampling import follow_starts
 from relu_landscape.engine.landscape.settling import settle
-from relu_landscape.engine.landscape.structured import chosen, search_structures
+from relu_landscape.engine.landscape.structured import begin_search, chosen, search_structures
 from relu_landscape.engine.landscape.units import ScaledMonitor, scaled
 from relu_landscape.engine.landscape.widened import widened
 from relu_landscape.engine.tasks import Composed, Monitor, Runner
@@ -43,10 +43,11 @@ def compose(
     phases = Phases(run, monitor)
     catalogue = Catalogue(problem)
     findings = Findings(problem, monitor)
+    names, explanation = chosen(problem)
+    begun = begin_search(problem, phases, names)
     ends = follow_starts(problem, phases, chunk_starts=chunk_starts, seen=findings.see)
     settle(problem, phases, catalogue, ends)
-    names, explanation = chosen(problem)
-    searches = search_structures(problem, phases, catalogue, names)
+    searches = search_structures(problem, phases, catalogue, begun)
     continua = lines.separate(problem, phases, catalogue)
     lines.split_minima(problem, phases, continua)
     passed = follow_pathways(problem, phases, catalogue)

@@ -17,7 +17,7 @@ from relu_landscape.engine.families.search import Fresh, Judged, Search, batches
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.landscape.catalogue import Catalogue
 from relu_landscape.engine.landscape.classified import classified_structured
-from relu_landscape.engine.landscape.phases import Phases
+from relu_landscape.engine.landscape.phases import Asking, Beside, Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.points import identity
@@ -26,6 +26,8 @@ from relu_landscape.wire.landscape import SearchSummary
 
 Real = NDArray[np.float64]
 
+#: What the search is called in ``wire.landscape.PHASES``.
+PHASE = "structures"
 #: Rounds of a task take about as many seconds together, by the estimate of ``effort``.
 TASK_SECONDS = 1.0
 
@@ -44,6 +46,7 @@ class SearchRounds(Task[Problem, Rounds]):
 
     kind: ClassVar[str] = "structure"
     answer: ClassVar[type[Rounds]] = Rounds
+    beside: ClassVar[str] = PHASE
 
     name: str
     first: int
@@ -74,6 +77,7 @@ class JudgePoints(Task[Problem, Verdicts]):
 
     kind: ClassVar[str] = "judge"
     answer: ClassVar[type[Verdicts]] = Verdicts
+    beside: ClassVar[str] = PHASE
 
     name: str
     rounds: tuple[Fresh, ...]
@@ -109,14 +113,22 @@ def chosen(problem: Problem) -> tuple[list[str], str]:
     )
 
 
+def begin_search(problem: Problem, phases: Phases, names: list[str]) -> Beside[list[Search]]:
+    """Begin the searches of these structures beside the next phases; ``search_structures`` ends it.
+
+    They depend on nothing that another phase finds.
+    """
+    return phases.beside(_searching(problem, phases, names))
+
+
 def search_structures(
-    problem: Problem, phases: Phases, catalogue: Catalogue, names: list[str]
+    problem: Problem, phases: Phases, catalogue: Catalogue, begun: Beside[list[Search]]
 ) -> list[SearchSummary]:
     """Enter the points of symmetric structures into the catalogue; how each search went.
 
     Minima, and with ``saddles`` points of index 1 and 2.
     """
-    searches = searched(problem, phases, names)
+    searches = phases.result(PHASE, begun)
     copies = problem.perpendicular_copies
     wanted = [
         (item.loss, found.structure.name, item.point)
@@ -138,6 +150,11 @@ def search_structures(
 
 
 def searched(problem: Problem, phases: Phases, names: list[str]) -> list[Search]:
+    """The searches of these structures, to their ends."""
+    return phases.result(PHASE, begin_search(problem, phases, names))
+
+
+def _searching(problem: Problem, phases: Phases, names: list[str]) -> Asking[list[Search]]:
     """The searches of these structures, all of them side by side, to their ends.
 
     None of their tasks depends on anything but structures, so a runner may have the answers from
@@ -149,14 +166,15 @@ def searched(problem: Problem, phases: Phases, names: list[str]) -> list[Search]
     searches = [Search(parse(name, leak=problem.teacher.leak)) for name in names]
     while tasks := [task for search in searches for task in _rounds(search)]:
         found: dict[str, list[Round]] = {}
-        for task, answer in zip(tasks, phases.map("structures", tasks), strict=True):
+        answers = yield tasks
+        for task, answer in zip(tasks, answers, strict=True):
             found.setdefault(task.name, []).extend(answer.rounds)
         judging = [
-            (search, task)
+            (search, judge)
             for search in searches
-            for task in _judging(search, phases, found.get(search.structure.name, []))
+            for judge in _judging(search, phases, found.get(search.structure.name, []))
         ]
-        answers = phases.map("structures", [task for _, task in judging])
+        answers = yield [judge for _, judge in judging]
         for (search, points), verdicts in zip(judging, answers, strict=True):
             for fresh, judgement in zip(points.rounds, verdicts.rounds, strict=True):
                 search.judge(fresh, judgement)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from relu_landscape.engine.landscape import problem as landscape
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
 from relu_landscape.engine.landscape.phases import Phases
-from relu_landscape.engine.landscape.structured import chosen, search_structures
+from relu_landscape.engine.landscape.structured import begin_search, chosen, search_structures
 from relu_landscape.engine.locating import report
 from relu_landscape.engine.locating.falling import Fate, fall
 from relu_landscape.engine.locating.problem import Problem, as_points
@@ -64,7 +64,8 @@ def compose(
     explanation = report.NOT_SEARCHED
     if asked.nearest:
         names, explanation = chosen(asked)
-        searches = search_structures(asked, phases, catalogue, names)
+        begun = begin_search(asked, phases, names)
+        searches = search_structures(asked, phases, catalogue, begun)
     known = catalogue.in_order()
     compared = _compared(asked, phases, known)
     predicted = _predicted(asked, phases, fates or [])

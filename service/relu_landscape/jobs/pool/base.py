@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -14,6 +15,8 @@ from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.known import name_of
 from relu_landscape.wire.requests import AnalysisRequest
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,19 @@ class Pool(Protocol):
 
     def learn(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Hear anew what everybody has used, in all processes together (``sharing.Shares``)."""
+
+
+def line_up(
+    waiting: deque[ItemT], more: Iterable[ItemT], task: Callable[[ItemT], Task[Any, Any]]
+) -> None:
+    """Have more tasks wait, each in its order; before the others those that more tasks wait for.
+
+    ``task`` says which one an item of the line is.
+    """
+    first: list[ItemT] = []
+    for item in more:
+        (first if task(item).beside else waiting).append(item)
+    waiting.extendleft(reversed(first))
 
 
 def chunk_name(task: Task[Any, Any]) -> str:

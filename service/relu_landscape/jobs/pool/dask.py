@@ -24,7 +24,7 @@ from relu_landscape import ALGORITHM
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs.pool import lanes, worker
-from relu_landscape.jobs.pool.base import Returned, Work
+from relu_landscape.jobs.pool.base import Returned, Work, line_up
 from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
@@ -155,7 +155,7 @@ class DaskPool:
     def add(self, lane: DaskLane, chunks: list[Chunk]) -> None:
         """Have these sent when it is their turn."""
         with self.changed:
-            lane.waiting.extend(chunks)
+            line_up(lane.waiting, chunks, lambda chunk: chunk.task)
             self.changed.notify_all()
 
     def withdraw(self, lane: DaskLane) -> None:

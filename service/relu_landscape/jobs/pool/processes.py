@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +17,7 @@ import orjson
 from relu_landscape import ALGORITHM
 from relu_landscape.engine.tasks import Task
 from relu_landscape.errors import JobFailed
-from relu_landscape.jobs.pool.base import Work
+from relu_landscape.jobs.pool.base import Work, line_up
 from relu_landscape.jobs.pool.codec import decode_answer, encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.worker import Outcome, execute
@@ -70,7 +71,7 @@ class ProcessRunner:
     workers: int
     work: Work
     backend: ChosenBackend
-    computed: Callable[[], None]
+    computed: Callable[[Task[Any, Any]], None]
 
     @property
     def pace(self) -> int:
@@ -80,12 +81,15 @@ class ProcessRunner:
     def __call__(
         self, tasks: Sequence[Task[Any, AnswerT]]
     ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
-        waiting = list(reversed(tasks))
+        waiting: deque[Task[Any, AnswerT]] = deque()
+        seen = 0
         flying: dict[Future[tuple[Outcome, bytes]], Task[Any, AnswerT]] = {}
         try:
-            while waiting or flying:
+            while waiting or flying or seen < len(tasks):
+                line_up(waiting, tasks[seen:], lambda task: task)
+                seen = len(tasks)
                 while waiting and len(flying) < IN_FLIGHT_PER_WORKER * self.workers:
-                    task = waiting.pop()
+                    task = waiting.popleft()
                     flying[self._submit(task, self.work.named)] = task
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -94,7 +98,7 @@ class ProcessRunner:
                     if answer is None:
                         flying[self._submit(task, self.work.encoded)] = task
                         continue
-                    self.computed()
+                    self.computed(task)
                     yield task, answer
         finally:
             for future in flying:

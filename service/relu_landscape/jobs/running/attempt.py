@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -38,6 +37,22 @@ AnswerT = TypeVar("AnswerT")
 
 #: How often a job that waits for its chunks looks at its stop sign.
 LOOK_SECONDS = 0.1
+#: So many looks without news, and a job computes itself what it waited for: the process that said
+#: it would may live and have no workers. Some minutes; a chunk takes a second.
+MOST_LOOKS = 3000
+
+
+@dataclass
+class _Awaited:
+    """Tasks that other jobs compute, by the name of the answer; looks in a row without news."""
+
+    tasks: dict[str, Task[Any, Any]] = field(default_factory=dict)
+    looks: int = 0
+
+    def is_tired(self, is_news: bool, is_idle: bool) -> bool:
+        """Whether to wait no more, after one more look while there was nothing else to do."""
+        self.looks = 0 if is_news else self.looks + is_idle
+        return self.looks > MOST_LOOKS
 
 
 @dataclass
@@ -45,7 +60,8 @@ class ChunkRunner:
     """The engine's runner: answers from the checkpoints, from other jobs, the rest from the pool.
 
     Answers are always decoded from the bytes that are stored, so a resumed run sees exactly what
-    an uninterrupted one saw. Other jobs' answers (``Task.memo``) are bytes of the same kind.
+    an uninterrupted one saw. Other jobs' answers (``Task.memo``) are bytes of the same kind, and
+    what another job is just computing is waited for.
     """
 
     claim: Claim
@@ -67,41 +83,86 @@ class ChunkRunner:
         self, tasks: Sequence[Task[Any, AnswerT]]
     ) -> Iterator[tuple[Task[Any, AnswerT], AnswerT]]:
         self.stop.check()
-        by_name = {chunk_name(task): task for task in tasks}
-        finished = self.claims.finished_chunks(self.claim.job) if by_name else set()
-        stored = [name for name in by_name if name in finished]
-        missing = {name: task for name, task in by_name.items() if name not in finished}
-        memos = {name: memo for name, task in missing.items() if (memo := self._memo(task))}
         lane = self.pool.lane(self.work)
         self.lanes.append(lane)
+        awaited = _Awaited()
+        begun = 0
         try:
-            lane.put(task for name, task in missing.items() if name not in memos)
-            known = self.claims.answers(self.claim.job, stored)
-            remembered = zip(memos, self.claims.remembered(list(memos.values())), strict=True)
-            for name, answer in chain(known, remembered):
-                self.stop.check()
-                task = by_name[name]
-                whole = None if answer is None else self._whole(task, answer)
-                if whole is None:
-                    lane.put([task])
+            while begun < len(tasks) or awaited.tasks or not lane.is_idle:
+                more, begun = tasks[begun:], len(tasks)
+                if more:
+                    yield from self._begin(lane, awaited, more)
                 else:
-                    yield task, whole
-            yield from self._collect(lane)
+                    yield from self._collect(lane, awaited)
         finally:
             if self.stop.reason is None:  # the lanes of a job that was stopped end in ``drain``
                 self._end(lane)
 
-    def _collect(self, lane: Lane) -> Iterator[tuple[Task[Any, Any], Any]]:
-        while not lane.is_idle:
+    def _begin(
+        self, lane: Lane, awaited: _Awaited, tasks: Sequence[Task[Any, Any]]
+    ) -> Iterator[tuple[Task[Any, Any], Any]]:
+        """Send what is not known yet; the answers that are."""
+        by_name = {chunk_name(task): task for task in tasks}
+        finished = self.claims.finished_chunks(self.claim.job)
+        stored = [name for name in by_name if name in finished]
+        missing = [task for name, task in by_name.items() if name not in finished]
+        shared = {memo: task for task in missing if (memo := self._memo(task))}
+        found, theirs = self._known(shared)
+        awaited.tasks.update({memo: shared[memo] for memo in theirs})
+        # All at once: the line has those first that others wait for.
+        elsewhere = found.keys() | awaited.tasks.keys()
+        lane.put(task for task in missing if self._memo(task) not in elsewhere)
+        for name, answer in self.claims.answers(self.claim.job, stored):
             self.stop.check()
-            returned = lane.next(LOOK_SECONDS)
-            if returned is None:
-                continue
-            if returned.answer is None:
-                raise JobFailed(returned.error)
-            answer = self._whole(returned.task, self._checkpoint(returned))
-            self.monitor.computed()
-            yield returned.task, answer
+            task = by_name[name]
+            whole = None if answer is None else self._whole(task, answer)
+            if whole is None:
+                lane.put([task])
+            else:
+                yield task, whole
+        for memo, answer in found.items():
+            self.stop.check()
+            yield shared[memo], decode_answer(shared[memo], answer)
+
+    def _collect(self, lane: Lane, awaited: _Awaited) -> Iterator[tuple[Task[Any, Any], Any]]:
+        """What the pool or another job has computed meanwhile."""
+        self.stop.check()
+        returned = lane.next(LOOK_SECONDS)
+        if returned is None:
+            yield from self._look(lane, awaited)
+            return
+        if returned.answer is None:
+            raise JobFailed(returned.error)
+        answer = self._whole(returned.task, self._checkpoint(returned))
+        self.monitor.computed(returned.task)
+        yield returned.task, answer
+
+    def _look(self, lane: Lane, awaited: _Awaited) -> Iterator[tuple[Task[Any, Any], Any]]:
+        """What other jobs have computed; what they do not any more is computed here."""
+        found, theirs = self._known(awaited.tasks)
+        if awaited.is_tired(bool(found), lane.is_idle):
+            theirs = set()
+        ours = [memo for memo in awaited.tasks if memo not in found and memo not in theirs]
+        lane.put([awaited.tasks.pop(memo) for memo in ours])
+        for memo, answer in found.items():
+            task = awaited.tasks.pop(memo)
+            yield task, decode_answer(task, answer)
+
+    def _known(self, memos: Collection[str]) -> tuple[dict[str, bytes], set[str]]:
+        """The answers that are there, and the names of those that other jobs compute now.
+
+        Of the rest this job has said that it computes them.
+        """
+        found = self._recall(memos)
+        left = [memo for memo in memos if memo not in found]
+        taken = dict(zip(left, self.claims.take(self.claim, left), strict=True))
+        # What was finished between the two has nobody who computes it.
+        found |= self._recall([memo for memo, is_ours in taken.items() if is_ours])
+        return found, {memo for memo, is_ours in taken.items() if not is_ours}
+
+    def _recall(self, memos: Collection[str]) -> dict[str, bytes]:
+        found = zip(memos, self.claims.remembered(list(memos)), strict=True)
+        return {memo: answer for memo, answer in found if answer is not None}
 
     def _checkpoint(self, returned: Returned) -> bytes:
         """Store an answer; what was stored of it."""

@@ -47,7 +47,8 @@ class Clock:
 
     How fast this machine is, and how many cores work, shows in what was computed so far: seconds
     that passed over seconds that were expected for it. The current phase is judged by its own pace
-    as soon as it has one.
+    as soon as it has one. A phase that is worked at beside it shares its time, in the ratio of what
+    both are expected to take, and has nothing left after it.
     """
 
     def __init__(self, expected: Mapping[str, float]) -> None:
@@ -55,39 +56,54 @@ class Clock:
         self._later = list(self._expected)
         self._passed = self._foreseen = 0.0
         self._name, self._tasks, self._computed = "", 0, 0
+        self._beside: set[str] = set()
         self._began = time.monotonic()
 
     def begin(self, name: str, tasks: int) -> None:
         """A phase begins; the one before it is over."""
-        if self._computed:
+        if self._computed or self._beside:
             self._passed += time.monotonic() - self._began
-            self._foreseen += self._share()
-        self._name, self._tasks, self._computed = name, tasks, 0
+            self._foreseen += self._share() + self._shared()
+        self._expected.update(dict.fromkeys(self._beside, 0.0))
+        self._name, self._tasks, self._computed, self._beside = name, tasks, 0, set()
         if name in self._later:
             self._later = self._later[self._later.index(name) + 1 :]
         self._began = time.monotonic()
 
-    def computed(self) -> None:
-        """One chunk was computed rather than found: it tells the pace."""
-        self._computed += 1
+    def computed(self, beside: str = "") -> None:
+        """One chunk was computed rather than found: it tells the pace.
+
+        ``beside``: the phase that it belongs to, if that can be another one than this.
+        """
+        if beside in ("", self._name):
+            self._computed += 1
+        elif beside in self._expected:
+            self._beside.add(beside)
 
     def left(self, tasks: int) -> float | None:
         """Seconds until the job's end with so many ``tasks`` of this phase to do; None: unknown."""
         passed, foreseen, here = self._passed, self._foreseen, 0.0
         if self._computed:
             elapsed = time.monotonic() - self._began
-            here = elapsed / self._computed * tasks
-            passed, foreseen = passed + elapsed, foreseen + self._share()
+            share, shared = self._share(), self._shared()
+            own = share / (share + shared) if share else 1.0
+            here = own * elapsed / self._computed * tasks
+            passed, foreseen = passed + elapsed, foreseen + share + shared
         elif foreseen:
             here = passed / foreseen * self._expected.get(self._name, 0.0)
         else:
             return None
         pace = passed / foreseen if foreseen else 0.0
-        return round(here + pace * sum(self._expected[name] for name in self._later), 3)
+        later = (self._expected[name] for name in self._later if name not in self._beside)
+        return round(here + pace * sum(later), 3)
 
     def _share(self) -> float:
         """Of the seconds expected for this phase, those of what was computed."""
         return self._expected.get(self._name, 0.0) * self._computed / max(self._tasks, 1)
+
+    def _shared(self) -> float:
+        """Seconds expected for what is worked at beside this phase: it goes first."""
+        return sum(self._expected[name] for name in self._beside)
 
 
 class ProgressMonitor:
@@ -120,9 +136,9 @@ class ProgressMonitor:
         self._speak(at_once=True)
         self.check()
 
-    def computed(self) -> None:
+    def computed(self, task: Task[Any, Any] | None = None) -> None:
         """One chunk was computed rather than found among the checkpoints: it tells the pace."""
-        self._clock.computed()
+        self._clock.computed(task.beside if task is not None else "")
 
     def advance(self, task: Task[Any, Any]) -> None:
         """One chunk of the current phase is done."""

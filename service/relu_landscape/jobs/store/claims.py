@@ -227,6 +227,17 @@ class ClaimingStore:
         for first in range(0, len(memos), READ_BATCH):
             yield from map(_unpacked, self._run("recall", *memos[first : first + READ_BATCH]))
 
+    def take(self, claim: Claim, memos: Sequence[str]) -> list[bool]:
+        """Which of these answers this job is to compute; the others another job does.
+
+        That one is held by a process. If it comes to its end, or its process dies and it is taken
+        from it, without that answer, whoever asks next is to compute it.
+        """
+        found = self._run("take", claim.job, claim.token, *memos) if memos else []
+        if found == b"lost":
+            raise LeaseLost(f"Another process runs the job {claim.job} now, or it is over.")
+        return [bool(each) for each in found]
+
     def look(self) -> list[Held]:
         """Every job that a process holds now.
 

@@ -13,6 +13,7 @@ Keys, all under a prefix ``p``::
     p:events:<id>    capped stream
     p:memo:<name>    an answer that other jobs may use, by a hash of the whole question
     p:memos          zset: those names by the time of last use
+    p:making         hash: names of such answers that are being computed: id and token of the job
     p:jobs           zset: every id by sequence  p:jobs:<kind>    the same, of one kind
     p:queue          zset: waiting by sequence   p:queue:<kind>/<needs>   the same, of one kind,
                                                  small jobs apart from others under .../small
@@ -76,6 +77,7 @@ NAMES = (
     "look",
     "checkpoint",
     "recall",
+    "take",
     "report",
     "finish",
     "stop",

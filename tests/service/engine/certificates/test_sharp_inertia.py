@@ -118,6 +118,6 @@ def test_where_the_iteration_fails_the_whole_decomposition_answers(
     def fails(*_: object, **__: object) -> None:
         raise ArpackError(-9)
 
-    monkeypatch.setattr(spectrum, "eigsh", fails)
+    monkeypatch.setattr("scipy.sparse.linalg.eigsh", fails)
     found = spectrum.smallest_eigenvalue(_matrix(np.linspace(0.25, 3.0, 70).tolist()))
     assert found == pytest.approx(0.25, rel=1e-12)

@@ -159,12 +159,20 @@ def test_a_doubt_and_a_saddle_are_two_reasons_to_look_again() -> None:
     assert len({task.key for task in played.asked}) == 4
 
 
-@pytest.mark.parametrize("kind", [Follow, Escape])
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        (Follow, [8, 2]),
+        (Follow, [33, 33, 33, 32]),
+        (Follow, [64, 64, 64, 64, 44]),
+        (Escape, [8, 8, 3]),
+    ],
+)
 def test_second_looks_are_cut_into_tasks_that_together_have_every_start_once(
-    kind: type[Follow | Escape],
+    kind: type[Follow | Escape], sizes: list[int]
 ) -> None:
-    size = {Follow: settling.FOLLOWED_PER_TASK, Escape: settling.ESCAPES_PER_TASK}[kind]
-    count = 2 * size + 3
+    """Few second looks were one task, 3.7 s long at K = 18, M = 17, with one core at work."""
+    count = sum(sizes)
     first = (
         [_end(n, MINIMUM, moved=FAR) for n in range(count)]
         if kind is Follow
@@ -174,8 +182,8 @@ def test_second_looks_are_cut_into_tasks_that_together_have_every_start_once(
     played = _Played(_problem(), follow=after, escape=after)
     catalogue = played.settled(*first)
     cut = played.numbers(kind)
-    assert [len(each) for each in cut] == [size, size, 3]
+    assert [len(each) for each in cut] == sizes
     assert [number for each in cut for number in each] == list(range(count))
-    assert len({task.key for task in played.asked}) == len(played.asked) == 3
+    assert len({task.key for task in played.asked}) == len(played.asked) == len(sizes)
     assert _credited(catalogue) == list(range(count))
     assert catalogue.failed == {}

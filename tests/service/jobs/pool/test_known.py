@@ -146,7 +146,7 @@ class Here:
 
 def test_processes_are_told_once(nothing_known: None) -> None:
     here: Any = Here()
-    runner = ProcessRunner(here, 1, WORK, BACKEND, lambda: None)
+    runner = ProcessRunner(here, 1, WORK, BACKEND, lambda _: None)
     keys = {task.key for task, _ in runner(tasks("a", 20))}
     assert len(keys) == 20
     whole = [each for each in here.requests if each == WORK.encoded]

@@ -244,6 +244,38 @@ def test_the_rest_of_a_job_is_estimated_from_what_its_phases_should_take(
     assert one(1.0) == 9.0
 
 
+def test_a_phase_that_is_worked_at_beside_another_one_shares_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The search goes first: what passes until the first starts are done is mostly its time. It was
+    taken for theirs, and was expected once more after them."""
+    clock = [0.0]
+    monkeypatch.setattr("relu_landscape.jobs.running.progress.time.monotonic", lambda: clock[0])
+    said: list[Any] = []
+    monitor = ProgressMonitor(0, StopSign(), lambda _, data: said.append(data["seconds_left"]))
+    monitor.expect({"sample": 8.0, "structures": 6.0, "certify": 4.0})
+    task = Sample(key="sample", first=0, last=10)
+
+    class Searching(Sample):
+        beside = "structures"
+
+    searching = Searching(key="search", first=0, last=1)
+    monitor.phase("sample", 4)
+    clock[0] += 6.0
+    monitor.computed(searching)
+    clock[0] += 2.0
+    monitor.computed(task)
+    monitor.advance(task)
+    # Of 8 s a quarter was theirs; a machine as fast as expected has 6 s of them left, then proofs.
+    assert said[-1] == pytest.approx(6.0 + 4.0)
+    monitor.phase("structures", 2)  # the end of it: what it will take is not known
+    assert said[-1] == pytest.approx(4.0)
+    clock[0] += 1.0
+    monitor.computed(searching)
+    monitor.advance(searching)
+    assert 1.0 + 4.0 <= said[-1] <= 1.0 + 4.0 * 9.0 / 8.0
+
+
 def test_without_a_model_the_estimate_is_of_the_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("relu_landscape.jobs.running.progress.time.monotonic", lambda: clock[0])

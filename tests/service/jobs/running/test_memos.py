@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,19 +22,21 @@ from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.base import Returned, Work, memo_name
 from relu_landscape.jobs.pool.codec import encode_answer
+from relu_landscape.jobs.running import attempt
 from relu_landscape.jobs.running.attempt import Attempt
 from relu_landscape.jobs.store.asking import AskingStore
-from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import needs
 from relu_landscape.settings import Settings
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine.landscape.solving import as_bytes, body, details, solve
-from tests.service.jobs.helpers import PROVENANCE, QUEUES
+from tests.service.jobs.helpers import PATIENCE_SECONDS, PROVENANCE, QUEUES
 from tests.service.jobs.store.contents import Contents
 from tests.service.jobs.toy_engine import Judge, Sample
 
 NUMPY = backend_named("numpy")
+LANDSCAPE = ANALYSES.analysis("landscape")
 #: Kinds of tasks that do not depend on starts, seed or dimension.
 SEARCH = ("structure", "judge")
 #: Few structures and few starts: a search of some seconds would show no more.
@@ -44,9 +47,14 @@ ASKED = LandscapeRequest(
 
 @dataclass
 class Here:
-    """A pool of this thread, which counts what it computes by kind, and may die on the way."""
+    """A pool of this thread, which counts what it computes by kind, and may die on the way.
+
+    ``idle`` is called when a job looks and nothing is there for it, ``before`` each task.
+    """
 
     dies_after: int | None = None
+    idle: Callable[[], object] = int
+    before: Callable[[], object] = int
     pace: int = 1
     ran: Counter[str] = field(default_factory=Counter)
 
@@ -77,7 +85,9 @@ class HereLane:
 
     def next(self, timeout_seconds: float) -> Returned | None:
         if not self.waiting:
+            self.pool.idle()
             return None
+        self.pool.before()
         if self.pool.dies_after == self.pool.ran.total():
             raise Died
         task = self.waiting.popleft()
@@ -192,19 +202,94 @@ async def test_a_process_that_dies_leaves_whole_answers_and_an_open_job(
         with pytest.raises(Died):
             await desk.computed(request, dying)
         assert len(list(contents.client.scan_iter(f"{contents.prefix}:memo:*"))) == survived
-        # Another job, before anybody took the dead one's over.
+        # Another job waits for it until it is known to be dead, and computes what it had not.
         other = request.model_copy(update={"starts": 2})
-        assert (await desk.computed(other)).searched == whole - survived
+        taken: list[str] = []
+
+        def bury(taken: list[str] = taken, dead: str = desk.job(request)) -> None:
+            here = [each for each in watcher.look() if each.job == dead]
+            taken.extend(watcher.reclaim(here))
+
+        pool = Here(idle=bury)
+        assert (await desk.computed(other, pool)).searched == whole - survived
         await desk.check(other)
-        assert watcher.reclaim(watcher.look()) == [desk.job(request)]
+        bury()
+        assert taken == [desk.job(request)]
         claim = watcher.claim(QUEUES)
         assert claim is not None
         pool = Here()
-        Attempt(
-            claim, watcher, pool, ANALYSES.analysis("landscape"), None, PROVENANCE, needs("cpu")
-        ).run()
+        Attempt(claim, watcher, pool, LANDSCAPE, None, PROVENANCE, needs("cpu")).run()
         assert pool.searched == 0
         await desk.check(request)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+async def test_two_that_come_together_search_once(
+    desk: Desk, claims: ClaimingStore, watcher: ClaimingStore, ahead: int
+) -> None:
+    """Each task is computed by one of them, wherever the first is when the second comes."""
+    begun, go_on = threading.Event(), threading.Event()
+    passed: list[int] = []
+
+    def before() -> None:
+        passed.append(0)
+        if len(passed) > ahead:
+            begun.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+
+    pools = slow, quick = Here(before=before), Here(idle=go_on.set)
+    requests = [ASKED.model_copy(update={"seed": seed}) for seed in (7, 8)]
+    for request in requests:
+        await desk.asking.submit(desk.job(request), request.kind, request.canonical())
+    first, second = (
+        Attempt(_claimed(store), store, pool, LANDSCAPE, None, PROVENANCE, needs("cpu"))
+        for store, pool in zip((watcher, claims), pools, strict=True)
+    )
+    thread = threading.Thread(target=first.run)
+    thread.start()
+    assert begun.wait(PATIENCE_SECONDS)
+    second.run()
+    thread.join(PATIENCE_SECONDS)
+    assert slow.searched > ahead
+    assert slow.searched + quick.searched == len(_names())
+    for request in requests:
+        await desk.check(request)
+
+
+async def test_who_has_no_workers_is_not_waited_for_for_ever(
+    desk: Desk, claims: ClaimingStore, watcher: ClaimingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process lives, and renews its lease: it does not compute."""
+    monkeypatch.setattr(attempt, "MOST_LOOKS", 20)
+    idle = ASKED.model_copy(update={"seed": 5})
+    await desk.asking.submit(desk.job(idle), idle.kind, idle.canonical())
+    held, names = _claimed(watcher), _names()
+    assert watcher.take(held, names) == [True] * len(names)
+    looks: list[int] = []
+    pool = Here(idle=lambda: looks.append(0))
+    assert (await desk.computed(ASKED, pool)).searched == len(names)
+    assert len(looks) > 20
+    watcher.finish(held, b"{}", {})
+
+
+def _names() -> list[str]:
+    """Of the answers that the search of ``ASKED`` needs."""
+    problem = COMPOSITION.problem(ASKED)
+    names: list[str | None] = []
+
+    def note(tasks: Iterable[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
+        for task in tasks:
+            names.append(memo_name(task, needs("cpu")))
+            yield task, task.run(problem, NUMPY)
+
+    solve(ASKED, run=note)
+    return [name for name in names if name is not None]
+
+
+def _claimed(store: ClaimingStore) -> Claim:
+    claim = store.claim(QUEUES)
+    assert claim is not None
+    return claim
 
 
 class Alike(Judge):

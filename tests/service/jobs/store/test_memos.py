@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from relu_landscape.errors import LeaseLost
 from relu_landscape.jobs.store import claims as claiming
 from relu_landscape.jobs.store.asking import AskingStore
-from relu_landscape.jobs.store.claims import ClaimingStore
+from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.settings import Settings
 from tests.service.jobs.external import External
@@ -118,3 +119,50 @@ async def test_they_make_room_where_the_memory_gets_short(
     assert claims.finished_chunks("a") == {"c"}
     claims.close()
     await asking.close()
+
+
+async def test_of_jobs_that_need_one_answer_one_is_to_compute_it(
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, contents: Contents
+) -> None:
+    """Two that came at the same time both searched."""
+    first = await submitted(asking, claims)
+    second = await submitted(asking, watcher, "b")
+    assert claims.take(first, ["m1", "m2"]) == [True, True]
+    assert claims.take(first, ["m1"]) == [True], "asked again, it is still this job's"
+    assert watcher.take(second, ["m1", "m3", "m2"]) == [False, True, False]
+    assert claims.take(first, ["m3"]) == [False]
+    assert watcher.take(second, []) == []
+    claims.checkpoint(first, "c1", b"one", "m1")
+    assert contents.all()["making"].keys() == {"m2", "m3"}
+    assert list(watcher.remembered(["m1"])) == [b"one"]
+
+
+async def test_who_is_held_by_nobody_any_more_computes_nothing(
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, contents: Contents
+) -> None:
+    """A process that died, a job that ended without the answer, or was given back."""
+    waiting = await submitted(asking, watcher, "z")
+
+    def finish(claim: Claim) -> None:
+        claims.finish(claim, b"{}", {})
+
+    def fail(claim: Claim) -> None:
+        claims.stop(claim, "failed", "no")
+
+    def give_back(claim: Claim) -> None:
+        claims.stop(claim, "returned")
+
+    def die(claim: Claim) -> None:
+        dead = [each for each in watcher.look() if each.job == claim.job]
+        assert watcher.reclaim(dead) == [claim.job]
+
+    for name, end in zip("abcd", (finish, fail, give_back, die), strict=True):
+        claim = await submitted(asking, claims, name)
+        assert claims.take(claim, [name]) == [True]
+        assert watcher.take(waiting, [name]) == [False]
+        end(claim)
+        with pytest.raises(LeaseLost):
+            claims.take(claim, [name])
+        claims.sweep()
+        assert contents.all().get("making", {}).keys() == set("abcd"[: "abcd".index(name)])
+        assert watcher.take(waiting, [name]) == [True]

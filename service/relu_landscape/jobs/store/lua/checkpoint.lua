@@ -16,6 +16,7 @@ if is_new and seconds > 0 then
 end
 if ARGV[10] then
   redis.call('SET', key('memo', ARGV[10]), ARGV[7])
+  redis.call('HDEL', p .. ':making', ARGV[10])
   redis.call('ZADD', p .. ':memos', now(), ARGV[10])
   forget_memos(redis.call('ZRANGE', p .. ':memos', 0, -1 - tonumber(ARGV[11])))
 end

@@ -134,6 +134,11 @@ local function pinned(id) return redis.call('HGET', job(id), 'pinned') end
 local function holds(id, token)
   return redis.call('HGET', job(id), 'token') == token
 end
+-- Whether the job still is held by the process that said it would compute an answer.
+local function is_made(maker)
+  local id, token = (maker or ''):match('^(%S+) (%S+)$')
+  return id and holds(id, token)
+end
 -- At maxmemory a script's first write must be one that can free some; after it the others pass.
 local function whatever_the_memory() redis.call('DEL', p .. ':nothing') end
 local function forget_memos(names)

@@ -10,6 +10,10 @@ if ttl > 0 then
   local last = tonumber(now()) - ttl
   forget_memos(redis.call('ZRANGEBYSCORE', p .. ':memos', '-inf', last, 'LIMIT', 0, ARGV[4]))
 end
+local makers = redis.call('HGETALL', p .. ':making')
+for i = 1, #makers, 2 do
+  if not is_made(makers[i + 1]) then redis.call('HDEL', p .. ':making', makers[i]) end
+end
 -- Nobody misses them but for the time that they save, so they make room for jobs.
 local memory = redis.pcall('INFO', 'memory')
 if type(memory) == 'string' then
