@@ -122,3 +122,10 @@ def test_why_there_is_nothing_is_said(watched: Watched, stage: Stage, wide: dict
     page = watched.open(f"?view=rates&id={stage.finish(wide)}&wish=1")
     expect(page.locator("#rates-view .problem:visible")).to_contain_text("a minimum that was")
     expect(page.locator("#rates-view .address-note")).to_contain_text("The page knows no wish.")
+
+
+def test_without_a_landscape_that_is_said(watched: Watched) -> None:
+    """The address names one that this service does not hold."""
+    watched.expected.append("404")
+    page = watched.open(f"?view=rates&id={'0' * 64}")
+    expect(page.locator("#rates-view .address-note")).to_contain_text("No landscape is shown yet")
