@@ -104,7 +104,7 @@ def test_a_landscape_that_says_it_itself_is_not_asked_about(
     found: dict[str, Any] = page.evaluate(
         """(landscape) => import('./explorer/js/learning/rates.js').then(({ ownRates, lossAt }) => {
              const points = landscape.fixed_points.map((point) => (point.key !== 'm2' ? point
-               : { ...point, learning_rates: { slope: 0.5, critical_rate: 0.25, reason: null } }));
+               : { ...point, learning_rates: { slope: 0.5, critical_rate: 0.25, reasons: [] } }));
              const own = ownRates({ ...landscape, fixed_points: points });
              const point = points.find(({ key }) => key === 'm2');
              const at = [0.1, 0.3].map((gamma) => lossAt(point, own.get('m2'), gamma));

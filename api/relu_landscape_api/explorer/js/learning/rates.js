@@ -44,7 +44,7 @@ const minimaOf = (landscape) => landscape.fixed_points.filter(({ kind }) => kind
 export function ownRates(landscape) {
   return new Map(minimaOf(landscape).flatMap((point) => {
     const own = "learning_rates" in point ? point.learning_rates : null;
-    return own ? [[point.key, { slope: own.slope, critical: own.critical_rate, reason: own.reason }]] : [];
+    return own ? [[point.key, { slope: own.slope, critical: own.critical_rate, reason: own.reasons.join(" ") || null }]] : [];
   }));
 }
 
