@@ -6,8 +6,9 @@ Needs Chromium. Every visit is one of a fresh browser profile, so nothing is cac
 loopback interface: bytes are the page's own, the times those of this machine without a network. A
 long task is one of the main thread that takes 50 ms or more (W3C Long Tasks); what is counted of it
 is the part beyond. The processor time is that of the page's main thread alone, which other work on
-the machine does not lengthen. ``--address`` measures a service that runs already, one of another
-version for example.
+the machine does not lengthen. Then each view is opened by its own address, for what it carries and
+for what axe-core says of it on a narrow and a wide screen, light and dark. ``--address`` measures a
+service that runs already, one of another version for example.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
@@ -29,6 +32,16 @@ from benchmarks.serving import process
 
 #: As W3C defines a long task, in milliseconds.
 LONG = 50.0
+#: Every view of the page by its address, and what is there once it is drawn.
+VIEWS = {
+    "landscape": "#ladder .picture",
+    "families": ".families-form",
+    "trajectories": "#trajectories-view form",
+    "frequencies": "#frequencies-view form",
+    "rates": "#rates-view form",
+    "sweeps": "#sweeps-view form",
+}
+AXE = Path(__file__).parents[1] / "tests" / "page" / "vendor" / "axe-core" / "axe.min.js"
 #: The kinds of file, by what the browser says it asked for.
 KINDS = {"Document": "HTML", "Script": "scripts", "Stylesheet": "style sheets", "Font": "typeface"}
 WATCH = """
@@ -57,8 +70,38 @@ class Visit:
         return sum(each - LONG for each in self.long_tasks)
 
 
-def visit(browser: Browser, address: str) -> Visit:
-    """Open the page in a fresh profile and wait until nothing more comes."""
+def violations(browser: Browser, address: str, view: str) -> int:
+    """What axe-core objects to in a view, over two screens and both themes."""
+    found = 0
+    for width, theme in product((360, 2560), ("light", "dark")):
+        context = browser.new_context(
+            viewport={"width": width, "height": 1000},
+            color_scheme=theme,  # type: ignore[arg-type]
+        )
+        page = context.new_page()
+        page.goto(f"{address}?view={view}")
+        page.wait_for_selector(VIEWS[view])
+        page.evaluate(AXE.read_text())
+        found += page.evaluate("axe.run(document).then(({ violations }) => violations.length)")
+        context.close()
+    return found
+
+
+def report_views(browser: Browser, address: str, record: Record) -> None:
+    """Print and keep what each view carries, and what axe-core says of it."""
+    print("\n| first visit at | bytes carried | violations (axe-core) |")
+    print("|---|---|---|")
+    for view in VIEWS:
+        carried = visit(browser, f"{address}?view={view}", VIEWS[view]).carried.total()
+        wrong = violations(browser, address, view)
+        print(f"| {view} | {carried:,} | {wrong} |")
+        record.add(f"{view}, carried", "bytes", carried)
+        record.add(f"{view}, violations", "count", wrong)
+
+
+def visit(browser: Browser, address: str, drawn: str | None = None) -> Visit:
+    """Open the page in a fresh profile and wait until nothing more comes; ``drawn`` is what to wait
+    for where no ladder is drawn."""
     found = Visit()
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     context.add_init_script(WATCH)
@@ -81,7 +124,10 @@ def visit(browser: Browser, address: str) -> Visit:
     network.send("Network.enable")
     network.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(address)
-    found.first_picture = page.evaluate(FIRST_PICTURE)
+    if drawn is None:
+        found.first_picture = page.evaluate(FIRST_PICTURE)
+    else:
+        page.wait_for_selector(drawn)
     counters = network.send("Performance.getMetrics")["metrics"]
     found.processor = 1000 * next(c["value"] for c in counters if c["name"] == "TaskDuration")
     page.wait_for_load_state("networkidle")
@@ -139,6 +185,7 @@ def main() -> None:
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         report([visit(browser, f"{address}/") for _ in range(options.visits)], record)
+        report_views(browser, f"{address}/", record)
         browser.close()
     record.write()
 

@@ -71,7 +71,7 @@ def test_moves_are_counted(watched: Watched, stage: Stage) -> None:
 
 def test_an_end_opens_its_place_in_the_landscape(watched: Watched, stage: Stage) -> None:
     page = counted(watched, stage)
-    page.get_by_role("button", name="m2: m2 of the landscape shown").first.click()
+    page.get_by_role("button", name="m2 of the landscape shown").first.click()
     expect(page.locator("#point-title")).to_contain_text("m2:")
 
 

@@ -104,7 +104,7 @@ def test_a_landscape_that_says_it_itself_is_not_asked_about(
     found: dict[str, Any] = page.evaluate(
         """(landscape) => import('./explorer/js/learning/rates.js').then(({ ownRates, lossAt }) => {
              const points = landscape.fixed_points.map((point) => (point.key !== 'm2' ? point
-               : { ...point, learning_rates: { slope: 0.5, critical_rate: 0.25, reason: null } }));
+               : { ...point, learning_rates: { slope: 0.5, critical_rate: 0.25, reasons: [] } }));
              const own = ownRates({ ...landscape, fixed_points: points });
              const point = points.find(({ key }) => key === 'm2');
              const at = [0.1, 0.3].map((gamma) => lossAt(point, own.get('m2'), gamma));
@@ -122,3 +122,10 @@ def test_why_there_is_nothing_is_said(watched: Watched, stage: Stage, wide: dict
     page = watched.open(f"?view=rates&id={stage.finish(wide)}&wish=1")
     expect(page.locator("#rates-view .problem:visible")).to_contain_text("a minimum that was")
     expect(page.locator("#rates-view .address-note")).to_contain_text("The page knows no wish.")
+
+
+def test_without_a_landscape_that_is_said(watched: Watched) -> None:
+    """The address names one that this service does not hold."""
+    watched.expected.append("404")
+    page = watched.open(f"?view=rates&id={'0' * 64}")
+    expect(page.locator("#rates-view .address-note")).to_contain_text("No landscape is shown yet")

@@ -241,3 +241,28 @@ def test_trajectories_as_files(watched: Watched, stage: Stage) -> None:
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Loss", exact=True).click()
     assert waiting.value.suggested_filename == "trajectory-K7-M7-seed0-start3-loss.svg"
+
+
+def test_where_a_key_is_wanted_its_place_is_named(watched: Watched, stage: Stage) -> None:
+    """The field for the key stands in another view."""
+    watched.expected.append("401")
+    problem = {"title": "A key is needed", "detail": "No key came with the request."}
+    watched.page.route("**/v1/trajectories", lambda route: route.fulfill(status=401, json=problem))
+    page = watched.open("?view=trajectories&ode=false&sgd=false")
+    page.get_by_role("button", name="Follow", exact=True).click()
+    said = page.locator("#trajectories-view .problem:visible")
+    expect(said).to_contain_text("No key came with the request. The view Landscape has the field")
+    page.get_by_role("link", name="Landscape", exact=True).click()
+    expect(page.locator("#key")).to_be_visible()
+    assert stage.posted == []
+
+
+def test_points_to_kick_are_those_of_the_landscape_shown(watched: Watched) -> None:
+    """They can be chosen even where the view was there before the landscape."""
+    page = watched.open("?view=trajectories")
+    expect(page.locator("#trajectories-view .address-note")).to_be_hidden()
+    view = page.locator("#trajectories-view")
+    view.locator("select[name=from]").select_option("point")
+    options = view.locator("select[name=point] option")
+    expect(options).to_have_count(11)
+    expect(view.locator("input[name=student_width]")).to_be_hidden()

@@ -104,10 +104,12 @@ export class AskForm {
   /** Fill in the texts of an address; returns sentences about what none of the fields takes. */
   write(asked) {
     const problems = [];
+    const texts = Object.fromEntries(this.fields.map(({ name, value }) => [name, asked[name] ?? String(value)]));
     for (const field of this.fields) {
       const box = this.boxes.get(field.name);
-      const text = asked[field.name] ?? String(field.value);
+      const text = texts[field.name];
       if (field.kind === "choice") this.fillChoice(field, box);
+      if (field.kind === "choice" && field.shown && !field.shown(texts)) continue;
       try {
         valueOf(field, text);
       } catch (error) {
@@ -135,8 +137,9 @@ export class AskForm {
       (!shown || shown(texts)) && (always || texts[name] !== String(value))).map(({ name }) => [name, texts[name]]));
   }
 
-  /** Show the fields that matter now. */
+  /** Show the fields that matter now, with what can be chosen now. */
   refresh() {
+    for (const field of this.fields) if (field.kind === "choice") this.fillChoice(field, this.boxes.get(field.name));
     const texts = this.texts();
     for (const { name, shown } of this.fields) show(this.labels.get(name), !shown || shown(texts));
   }

@@ -125,8 +125,9 @@ export class View extends JobView {
     const mark = h("i", { class: `mark ${family(point)}`, "aria-hidden": "true" });
     const words = [mark, ` ${end} `, h("small", {}, point.structure ? structureWords(point.structure.name) : kindWords(point, this.answer.request))];
     if (!level) return h("span", { class: "key" }, words);
-    return h("button", { type: "button", class: "pick", "aria-label": `${end}: ${level.key} of the landscape shown`,
-      onclick: () => this.on.open(this.on.onServer() ? landscape.id : null, level.key) }, words);
+    return h("button", { type: "button", class: "pick",
+      onclick: () => this.on.open(this.on.onServer() ? landscape.id : null, level.key) },
+    words, h("span", { class: "unseen" }, `, ${level.key} of the landscape shown`));
   }
 
   drawTable({ reached }) {

@@ -5,6 +5,10 @@ import { announce, h } from "../dom.js";
 import { ProgressPanel } from "../progress.js";
 import { learned } from "./words.js";
 
+/** An error as a sentence; where a key is wanted, with the place that takes it. */
+export const sentenceOf = (error) =>
+  (error.status === 401 ? `${error.message} The view Landscape has the field for the key.` : error.message);
+
 const LATE = "The service has not answered for some seconds.";
 const upper = (text) => text[0].toUpperCase() + text.slice(1);
 
@@ -52,7 +56,7 @@ export class Jobs {
         if (turn !== this.turn) return;
         problems.push(isKnown && error.status === 404
           ? `${asked.words}: this service does not hold what the address names. Press the button to compute it.`
-          : `${asked.words}: ${error.message}`);
+          : `${asked.words}: ${sentenceOf(error)}`);
         if (error.status === 401) this.on.report(error);
       }
     }));
@@ -68,7 +72,7 @@ export class Jobs {
       try {
         panel.update(await api.cancel(status.id, this.kind));
       } catch (error) {
-        this.on.problem(error.message);
+        this.on.problem(sentenceOf(error));
       }
     };
     const panel = new ProgressPanel(place, stop, {

@@ -11,6 +11,7 @@ import { term } from "../glossary.js";
 import { markOf } from "../ladder.js";
 import { typeset } from "../typeset.js";
 import { AskForm } from "./form.js";
+import { sentenceOf } from "./jobs.js";
 import { hasLeak } from "./levels.js";
 
 /** Widths up to which the service answers at once, and branches of a structure that are tried. */
@@ -43,7 +44,7 @@ const minimaOf = (landscape) => landscape.fixed_points.filter(({ kind }) => kind
 export function ownRates(landscape) {
   return new Map(minimaOf(landscape).flatMap((point) => {
     const own = "learning_rates" in point ? point.learning_rates : null;
-    return own ? [[point.key, { slope: own.slope, critical: own.critical_rate, reason: own.reason }]] : [];
+    return own ? [[point.key, { slope: own.slope, critical: own.critical_rate, reason: own.reasons.join(" ") || null }]] : [];
   }));
 }
 
@@ -91,6 +92,7 @@ export class View {
     problems.push(...Object.keys(texts).filter((name) => !known.includes(name)).map((name) => `The page knows no ${name}.`));
     this.gamma = gamma == null || !(Number(gamma) >= 0) ? null : Number(gamma);
     if (gamma != null && this.gamma == null) problems.push(`gamma=${gamma} is no learning rate.`);
+    if (!landscape) problems.push("No landscape is shown yet; the learning rates of its minima come with it.");
     this.note.textContent = problems.join(" ");
     show(this.note, problems.length > 0);
     // Before the landscape of the address has come there is nothing to ask.
@@ -145,7 +147,7 @@ export class View {
         }
       } catch (error) {
         if (signal.aborted) return;
-        problems.push(`${structureWords(name)}: ${error.message}`);
+        problems.push(`${structureWords(name)}: ${sentenceOf(error)}`);
         if (error instanceof ServiceError && error.status === 401) this.on.report(error);
       }
       this.redraw();
@@ -261,7 +263,8 @@ export class View {
         return h("tr", {}, h("th", { scope: "row" },
           h("button", { type: "button", class: "pick", "aria-label": `Show ${point.key} in its landscape`, onclick: () => this.openPoint(point.key) }, point.key)),
         h("td", {}, structureWords(point.structure.name)), h("td", { class: "number nowrap" }, interval(point.attraction)),
-        h("td", { class: "number" }, typeset(loss(point, 8))), cell(rate?.slope, 6), cell(rate?.critical, 6),
+        h("td", { class: "number" }, typeset(loss(point, 8))), cell(rate?.slope, 6),
+        rate?.critical == null && rate?.reason ? h("td", {}, h("small", {}, rate.reason)) : cell(rate?.critical, 6),
         h("td", { class: "number" }, !rate ? "not known" : now == null ? "not there" : typeset(real(now, 6))));
       })))));
   }

@@ -7,7 +7,7 @@ import { plural, real } from "../format.js";
 import { term } from "../glossary.js";
 import { typeset } from "../typeset.js";
 import { AskForm } from "./form.js";
-import { Jobs } from "./jobs.js";
+import { Jobs, sentenceOf } from "./jobs.js";
 import { kicked } from "./kick.js";
 import { hasLeak, isOf, levelOf } from "./levels.js";
 import { drawLoss, drawNorms, drawOverlaps } from "./trajectoryplots.js";
@@ -121,6 +121,7 @@ export class View {
   /** Show what an address asks; again after the landscape has come. */
   show(asked) {
     const landscape = this.on.landscape();
+    this.form.refresh();
     const now = JSON.stringify([asked, asked.from === "point" && landscape?.id]);
     if (now === this.shown) return this.redraw();
     this.shown = now;
@@ -201,7 +202,7 @@ export class View {
       this.noteAxes();
     } catch (error) {
       this.form.busy(false);
-      this.form.complain(error.message);
+      this.form.complain(sentenceOf(error));
       if (error.status === 401) this.on.report(error);
     }
   }
@@ -294,7 +295,7 @@ export class View {
       drawOverlaps(this.overlaps, run, MOST_STUDENTS);
       drawNorms(this.norms, run);
     } catch (error) {
-      this.form.complain(`The run could not be read: ${error.message}`);
+      this.form.complain(`The run could not be read: ${sentenceOf(error)}`);
       if (error.status === 401) this.on.report(error);
     }
   }
