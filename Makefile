@@ -27,7 +27,7 @@ PACKAGES := service/relu_landscape api/relu_landscape_api cli/relu_landscape_cli
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-emit-package relu-landscape-client --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help serve test lint check-types hooks lock audit sbom drawing atlas wheels benchmark benchmark-compare gpu-check validation mutants clean
+.PHONY: help serve test lint check-types hooks lock audit sbom drawing guide atlas wheels benchmark benchmark-compare gpu-check validation mutants clean
 
 help:
 	@echo "make serve [PORT=9000]  start the service"
@@ -42,6 +42,7 @@ help:
 	@echo "make mutants [MODULE=kernel]   small changes that no test notices; hours without MODULE"
 	@echo "make wheels             build both distributions into dist/"
 	@echo "make drawing            draw which room imports which, docs/images/imports.svg"
+	@echo "make guide              build the documents as a site, which the service shows at /guide"
 	@echo "make atlas [ATLAS_WIDTH=12]   compute the atlas of widths; goes on after a kill"
 	@echo "make audit              whether a locked package has a known hole; asks the package index"
 	@echo "make sbom               what serves is made of, as CycloneDX: build/sbom.json"
@@ -69,12 +70,12 @@ lint: check-types
 	$(BIN)/lint-imports
 
 check-types: .venv/.dev
-	$(BIN)/mypy $(PACKAGES) hatch_build.py tests $(wildcard benchmarks/*.py tools/*.py)
+	$(BIN)/mypy $(PACKAGES) hatch_build.py docs/conf.py tests tools/guide $(wildcard benchmarks/*.py tools/*.py)
 
 hooks: .venv/.dev
 	$(BIN)/pre-commit install
 
-test: lint
+test: lint guide
 	@mkdir -p build
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadscope --junitxml=build/tests.xml \
 		--cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
@@ -106,12 +107,16 @@ drawing: .venv/.dev
 	@command -v dot >/dev/null || { echo "dot was not found: apt-get install graphviz" >&2; exit 1; }
 	$(BIN)/python tools/draw_imports.py | dot -Tsvg -o docs/images/imports.svg
 
+# Warnings are errors: a link that leads nowhere, a page that no list names, a faulty docstring.
+guide: .venv/.dev
+	$(BIN)/python -m tools.guide
+
 # Each landscape is kept in build/atlas; only a run that has all of them writes the file.
 atlas: .venv/.dev
 	@$(BIN)/python tools/make_atlas.py $(ATLAS_WIDTH) --starts $(ATLAS_STARTS) --small $(ATLAS_SMALL)
 
 # Without isolation: what builds them came from the lock, so nothing is fetched.
-wheels: .venv/.dev
+wheels: .venv/.dev guide
 	@rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist $(dir $(PROJECTS))
 
@@ -133,4 +138,4 @@ sbom: .venv/.serve
 		--pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv build dist api/relu_landscape_api/guide .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_landscape_cli import asking
-from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
-from relu_landscape_cli.exits import reporting
-from relu_landscape_cli.remote import ApiKey, AsJson, connect
-from relu_landscape_cli.saving import check
+from relu_landscape_cli.answering import Way, answer
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers
+from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from relu_landscape.wire.frequencies import FrequenciesRequest
     from relu_landscape_client import Frequencies
 
 
@@ -67,52 +69,34 @@ def frequencies(
 
     With --server through that server, otherwise here; id, digest and every number are the same.
     """
-    given = asking.options(
+    asked = asking.options(
+        student_width=student_width, teacher_width=teacher_width,
         learning_rates=learning_rate or None,
         relative_learning_rates=relative_learning_rate or None,
         until=until, checks=checks, first_check=first_check, batch_size=batch_size,
         label_noise=label_noise, starts=starts, seed=seed, input_dimension=input_dimension,
         init_scale=init_scale, flow_tolerance=flow_tolerance, structured=structured,
     )  # fmt: skip
-    with reporting(as_json=as_json):
-        if output is not None:
-            check(output, [".json"])
-        if server is not None:
-            found = _ask(server, api_key, student_width, teacher_width, given, timeout, quiet)
-        else:
-            asked = {"student_width": student_width, "teacher_width": teacher_width, **given}
-            found = _compute(asked, workers, quiet)
-        if output is not None:
-            found.to_json(output)
-        _show(found, as_json=as_json)
+    way = Way(server, api_key, workers, timeout, output, quiet, as_json)
+    answer(
+        way, asked, ask=lambda client: client.frequencies, request=_request, read=_read,
+        tables=_tables,
+    )  # fmt: skip
 
 
-def _show(found: Frequencies, *, as_json: bool) -> None:
-    from relu_landscape_cli import shares, tables
-
-    if as_json:
-        tables.print_json(found.document)
-    else:
-        tables.show(*shares.tables_of(found))
-
-
-def _ask(
-    server: str, api_key: str | None, student_width: int, teacher_width: int,
-    given: dict[str, Any], timeout: float | None, is_quiet: bool,
-) -> Frequencies:  # fmt: skip
-    from relu_landscape_cli import tables
-
-    with connect(server, api_key) as client, tables.bar(is_quiet=is_quiet) as watch:
-        return client.frequencies(
-            student_width, teacher_width, progress=watch or False, timeout_seconds=timeout, **given
-        )
-
-
-def _compute(asked: dict[str, Any], workers: int | None, is_quiet: bool) -> Frequencies:
+def _request() -> type[FrequenciesRequest]:
     from relu_landscape.wire.frequencies import FrequenciesRequest
-    from relu_landscape_cli.questions import validated
+
+    return FrequenciesRequest
+
+
+def _read(document: Any) -> Frequencies:
     from relu_landscape_client import Frequencies
 
-    request = validated(FrequenciesRequest, asked)
-    found = computed(request, is_quiet=is_quiet, asked=asked, workers=workers)
-    return Frequencies.from_document(found)
+    return Frequencies.from_document(document)
+
+
+def _tables(found: Frequencies) -> list[RenderableType]:
+    from relu_landscape_cli import shares
+
+    return list(shares.tables_of(found))

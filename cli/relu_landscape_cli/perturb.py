@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_landscape_cli import asking
-from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
-from relu_landscape_cli.exits import reporting
-from relu_landscape_cli.remote import ApiKey, AsJson, connect
-from relu_landscape_cli.saving import check
+from relu_landscape_cli.answering import Way, answer
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers
+from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from relu_landscape.wire.perturbations import PerturbationsRequest
     from relu_landscape_client import Perturbations
 
 
@@ -61,44 +61,11 @@ def perturb(
             input_dimension=input_dimension, flow_tolerance=flow_tolerance, certify=certify,
         ),
     }  # fmt: skip
-    with reporting(as_json=as_json):
-        if output is not None:
-            check(output, [".json"])
-        if server is not None:
-            found = _ask(server, api_key, asked, timeout, quiet)
-        else:
-            found = _compute(asked, workers, quiet)
-        if output is not None:
-            found.to_json(output)
-        _show(found, as_json=as_json)
-
-
-def _ask(
-    server: str, api_key: str | None, asked: dict[str, Any], timeout: float | None, is_quiet: bool
-) -> Perturbations:
-    from relu_landscape_cli import tables
-
-    with connect(server, api_key) as client, tables.bar(is_quiet=is_quiet) as watch:
-        return client.perturbations(progress=watch or False, timeout_seconds=timeout, **asked)
-
-
-def _compute(asked: dict[str, Any], workers: int | None, is_quiet: bool) -> Perturbations:
-    from relu_landscape.wire.perturbations import PerturbationsRequest
-    from relu_landscape_cli.questions import validated
-    from relu_landscape_client import Perturbations
-
-    request = validated(PerturbationsRequest, asked)
-    found = computed(request, is_quiet=is_quiet, asked=asked, workers=workers)
-    return Perturbations.from_document(found)
-
-
-def _show(found: Perturbations, *, as_json: bool) -> None:
-    from relu_landscape_cli import tables
-
-    if as_json:
-        tables.print_json(found.document)
-    else:
-        tables.show(*_tables(found))
+    way = Way(server, api_key, workers, timeout, output, quiet, as_json)
+    answer(
+        way, asked, ask=lambda client: client.perturbations, request=_request, read=_read,
+        tables=_tables,
+    )  # fmt: skip
 
 
 def _tables(found: Perturbations) -> list[RenderableType]:
@@ -131,3 +98,15 @@ def _tables(found: Perturbations) -> list[RenderableType]:
         )  # fmt: skip
     radius = [f"proved to return: within {number(found.proved_radius, 4)}"] if is_proved else []
     return [repr(found), table, *radius, f"id {found.id}"]
+
+
+def _request() -> type[PerturbationsRequest]:
+    from relu_landscape.wire.perturbations import PerturbationsRequest
+
+    return PerturbationsRequest
+
+
+def _read(document: Any) -> Perturbations:
+    from relu_landscape_client import Perturbations
+
+    return Perturbations.from_document(document)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_landscape_cli import asking
-from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
-from relu_landscape_cli.exits import reporting
-from relu_landscape_cli.remote import ApiKey, AsJson, connect
-from relu_landscape_cli.saving import check
+from relu_landscape_cli.answering import Way, answer
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers
+from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from relu_landscape.wire.trajectories import TrajectoryRequest
     from relu_landscape_client import Trajectory
 
 
@@ -72,52 +74,34 @@ def trajectory(
     With --server through that server, otherwise here; id, digest and every number are the same.
     What is left out takes the service's default.
     """
-    given = asking.options(
+    asked = asking.options(
+        student_width=student_width, teacher_width=teacher_width,
         method=method, learning_rate=learning_rate, batch_size=batch_size,
         label_noise=label_noise, input_dimension=input_dimension, seed=seed, start=start,
         init_scale=init_scale, until=until, points=points, first_time=first_time,
         spacing=None if first_time is None else "logarithmic", runs=runs, own_starts=own_starts,
         attractors=attractors, flow_tolerance=flow_tolerance,
     )  # fmt: skip
-    with reporting(as_json=as_json):
-        if output is not None:
-            check(output, [".json"])
-        if server is not None:
-            found = _ask(server, api_key, student_width, teacher_width, given, timeout, quiet)
-        else:
-            asked = {"student_width": student_width, "teacher_width": teacher_width, **given}
-            found = _compute(asked, workers, quiet)
-        if output is not None:
-            found.to_json(output)
-        _show(found, as_json=as_json)
+    way = Way(server, api_key, workers, timeout, output, quiet, as_json)
+    answer(
+        way, asked, ask=lambda client: client.trajectory, request=_request, read=_read,
+        tables=_tables,
+    )  # fmt: skip
 
 
-def _show(found: Trajectory, *, as_json: bool) -> None:
-    from relu_landscape_cli import tables
-
-    if as_json:
-        tables.print_json(found.document)
-    else:
-        tables.console().print(*tables.trajectory_tables(found))
-
-
-def _ask(
-    server: str, api_key: str | None, student_width: int, teacher_width: int,
-    given: dict[str, Any], timeout: float | None, is_quiet: bool,
-) -> Trajectory:  # fmt: skip
-    from relu_landscape_cli import tables
-
-    with connect(server, api_key) as client, tables.bar(is_quiet=is_quiet) as watch:
-        return client.trajectory(
-            student_width, teacher_width, progress=watch or False, timeout_seconds=timeout, **given
-        )
-
-
-def _compute(asked: dict[str, Any], workers: int | None, is_quiet: bool) -> Trajectory:
+def _request() -> type[TrajectoryRequest]:
     from relu_landscape.wire.trajectories import TrajectoryRequest
-    from relu_landscape_cli.questions import validated
+
+    return TrajectoryRequest
+
+
+def _read(document: Any) -> Trajectory:
     from relu_landscape_client import Trajectory
 
-    request = validated(TrajectoryRequest, asked)
-    found = computed(request, is_quiet=is_quiet, asked=asked, workers=workers)
-    return Trajectory.from_document(found)
+    return Trajectory.from_document(document)
+
+
+def _tables(found: Trajectory) -> list[RenderableType]:
+    from relu_landscape_cli import tables
+
+    return list(tables.trajectory_tables(found))

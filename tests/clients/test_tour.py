@@ -13,6 +13,7 @@ import stamina
 
 from tests.clients.live import LiveServer
 from tests.house.repository import ROOT
+from tools.guide import executing
 
 mpl.use("Agg")
 README = ROOT / "clients" / "python" / "README.md"
@@ -43,7 +44,7 @@ def test_every_block_runs_in_order(
     assert len(found) == 11
     with stamina.set_testing(False):
         for number, block in enumerate(found, start=1):
-            code = block.replace("http://localhost:8000", live.url)
+            code = executing.asking(block, live.url)
             exec(compile(code, f"README block {number}", "exec"), names)
     said = capsys.readouterr().out
     assert "6 student units, 6 teacher units" in said

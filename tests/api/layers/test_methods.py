@@ -14,6 +14,8 @@ METHODS = {
     "/openapi.json": "GET, HEAD, OPTIONS",
     "/explorer/index.html": "GET, HEAD, OPTIONS",
     "/atlas": "GET, HEAD, OPTIONS",
+    "/guide": "GET, HEAD, OPTIONS",
+    "/guide/docs/index.html": "GET, HEAD, OPTIONS",
     "/v1/atlas": "GET, HEAD, OPTIONS",
     "/v1/me": "GET, HEAD, OPTIONS",
     "/v1/audit": "GET, HEAD, OPTIONS",

@@ -25,6 +25,8 @@ from relu_landscape_client.errors import LocalServiceFailed, MissingService
 _MODULE = "relu_landscape_api"
 #: It is ready within a few seconds; on a machine that is busy otherwise it takes longer.
 START_SECONDS = 120.0
+#: Its first calls wait for modules that are still being loaded, for long on such a machine.
+CALL_TIMEOUT_SECONDS = 120.0
 #: Running work is given back within the grace below; then the store is closed.
 STOP_SECONDS = 30.0
 _GRACE_SECONDS = 2

@@ -85,7 +85,9 @@ class Client(Calling, Gathering, Kicking, Keeping):
         start.
         """
         service = _local.LocalService(folder, workers)
-        client = cls(service.url, service.api_key, cache=cache)
+        client = cls(
+            service.url, service.api_key, cache=cache, timeout_seconds=_local.CALL_TIMEOUT_SECONDS
+        )
         client._own(service)
         return client
 
@@ -236,7 +238,9 @@ class AsyncClient(AsyncCalling, AsyncGathering, AsyncKicking, AsyncKeeping):
     ) -> AsyncClient:  # fmt: skip
         """See ``Client.local``; ``async with await AsyncClient.local() as client`` closes it."""
         service = await asyncio.to_thread(_local.LocalService, folder, workers)
-        client = cls(service.url, service.api_key, cache=cache)
+        client = cls(
+            service.url, service.api_key, cache=cache, timeout_seconds=_local.CALL_TIMEOUT_SECONDS
+        )
         client._own(service)
         return client
 
