@@ -47,6 +47,11 @@ OPERATIONS = [
     ("GET", "/v1/frequencies/{id}"),
     ("DELETE", "/v1/frequencies/{id}"),
     ("GET", "/v1/frequencies/{id}/events"),
+    ("POST", "/v1/descents"),
+    ("GET", "/v1/descents"),
+    ("GET", "/v1/descents/{id}"),
+    ("DELETE", "/v1/descents/{id}"),
+    ("GET", "/v1/descents/{id}/events"),
     ("POST", "/v1/perturbations"),
     ("GET", "/v1/perturbations"),
     ("GET", "/v1/perturbations/{id}"),
@@ -143,6 +148,19 @@ def consistent_perturbations(values: dict[str, Any]) -> None:
             values[name] = min(max(values[name], least), most)
 
 
+def consistent_descents(values: dict[str, Any]) -> None:
+    """Fields of one rule, and little effort."""
+    for name in ("step", "student_layer", "teacher_layer", "start_layer", "until"):
+        values.pop(name, None)
+    values["rule"] = "gradient_descent"
+    for name, least, most in (
+        ("student_width", 1, 24), ("teacher_width", 1, 24), ("starts", 1, 20),
+        ("input_dimension", 64, 1000),
+    ):  # fmt: skip
+        if name in values:
+            values[name] = min(max(values[name], least), most)
+
+
 def consistent_rows(query: dict[str, Any]) -> None:
     """Columns are those of the table, which only the result knows."""
     for name, columns in (("where", "key=m1,kind=minimum"), ("sort", "-loss"), ("fields", "key")):
@@ -235,6 +253,8 @@ def test_answers_are_as_documented(
                 consistent_frequencies(case.body)
             elif path == "/v1/perturbations" and isinstance(case.body, dict):
                 consistent_perturbations(case.body)
+            elif path == "/v1/descents" and isinstance(case.body, dict):
+                consistent_descents(case.body)
             elif path == "/v1/sweeps" and isinstance(case.body, dict):
                 consistent_sweep(case.body)
             else:

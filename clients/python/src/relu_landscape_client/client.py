@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _networks
 from relu_landscape_client._base import id_of, request_of, sweep_of
 from relu_landscape_client._calling import AsyncCalling, Calling
+from relu_landscape_client._descending import AsyncDescending, Descending
 from relu_landscape_client._keeping import AsyncKeeping, Keeping
 from relu_landscape_client._kicking import AsyncKicking, Kicking
 from relu_landscape_client._options import (
@@ -38,7 +39,7 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-class Client(Calling, Kicking, Keeping):
+class Client(Calling, Descending, Kicking, Keeping):
     """A relu-landscape server, seen from a script or a notebook.
 
     Args:
@@ -217,7 +218,7 @@ class Client(Calling, Kicking, Keeping):
         self.close()
 
 
-class AsyncClient(AsyncCalling, AsyncKicking, AsyncKeeping):
+class AsyncClient(AsyncCalling, AsyncDescending, AsyncKicking, AsyncKeeping):
     """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
 
     def __init__(
