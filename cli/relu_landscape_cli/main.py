@@ -12,6 +12,7 @@ import relu_landscape
 from relu_landscape_cli.assistants import mcp
 from relu_landscape_cli.atlas import atlas
 from relu_landscape_cli.audit import audit
+from relu_landscape_cli.descents import descents
 from relu_landscape_cli.doctor import doctor
 from relu_landscape_cli.estimate import estimate
 from relu_landscape_cli.exits import say_interrupt_unless_said
@@ -109,7 +110,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve, "estimate": estimate, "structures": structures, "families": families,
     "leaks": leaks,
     "learning-rates": learning_rates, "trajectory": trajectory, "frequencies": frequencies,
-    "perturb": perturb, "locate": locate, "sweep": sweep, "atlas": atlas, "watch": watch,
+    "perturb": perturb, "descents": descents, "locate": locate, "sweep": sweep, "atlas": atlas,
+    "watch": watch,
     "show": show, "list": list_jobs, "export": export, "verify": verify, "doctor": doctor,
     "submit": submit, "cancel": cancel, "tag": tag, "pin": pin, "unpin": unpin, "delete": delete,
     "backup": backup, "restore": restore, "audit": audit, "mcp": mcp,

@@ -22,6 +22,8 @@ from pydantic import create_model
 
 from relu_landscape.errors import ConfigurationError, NotFound
 from relu_landscape.wire.base import Wire
+from relu_landscape.wire.descents import PHASES as DESCENTS_PHASES
+from relu_landscape.wire.descents import Descents, DescentsFinding, DescentsRequest
 from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.families import Continuation, ContinuationQuery, Family, FamilyQuery
 from relu_landscape.wire.frequencies import PHASES as FREQUENCIES_PHASES
@@ -293,6 +295,19 @@ PERTURBATIONS = Analysis(
     has_short_form=False,
 )
 
+DESCENTS = Analysis(
+    noun="set of descents",
+    plural="descents",
+    summary="Where descents under constraints, in steps or with signs end",
+    request=DescentsRequest,
+    finding=DescentsFinding,
+    result=Descents,
+    phases=DESCENTS_PHASES,
+    composition="relu_landscape.engine.descents:COMPOSITION",
+    # Its fields bound each other, and it has lists.
+    has_short_form=False,
+)
+
 SWEEP = Analysis(
     noun="sweep",
     plural="sweeps",
@@ -307,7 +322,7 @@ SWEEP = Analysis(
 )
 
 ANALYSES = Registry(
-    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES, PERTURBATIONS, SWEEP),
+    analyses=(LANDSCAPE, TRAJECTORY, POINTS, FREQUENCIES, PERTURBATIONS, DESCENTS, SWEEP),
     calls=(
         ShortCall(
             name="family",

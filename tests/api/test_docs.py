@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.schema import definitions
+from relu_landscape.wire.descents import Descents, DescentsRequest
 from relu_landscape.wire.estimates import Estimate
 from relu_landscape.wire.frequencies import Frequencies, FrequenciesRequest
 from relu_landscape.wire.landscape import PHASES, Landscape
@@ -59,7 +60,7 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
         query, post, estimate, trajectory, sweep, reading, events, cancelling, located, reached,
-        kicked, families, leaking, atlas, shapes, wrong,
+        kicked, descended, families, leaking, atlas, shapes, wrong,
     ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
@@ -77,6 +78,7 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
         assert Points.model_validate_json(text).points[0].end == "m1"
     assert len(Frequencies.model_validate_json(reached[0]).rates) == 2
     assert len(Perturbations.model_validate_json(kicked[0]).sizes) == 2
+    assert Descents.model_validate_json(descended[0]).zero_loss.hits == 20
     assert all(isinstance(json.loads(text), dict) for text in (*families, *leaking))
     assert json.loads(atlas[0])["cells"]
     assert "landscape" in json.loads(shapes[0])["analyses"]
@@ -119,6 +121,14 @@ def test_the_table_of_the_fields_of_perturbations_is_complete() -> None:
     columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     named = re.findall(r"`(\w+)`", " ".join(columns))
     assert sorted(named) == sorted(PerturbationsRequest.model_fields)
+
+
+def test_the_table_of_the_fields_of_descents_is_complete() -> None:
+    section = PAGE[PAGE.index("## Where other descents end") :]
+    section = section[: section.index("| member |")]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(columns))
+    assert sorted(named) == sorted(DescentsRequest.model_fields)
 
 
 def test_the_table_of_a_sweep_s_fields_is_complete() -> None:

@@ -25,7 +25,7 @@ JSON = "application/json"
 
 EVERY_STATUS = {
     "LandscapeStatus", "TrajectoryStatus", "FrequenciesStatus", "PerturbationsStatus",
-    "PointsStatus", "SweepStatus",
+    "DescentsStatus", "PointsStatus", "SweepStatus",
 }  # fmt: skip
 
 
@@ -82,6 +82,12 @@ def test_every_answer_is_typed(document: dict[str, Any]) -> None:
         ("get", "/v1/frequencies/{id}", "200"): {"Frequencies", "FrequenciesStatus"},
         ("delete", "/v1/frequencies/{id}", "200"): {"FrequenciesStatus"},
         ("delete", "/v1/frequencies/{id}", "202"): {"FrequenciesStatus"},
+        ("post", "/v1/descents", "200"): {"Descents"},
+        ("post", "/v1/descents", "202"): {"DescentsStatus"},
+        ("get", "/v1/descents", "200"): {"DescentsStatusPage"},
+        ("get", "/v1/descents/{id}", "200"): {"Descents", "DescentsStatus"},
+        ("delete", "/v1/descents/{id}", "200"): {"DescentsStatus"},
+        ("delete", "/v1/descents/{id}", "202"): {"DescentsStatus"},
         ("post", "/v1/perturbations", "200"): {"Perturbations"},
         ("post", "/v1/perturbations", "202"): {"PerturbationsStatus"},
         ("get", "/v1/perturbations", "200"): {"PerturbationsStatusPage", "RowsPage"},

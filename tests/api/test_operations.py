@@ -108,6 +108,7 @@ def test_service_info(client: TestClient) -> None:
         "points",
         "frequencies",
         "perturbations",
+        "descents",
         "sweep",
     ]
     # What the service limits, and what this side does.

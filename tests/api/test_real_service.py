@@ -82,7 +82,8 @@ def test_it_is_ready(http: httpx.Client) -> None:
     assert info["backend"]["name"] == "numpy"
     assert info["workers"] == 1
     assert info["kinds"] == [
-        "landscape", "trajectory", "points", "frequencies", "perturbations", "sweep",
+        "landscape", "trajectory", "points", "frequencies", "perturbations", "descents",
+        "sweep",
     ]  # fmt: skip
 
 

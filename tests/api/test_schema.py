@@ -48,6 +48,11 @@ OPERATIONS = [
     ("GET", "/v1/frequencies/{id}"),
     ("DELETE", "/v1/frequencies/{id}"),
     ("GET", "/v1/frequencies/{id}/events"),
+    ("POST", "/v1/descents"),
+    ("GET", "/v1/descents"),
+    ("GET", "/v1/descents/{id}"),
+    ("DELETE", "/v1/descents/{id}"),
+    ("GET", "/v1/descents/{id}/events"),
     ("POST", "/v1/perturbations"),
     ("GET", "/v1/perturbations"),
     ("GET", "/v1/perturbations/{id}"),
@@ -148,6 +153,19 @@ def consistent_perturbations(values: dict[str, Any]) -> None:
         values.pop(name, None)
     values |= {"structure": "global", "sizes": [0.1, 0.5], "student_width": 3, "teacher_width": 3}
     for name, least, most in (("kicks", 1, 20), ("input_dimension", 64, 1000)):
+        if name in values:
+            values[name] = min(max(values[name], least), most)
+
+
+def consistent_descents(values: dict[str, Any]) -> None:
+    """Fields of one rule, and little effort."""
+    for name in ("step", "student_layer", "teacher_layer", "start_layer", "until"):
+        values.pop(name, None)
+    values["rule"] = "gradient_descent"
+    for name, least, most in (
+        ("student_width", 1, 24), ("teacher_width", 1, 24), ("starts", 1, 20),
+        ("input_dimension", 64, 1000),
+    ):  # fmt: skip
         if name in values:
             values[name] = min(max(values[name], least), most)
 
@@ -255,6 +273,8 @@ def test_answers_are_as_documented(
                 consistent_frequencies(case.body)
             elif path == "/v1/perturbations" and isinstance(case.body, dict):
                 consistent_perturbations(case.body)
+            elif path == "/v1/descents" and isinstance(case.body, dict):
+                consistent_descents(case.body)
             elif path == "/v1/sweeps" and isinstance(case.body, dict):
                 consistent_sweep(case.body)
             else:

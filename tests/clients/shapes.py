@@ -7,6 +7,7 @@ those of the shape, by the same names.
 from __future__ import annotations
 
 from relu_landscape_client import (
+    descents,
     disconnectivity,
     families,
     frequencies,
@@ -27,6 +28,9 @@ CLASSES: dict[str, type] = {
     "Attractor": trajectories.Attractor,
     "BranchEvent": families.Event,
     "Continuation": families.Continuation,
+    "Curvature": descents.Curvature,
+    "DescentEnd": descents.DescentEnd,
+    "Descents": descents.Descents,
     "Disconnectivity": disconnectivity.Disconnectivity,
     "Family": families.Family,
     "FamilyStability": families.FamilyStability,
@@ -42,6 +46,7 @@ CLASSES: dict[str, type] = {
     "Leaf": disconnectivity.Leaf,
     "Node": disconnectivity.Node,
     "LossCurve": trajectories.LossCurve,
+    "OtherEnd": descents.OtherEnd,
     "Overlaps": parts.Overlaps,
     "Pathway": results.Pathway,
     "Progress": status.Progress,
@@ -70,6 +75,7 @@ CLASSES: dict[str, type] = {
     "SplitStudent": widening.SplitStudent,
     "SplitWay": widening.SplitWay,
     "Widening": widening.Widening,
+    "UniformFamily": descents.UniformFamily,
     "WiderEnd": widening.WiderEnd,
     "LearningRateDiagram": rated.LearningRateDiagram,
     "PointRates": rated.PointRates,

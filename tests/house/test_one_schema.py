@@ -19,10 +19,12 @@ from relu_landscape_cli.main import app
 from relu_landscape_client import AsyncClient, Client
 from relu_landscape_client._decode import members
 from relu_landscape_client._options import (
+    DescentsOptions,
     FrequenciesOptions,
     Options,
     PerturbationsOptions,
     PointsOptions,
+    Rule,
     TrajectoryOptions,
 )
 from relu_landscape_client.status import FINAL, LANDSCAPE
@@ -195,6 +197,16 @@ def test_client_asks_for_every_field_of_perturbations(client: type[Any]) -> None
 
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_client_asks_for_every_field_of_descents(client: type[Any]) -> None:
+    parameters = set(inspect.signature(client.descents).parameters)
+    required = set(SHAPES["DescentsRequest"]["required"])
+    assert (parameters & required) | set(get_type_hints(DescentsOptions)) == fields_of(
+        "DescentsRequest"
+    )
+    assert list(get_args(Rule)) == words("DescentsRequest", "rule")
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_client_asks_for_every_field_of_points(client: type[Any]) -> None:
     parameters = set(inspect.signature(client.locate).parameters)
     asked = (parameters & {"weights", "teacher"}) | set(get_type_hints(PointsOptions))
@@ -247,6 +259,12 @@ def test_perturb_has_an_option_for_every_field_of_a_request() -> None:
     """Each size is an option of its own, and a matrix is for scripts."""
     options = {"sizes" if name == "size" else name for name in parameters_of("perturb")}
     assert options == fields_of("PerturbationsRequest") - {"weights"}
+
+
+def test_descents_has_an_option_for_every_field_of_a_request() -> None:
+    options = parameters_of("descents")
+    assert set(options) == fields_of("DescentsRequest")
+    assert list(options["rule"].type.choices) == words("DescentsRequest", "rule")
 
 
 def test_locate_has_an_option_for_every_field_of_a_request() -> None:

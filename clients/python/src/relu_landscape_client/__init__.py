@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from relu_landscape_client.comparison import ComparedPoint as ComparedPoint
     from relu_landscape_client.comparison import Comparison as Comparison
     from relu_landscape_client.comparison import compare as compare
+    from relu_landscape_client.descents import Curvature as Curvature
+    from relu_landscape_client.descents import DescentEnd as DescentEnd
+    from relu_landscape_client.descents import Descents as Descents
+    from relu_landscape_client.descents import OtherEnd as OtherEnd
+    from relu_landscape_client.descents import UniformFamily as UniformFamily
     from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
     from relu_landscape_client.errors import AddressError as AddressError
     from relu_landscape_client.errors import AnswerError as AnswerError
@@ -117,6 +122,7 @@ _HOMES = {
         "MissingService", "NotAuthorised", "NotFound", "ProtocolError", "RequestRefused",
         "ServerAbsent", "ServerError", "TimedOut",
     ),
+    "descents": ("Curvature", "DescentEnd", "Descents", "OtherEnd", "UniformFamily"),
     "disconnectivity": ("Disconnectivity",),
     "estimates": ("Estimate",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),

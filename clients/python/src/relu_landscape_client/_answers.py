@@ -8,6 +8,7 @@ from relu_landscape_client import _flows
 from relu_landscape_client.errors import ClientError
 
 if TYPE_CHECKING:
+    from relu_landscape_client.descents import Descents
     from relu_landscape_client.estimates import Estimate
     from relu_landscape_client.families import Continuation, Family
     from relu_landscape_client.frequencies import Frequencies
@@ -88,6 +89,13 @@ def frequencies(document: _flows.Document) -> Frequencies:
     from relu_landscape_client.frequencies import Frequencies
 
     return Frequencies.from_document(document)
+
+
+def descents(document: _flows.Document) -> Descents:
+    """Ends of descents."""
+    from relu_landscape_client.descents import Descents
+
+    return Descents.from_document(document)
 
 
 def perturbations(document: _flows.Document) -> Perturbations:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from relu_landscape_client import _bar, _decode, _flows
 from relu_landscape_client._cache import Cache, default_folder
 from relu_landscape_client._options import (
+    DescentsQuestion,
     FrequenciesOptions,
     Options,
     PerturbationsOptions,
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 def request_of(
     student_width: int, teacher_width: int,
-    options: Options | TrajectoryOptions | FrequenciesOptions | PerturbationsOptions,
+    options: (
+        Options | TrajectoryOptions | FrequenciesOptions | PerturbationsOptions | DescentsQuestion
+    ),
 ) -> dict[str, Any]:  # fmt: skip
     """A request in JSON's own types; raises ``RequestRefused``."""
     return _decode.plain(

@@ -46,11 +46,13 @@ TRAJECTORIES = "v1/trajectories"
 POINTS = "v1/points"
 FREQUENCIES = "v1/frequencies"
 PERTURBATIONS = "v1/perturbations"
+DESCENTS = "v1/descents"
 SWEEPS = "v1/sweeps"
 #: What one of them is called.
 NOUNS = {
     LANDSCAPES: "landscape", TRAJECTORIES: "trajectory", POINTS: "location",
-    FREQUENCIES: "set of frequencies", PERTURBATIONS: "set of perturbations", SWEEPS: "sweep",
+    FREQUENCIES: "set of frequencies", PERTURBATIONS: "set of perturbations",
+    DESCENTS: "set of descents", SWEEPS: "sweep",
 }  # fmt: skip
 JOBS = "v1/jobs"
 #: So many streams in a row that break without a single event are enough to stop trying.

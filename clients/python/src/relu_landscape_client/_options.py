@@ -95,6 +95,32 @@ class PerturbationsOptions(TypedDict, total=False):
     certify: Literal["none", "fast", "strict"]
 
 
+Rule = Literal[
+    "gradient_flow", "gradient_descent", "normalised", "orthonormalised", "two_layer"
+]  # fmt: skip
+
+
+class DescentsOptions(TypedDict, total=False):
+    """Fields of a request for descents, beside the widths and the rule."""
+
+    step: float
+    student_layer: Sequence[float]
+    teacher_layer: Sequence[float]
+    start_layer: float
+    init_scale: float
+    starts: int
+    seed: int
+    input_dimension: int
+    until: float
+    flow_tolerance: float
+
+
+class DescentsQuestion(DescentsOptions, total=False):
+    """The same with the rule."""
+
+    rule: Rule
+
+
 class PointsOptions(TypedDict, total=False):
     """Fields of a request about given networks, beside the weights and the teacher."""
 

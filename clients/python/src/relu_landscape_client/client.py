@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from relu_landscape_client import _answers, _bar, _drivers, _flows, _http, _local, _networks
 from relu_landscape_client._base import id_of, request_of, sweep_of
 from relu_landscape_client._calling import AsyncCalling, Calling
+from relu_landscape_client._descending import AsyncDescending, Descending
 from relu_landscape_client._gathering import AsyncGathering, Gathering
 from relu_landscape_client._keeping import AsyncKeeping, Keeping
 from relu_landscape_client._kicking import AsyncKicking, Kicking
@@ -40,7 +41,7 @@ PATIENCE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 
-class Client(Calling, Gathering, Kicking, Keeping):
+class Client(Calling, Descending, Gathering, Kicking, Keeping):
     """A relu-landscape server, seen from a script or a notebook.
 
     Args:
@@ -218,7 +219,7 @@ class Client(Calling, Gathering, Kicking, Keeping):
         self.close()
 
 
-class AsyncClient(AsyncCalling, AsyncGathering, AsyncKicking, AsyncKeeping):
+class AsyncClient(AsyncCalling, AsyncDescending, AsyncGathering, AsyncKicking, AsyncKeeping):
     """The same for asyncio: the arguments and methods of ``Client``, to be awaited."""
 
     def __init__(

@@ -23,6 +23,7 @@ LANDSCAPE = "landscape"
 RESULTS = {
     "rates": "frequencies",
     "proved_radius": "perturbations",
+    "loss_bound": "descents",
     "points": "points",
     "fixed_points": LANDSCAPE,
     "runs": "trajectory",

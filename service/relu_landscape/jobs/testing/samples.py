@@ -6,6 +6,12 @@ import itertools
 
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.wire.certificate import StudentBlock
+from relu_landscape.wire.descents import (
+    Curvature,
+    DescentEnd,
+    DescentsBody,
+    DescentsRequest,
+)
 from relu_landscape.wire.frequencies import (
     FrequenciesBody,
     FrequenciesRequest,
@@ -50,7 +56,7 @@ from relu_landscape.wire.trajectories import (
 def perfect_copy(request: AnalysisRequest) -> Composed:
     """The landscape whose only point is the teacher itself, without its physics; or a trajectory
     that stands still there; or points that are all there; or SGD that ends nowhere else; or kicks
-    that all return.
+    that all return; or descents that all end there.
 
     Every number is invented but for the widths; students beyond the teacher are zero.
     """
@@ -62,6 +68,8 @@ def perfect_copy(request: AnalysisRequest) -> Composed:
         return _nowhere_else(request)
     if isinstance(request, PerturbationsRequest):
         return _all_return(request)
+    if isinstance(request, DescentsRequest):
+        return _all_descend(request)
     if isinstance(request, SweepRequest):
         return _all_cells(request)
     assert isinstance(request, LandscapeRequest)  # noqa: S101 - other kinds bring their own
@@ -315,4 +323,34 @@ def _all_return(request: PerturbationsRequest) -> Composed:
     body = PerturbationsBody(
         start="m1", moved=0.0, proved_radius=None, fixed_points=[point], sizes=sizes
     )
+    return Composed(body, {})
+
+
+def _all_descend(request: DescentsRequest) -> Composed:
+    K, M = request.student_width, request.teacher_width
+    share = Attraction(
+        hits=request.starts, probability=1.0, interval_95=(0.5, 1.0), attributed=None
+    )  # fmt: skip
+    rows = [[float(i == j) for j in range(M)] for i in range(K)]
+    end = DescentEnd(
+        key="g1",
+        kind="global",
+        loss=0.0,
+        loss_accuracy=1e-15,
+        structure=None,
+        outside_span=0,
+        family=None,
+        overlaps=Overlaps(R=rows, Q=[[float(i == j < M) for j in range(K)] for i in range(K)]),
+        student_layer=[1.0] * K,
+        teacher_layer=[1.0] * M,
+        curvature=Curvature(
+            index=0, nullity=0, min_eigenvalue_span=0.25, min_eigenvalue_beside=None,
+            eigenvalue_tolerance=1e-9, gradient_norm=1e-16,
+        ),
+        attraction=share,
+    )  # fmt: skip
+    body = DescentsBody(
+        step=request.step, loss_bound=0.0, zero_loss=share, ends=[end], others=[],
+        reached=["g1"] * request.starts,
+    )  # fmt: skip
     return Composed(body, {})

@@ -1,0 +1,166 @@
+"""``relu-landscape descents``: where descents by another rule end, by a server or here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relu_landscape_cli import asking
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
+from relu_landscape_cli.exits import reporting
+from relu_landscape_cli.remote import ApiKey, AsJson, connect
+from relu_landscape_cli.saving import check
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from relu_landscape_client import Descents
+
+
+class Rule(StrEnum):
+    """How a descent goes on."""
+
+    GRADIENT_FLOW = "gradient_flow"
+    GRADIENT_DESCENT = "gradient_descent"
+    NORMALISED = "normalised"
+    ORTHONORMALISED = "orthonormalised"
+    TWO_LAYER = "two_layer"
+
+
+def _layer(text: str) -> str:
+    """Numbers, checked where they are typed."""
+    try:
+        [float(each) for each in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter("numbers with commas, such as 1,1,-1") from error
+    return text
+
+
+Layer = Annotated[
+    str | None, typer.Option(parser=_layer, metavar="A,B,...", show_default="all 1")
+]  # fmt: skip
+
+
+def descents(
+    student_width: asking.StudentWidth,
+    teacher_width: asking.TeacherWidth,
+    rule: Annotated[Rule, typer.Argument(help="How the descent goes on.")],
+    step: Annotated[
+        float | None, typer.Option(help="In units of time.", show_default="8/(K+M+8)")
+    ] = None,
+    student_layer: Layer = None,
+    teacher_layer: Layer = None,
+    start_layer: Annotated[
+        float | None,
+        typer.Option(help="two_layer: second layer at the start.", show_default="balanced"),
+    ] = None,
+    init_scale: asking.InitScale = None,
+    starts: Annotated[int | None, typer.Option(help="Random starts.", show_default="200")] = None,
+    seed: asking.Seed = None,
+    input_dimension: asking.InputDimension = None,
+    until: Annotated[
+        float | None, typer.Option(help="Time at which it is given up.", show_default="10000")
+    ] = None,
+    flow_tolerance: asking.FlowTolerance = None,
+    server: ServerIfAny = None,
+    api_key: ApiKey = None,
+    workers: Workers = None,
+    timeout: Timeout = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write .json.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Descend from random starts under a rule, and say at which points, and how often, it ends.
+
+    With --server through that server, otherwise here; id, digest and every number are the same.
+    """
+    asked = {
+        "student_width": student_width, "teacher_width": teacher_width, "rule": rule.value,
+        **asking.options(
+            step=step, student_layer=_numbers(student_layer), teacher_layer=_numbers(teacher_layer),
+            start_layer=start_layer, init_scale=init_scale, starts=starts, seed=seed,
+            input_dimension=input_dimension, until=until, flow_tolerance=flow_tolerance,
+        ),
+    }  # fmt: skip
+    with reporting(as_json=as_json):
+        if output is not None:
+            check(output, [".json"])
+        if server is not None:
+            found = _ask(server, api_key, asked, timeout, quiet)
+        else:
+            found = _compute(asked, workers, quiet)
+        if output is not None:
+            found.to_json(output)
+        _show(found, as_json=as_json)
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    return None if text is None else [float(each) for each in text.split(",")]
+
+
+def _ask(
+    server: str, api_key: str | None, asked: dict[str, Any], timeout: float | None, is_quiet: bool
+) -> Descents:
+    from relu_landscape_cli import tables
+
+    with connect(server, api_key) as client, tables.bar(is_quiet=is_quiet) as watch:
+        return client.descents(progress=watch or False, timeout_seconds=timeout, **asked)
+
+
+def _compute(asked: dict[str, Any], workers: int | None, is_quiet: bool) -> Descents:
+    from relu_landscape.wire.descents import DescentsRequest
+    from relu_landscape_cli.questions import validated
+    from relu_landscape_client import Descents
+
+    request = validated(DescentsRequest, asked)
+    found = computed(request, is_quiet=is_quiet, asked=asked, workers=workers)
+    return Descents.from_document(found)
+
+
+def _show(found: Descents, *, as_json: bool) -> None:
+    from relu_landscape_cli import tables
+
+    if as_json:
+        tables.print_json(found.document)
+    else:
+        tables.show(*_tables(found))
+
+
+def _tables(found: Descents) -> list[RenderableType]:
+    """A row per end, then per other outcome."""
+    from rich.table import Table
+
+    from relu_landscape_cli.tables import number
+
+    table = Table(title=f"ends of {len(found.reached)} descents", title_justify="left")
+    for heading in ("end", "kind", "loss", "structure", "turned", "smallest", "share"):
+        table.add_column(heading, justify="left" if heading in ("end", "kind") else "right")
+    for end in found.ends:
+        named, bent = end.structure, end.curvature
+        smallest = ""
+        if bent is not None:
+            # The one that is NaN, for want of such a direction, is no smaller than the other.
+            lowest = min(bent.min_eigenvalue_span, bent.min_eigenvalue_beside, key=_or_last)
+            smallest = number(lowest, 4)
+        table.add_row(
+            end.key, end.kind, number(end.loss, 8), "" if named is None else named.name,
+            "" if named is None else str(named.anti_aligned), smallest, _share(end.attraction),
+        )  # fmt: skip
+    for one in found.others:
+        table.add_row("-", one.outcome, number(one.lowest_loss, 8), "", "", "",
+                      _share(one.attraction))  # fmt: skip
+    zero = f"zero loss: {_share(found.zero_loss)}"
+    bound = [] if not found.loss_bound else [f"no loss is below {number(found.loss_bound, 8)}"]
+    return [repr(found), table, zero, *bound, f"id {found.id}"]
+
+
+def _or_last(value: float) -> tuple[bool, float]:
+    return value != value, value
+
+
+def _share(attraction: Any) -> str:
+    low, high = attraction.interval_95
+    return f"{attraction.probability:.4f} ({low:.4f} to {high:.4f})"

@@ -1,0 +1,108 @@
+"""What is asked, in the engine's own terms: a rule, second layers, and how long to descend."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descents.layers import Layers
+from relu_landscape.engine.descents.rules import (
+    Normalised,
+    Orthonormalised,
+    Plain,
+    Rule,
+    TwoLayer,
+)
+from relu_landscape.engine.descents.running import Pace
+from relu_landscape.wire.descents import DescentsRequest
+from relu_landscape.wire.descents import Rule as RuleName
+
+Real = NDArray[np.float64]
+
+#: Of the two steps that are usual, the one of second layers that descend as well: there the
+#: curvature of balanced layers is twice as large.
+TWO_LAYERS = 0.5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Descents to follow; fields as in ``wire.descents.DescentsRequest``."""
+
+    students: int
+    teachers: int
+    dimension: int
+    name: RuleName
+    student_layer: tuple[float, ...]
+    teacher_layer: tuple[float, ...]
+    start_layer: float | None
+    scale: float
+    starts: int
+    seed: int
+    pace: Pace
+
+    @staticmethod
+    def from_request(request: DescentsRequest) -> Problem:
+        """The problem of a request."""
+        K, M = request.student_width, request.teacher_width
+        return Problem(
+            students=K,
+            teachers=M,
+            dimension=request.input_dimension,
+            name=request.rule,
+            student_layer=request.student_layer or (1.0,) * K,
+            teacher_layer=request.teacher_layer or (1.0,) * M,
+            start_layer=request.start_layer,
+            scale=request.init_scale,
+            starts=request.starts,
+            seed=request.seed,
+            pace=Pace(_step(request), request.flow_tolerance, request.until),
+        )
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The fixed second layers."""
+        return Layers(np.array(self.student_layer), np.array(self.teacher_layer))
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The rule, on these layers."""
+        if self.name == "two_layer":
+            return TwoLayer(self.layers, self.start_layer)
+        if self.name == "normalised":
+            return Normalised(self.layers)
+        if self.name == "orthonormalised":
+            return Orthonormalised(self.layers)
+        return Plain(self.layers)
+
+    @property
+    def has_unit_students(self) -> bool:
+        """Whether every student has norm 1 all the way."""
+        return self.name in ("normalised", "orthonormalised")
+
+    @property
+    def loss_bound(self) -> float | None:
+        """A lower bound of the loss that holds for every network of the rule; None: none known.
+
+        ``L = N^2/(4 pi) + |S|^2/8 + R`` (``model.kernel``) with R >= 0, for the remainder h of the
+        kernel is a power series with coefficients >= 0; and ``N = K - M`` where norms are 1.
+        """
+        if not self.layers.is_plain:
+            return None
+        if not self.has_unit_students:
+            return 0.0
+        return (self.students - self.teachers) ** 2 / (4.0 * math.pi)
+
+
+def _step(request: DescentsRequest) -> float | None:
+    """The step that is used: with orthonormal teachers the largest curvature at a global minimum is
+    near (K + 2)/4, and at most a quarter of the sum of both widths, so that this is stable."""
+    if request.rule == "gradient_flow":
+        return None
+    if request.step is not None:
+        return request.step
+    usual = 8.0 / (request.student_width + request.teacher_width + 8)
+    return usual * TWO_LAYERS if request.rule == "two_layer" else usual

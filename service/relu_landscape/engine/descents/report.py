@@ -1,0 +1,242 @@
+"""Descents as they are answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relu_landscape.engine.descents import uniform
+from relu_landscape.engine.descents.problem import Problem
+from relu_landscape.engine.descents.running import NO_LOSS, Landed, Outcome
+from relu_landscape.engine.descents.tasks import Judged
+from relu_landscape.engine.exact import integer
+from relu_landscape.engine.landscape import report as landscape
+from relu_landscape.engine.points import symmetry
+from relu_landscape.engine.points.spectrum import Block, shown, zero_tolerance
+from relu_landscape.engine.tasks import Composed
+from relu_landscape.wire.certificate import StudentBlock
+from relu_landscape.wire.descents import (
+    Curvature,
+    DescentEnd,
+    DescentsBody,
+    EndKind,
+    OtherEnd,
+    UniformFamily,
+)
+from relu_landscape.wire.landscape import Attraction, Overlaps, Structure
+
+Real = NDArray[np.float64]
+
+#: A polished point has zero loss where it is below this in units of the loss: rounding leaves 1e-14
+#: at K = 100, and spurious points have 1e-3 and more.
+ZERO_LOSS = 1e-10
+
+
+@dataclass(frozen=True)
+class Found:
+    """A point ``W`` (K, M + r), what it is, and the starts that end there."""
+
+    W: Real
+    judged: Judged
+    hits: tuple[int, ...]
+
+
+def is_zero_loss(problem: Problem, landed: Landed) -> bool:
+    """Whether a descent ended at zero loss."""
+    if landed.outcome == Outcome.POINT.name:
+        return landed.loss <= ZERO_LOSS * problem.layers.unit
+    return landed.outcome == Outcome.ZERO_LOSS.name
+
+
+def composed(problem: Problem, landed: Sequence[Landed], found: Sequence[Found]) -> Composed:
+    """The result; ``landed`` by the number of the start."""
+    ends = [_point(problem, each) for each in found]
+    hits = [each.hits for each in found]
+    flat = [n for n, each in enumerate(landed) if each.outcome == Outcome.ZERO_LOSS.name]
+    if flat:
+        ends.append(_continuum(problem, landed[flat[0]].W, len(flat)))
+        hits.append(tuple(flat))
+    order = sorted(range(len(ends)), key=lambda n: _place(ends[n], hits[n]))
+    keys = _keys([ends[n] for n in order])
+    reached = {n: Outcome[each.outcome].value for n, each in enumerate(landed)}
+    listed = []
+    for key, place in zip(keys, order, strict=True):
+        listed.append(ends[place].model_copy(update={"key": key}))
+        reached |= dict.fromkeys(hits[place], key)
+    zero = sum(is_zero_loss(problem, each) for each in landed)
+    body = DescentsBody(
+        step=problem.pace.step,
+        loss_bound=problem.loss_bound,
+        zero_loss=_share(zero, problem),
+        ends=listed,
+        others=_others(problem, landed),
+        reached=[reached[n] for n in range(problem.starts)],
+    )
+    return Composed(body, {})
+
+
+def _place(end: DescentEnd, hits: tuple[int, ...]) -> tuple[bool, float, int]:
+    """Zero loss first, then by loss; what is equal by the first start that came there."""
+    return end.kind != "global", end.loss, hits[0]
+
+
+def _keys(ends: Sequence[DescentEnd]) -> list[str]:
+    counts = {"g": 0, "e": 0}
+    keys = []
+    for end in ends:
+        letter = "g" if end.kind == "global" else "e"
+        counts[letter] += 1
+        keys.append(f"{letter}{counts[letter]}")
+    return keys
+
+
+def _point(problem: Problem, found: Found) -> DescentEnd:
+    judged = found.judged
+    accuracy = problem.layers.accuracy(judged.loss)
+    curvature = _curvature(problem, found)
+    return DescentEnd(
+        key="",
+        kind=_kind(problem, judged, curvature),
+        loss=shown(judged.loss, accuracy),
+        loss_accuracy=accuracy,
+        outside_span=found.W.shape[1] - problem.teachers,
+        curvature=curvature,
+        attraction=_share(len(found.hits), problem),
+        **_network(problem, found.W),
+    )
+
+
+def _kind(problem: Problem, judged: Judged, curvature: Curvature) -> EndKind:
+    if judged.loss <= ZERO_LOSS * problem.layers.unit:
+        return "global"
+    if curvature.index:
+        return "saddle"
+    return "degenerate" if curvature.nullity else "minimum"
+
+
+def _continuum(problem: Problem, W: Real, hits: int) -> DescentEnd:
+    """The set of zero loss, shown where the first descent came to it, or, where all second-layer
+    weights are 1, where students are dealt out to the teachers in turn."""
+    K, M = problem.students, problem.teachers
+    if problem.layers.is_plain:
+        owner = np.arange(K) % M
+        W = np.eye(M)[owner] / np.bincount(owner, minlength=M)[owner][:, None]
+    network = _network(problem, W) | {"structure": None, "family": None}
+    return DescentEnd(
+        key="",
+        kind="global",
+        loss=0.0,
+        loss_accuracy=problem.layers.accuracy(0.0),
+        outside_span=0,
+        curvature=None,
+        attraction=_share(hits, problem),
+        **network,
+    )
+
+
+def _network(problem: Problem, W: Real) -> dict[str, Any]:
+    """What is shown of the weights, in canonical order where there is one."""
+    K, M = problem.students, problem.teachers
+    R, norms = W[:, :M], np.linalg.norm(W, axis=1)
+    students, teachers = list(range(K)), list(range(M))
+    structure = None
+    if problem.layers.is_plain and W.shape[1] == M:
+        found = symmetry.analyse(R, norms, np.ones(M))
+        students, teachers = list(found.students), list(found.teachers)
+        turned = symmetry.anti_aligned(R, norms, np.ones(M))
+        structure = _structure(problem, found, turned)
+    shown_R = R[np.ix_(students, teachers)]
+    Q = (W @ W.T)[np.ix_(students, students)]
+    # A zero added makes 0.0 of -0.0, and leaves every other number as it is.
+    return {
+        "structure": structure,
+        "family": _family(problem, shown_R) if W.shape[1] == M else None,
+        "overlaps": Overlaps(R=(shown_R + 0.0).tolist(), Q=((Q + Q.T) / 2.0 + 0.0).tolist()),
+        "student_layer": [problem.student_layer[i] for i in students],
+        "teacher_layer": [problem.teacher_layer[m] for m in teachers],
+    }
+
+
+def _structure(problem: Problem, found: symmetry.Symmetry, anti_aligned: int) -> Structure:
+    blocks = list(zip(found.student_orbits, found.natural, strict=True))
+    relabellings = math.factorial(problem.students) * math.factorial(problem.teachers)
+    return Structure(
+        name=landscape.structure_name(found),
+        blocks=[len(orbit) for orbit in found.teacher_orbits],
+        students=[StudentBlock(size=len(orbit), teacher_block=block) for orbit, block in blocks],
+        extra_students=sum(len(orbit) for orbit, block in blocks if block is None),
+        isotropy=found.isotropy,
+        orbit_size=integer(relabellings // found.automorphisms),
+        anti_aligned=anti_aligned,
+    )
+
+
+def _family(problem: Problem, R: Real) -> UniformFamily | None:
+    """The closed-form family, where the point is one of it."""
+    if problem.name != "orthonormalised":
+        return None
+    k = uniform.recognised(R)
+    if k is None:
+        return None
+    return UniformFamily(
+        k=k,
+        loss=uniform.loss(k),
+        deciding_eigenvalue=uniform.deciding_eigenvalue(k),
+        proved=uniform.is_proved_minimum(
+            problem.teachers, k, has_beside=problem.dimension > problem.teachers
+        ),
+    )
+
+
+def _curvature(problem: Problem, found: Found) -> Curvature:
+    """Counts over all input dimensions."""
+    judged = found.judged
+    values = [each for each in (judged.span, judged.beside) if len(each)]
+    tolerance = zero_tolerance(max([float(np.abs(each).max()) for each in values], default=0.0))
+    copies = problem.dimension - found.W.shape[1]
+    blocks = [(Block(judged.span), 1), (Block(judged.beside), copies)]
+    used = [(block, times) for block, times in blocks if len(block.values)]
+    smallest = [
+        shown(float(each[0]), tolerance) if len(each) else None
+        for each in (judged.span, judged.beside)
+    ]
+    return Curvature(
+        index=sum(block.negative(tolerance) * times for block, times in used),
+        nullity=sum(block.zero(tolerance) * times for block, times in used),
+        min_eigenvalue_span=smallest[0],
+        min_eigenvalue_beside=smallest[1],
+        eigenvalue_tolerance=tolerance,
+        gradient_norm=judged.gradient_norm,
+    )
+
+
+def _others(problem: Problem, landed: Sequence[Landed]) -> list[OtherEnd]:
+    """What became of the starts that ended at no point and not at zero loss."""
+    found = []
+    for outcome in Outcome:
+        losses = [each.loss for each in landed if each.outcome == outcome.name]
+        if losses and outcome not in (Outcome.POINT, Outcome.ZERO_LOSS):
+            found.append(
+                OtherEnd(
+                    outcome=outcome.value,
+                    attraction=_share(len(losses), problem),
+                    lowest_loss=_known(min(losses)),
+                    highest_loss=_known(max(losses)),
+                )
+            )
+    return found
+
+
+def _known(loss: float) -> float | None:
+    return None if loss == NO_LOSS else loss
+
+
+def _share(hits: int, problem: Problem) -> Attraction:
+    found = landscape.frequency(hits, problem.starts)
+    assert found is not None  # noqa: S101 - there is one start at least
+    return found

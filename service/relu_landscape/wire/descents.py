@@ -1,0 +1,271 @@
+"""Where other descents than gradient flow end: constraints, steps, second layers and signs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
+
+from relu_landscape.errors import RequestError
+from relu_landscape.wire.base import Wire
+from relu_landscape.wire.jobs import Sealed
+from relu_landscape.wire.landscape import Attraction, Overlaps, Structure
+from relu_landscape.wire.requests import (
+    LARGEST_DIMENSION,
+    LARGEST_SEED,
+    LARGEST_START,
+    LARGEST_WIDTH,
+    SMALLEST_START,
+    AnalysisRequest,
+    Width,
+)
+from relu_landscape.wire.widths import (
+    STUDENT_NAMES,
+    STUDENT_WORDS,
+    TEACHER_NAMES,
+    TEACHER_WORDS,
+)
+
+#: The phases, in order: descents from the starts, then what their ends are.
+PHASES = ("descend", "classify")
+
+#: Starts of one request; a start is two numbers of what is kept, and its end a matrix.
+MOST_STARTS = 100_000
+#: Numbers of the Hessian at an end, squared: 0.5 GB of doubles at most.
+LARGEST_END = 4096
+#: Steps of one descent, about: a limit of time over the step.
+MOST_STEPS = 10_000_000
+#: Second-layer weights; the loss has their square as its unit.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-3, 1e3
+#: Step of a descent. Beyond 8 nothing is stable: one student has curvature 1/2 at the least.
+SMALLEST_STEP, LARGEST_STEP = 1e-4, 8.0
+LONGEST_DESCENT = 1e7
+
+Rule = Literal[
+    "gradient_flow", "gradient_descent", "normalised", "orthonormalised", "two_layer"
+]  # fmt: skip
+EndKind = Literal["global", "minimum", "degenerate", "saddle"]
+
+Weight = Annotated[FiniteFloat, Field(ge=-LARGEST_WEIGHT, le=LARGEST_WEIGHT)]
+Layer = Annotated[tuple[Weight, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
+
+
+class DescentsRequest(AnalysisRequest):
+    """Descents in the population loss of an orthonormal teacher, and by which rule."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "student_width": 4,
+                    "teacher_width": 4,
+                    "rule": "normalised",
+                    "starts": 20,
+                    "input_dimension": 50,
+                }
+            ],
+        }
+    )
+
+    kind: ClassVar[str] = "descents"
+
+    student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
+    teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
+    rule: Rule = Field(
+        description="gradient_flow; gradient_descent: full batch, in steps; normalised: students "
+        "of norm 1; orthonormalised: orthonormal ones; two_layer: the second layer descends too"
+    )
+    step: FiniteFloat | None = Field(
+        None,
+        ge=SMALLEST_STEP,
+        le=LARGEST_STEP,
+        description="of the descent, in units of time; null: 8 / (K + M + 8), half of that for "
+        "two_layer; gradient_flow chooses its own",
+    )
+    student_layer: Layer | None = Field(
+        None,
+        description="fixed second-layer weights of the students, of any sign; null: all 1; "
+        "gradient_flow and gradient_descent alone",
+    )
+    teacher_layer: Layer | None = Field(
+        None, description="second-layer weights of the teachers, of any sign; null: all 1"
+    )
+    start_layer: FiniteFloat | None = Field(
+        None,
+        ge=SMALLEST_START,
+        le=LARGEST_START,
+        description="two_layer: second-layer weight of every student at the start; null: its norm, "
+        "so that the two layers are balanced",
+    )
+    init_scale: FiniteFloat = Field(
+        1.0,
+        ge=SMALLEST_START,
+        le=LARGEST_START,
+        description="students start at init_scale N(0, I_d / d); the constrained rules then "
+        "project, so that it makes no difference to them",
+    )
+    starts: int = Field(200, ge=1, le=MOST_STARTS, strict=True, description="random starts")
+    seed: int = Field(
+        0, ge=0, le=LARGEST_SEED, strict=True, description="start n depends on (seed, n) alone"
+    )
+    input_dimension: int = Field(
+        1000,
+        ge=1,
+        le=LARGEST_DIMENSION,
+        strict=True,
+        description="dimension d of the Gaussian inputs; at least the teacher width, and for "
+        "orthonormal students at least the student width",
+    )
+    until: FiniteFloat = Field(
+        1e4, ge=1.0, le=LONGEST_DESCENT, description="time after which a descent is given up"
+    )
+    flow_tolerance: FiniteFloat = Field(
+        1e-3,
+        ge=1e-6,
+        le=1e-2,
+        description="gradient_flow: local error of the integrator per step and student",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DescentsRequest:
+        self._check_place()
+        self._check_layers()
+        if self.rule == "gradient_flow" and self.step is not None:
+            raise RequestError("step", self.step, "left out for gradient_flow")
+        if self.rule != "two_layer" and self.start_layer is not None:
+            raise RequestError("start_layer", self.start_layer, "left out but for two_layer")
+        if self.step is not None and self.until / self.step > MOST_STEPS:
+            raise RequestError("until", self.until, f"at most {MOST_STEPS:,} steps")
+        return self
+
+    def _check_place(self) -> None:
+        K, M, d = self.student_width, self.teacher_width, self.input_dimension
+        least = max(K, M) if self.rule == "orthonormalised" else M
+        if d < least:
+            raise RequestError("input_dimension", d, f"at least {least}")
+        if K * (M + min(K, d - M)) > LARGEST_END:
+            raise RequestError(
+                "student_width", K, f"at most {LARGEST_END:,} weights of a student network in "
+                "the coordinates of the descent",
+            )  # fmt: skip
+
+    def _check_layers(self) -> None:
+        for name, width in (
+            ("student_layer", self.student_width), ("teacher_layer", self.teacher_width),
+        ):  # fmt: skip
+            layer = getattr(self, name)
+            if layer is None:
+                continue
+            if self.rule not in ("gradient_flow", "gradient_descent"):
+                raise RequestError(name, list(layer), f"left out for {self.rule}")
+            if len(layer) != width or min(map(abs, layer)) < SMALLEST_WEIGHT:
+                raise RequestError(
+                    name, list(layer), f"{width} numbers of size {SMALLEST_WEIGHT:g} or more"
+                )
+
+    @classmethod
+    def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:
+        return {
+            "student_width": largest_width,
+            "teacher_width": largest_width,
+            "starts": largest_starts,
+        }
+
+    @property
+    def starts_asked(self) -> int:
+        return self.starts
+
+
+class DescentsFinding(Wire):
+    """How far it is."""
+
+    ended: int = Field(description="starts whose descent has ended")
+    starts: int
+    zero_loss: int = Field(description="of those, the ones at zero loss")
+
+
+class Curvature(Wire):
+    """The Riemannian Hessian at an end, in the input dimension of the request.
+
+    It is one block in the coordinates that the point uses, and another that is repeated for each
+    direction of the inputs beside them. What turning the part outside the teacher's span costs
+    nothing is left out of all counts.
+    """
+
+    index: int = Field(description="negative eigenvalues, all of them")
+    nullity: int = Field(description="eigenvalues within eigenvalue_tolerance of zero")
+    min_eigenvalue_span: float | None = Field(
+        description="smallest in the coordinates that the point uses; null: nothing can move there"
+    )
+    min_eigenvalue_beside: float | None = Field(
+        description="smallest beside them; null where there is no such direction"
+    )
+    eigenvalue_tolerance: float
+    gradient_norm: float = Field(description="of the Riemannian gradient at the point")
+
+
+class UniformFamily(Wire):
+    """The closed-form family of orthonormal students: k of them are reflected together."""
+
+    k: int = Field(description="R = I (+) ((2/k) J - I) with k students in the second block")
+    loss: float = Field(description="by its formula")
+    deciding_eigenvalue: float = Field(description="positive from k = 6 on")
+    proved: bool = Field(
+        description="its Riemannian Hessian is proved to be positive, in interval arithmetic"
+    )
+
+
+class DescentEnd(Wire):
+    """One end of descents, up to relabelling of what has equal second-layer weights."""
+
+    key: str = Field(description="g1 for the set of zero loss, then e1, e2, ... by loss")
+    kind: EndKind = Field(
+        description="global: zero loss; minimum: strict, up to symmetry; degenerate: no negative "
+        "eigenvalue, but zeros; saddle"
+    )
+    loss: float = Field(description="0 where its accuracy cannot tell it from zero")
+    loss_accuracy: float
+    structure: Structure | None = Field(
+        description="null where second layers differ or the point leaves the teacher's span"
+    )
+    outside_span: int = Field(description="dimension of the part outside the teacher's span")
+    family: UniformFamily | None = Field(description="orthonormalised alone, where recognised")
+    overlaps: Overlaps = Field(description="of first-layer weights; a_i w_i for two_layer")
+    student_layer: list[float] = Field(description="fixed weights, in the order of R and Q")
+    teacher_layer: list[float] = Field(description="likewise")
+    curvature: Curvature | None = Field(
+        description="of the loss under the constraint; null for a continuum of zero loss"
+    )
+    attraction: Attraction
+
+
+class OtherEnd(Wire):
+    """What became of descents that end at no point."""
+
+    outcome: str = Field(description="in words")
+    attraction: Attraction = Field(description="how many starts, and their share")
+    lowest_loss: float | None = Field(
+        description="where they were left; null beyond the range of floating-point numbers"
+    )
+    highest_loss: float | None
+
+
+class DescentsBody(Wire):
+    """Ends of descents by one rule."""
+
+    step: float | None = Field(description="that was used; null for gradient_flow")
+    loss_bound: float | None = Field(
+        description="no network that the rule allows has a smaller loss; (K - M)^2 / (4 pi) for "
+        "normalised, 0 where no more is known, null with signs"
+    )
+    zero_loss: Attraction = Field(description="share of the starts that end at zero loss")
+    ends: list[DescentEnd] = Field(description="by loss")
+    others: list[OtherEnd] = Field(description="starts that ended at no point, by outcome")
+    reached: list[str] = Field(description="key of the end, or the outcome, of each start")
+
+
+class Descents(DescentsBody, Sealed):
+    """Finished descents."""
+
+    request: DescentsRequest

@@ -1,0 +1,67 @@
+"""Descents over HTTP: real store, real workers, real routes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from relu_landscape.jobs.local import solve_locally
+from relu_landscape.wire.descents import Descents, DescentsRequest
+from relu_landscape_api.app import create_app
+from relu_landscape_api.settings import ApiSettings
+from tests.serving import serving
+from tests.tally.test_over_http import DEADLINE_SECONDS, waited
+
+ASKED = {
+    "student_width": 4, "teacher_width": 4, "rule": "orthonormalised", "starts": 6,
+    "input_dimension": 50,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        settings = ApiSettings.load(data_dir=Path(name), workers=1, chunk_starts=2)
+        with (
+            serving(create_app(settings)) as running,
+            httpx.Client(base_url=running.url, timeout=DEADLINE_SECONDS) as client,
+        ):
+            yield client
+
+
+def test_they_are_found_by_the_workers(http: httpx.Client) -> None:
+    first = http.post("/v1/descents", json=ASKED)
+    assert first.status_code == 202, first.text
+    found = waited(http, first.headers["location"], {"finished"})
+    # In chunks of two starts there, of all of them here: the same digest.
+    here = solve_locally(DescentsRequest.model_validate(ASKED), workers=1).result
+    assert (found["id"], found["digest"]) == (here["id"], here["digest"])
+    assert Descents.model_validate(found).zero_loss.hits == 6
+    again = http.post("/v1/descents", json=ASKED)
+    assert (again.status_code, again.json()["digest"]) == (200, found["digest"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"rule": "sideways"}, "rule"),
+        ({"rule": "gradient_flow", "step": 0.1}, "left out for gradient_flow"),
+        ({"student_layer": [1, 1, 1, -1]}, "left out for orthonormalised"),
+        ({"rule": "gradient_descent", "student_layer": [1, -1]}, "4 numbers"),
+        ({"rule": "gradient_descent", "teacher_layer": [1, 1, 1, 0]}, "4 numbers"),
+        ({"start_layer": 1.0}, "left out but for two_layer"),
+        ({"student_width": 60}, "input_dimension"),
+        ({"rule": "normalised", "student_width": 60, "teacher_width": 50}, "at most 4,096"),
+        ({"step": 1e-4, "until": 1e6}, "steps"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    http: httpx.Client, changes: dict[str, object], sentence: str
+) -> None:
+    answer = http.post("/v1/descents", json={**ASKED, **changes})
+    assert answer.status_code == 422
+    assert sentence in answer.text
