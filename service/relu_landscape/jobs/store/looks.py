@@ -35,7 +35,9 @@ class Looks(Generic[Seen]):
         A look is cancelled when the last of those who wait for it has left.
         """
         found = self._under_way.get(name)
-        if found is None:
+        # One that has just ended is over, even if its end is not noted yet: whoever saw nothing new
+        # would see it again and again, and let nobody else run.
+        if found is None or found.task.done():
             found = self._under_way[name] = _Look(asyncio.ensure_future(look()))
             found.task.add_done_callback(lambda _: self._end(name))
         found.waiting += 1

@@ -128,3 +128,18 @@ async def test_whoever_comes_after_a_look_was_given_up_looks_anew() -> None:
     assert await looks.share("a", see) == 7
     with pytest.raises(asyncio.CancelledError):
         await left
+
+
+async def test_a_look_that_has_just_ended_is_not_shared() -> None:
+    """A reader that came between its end and the note of it spun on its empty answer for ever."""
+    looks: Looks[int] = Looks()
+    seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    first = asyncio.ensure_future(looks.share("a", lambda: seen))
+    await asyncio.sleep(0)
+    seen.set_result(1)  # nothing that waits for it has run yet
+
+    async def see() -> int:
+        return 2
+
+    assert await looks.share("a", see) == 2
+    assert await first == 1
