@@ -1,4 +1,4 @@
-// The views of learning: trajectories, frequencies of SGD, learning rates, sweeps. Their modules and
+// The views of learning: trajectories, frequencies of SGD, learning rates, sweeps, rules. Their modules and
 // style are loaded when one is first opened, since most visits see landscapes alone.
 
 import { h, show } from "./dom.js";
@@ -8,6 +8,7 @@ const MODULES = {
   frequencies: () => import("./learning/frequencies.js"),
   rates: () => import("./learning/rates.js"),
   sweeps: () => import("./learning/sweeps.js"),
+  descents: () => import("./learning/descents.js"),
 };
 
 let style = null;

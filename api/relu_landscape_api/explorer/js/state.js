@@ -9,7 +9,7 @@ export const DEFAULTS = Object.freeze(Object.fromEntries(
 const ALWAYS = CONTRACT.required;
 const VIEW_KEYS = ["view", "id", "point", "compare", "families", "from", "to"];
 /** Views that ask for something else than a landscape: what they ask is theirs to read. */
-export const LEARNING = ["trajectories", "frequencies", "rates", "sweeps"];
+export const LEARNING = ["trajectories", "frequencies", "rates", "sweeps", "descents"];
 const VIEWS = ["landscape", "families", ...LEARNING];
 /** Of the landscape shown, whatever view is open. */
 const SHOWN = ["view", "id"];

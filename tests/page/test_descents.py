@@ -1,0 +1,132 @@
+"""The same starts by several rules of learning; answers have the shape of ``/v1/descents``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.page.conftest import Watched
+from tests.page.drawn import marks
+from tests.page.test_accessibility import is_free_of_sideways_scrolling, violations
+
+pytestmark = pytest.mark.page
+
+STARTS = 20
+
+
+def attraction(hits: int) -> dict[str, Any]:
+    share = hits / STARTS
+    bounds = [max(0.0, share - 0.2), min(1.0, share + 0.2)]
+    return {"hits": hits, "probability": share, "interval_95": bounds, "attributed": None}
+
+
+def end(key: str, kind: str, loss: float, hits: int, structure: str | None) -> dict[str, Any]:
+    named = None if structure is None else {"name": structure}
+    return {"key": key, "kind": kind, "loss": loss, "structure": named,
+            "attraction": attraction(hits)}  # fmt: skip
+
+
+#: Ends by rule: one that two rules share, to rounding, and one that is of one alone.
+ENDS: dict[str, list[dict[str, Any]]] = {
+    "gradient_flow": [
+        end("g1", "global", 0.0, 15, None),
+        end("e1", "minimum", 0.0226, 5, "1+5"),
+    ],
+    "normalised": [end("g1", "global", 0.0, 20, None)],
+    "orthonormalised": [
+        end("g1", "global", 0.0, 10, None),
+        end("e1", "minimum", 0.3, 8, "6"),
+    ],
+    "two_layer": [
+        end("g1", "global", 0.0, 16, None),
+        end("e1", "minimum", 0.0226 + 1e-13, 4, "1+5"),
+    ],
+}
+OTHERS = {"orthonormalised": [{"outcome": "still descending", "attraction": attraction(2),
+                               "lowest_loss": 0.1, "highest_loss": 0.2}]}  # fmt: skip
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    rule = request["rule"]
+    return {"id": rule.ljust(64, "0"), "request": request, "ends": ENDS[rule],
+            "others": OTHERS.get(rule, [])}  # fmt: skip
+
+
+@pytest.fixture
+def asked(watched: Watched) -> list[dict[str, Any]]:
+    """Requests for descents, each answered at once; known ids are answered too."""
+    requests: list[dict[str, Any]] = []
+
+    def respond(route: Route) -> None:
+        if route.request.method == "POST":
+            requests.append(json.loads(route.request.post_data or "{}"))
+            return route.fulfill(json=answer(requests[-1]))
+        rule = route.request.url.rpartition("/")[2].rstrip("0")
+        known = {"student_width": 6, "teacher_width": 6, "seed": 0, "rule": rule}
+        return route.fulfill(json=answer(known))
+
+    watched.page.route("**/v1/descents**", respond)
+    return requests
+
+
+def compared(watched: Watched, search: str = "") -> Page:
+    page = watched.open(f"?view=descents{search}")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_selector("#descents-ladder .picture")
+    expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    return page
+
+
+def test_four_rules_are_asked_about_the_same_starts(
+    watched: Watched, asked: list[dict[str, Any]]
+) -> None:
+    compared(watched, f"&starts={STARTS}&seed=3")
+    assert {each["rule"] for each in asked} == set(ENDS)
+    assert {(each["starts"], each["seed"]) for each in asked} == {(STARTS, 3)}
+
+
+def test_shares_stand_in_one_table_by_end(watched: Watched, asked: list[dict[str, Any]]) -> None:
+    page = compared(watched)
+    rows = page.get_by_role("region", name="Table of rules").locator("tbody tr")
+    texts = rows.all_text_contents()
+    names = ("zero loss", "minimum 1 + 5", "minimum 6", "still descending")
+    assert len(texts) == len(names)
+    assert all(text.startswith(name) for text, name in zip(texts, names, strict=True))
+    assert all(part in texts[1] for part in ("25.0%", "20.0%"))
+    assert texts[1].count("never") == 2
+    assert len(marks(page, "#descents-ladder")) == sum(map(len, ENDS.values()))
+    assert len(asked) == len(ENDS)
+
+
+def test_an_address_shows_the_same_and_asks_for_nothing(
+    watched: Watched, asked: list[dict[str, Any]]
+) -> None:
+    page = compared(watched)
+    before = marks(page, "#descents-ladder")
+    asked.clear()
+    page.reload()
+    page.wait_for_selector("#descents-ladder .picture")
+    expect(page.locator("#descents-ladder .mark-point")).to_have_count(len(before))
+    assert marks(page, "#descents-ladder") == before
+    assert asked == []
+
+
+@pytest.mark.parametrize("viewport", [{"width": 320, "height": 700}], ids=["narrow"])
+@pytest.mark.parametrize("theme", ["dark"])
+def test_accessible(watched: Watched, asked: list[dict[str, Any]]) -> None:
+    page = compared(watched)
+    assert violations(page) == []
+    assert is_free_of_sideways_scrolling(page)
+    assert len(asked) == len(ENDS)
+
+
+def test_what_is_refused_is_said(watched: Watched) -> None:
+    watched.expected.append("422")
+    problem = {"title": "The request is not valid", "detail": "input_dimension: at least 6."}
+    watched.page.route("**/v1/descents**", lambda route: route.fulfill(status=422, json=problem))
+    page = watched.open("?view=descents")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#descents-view .problem:visible")).to_contain_text("at least 6")
