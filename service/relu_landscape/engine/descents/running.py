@@ -135,8 +135,10 @@ def _advance(rule: Rule, batch: _Batch, pace: Pace) -> None:
     _flow(rule, batch, pace.tolerance)
 
 
-#: Bounds of adaptive steps. The lower one carries a dying student across zero.
-SHORTEST, LONGEST = 1e-3, 4.0
+#: Bounds of adaptive steps. The lower one carries a dying student across zero. The upper one, over
+#: the largest curvature of about (K + 2)/4, is inside the 2.51 at which these steps are stable:
+#: beyond, a descent would jitter about its end by the tolerance, and its gradient never be small.
+SHORTEST, LONGEST = 1e-3, 2.0
 
 
 def _flow(rule: Rule, batch: _Batch, tolerance: float) -> None:
@@ -157,7 +159,9 @@ def _flow(rule: Rule, batch: _Batch, tolerance: float) -> None:
     batch.times = batch.times + np.where(taken, batch.lengths, 0.0)
     factor = 0.9 * (tolerance / np.maximum(error, 1e-300)) ** (1.0 / 3.0)
     change = np.where(np.isfinite(factor), np.clip(factor, 0.2, 2.0), 0.2)
-    batch.lengths = np.clip(batch.lengths * change, SHORTEST, LONGEST)
+    widest = max(len(rule.layers.a), len(rule.layers.b))
+    longest = max(SHORTEST, 4.0 * LONGEST / ((widest + 2) * rule.layers.unit))
+    batch.lengths = np.clip(batch.lengths * change, SHORTEST, longest)
 
 
 def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[int, Landed]) -> None:
