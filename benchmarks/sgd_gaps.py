@@ -46,7 +46,9 @@ FIGURE = Path("docs/images/sgd-gaps.svg")
 @cache
 def beginning() -> Real:
     """Students (K, M + K) that every run begins with."""
-    return starts.draw([0], seed=0, students=WIDTH, teacher=make_teacher(WIDTH), dimension=1000)[0]
+    teacher = make_teacher(WIDTH)
+    drawn = starts.draw([0], seed=0, students=WIDTH, teacher=teacher, dimension=1000)
+    return np.asarray(drawn[0])
 
 
 def overlaps(W: Real) -> Real:
@@ -60,7 +62,8 @@ def equations(gamma: float) -> Real:
     """The overlaps at ``TIME`` for d to infinity; gradient flow at gamma = 0."""
     teacher = make_teacher(WIDTH)
     integrator = Integrator(teacher, Noise(gamma), tolerance=TOLERANCE)
-    return overlaps(integrator.run(State.of(beginning(), teacher), [TIME], steps=10**6).recorded)[0]
+    run = integrator.run(State.of(beginning(), teacher), [TIME], steps=10**6)
+    return np.asarray(overlaps(run.recorded)[0])
 
 
 def runs_of(dimension: int) -> Real:

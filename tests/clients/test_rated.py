@@ -54,7 +54,7 @@ def test_the_diagram(told: dict[str, Any]) -> None:
     np.testing.assert_array_equal(diagram.losses, [[rates.fixed_point[0], math.nan]])
     table = diagram.to_dataframe()
     assert table.loc["m1", "survives_to"] == 0.1
-    assert table.loc["m1", 0.1] == rates.fixed_point[0]
+    assert table[0.1].loc["m1"] == rates.fixed_point[0]
 
 
 def test_as_tables(told: dict[str, Any]) -> None:

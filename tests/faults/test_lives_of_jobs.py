@@ -26,10 +26,12 @@ from hypothesis.stateful import (
 )
 
 from relu_landscape.errors import LeaseLost, NotFound
+from relu_landscape.jobs.listing import EVERYTHING
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.keeping import KeepingStore
+from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.jobs.store.scripts import LARGEST_BARREN_ATTEMPTS
 from relu_landscape.settings import Settings
 from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
@@ -50,6 +52,8 @@ class Known:
     state: str
     holders: set[str]
     sequence: int
+    #: Who is charged for it; None where several may be.
+    payer: str | None
     attempts: int = 0
     is_resubmitted: bool = False
     deaths: int = 0
@@ -66,6 +70,12 @@ class Known:
     def begin_again(self) -> None:
         self.requeue()
         self.is_resubmitted, self.deaths, self.attempts = False, 0, 0
+
+    def let_go(self, who: str) -> None:
+        """Whoever wants it still is charged from now on."""
+        self.holders.discard(who)
+        if self.holders and self.payer in (who, None):
+            self.payer = next(iter(self.holders)) if len(self.holders) == 1 else None
 
     def be_cancelled(self) -> None:
         """Unless somebody asked for it again meanwhile."""
@@ -87,6 +97,7 @@ class Jobs(RuleBasedStateMachine):
         self.asking = AskingStore(self.target, self.settings, TOY, "cpu")
         self.keeping = KeepingStore(self.target, self.settings)
         self.processes = [self.process() for _ in range(2)]
+        self.lists = ListingStore(self.target, self.settings, TOY)
         self.known: dict[str, Known] = {}
         self.sequence = 0
         self.old: list[Claim] = []
@@ -103,6 +114,7 @@ class Jobs(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.ask(self.asking.close())
         self.ask(self.keeping.close())
+        self.ask(self.lists.close())
         self.runner.close()
         for each in self.processes:
             each.close()
@@ -112,12 +124,14 @@ class Jobs(RuleBasedStateMachine):
         known = self.known.get(job)
         if known is None:
             self.sequence += 1
-            self.known[job] = known = Known("queued", {who}, self.sequence)
+            self.known[job] = known = Known("queued", {who}, self.sequence, who)
         elif known.state in ("cancelled", "failed"):
             known.begin_again()
             known.holders.add(who)
+            known.payer = who
         elif known.state != "finished":
-            known.is_resubmitted |= known.state == "cancelling"
+            if known.state == "cancelling":
+                known.is_resubmitted, known.payer = True, who
             known.holders.add(who)
         assert self.ask(self.asking.submit(job, KIND, REQUEST, who)) == known.state
 
@@ -129,7 +143,7 @@ class Jobs(RuleBasedStateMachine):
                 self.ask(self.asking.cancel(job, who))
             return
         if known.state in ("queued", *HELD):
-            known.holders.discard(who)
+            known.let_go(who)
             if not known.holders:
                 known.is_resubmitted = False
                 if known.state == "queued":
@@ -146,12 +160,20 @@ class Jobs(RuleBasedStateMachine):
             assert claim is None
             return
         assert claim is not None
-        assert claim.job == min(waiting, key=lambda job: self.known[job].sequence)
         known = self.known[claim.job]
+        if all(each.payer for each in self.known.values()):
+            assert claim.payer == known.payer
+            assert claim.job == min(waiting, key=self.turn)
         known.state, known.claim = "running", claim
         known.attempts += 1
         assert claim.attempts == known.attempts
         self.old.append(claim)
+
+    def turn(self, job: str) -> tuple[int, int]:
+        """Whoever has the fewest jobs that compute, and then what has waited longest."""
+        known = self.known[job]
+        computing = [other.payer for other in self.known.values() if other.state in HELD]
+        return computing.count(known.payer), known.sequence
 
     def held(self, number: int) -> tuple[Claim, Known | None]:
         """One of the claims there ever were, and its job if it is the one that counts."""
@@ -230,7 +252,7 @@ class Jobs(RuleBasedStateMachine):
 
     @invariant()
     def the_store_says_what_the_dictionary_says(self) -> None:
-        listed = {each.id: each for each in self.ask(self.asking.page(None, None, 10)).items}
+        listed = {each.id: each for each in self.ask(self.lists.page(EVERYTHING, None, 10)).items}
         assert set(listed) == set(self.known)
         for job, known in self.known.items():
             status = listed[job]

@@ -269,7 +269,8 @@ def test_descents_has_an_option_for_every_field_of_a_request() -> None:
 
 def test_locate_has_an_option_for_every_field_of_a_request() -> None:
     """But for arrays, which are in its file."""
-    arrays = {"weights", "batch", "Q", "R", "teacher", "teacher_gram", "reduced"}
+    layers = {"second_layer", "teacher_second_layer"}
+    arrays = {"weights", "batch", "Q", "R", "teacher", "teacher_gram", "reduced", *layers}
     options = parameters_of("locate")
     assert set(options) - {"file"} == fields_of("PointsRequest") - arrays
     assert list(options["certify"].type.choices) == words("PointsRequest", "certify")

@@ -307,8 +307,7 @@ class InMemoryService:
         self, *, kind: str | None, cursor: str | None, limit: int, wanted: Wanted = EVERYTHING
     ) -> Page[AnyStatus]:
         self._check()
-        jobs = self.jobs.values()
-        looked = [(job.status, job.number, frozenset(job.askers)) for job in jobs]
+        looked = [(j.status, j.number, frozenset(j.askers)) for j in self.jobs.values()]
         return page_of(looked, of_kind(self.registry, kind, wanted), cursor, limit)
 
     async def events(

@@ -16,7 +16,7 @@ from relu_landscape.engine.noise import places
 from relu_landscape.engine.noise.learning_rates import critical_learning_rate, loss_shift
 from relu_landscape.engine.noise.sigma import noise
 from relu_landscape.errors import InputError
-from tests.service.engine.dynamics.test_learning_rates import spurious
+from tests.service.engine.noise.test_learning_rates import spurious
 from tests.service.engine.oracles import Real
 
 

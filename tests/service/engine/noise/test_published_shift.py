@@ -10,7 +10,7 @@ from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.noise.learning_rates import critical_learning_rate
-from tests.service.engine.dynamics.test_learning_rates import spurious
+from tests.service.engine.noise.test_learning_rates import spurious
 from tests.service.engine.oracles import Real
 
 pytestmark = pytest.mark.slow
