@@ -10,9 +10,9 @@ MODULE ?=
 TESTERS ?= 2
 OPTIONS ?=
 # make atlas: largest width, random starts, and up to where saddles and proofs are made as well.
-ATLAS_WIDTH ?= 12
+ATLAS_WIDTH ?= 16
 ATLAS_STARTS ?= 2000
-ATLAS_SMALL ?= 8
+ATLAS_SMALL ?= 12
 
 BIN := .venv/bin
 export PYTHON
@@ -43,7 +43,7 @@ help:
 	@echo "make wheels             build both distributions into dist/"
 	@echo "make drawing            draw which room imports which, docs/images/imports.svg"
 	@echo "make guide              build the documents as a site, which the service shows at /guide"
-	@echo "make atlas [ATLAS_WIDTH=12]   compute the atlas of widths; goes on after a kill"
+	@echo "make atlas [ATLAS_WIDTH=16]   compute the atlas of widths; goes on after a kill"
 	@echo "make audit              whether a locked package has a known hole; asks the package index"
 	@echo "make sbom               what serves is made of, as CycloneDX: build/sbom.json"
 	@echo "make lock               renew requirements/*.lock [UPGRADE=--upgrade]"

@@ -182,3 +182,17 @@ def test_published_minima_of_equal_widths(atlas: Atlas) -> None:
                 # Others of the same blocks are listed too, with anti-aligned students.
                 losses = [point.loss for point in cell.fixed_points if point.kind == "minimum"]
                 assert min(abs(loss - minimum["loss"]) for loss in losses) <= 1e-12
+
+
+def test_published_minima_with_one_student_more(atlas: Atlas) -> None:
+    """Safran and Shamir (ICML 2018, arXiv:1712.08968), as far as the atlas goes: twelve decimals of
+    losses are published, and every point listed there as a minimum is one here."""
+    cells = {(cell.student_width, cell.teacher_width): cell for cell in atlas.cells}
+    for case in table("overparameterised_points")["cases"]:
+        cell = cells.get((case["student_width"], case["teacher_width"]))
+        if cell is None:
+            continue
+        losses = [point.loss for point in cell.fixed_points if point.kind == "minimum"]
+        for point in case["points"]:
+            if point["min_eigenvalue"] > 0.0:
+                assert min(abs(loss - point["loss"]) for loss in losses) <= 1e-12

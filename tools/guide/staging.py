@@ -20,7 +20,9 @@ def stage(root: Path, target: Path) -> None:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, target / name)
     for name, text in generated.pages().items():
-        (target / "docs" / name).write_text(text, encoding="utf-8")
+        page = target / "docs" / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
     for notebook in sorted((root / "clients/python/notebooks").glob("*.ipynb")):
         page = target / notebook.relative_to(root).with_suffix(".md")
         page.parent.mkdir(parents=True, exist_ok=True)
