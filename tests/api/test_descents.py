@@ -55,7 +55,15 @@ def test_they_are_found_by_the_workers(http: httpx.Client) -> None:
         ({"rule": "gradient_descent", "teacher_layer": [1, 1, 1, 0]}, "4 numbers"),
         ({"start_layer": 1.0}, "left out but for two_layer"),
         ({"student_width": 60}, "input_dimension"),
-        ({"rule": "normalised", "student_width": 60, "teacher_width": 50}, "at most 4,096"),
+        (
+            {
+                "rule": "normalised",
+                "student_width": 60,
+                "teacher_width": 20,
+                "input_dimension": 100,
+            },
+            "at most 4,096",
+        ),
         ({"step": 1e-4, "until": 1e6}, "steps"),
     ],
 )

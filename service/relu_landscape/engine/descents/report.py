@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,19 @@ def is_zero_loss(problem: Problem, landed: Landed) -> bool:
     if landed.outcome == Outcome.POINT.name:
         return landed.loss <= ZERO_LOSS * problem.layers.unit
     return landed.outcome == Outcome.ZERO_LOSS.name
+
+
+def of_the_set(problem: Problem, landed: Landed) -> Landed:
+    """A descent's end; with more students than teachers zero loss is one set, not a point of it.
+
+    Where a student dies on the way, the others stand at the teachers and Newton's method leaves it
+    at a norm of nothing: a place on the edge of the set, at which the curvature depends on the
+    direction that it died in.
+    """
+    is_set = problem.students > problem.teachers and not problem.has_unit_students
+    if is_set and is_zero_loss(problem, landed):
+        return replace(landed, outcome=Outcome.ZERO_LOSS.name)
+    return landed
 
 
 def composed(problem: Problem, landed: Sequence[Landed], found: Sequence[Found]) -> Composed:

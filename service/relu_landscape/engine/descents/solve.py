@@ -66,4 +66,4 @@ def _descended(problem: Problem, run: Runner, monitor: Monitor, chunk: int | Non
         monitor.findings([
             DescentsFinding(ended=len(landed), starts=problem.starts, zero_loss=zero)
         ])  # fmt: skip
-    return [landed[number] for number in range(problem.starts)]
+    return [report.of_the_set(problem, landed[number]) for number in range(problem.starts)]

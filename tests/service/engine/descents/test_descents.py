@@ -112,6 +112,16 @@ def test_more_students_reach_the_set_of_zero_loss() -> None:
     assert found.reached == ["g1"] * 10
 
 
+def test_a_student_that_dies_at_zero_loss_is_on_the_set() -> None:
+    """At K = 18, M = 17 two starts in five leave a student at a norm of nothing: zero loss is one
+    end all the same, and not that of a point beside the set."""
+    found = solve(student_width=18, teacher_width=17, rule="gradient_descent", starts=7,
+                  input_dimension=1000)  # fmt: skip
+    (zero,) = [end for end in found.ends if end.kind == "global"]
+    assert (zero.attraction.hits, zero.curvature) == (found.zero_loss.hits, None)
+    assert found.reached.count(zero.key) == zero.attraction.hits > 0
+
+
 def test_ends_without_a_point_have_names() -> None:
     early = solve(student_width=4, teacher_width=4, rule="normalised", starts=5, until=1.0)
     assert [one.outcome for one in early.others] == [Outcome.UNSETTLED.value]
