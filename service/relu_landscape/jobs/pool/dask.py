@@ -317,10 +317,9 @@ class DaskPool:
         """Called by Dask in a thread of its own when a chunk came to an end of some kind."""
         name = str(future.key)
         with self.changed:
-            entry = self._flying.get(name)
-        if entry is None:  # closed or ended meanwhile
+            chunk, _ = self._flying.get(name, (None, None))
+        if chunk is None:  # closed or ended meanwhile
             return
-        chunk = entry[0]
         try:
             kind, payload = future.result(timeout=GATHER_SECONDS)
         except KilledWorker as error:
@@ -331,8 +330,9 @@ class DaskPool:
         except BaseException as error:  # Dask's and asyncio's CancelledError
             self._raised(name, chunk, error, lost=True)
         else:
+            seconds = self._watch.took(name)  # kept there until somebody asks
             if kind == "answer":
-                seconds = self._shares.took(chunk.lane.work.payer, self._watch.took(name))
+                self._shares.took(chunk.lane.work.payer, seconds)
                 self._return(name, Returned(chunk.task, payload, seconds=seconds), chunk)
             elif kind == "unknown":  # that worker was not told the request
                 chunk.carries = True

@@ -168,11 +168,12 @@ class ChunkRunner:
         """Store an answer; what was stored of it."""
         assert returned.answer is not None  # noqa: S101 - for the type checker
         task, answer = returned.task, returned.answer
-        if self.condenser is not None:
+        name, memo = chunk_name(task), self._memo(task)
+        # What other jobs read is whole: they have not seen what this one has.
+        if self.condenser is not None and memo is None:
             came = decode_answer(task, answer)
             condensed = self.condenser.condense(task, came)
             answer = answer if condensed is came else encode_answer(condensed)
-        name, memo = chunk_name(task), self._memo(task)
         standing = self.claims.checkpoint(self.claim, name, answer, memo, returned.seconds)
         if standing == "cancel":
             self.stop.set("cancel")
@@ -181,7 +182,9 @@ class ChunkRunner:
     def _whole(self, task: Task[Any, Any], stored: bytes) -> Any | None:
         """The answer of which this is stored; None where it has to be computed again."""
         answer = decode_answer(task, stored)
-        return answer if self.condenser is None else self.condenser.restore(task, answer)
+        if self.condenser is None or self._memo(task) is not None:
+            return answer
+        return self.condenser.restore(task, answer)
 
     def _memo(self, task: Task[Any, Any]) -> str | None:
         return memo_name(task, self.needs)

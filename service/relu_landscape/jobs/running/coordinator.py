@@ -198,7 +198,7 @@ class Coordinator:
         )
         with self._lock:
             # By token: a job that this process lost and got again may still be stopping here.
-            self._running[claim.token] = _Running(attempt, thread, place.name)
+            self._running[claim.token] = _Running(attempt, thread, claim.place)
         self._leases.hold(claim, attempt.stop)
         thread.start()
         return True

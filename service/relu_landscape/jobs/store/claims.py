@@ -43,7 +43,7 @@ class Claim:
     """A job that this process may run, and the token that fences its writes.
 
     ``seconds`` have passed since its first start, by the store's clock. ``payer`` is who is charged
-    for what it computes.
+    for what it computes, ``place`` what it takes of this process.
     """
 
     job: str
@@ -53,6 +53,7 @@ class Claim:
     seconds: float
     attempts: int
     payer: str = ANYONE
+    place: Place = "any"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class ClaimingStore:
         return self._scripts.run("claim", *first, *queues)
 
     def _readable(self, answer: Sequence[Any]) -> Claim | None:
-        job, kind, token, request, seconds, attempts, payer = answer
+        job, kind, token, request, seconds, attempts, payer, place = answer
         claim = Claim(
             job=job.decode(),
             kind=kind.decode(),
@@ -132,6 +133,7 @@ class ClaimingStore:
             seconds=float(seconds),
             attempts=int(attempts),
             payer=payer.decode(),
+            place=place.decode(),
         )
         try:
             return replace(claim, request=orjson.loads(request))

@@ -132,9 +132,10 @@ class ListingStore:
                     pass
             except StoreUnavailable as error:
                 self._failure = error
-                raise
-            finally:
                 self._ended = self._begun
+                raise
+            # One that was given up on the way, as by who asked, is nobody's answer.
+            self._ended = self._begun
 
     async def _catch_up(self) -> bool:
         """Read what changed; whether there may be more."""

@@ -6,27 +6,38 @@ them, and most were of points that others had reached before.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.engine.landscape import COMPOSITION
+from relu_landscape.engine.landscape.catalogue import Catalogue
 from relu_landscape.engine.landscape.condensing import Condenser
 from relu_landscape.engine.landscape.ends import EndGroup, Ends
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.sampling import Escape, Sample
 from relu_landscape.engine.model import population
+from relu_landscape.engine.points import identity
+from relu_landscape.engine.tasks import Task
+from relu_landscape.jobs.pool.base import Work
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
-from relu_landscape.jobs.running.attempt import Attempt
+from relu_landscape.jobs.running.attempt import Attempt, ChunkRunner
+from relu_landscape.jobs.running.progress import ProgressMonitor
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.scripts import needs
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.jobs.helpers import PROVENANCE, QUEUES, lapse
-from tests.service.jobs.running.test_memos import Desk, Died, Here
+from tests.service.jobs.running.test_memos import Desk, Died, Here, HereLane
+
+ProblemT = TypeVar("ProblemT")
+AnswerT = TypeVar("AnswerT")
 
 #: At these widths starts end at the global minimum and at 1+5; in ten tasks, of four starts.
 ASKED = LandscapeRequest(
@@ -66,15 +77,16 @@ def stored(claims: ClaimingStore, job: str) -> list[EndGroup]:
     return [each for answer in found for each in answer.groups]
 
 
-@pytest.mark.parametrize("dies_after", [3, 8])
+@pytest.mark.parametrize("dies_after", [5, 9])
 async def test_a_job_that_was_killed_goes_on_from_what_is_stored_to_the_same_bits(
     asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, dies_after: int
 ) -> None:
     desk = Desk(asking, watcher)
     job = desk.job(ASKED)
     await asking.submit(job, ASKED.kind, ASKED.canonical())
+    before = Here(dies_after=dies_after)  # the search, done beside the starts, counts as well
     with pytest.raises(Died):
-        attempt(claims, Here(dies_after=dies_after)).run()
+        attempt(claims, before).run()
     found = stored(claims, job)
     kept = [each for each in found if each.like is None]
     assert all(each.W.size == 0 for each in found if each.like is not None)
@@ -85,8 +97,75 @@ async def test_a_job_that_was_killed_goes_on_from_what_is_stored_to_the_same_bit
     again = Here()
     attempt(watcher, again).run()
     assert (await asking.status(job)).state == "finished"
-    assert again.ran["sample"] == max(0, 10 - dies_after), "what is stored is not computed again"
+    assert again.ran["sample"] == 10 - before.ran["sample"], "what is stored is not computed again"
     await desk.check(ASKED)
+
+
+@dataclass
+class Shuffled(Here):
+    """Answers come back in any order, as from many workers."""
+
+    chance: random.Random = field(default_factory=random.Random)
+
+    def lane(self, work: Work) -> HereLane:
+        lane = super().lane(work)
+        self.before = lambda: self.chance.shuffle(lane.waiting)
+        return lane
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_whatever_the_order_and_however_often_it_dies_the_bits_are_the_same(
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, seed: int
+) -> None:
+    desk = Desk(asking, watcher)
+    job, chance = desk.job(ASKED), random.Random(seed)
+    await asking.submit(job, ASKED.kind, ASKED.canonical())
+    for dies_after in (5, 1, 4):
+        with pytest.raises(Died):
+            attempt(claims, Shuffled(dies_after=dies_after, chance=chance)).run()
+        lapse(watcher, job)
+    assert any(each.like is not None for each in stored(claims, job))
+    attempt(watcher, Shuffled(chance=chance)).run()
+    assert (await asking.status(job)).state == "finished"
+    await desk.check(ASKED)
+
+
+async def test_what_other_jobs_read_is_never_condensed(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    """They have not seen what it would refer to."""
+    asked = ASKED.model_copy(update={"starts": 4})
+    await asking.submit("a", asked.kind, asked.canonical())
+    held = attempt(claims, Here())
+    told: list[str] = []
+
+    class Listening(Condenser):
+        def condense(self, task: Task[Any, Any], answer: Any) -> Any:
+            told.append(task.key)
+            return super().condense(task, answer)
+
+        def restore(self, task: Task[Any, Any], answer: Any) -> Any | None:
+            told.append(task.key)
+            return super().restore(task, answer)
+
+    work = Work(held.analysis.composition, asked)
+    monitor = ProgressMonitor(4, held.stop, lambda *_: None)
+    runner = ChunkRunner(
+        held.claim, claims, Here(), work, held.needs, held.stop, monitor, Listening(PROBLEM)
+    )
+    whole: list[Task[Any, Any]] = []
+
+    def run(
+        tasks: Sequence[Task[ProblemT, AnswerT]],
+    ) -> Iterator[tuple[Task[ProblemT, AnswerT], AnswerT]]:
+        for task, answer in runner(tasks):
+            whole.extend([task] if task.memo is not None else [])
+            yield task, answer
+
+    COMPOSITION.compose(PROBLEM, run=run, monitor=monitor, chunk_starts=CHUNK)
+    assert whole, "there are such tasks"
+    assert told
+    assert not set(told) & {task.key for task in whole}
 
 
 async def test_what_refers_to_a_lost_checkpoint_is_computed_again(
@@ -141,6 +220,30 @@ def test_close_points_are_kept_apart() -> None:
     beside[0, 0] += 3e-6
     near = Ends(groups=(group(3, beside),))
     assert condenser.condense(sample(3), near) is near
+
+
+def test_what_is_joined_does_not_depend_on_whose_answer_came_first() -> None:
+    """The third of these is beside the second, and further from the first than one point's ends:
+    with the second's weights, which it had if that came before it, it was the first's."""
+    W, _ = points()
+
+    def numbers(length: float) -> Any:
+        return identity.invariants(length * W, PROBLEM.teacher, 0.0)
+
+    pace = np.abs(numbers(2.0) - numbers(1.0)).max()  # they are linear in the length
+
+    def longer(start: int, distance: float) -> Ends:
+        found = group(start, W * (1.0 + distance * identity.RAW / pace))
+        return Ends(groups=(replace(found, loss=0.0),))
+
+    asked = [(sample(each), longer(each, far)) for each, far in ((1, 0.0), (3, 0.95), (7, 1.04))]
+    found = []
+    for order in itertools.permutations(asked):
+        condenser = Condenser(PROBLEM)
+        whole = [condenser.restore(task, condenser.condense(task, each)) for task, each in order]
+        groups = Catalogue(PROBLEM).collect(whole)  # type: ignore[arg-type]
+        found.append([(each.start, list(each.members)) for each in groups])
+    assert found == [[(1, [1, 3]), (7, [7])]] * 6
 
 
 def test_an_answer_of_which_weights_are_gone_cannot_be_restored() -> None:

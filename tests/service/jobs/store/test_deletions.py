@@ -182,6 +182,25 @@ async def test_every_process_hears_of_a_deletion_at_once(
             await each.close()
 
 
+async def test_of_many_deletions_between_two_looks_none_is_missed(
+    asking: AskingStore, target: Target, settings: Settings
+) -> None:
+    """Of hundreds that went at once the stream had kept the last one hundred."""
+    keeping = KeepingStore(target, settings)
+    heard = keeping.deletions()
+    try:
+        assert await anext(heard) is None
+        jobs = [f"j{number}" for number in range(250)]
+        for job in jobs:
+            await asking.submit(job, KIND, REQUEST)
+            await asking.cancel(job)
+            assert await keeping.delete(job) == "deleted"
+        assert [await asyncio.wait_for(anext(heard), PATIENCE_SECONDS) for _ in jobs] == jobs
+    finally:
+        await heard.aclose()
+        await keeping.close()
+
+
 @pytest.mark.external_redis
 @needs_redis[1]
 async def test_after_an_outage_everything_may_have_been_deleted(

@@ -18,7 +18,7 @@ from relu_landscape.jobs.store.keeping import KeepingStore
 from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.settings import Settings
 from relu_landscape.wire.labels import LabelChange
-from tests.service.jobs.helpers import KIND, QUEUES, REQUEST
+from tests.service.jobs.helpers import KIND, QUEUES, REQUEST, until_async
 from tests.service.jobs.store.contents import OF_LISTS, Contents
 from tests.service.jobs.toy_engine import TOY
 
@@ -225,3 +225,41 @@ async def test_many_who_ask_at_once_share_a_look_at_the_store(
         pages = await asyncio.gather(*(listed(lists) for _ in range(50)))
     assert pages == [[("a", "queued")]] * 50
     assert 1 <= asked.count("changes") <= 2  # the first, and one for all who came meanwhile
+
+
+async def test_who_waits_for_one_that_is_given_up_looks_for_itself(
+    asking: AskingStore, lists: ListingStore
+) -> None:
+    """The third was told that the rows are up to date, after a second who had read nothing."""
+    gates = [asyncio.Event(), asyncio.Event()]
+    closed = list(gates)
+    run = scripts.Scripts.run
+
+    async def held(self: scripts.Scripts, *arguments: bytes | str | float) -> object:
+        answer = await run(self, "changes", *arguments)
+        if closed:
+            await closed.pop(0).wait()
+        return answer
+
+    def patched(self: scripts.Scripts, name: str, *arguments: bytes | str | float) -> object:
+        return held(self, *arguments) if name == "changes" else run(self, name, *arguments)
+
+    async def until_held(count: int) -> None:
+        async def is_held() -> bool:
+            return len(closed) <= count
+
+        await until_async(is_held, "the store was asked")
+
+    await lists.follow()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripts.Scripts, "run", patched)
+        first, second = (asyncio.ensure_future(lists.follow()) for _ in range(2))
+        await until_held(1)
+        await asking.submit("a", KIND, REQUEST)  # the first has looked already
+        third = asyncio.ensure_future(listed(lists))
+        await asyncio.sleep(0)
+        gates[0].set()
+        await first
+        await until_held(0)
+        second.cancel()
+        assert await third == [("a", "queued")]

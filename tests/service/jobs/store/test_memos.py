@@ -137,6 +137,21 @@ async def test_of_jobs_that_need_one_answer_one_is_to_compute_it(
     assert list(watcher.remembered(["m1"])) == [b"one"]
 
 
+async def test_nobody_is_said_to_compute_what_is_there_already(
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, contents: Contents
+) -> None:
+    """Finished between two looks of a job, it was that job's to compute, which never did: once the
+    answer was dropped, others waited for that job to end."""
+    first = await submitted(asking, claims)
+    claims.checkpoint(first, "c1", b"one", "m1")
+    second = await submitted(asking, watcher, "b")
+    assert watcher.take(second, ["m1"]) == [True]
+    assert list(watcher.remembered(["m1"])) == [b"one"]
+    contents.client.delete(contents.key("memo:m1"))
+    assert claims.take(first, ["m1"]) == [True]
+    assert watcher.take(second, ["m1"]) == [False]
+
+
 async def test_who_is_held_by_nobody_any_more_computes_nothing(
     asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, contents: Contents
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import Claim, ClaimingStore, Place
 from relu_landscape.jobs.store.scripts import MOST_LAG_SECONDS, queue_name
@@ -241,6 +242,26 @@ async def test_jobs_of_an_older_release_are_anyones(
     assert claim(claims).payer == "anyone"
     contents.client.hdel(contents.key("job:ada1"), "place")
     assert claim(claims, "own").job == "bob1"
+
+
+async def test_a_claim_that_is_made_again_for_another_place_has_the_first_ones(
+    asking: AskingStore, claims: ClaimingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a sweep would run where those that it waits for need a place."""
+    await queue(asking, "ada1")
+    run, answers = claims._scripts.run, []
+
+    def lost(name: str, *arguments: Any) -> Any:
+        answers.append(run(name, *arguments))
+        if len(answers) == 1:
+            raise StoreUnavailable("the answer did not arrive")
+        return answers[-1]
+
+    monkeypatch.setattr(claims._scripts, "run", lost)
+    with pytest.raises(StoreUnavailable):
+        claims.claim(QUEUES, "asking")
+    found = claim(claims, "small")
+    assert (found.job, found.place) == ("ada1", "asking")
 
 
 async def test_a_queue_of_many_is_looked_through(

@@ -1,7 +1,7 @@
 -- holder, name of this call, "1" if it is made again, the place that it would take, then the queues of
 -- what the caller can compute
--- -> {id, kind, token, request, seconds since the first start, attempts, payer} of the job whose turn it
--- is, or nil
+-- -> {id, kind, token, request, seconds since the first start, attempts, payer, place} of the job whose
+-- turn it is, or nil; of a call that is made again the place that the first one took
 --
 -- It is the turn of the payer of whose jobs the fewest compute; of several, of the one who has used the
 -- least; of hers, of the job that has waited longest. In the place "own" of one who has none at all.
@@ -59,7 +59,8 @@ local function answer(id)
   local get = function(name) return redis.call('HGET', job(id), name) end
   local seconds = tostring(tonumber(now()) - tonumber(get('started')))
   local request = get('whole') or get('request')
-  return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')), payer(id) }
+  return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')), payer(id),
+           get('place') }
 end
 -- The answer of the first call may have been lost on its way: then its job is running already.
 if again then

@@ -7,8 +7,8 @@ if state == 'queued' or state == 'running' or state == 'cancelling' then return 
 if state == 'finished' and pinned(id) then return 'pinned' end
 forget(id)
 redis.call('ZREM', p .. ':expiry', id)
--- Whoever has its result at hand hears of it.
-redis.call('XADD', p .. ':deletions', 'MAXLEN', '~', 100, '*', 'id', id)
+-- Whoever has its result at hand hears of it, also if thousands go between two of its looks.
+redis.call('XADD', p .. ':deletions', 'MAXLEN', '~', 10000, '*', 'id', id)
 -- Whoever keeps the archive sees to the rest, also if this caller dies now.
 if ARGV[5] == '1' then redis.call('ZADD', p .. ':deleted', now(), id) end
 return 'deleted'

@@ -9,7 +9,11 @@ for i = 6, #ARGV do
   if is_made(maker) and maker:match('^%S+') ~= id then
     found[i - 5] = 0
   else
-    redis.call('HSET', p .. ':making', ARGV[i], id .. ' ' .. token)
+    -- What is there already is made by nobody: whoever asks finds it when it looks once more, and if
+    -- it is dropped one day, nobody is to wait for a job that never meant to compute it.
+    if redis.call('EXISTS', key('memo', ARGV[i])) == 0 then
+      redis.call('HSET', p .. ':making', ARGV[i], id .. ' ' .. token)
+    end
     found[i - 5] = 1
   end
 end
