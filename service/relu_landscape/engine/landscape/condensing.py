@@ -4,7 +4,8 @@ At K = 64 the weights are nearly all of an answer, and most starts end where oth
 ends whose point another group of a lower start has is kept with that start in place of its weights,
 and is given those back when it is read. Whoever joins groups (``catalogue.collect``) compares with
 the point of the lowest start alone, so nothing else of it was looked at, and results are the same
-to the bit. Where a proof is asked for, the distance of every group's own weights counts, and none
+to the bit (but for ends whose distance from another point's is within ``KEPT_ONCE`` of what makes
+them one). Where a proof is asked for, the distance of every group's own weights counts, and none
 is left out.
 """
 
@@ -26,7 +27,7 @@ Real = NDArray[np.float64]
 
 #: Ends closer than this are kept once. Which came first depends on the workers, so what is joined
 #: would as well, for an end whose distance from another point's is this close to ``RAW``: far more
-#: than a group's own size (6e-9 at most for widths 4 to 30, Gram entries up to 0.9, single
+#: than a group's own size (below 1e-8 for widths 4 to 30, Gram entries up to 0.9, single
 #: precision) would only make that likelier.
 KEPT_ONCE = identity.RAW / 1000.0
 
