@@ -6,8 +6,8 @@ and is given those back when it is read. Whoever joins groups (``catalogue.colle
 the point of the lowest start alone, so nothing else of it was looked at, and results are the same
 to the bit, but where two ends differ by more than 0.9 and less than 1.1 of ``identity.RAW``: there,
 one of them may join the other's group or not. Distinct points, which differ by a hundred times as
-much, stay so: what is kept once here ``collect`` would have taken for one as well. Where a proof is asked for, the distance of every group's own weights counts, and none
-is left out.
+much, stay so: what is kept once here ``collect`` would have taken for one as well. Where a proof is
+asked for, the distance of every group's own weights counts, and none is left out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from relu_landscape.engine.tasks import Task
 
 Real = NDArray[np.float64]
 
-#: Ends closer than this are kept once: a tenth of what makes them one point, so that comparisons with
-#: any other end change by a tenth of their tolerance at most.
+#: Ends closer than this are kept once: a tenth of what makes them one point, so that comparisons
+#: with any other end change by a tenth of their tolerance at most.
 KEPT_ONCE = identity.RAW / 10.0
 
 
