@@ -80,8 +80,8 @@ class DescentsRequest(AnalysisRequest):
         None,
         ge=SMALLEST_STEP,
         le=LARGEST_STEP,
-        description="of the descent, in units of time; null: 8 / (K + M + 8), half of that for "
-        "two_layer; gradient_flow chooses its own",
+        description="of the descent, in units of time; null: 8 / (K + max(K, M) + 8), half of "
+        "that for two_layer; gradient_flow chooses its own",
     )
     student_layer: Layer | None = Field(
         None,

@@ -45,8 +45,8 @@ class AtRate(Wire):
         "stay bounded"
     )
     stable: bool | None = Field(
-        description="whether the eigenvalue is below zero and, where it was looked for, the fixed "
-        "point was found"
+        description="whether the fixed point was found and attracts, within the span and outside; "
+        "where it was not looked for, whether the eigenvalue is below zero"
     )
     deviation: float | None = Field(
         description="root mean square distance from the minimum within the span, at the request's d"
@@ -59,7 +59,8 @@ class PointRates(Wire):
     slope: float = Field(description="d loss / d gamma at 0: gamma/4 sum_i E[e^2 1_i]; any width")
     critical_rate: float | None = Field(
         description="learning rate from which second moments outside the span grow, the part in "
-        "the span held; null where it was not computed"
+        "the span held: exact at zero loss, elsewhere to second order, and a minimum may be stable "
+        "to less or more; null where it was not computed"
     )
     plane: Fluctuations | None = Field(description="null where they were not computed")
     reasons: list[str] = Field(description="why something here is null, as sentences")

@@ -30,6 +30,9 @@ FARTHEST = 0.05
 #: Eigenvalues above minus this do not pull away in the time of a descent. Where students are
 #: parallel to within 1e-8, as on flat sets, the Hessian is known to 1e-8.
 FLAT = 1e-6
+#: Loss, in its unit, so near zero that curvature is that of zero loss to a few parts in a hundred;
+#: and the share of a bound that is surely below it, then.
+NEAR_ZERO, SURELY = 1e-5, 0.97
 #: Norm of the gradient at a point, over the unit of the loss and K^1.5 (``classify``).
 ROUNDING = 4e-15
 
@@ -77,6 +80,21 @@ def polished(rule: Rule, W: Real, dimension: int) -> Real | None:
     if found is None or not _is_strict(rule, found, dimension):
         return None
     return found
+
+
+def is_held(rule: Rule, W: Real, state: Real, step: float, dimension: int) -> bool:
+    """Whether steps of this length, from a ``state`` (K, q) beside it, come to rest at the minimum
+    ``W`` (K, p): its largest eigenvalue times the step has to be below 2.
+
+    At zero loss no eigenvalue is above K/2 (``problem``), so that most steps need no look.
+    """
+    longest = 2.0 / (step * rule.stretch(state))
+    zero = rule.layers.loss(W[None])[0] < NEAR_ZERO * rule.layers.unit
+    if zero and len(W) / 2.0 * rule.layers.unit < longest * SURELY:
+        return True
+    teachers = len(rule.layers.b)
+    span, beside = rule.stepped(*_blocks(rule, folded(W, teachers, TIGHT), dimension), state)
+    return all(_is_positive(2.0 / step * np.eye(len(each)) - each) for each in (span, beside))
 
 
 def is_flat(rule: Rule, W: Real, dimension: int) -> bool:

@@ -81,6 +81,18 @@ class Rule(ABC):
         """Gradient (B, K, p) along the surface at weights."""
         return self.slope(W)
 
+    def stretch(self, state: Real) -> float:
+        """The most that ``stepped`` makes of an eigenvalue at a ``state`` (K, q)."""
+        del state
+        return 1.0
+
+    def stepped(self, span: Real, beside: Real, state: Real) -> tuple[Real, Real]:
+        """The Hessian's blocks (K p, K p) and (K, K), or (0, 0), at a critical point, as steps of
+        the rule meet them from a ``state`` (K, q) beside it: with those eigenvalues, but for zeros
+        and a change of basis."""
+        del state
+        return span, beside
+
 
 class Plain(Rule):
     """No constraint: gradient flow, and gradient descent."""
@@ -173,6 +185,22 @@ class TwoLayer(Rule):
 
     def steepness(self, W: Real) -> Real:
         return self.layers.gradient(W)
+
+    def stretch(self, state: Real) -> float:
+        return float(np.sum(state * state, axis=1).max())
+
+    def stepped(self, span: Real, beside: Real, state: Real) -> tuple[Real, Real]:
+        """With ``d omega = a dw + w da``: H between two roots of ``a^2 I + w w'``."""
+        w, a = state[:, :-1], np.abs(state[:, -1])
+        K, p = len(a), len(span) // len(a)
+        w = w[:, :p]
+        n = np.linalg.norm(w, axis=1)
+        longer = (np.hypot(a, n) - a) / (n * n)
+        roots = a[:, None, None] * np.eye(p) + longer[:, None, None] * w[:, :, None] * w[:, None]
+        blocks = span.reshape(K, p, K, p)
+        inside = np.einsum("iab,ibjc,jcd->iajd", roots, blocks, roots, optimize=True)
+        outside = beside * a[:, None] * a if len(beside) else beside
+        return inside.reshape(K * p, K * p), outside
 
 
 def _polar(W: Real) -> Real:

@@ -136,8 +136,9 @@ def _advance(rule: Rule, batch: _Batch, pace: Pace) -> None:
 
 
 #: Bounds of adaptive steps. The lower one carries a dying student across zero. The upper one, over
-#: the largest curvature of about (K + 2)/4, is inside the 2.51 at which these steps are stable:
-#: beyond, a descent would jitter about its end by the tolerance, and its gradient never be small.
+#: the largest curvature of about (K + 2)/4, or K/2 where students share teachers (``problem``), is
+#: inside the 2.51 at which these steps are stable: beyond, a descent would jitter about its end by
+#: the tolerance, and its gradient never be small.
 SHORTEST, LONGEST = 1e-3, 2.0
 
 
@@ -159,8 +160,9 @@ def _flow(rule: Rule, batch: _Batch, tolerance: float) -> None:
     batch.times = batch.times + np.where(taken, batch.lengths, 0.0)
     factor = 0.9 * (tolerance / np.maximum(error, 1e-300)) ** (1.0 / 3.0)
     change = np.where(np.isfinite(factor), np.clip(factor, 0.2, 2.0), 0.2)
-    widest = max(len(rule.layers.a), len(rule.layers.b))
-    longest = max(SHORTEST, 4.0 * LONGEST / ((widest + 2) * rule.layers.unit))
+    K, M = len(rule.layers.a), len(rule.layers.b)
+    curved = K / 2.0 if K > M else (M + 2) / 4.0
+    longest = max(SHORTEST, LONGEST / (curved * rule.layers.unit))
     batch.lengths = np.clip(batch.lengths * change, SHORTEST, longest)
 
 
@@ -191,24 +193,31 @@ def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[in
             land(member, Outcome.CHANGED_SIGN, here, value)
         elif not finite[member]:
             land(member, Outcome.NOT_FINITE, np.zeros((0, 0)), NO_LOSS)
-        elif zero[member]:
+        elif zero[member] and _is_held(rule, here, batch.states[member], pace, dimension):
             land(member, Outcome.ZERO_LOSS, here, value)
         elif away[member]:
             land(member, Outcome.RAN_AWAY, here, value)
         elif steep[member] < batch.levels[member]:
             batch.levels[member] = steep[member] * LATER_TRY
             found = ending.polished(rule, here, dimension)
-            rest = None if found is not None else _at_rest(rule, here, steep[member], dimension)
-            if found is not None:
+            if found is None:
+                rest = _at_rest(rule, here, steep[member], dimension)
+                if rest is not None:
+                    land(member, rest, here, value)
+            elif _is_held(rule, found, batch.states[member], pace, dimension):
                 land(member, Outcome.POINT, found, float(rule.layers.loss(found[None])[0]))
-            elif rest is not None:
-                land(member, rest, here, value)
         if keep[member] and batch.dying[member] >= DYING:
             land(member, Outcome.DIED, here, value)
         if keep[member] and batch.times[member] >= pace.until:
             land(member, Outcome.UNSETTLED, here, value)
     if not np.all(keep):
         batch.keep(keep)
+
+
+def _is_held(rule: Rule, W: Real, state: Real, pace: Pace, dimension: int) -> bool:
+    """Whether the descent comes to rest at an end ``W`` beside its ``state``: where the step is so
+    long that it is driven away, it goes on."""
+    return pace.step is None or ending.is_held(rule, W, state, pace.step, dimension)
 
 
 def _at_rest(rule: Rule, W: Real, steep: float, dimension: int) -> Outcome | None:

@@ -21,6 +21,7 @@ from relu_landscape.engine.landscape.report import Listed
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.noise import plane
+from relu_landscape.engine.noise.attracting import growth
 from relu_landscape.engine.noise.fixed_points import fixed_point
 from relu_landscape.engine.noise.learning_rates import loss_shift
 from relu_landscape.engine.noise.second_moment import SecondMoment
@@ -99,9 +100,11 @@ class Rate(Task[Problem, Rated]):
 
 @dataclass(frozen=True)
 class Rested:
-    """The loss of a fixed point; None where the branch was not found to reach it."""
+    """The loss of a fixed point, None where the branch was not found to reach it; and whether it
+    attracts."""
 
     loss: float | None
+    attracts: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +119,11 @@ class Rest(Task[Problem, Rested]):
     learning_rate: float
 
     def run(self, problem: Problem, backend: Backend) -> Rested:  # noqa: ARG002
-        found = fixed_point(self.weights, problem.in_order(self.teacher), self.learning_rate)
-        return Rested(None if found is None else found.loss)
+        teacher = problem.in_order(self.teacher)
+        found = fixed_point(self.weights, teacher, self.learning_rate)
+        if found is None:
+            return Rested(None, attracts=False)
+        return Rested(found.loss, attracts=growth(found, teacher) < 0.0)
 
 
 @dataclass(frozen=True)
@@ -197,8 +203,8 @@ def _too_many_units(problem: Problem) -> bool:
     return problem.students + problem.teachers > LARGEST_EQUATIONS
 
 
-def _rests(problem: Problem, phases: Phases, placed: Placed) -> dict[str, list[float | None]]:
-    """Losses of fixed points at each learning rate, by key of the minimum."""
+def _rests(problem: Problem, phases: Phases, placed: Placed) -> dict[str, list[Rested]]:
+    """Fixed points at each learning rate, by key of the minimum."""
     if _too_many_units(problem):
         return {}
     answers = phases.map(
@@ -209,8 +215,8 @@ def _rests(problem: Problem, phases: Phases, placed: Placed) -> dict[str, list[f
             for place, rate in enumerate(problem.learning_rates)
         ],
     )
-    losses = iter(answers)
-    return {key: [next(losses).loss for _ in problem.learning_rates] for key in placed}
+    found = iter(answers)
+    return {key: [next(found) for _ in problem.learning_rates] for key in placed}
 
 
 def _strays(problem: Problem, phases: Phases, placed: Placed) -> dict[str, plane.Plane]:

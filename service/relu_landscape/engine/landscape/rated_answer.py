@@ -45,11 +45,20 @@ class Rated(Protocol):
     def rises(self) -> Real: ...
 
 
+class Rested(Protocol):
+    """What is needed of a ``rated.Rested``."""
+
+    @property
+    def loss(self) -> float | None: ...
+    @property
+    def attracts(self) -> bool: ...
+
+
 def told(
     problem: Asked,
     loss: float,
     found: Rated,
-    rests: Sequence[float | None] | None,
+    rests: Sequence[Rested] | None,
     strayed: Plane | None,
     reasons: Sequence[str],
 ) -> PointRates:
@@ -59,15 +68,19 @@ def told(
         eigenvalue = _number(found.eigenvalues[place])
         rise = _number(found.rises[place])
         rest = None if rests is None else rests[place]
+        # The equations themselves, where they were looked at: the critical rate holds the part in
+        # the span, and is but of second order.
         stable = None
-        if found.critical is not None:
-            stable = rate < found.critical and (rests is None or rest is not None)
+        if rest is not None:
+            stable = rest.attracts
+        elif found.critical is not None:
+            stable = rate < found.critical
         at.append(
             AtRate(
                 learning_rate=rate,
                 first_order=loss + rate * found.slope,
                 second_order=None if rise is None else loss + rise,
-                fixed_point=rest,
+                fixed_point=rest and rest.loss,
                 eigenvalue=eigenvalue,
                 stable=stable,
                 deviation=(

@@ -11,7 +11,8 @@ from relu_landscape.wire.rated import LARGEST_EQUATIONS, LARGEST_SECOND_ORDER
 #: The phase.
 COUNTED = "learning rates"
 #: Measured: one Sigma takes this times the fourth power of its units, the equation of second
-#: moments this times that of its students; a fixed point takes some twenty Sigma.
+#: moments this times that of its students; a fixed point takes some twenty Sigma, and whether it
+#: attracts one for each unknown.
 SIGMA, SECOND_ORDER, EVALUATIONS = 1e-7, 6e-6, 20
 
 
@@ -23,6 +24,7 @@ def rated_seconds(problem: Problem) -> float:
         each += SECOND_ORDER * K**4
     if K + M <= LARGEST_EQUATIONS:
         directions = 4 * M * (M + 1) // 2
-        fixed_points = EVALUATIONS * len(problem.learning_rates)
+        unknowns = K * M + K * (K + 1) // 2
+        fixed_points = (EVALUATIONS + unknowns) * len(problem.learning_rates)
         each += SIGMA * (K + M) ** 4 * (directions + fixed_points)
     return K * each

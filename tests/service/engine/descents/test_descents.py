@@ -137,6 +137,29 @@ def test_ends_without_a_point_have_names() -> None:
     assert Outcome.CHANGED_SIGN.value in {one.outcome for one in torn.others}
 
 
+@pytest.mark.parametrize(("students", "step", "start"), [(4, 1.3252, 29), (5, 1.0398, 2)])
+def test_a_step_too_long_for_an_end_does_not_come_to_rest_there(
+    students: int, step: float, start: int
+) -> None:
+    """0.1% and 0.2% beyond 2 over the largest eigenvalue at zero loss: this start comes so close
+    that Newton's method, or a criterion for the flow, would end it there, and is driven away."""
+    rule = Plain(Layers.plain(students, 4))
+    begun = rule.draw([start], seed=0, dimension=10, scale=1.0)
+    (landed,) = descend(rule, begun, Pace(step, 1e-3, 600.0), 10)
+    assert landed.outcome == Outcome.UNSETTLED.name
+    assert landed.loss > 1e-7
+    (shorter,) = descend(rule, begun, Pace(0.9 * step, 1e-3, 600.0), 10)
+    assert shorter.outcome in (Outcome.POINT.name, Outcome.ZERO_LOSS.name)
+
+
+def test_the_usual_step_is_stable_where_many_students_share_a_teacher() -> None:
+    """Along one teacher all of K students have curvature K/2, more than where each has its own;
+    at 8 / (K + M + 8) every one of these descents ran away."""
+    found = solve(student_width=20, teacher_width=1, rule="gradient_descent", starts=4)
+    assert found.step == pytest.approx(8.0 / 48.0)
+    assert (found.zero_loss.hits, found.reached) == (4, ["g1"] * 4)
+
+
 def test_students_of_unequal_signs_are_not_exchanged() -> None:
     """The same first layer with its signs exchanged is another network."""
     W = np.array([[1.0, 0.2], [0.3, -0.7]])

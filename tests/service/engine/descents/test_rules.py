@@ -151,3 +151,36 @@ def test_the_second_layer_adds_zeros_to_the_spectrum_and_no_sign() -> None:
         one = np.linalg.eigvalsh(rule.layers.hessian(point)[0])
         assert np.sum(both < -1e-6) == np.sum(one < -1e-6)
         assert np.sum(np.abs(both) < 1e-8) == np.sum(np.abs(one) < 1e-8) + 6
+
+
+@pytest.mark.parametrize("kind", [Plain, Normalised, Orthonormalised, TwoLayer])
+def test_an_end_is_held_where_steps_come_to_rest_at_it(kind: type[Rule]) -> None:
+    """Descents begun 1e-6 beside a strict minimum, with a step 2% below and above the bound, which
+    is 2 over the largest eigenvalue of the slope's differences: they come closer, or leave."""
+    if kind is TwoLayer:
+        rule: Rule = TwoLayer(Layers.plain(6, 6), None)
+        _, W = minimum(Plain)
+        unbalanced = np.sqrt(np.linalg.norm(W, axis=1, keepdims=True)) * np.linspace(
+            0.9, 1.2, 6
+        )[:, None]  # fmt: skip
+        state = np.concatenate([W / unbalanced, unbalanced], axis=1)
+    else:
+        rule, W = minimum(kind)
+        state = W
+    h = 1e-6
+    moves = h * np.eye(state.size).reshape(state.size, *state.shape)
+    ahead, behind = (
+        rule.slope(rule.projected(state + sign * moves)).reshape(state.size, -1) for sign in (1, -1)
+    )
+    largest = float(np.linalg.eigvals((ahead - behind) / (2.0 * h)).real.max())
+    rng = np.random.default_rng(3)
+    begun = rule.projected(state + 1e-6 * rng.normal(size=state.shape))[None]
+    for share, is_held in ((0.98, True), (1.02, False)):
+        step, moved = share * 2.0 / largest, begun
+        for _ in range(150):
+            moved = rule.projected(moved - step * rule.slope(moved))
+        left, first = (
+            float(np.linalg.norm(rule.steepness(rule.weights(each))[0])) for each in (moved, begun)
+        )
+        assert (left < first) == is_held
+        assert ending.is_held(rule, W, state, step, 6) == is_held
