@@ -127,8 +127,8 @@ IN_TRAJECTORIES = TrajectoryRequest.model_fields.keys() - LandscapeRequest.model
 
 def consistent_points(values: dict[str, Any]) -> None:
     """Points are given in one way, whose numbers fit together."""
-    given = {"batch", "Q", "R", "teacher", "teacher_gram", "reduced"}
-    for name in given | {"teacher_width", "input_dimension"}:
+    given = {"batch", "Q", "R", "teacher", "teacher_gram", "reduced", "second_layer"}
+    for name in given | {"teacher_second_layer", "teacher_width", "input_dimension"}:
         values.pop(name, None)
     values["weights"] = [[0.9, 0.2], [0.1, 1.1]]
 

@@ -42,7 +42,8 @@ ARRAYS = ("weights", "teacher", "teacher_gram", "Q", "R", "second_layer", "teach
 Entry = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
 GivenRow = Annotated[tuple[Entry, ...], Field(max_length=MOST_COLUMNS)]
 Given = Annotated[tuple[GivenRow, ...], Field(max_length=LARGEST_WIDTH)]
-Layer = Annotated[tuple[Entry, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
+Factor = Annotated[FiniteFloat, Field(gt=0.0, le=1e9)]
+Layer = Annotated[tuple[Factor, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
 
 
 class ReducedPoints(Wire):

@@ -184,9 +184,7 @@ ONE: dict[str, Any] = {"weights": np.eye(2), "teacher": np.eye(2)}
         ),
         ("input_dimension", "teacher width", {"weights": np.eye(2), "input_dimension": 1}),
         ("second_layer", "shape .2,.", {**ONE, "second_layer": [1.0]}),
-        ("second_layer", "positive", {**ONE, "second_layer": [1.0, -0.5]}),
         ("teacher_second_layer", "shape .2,.", {**ONE, "teacher_second_layer": [1.0, 2.0, 3.0]}),
-        ("teacher_second_layer", "positive", {**ONE, "teacher_second_layer": [1.0, 0.0]}),
         ("teacher_second_layer", "shape .2,.", {"Q": np.eye(2), "R": np.eye(2),
                                                 "teacher_second_layer": [1.0]}),
     ],
@@ -211,6 +209,12 @@ def test_what_does_not_fit_is_refused_by_field(
         ("weights", "at most 512", {"weights": np.ones((513, 2))}),
         ("teacher", "at most 512", {"weights": np.ones((2, 600)), "teacher": np.eye(600)}),
         ("second_layer", "shape .2,.", {"weights": np.eye(2), "second_layer": np.ones((1, 2))}),
+        ("second_layer", "positive", {"weights": np.eye(2), "second_layer": np.array([1.0, -0.5])}),
+        (
+            "teacher_second_layer",
+            "positive",
+            {"weights": np.eye(2), "teacher_second_layer": np.array([1.0, 0.0])},
+        ),
         ("R", "a matrix", {"Q": np.eye(2), "R": np.ones(2), "teacher_second_layer": np.ones(2)}),
         (
             "teacher_second_layer",
@@ -246,3 +250,9 @@ def test_the_bounds_are_those_of_the_engine() -> None:
     assert reducing.SMALLEST_CONDITION == teachers.SMALLEST_CONDITION
     assert reducing.SMALLEST_NORM == death.DEAD
     assert reducing.DOUBLE.indefinite == places.INDEFINITE
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1e10])
+def test_a_second_layer_is_positive_in_the_schema_as_well(factor: float) -> None:
+    with pytest.raises(ValueError, match=r"second_layer\.1"):
+        asked(**ONE, second_layer=[1.0, factor])

@@ -141,7 +141,7 @@ def test_tasks_and_answers_can_be_carried() -> None:
     kinds = [each.kind for each in COMPOSITION.tasks]
     assert kinds == [
         "sample", "resume", "follow", "escape", "classify", "spectra", "structure", "judge",
-        "pathway", "widen", "wider", "certify",
+        "pathway", "widen", "wider", "rate", "rest", "stray", "certify",
     ]  # fmt: skip
     for each in COMPOSITION.tasks:
         _check_portable(each)
