@@ -37,7 +37,7 @@ def recorded(name: str) -> dict[str, Any]:
 def composed(landscape: Mapping[str, Any]) -> Composed:
     """What the engine would have returned for this landscape."""
     body = LandscapeBody.model_validate(
-        {name: landscape[name] for name in LandscapeBody.model_fields}
+        {name: landscape[name] for name in LandscapeBody.model_fields if name in landscape}
     )
     request = LandscapeRequest.model_validate(landscape["request"])
     return Composed(
