@@ -108,7 +108,7 @@ def options(**given: Any) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None
     }
-    if "learning_rates" in told:
+    if isinstance(told.get("learning_rates"), str):  # one option; elsewhere one for each
         told["learning_rates"] = _numbers(told["learning_rates"])
     return told
 

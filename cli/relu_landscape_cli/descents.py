@@ -40,7 +40,10 @@ def _layer(text: str) -> str:
 
 
 Layer = Annotated[
-    str | None, typer.Option(parser=_layer, metavar="A,B,...", show_default="all 1")
+    str | None,
+    typer.Option(
+        parser=_layer, metavar="A,B,...", show_default="all 1", help="Fixed second layer."
+    ),
 ]  # fmt: skip
 
 
@@ -49,7 +52,7 @@ def descents(
     teacher_width: asking.TeacherWidth,
     rule: Annotated[Rule, typer.Argument(help="How the descent goes on.")],
     step: Annotated[
-        float | None, typer.Option(help="In units of time.", show_default="8/(K+M+8)")
+        float | None, typer.Option(help="In units of time.", show_default="8/(K+max(K,M)+8)")
     ] = None,
     student_layer: Layer = None,
     teacher_layer: Layer = None,

@@ -78,6 +78,7 @@ def published(registry: Registry) -> JsonObject:
         },
         "problem": reference(Problem),
         "rows": reference(Rows),
+        "rows_page": reference(RowsPage),
         "label_change": reference(LabelChange),
         "atlas": reference(Atlas),
         "$defs": cast("JsonObject", definitions(registry)),
