@@ -148,7 +148,7 @@ class Coordinator:
                     self._claims.sweep()
                     next_housekeeping = time.monotonic() + self._settings.lease_seconds / 3
                 for place in self._places:
-                    while self._has_room(place) and self._claim_one(place):
+                    while self._may_claim(place) and self._claim_one(place):
                         pass
                 if self._running:
                     self._pool.learn(self._claims.shares)
@@ -172,6 +172,13 @@ class Coordinator:
 
     def _queues(self, kinds: Sequence[str], *, small: bool = False) -> list[str]:
         return [queue_name(kind, self._backend_class, small=small) for kind in kinds]
+
+    def _may_claim(self, place: _Room) -> bool:
+        """Whether it has room. ``own`` ones are besides those for any: a job that is submitted just
+        after these were looked at, and before those are, would take one while these are empty."""
+        if place.name == "own" and any(self._has_room(p) for p in self._places if p.name == "any"):
+            return False
+        return self._has_room(place)
 
     def _has_room(self, place: _Room) -> bool:
         with self._lock:
