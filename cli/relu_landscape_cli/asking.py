@@ -8,6 +8,13 @@ from typing import Annotated, Any
 import typer
 
 
+def _rates(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0.05,0.1") from error
+
+
 class Precision(StrEnum):
     """Arithmetic of gradient flow."""
 
@@ -89,8 +96,10 @@ Widen = Annotated[
     ),
 ]  # fmt: skip
 LearningRates = Annotated[
-    str | None,
+    Any,  # what ``parser`` makes of a text; a list of floats would be an option to repeat
     typer.Option(
+        parser=_rates,
+        metavar="A,B,...",
         help="Learning rates of SGD, such as 0.05,0.1: what each does to the minima.",
         show_default="none",
     ),
@@ -103,20 +112,8 @@ Proofs = Annotated[
 
 def options(**given: Any) -> dict[str, Any]:
     """The fields of a request that were given; the rest takes the service's defaults."""
-    told = {
+    return {
         name: value.value if isinstance(value, StrEnum) else value
         for name, value in given.items()
         if value is not None
     }
-    if isinstance(told.get("learning_rates"), str):  # one option; elsewhere one for each
-        told["learning_rates"] = _numbers(told["learning_rates"])
-    return told
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is not a list of numbers such as 0.05,0.1", param_hint="--learning-rates"
-        ) from error

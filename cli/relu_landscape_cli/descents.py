@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_landscape_cli import asking
-from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers, computed
-from relu_landscape_cli.exits import reporting
-from relu_landscape_cli.remote import ApiKey, AsJson, connect
-from relu_landscape_cli.saving import check
+from relu_landscape_cli.answering import Way, answer
+from relu_landscape_cli.computing import Quiet, ServerIfAny, Timeout, Workers
+from relu_landscape_cli.remote import ApiKey, AsJson
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from relu_landscape.wire.descents import DescentsRequest
     from relu_landscape_client import Descents
 
 
@@ -30,17 +30,15 @@ class Rule(StrEnum):
     TWO_LAYER = "two_layer"
 
 
-def _layer(text: str) -> str:
-    """Numbers, checked where they are typed."""
+def _layer(text: str) -> list[float]:
     try:
-        [float(each) for each in text.split(",")]
+        return [float(each) for each in text.split(",")]
     except ValueError as error:
         raise typer.BadParameter("numbers with commas, such as 1,1,-1") from error
-    return text
 
 
 Layer = Annotated[
-    str | None,
+    Any,  # what ``parser`` makes of a text; a list of floats would be an option to repeat
     typer.Option(
         parser=_layer, metavar="A,B,...", show_default="all 1", help="Fixed second layer."
     ),
@@ -83,53 +81,16 @@ def descents(
     asked = {
         "student_width": student_width, "teacher_width": teacher_width, "rule": rule.value,
         **asking.options(
-            step=step, student_layer=_numbers(student_layer), teacher_layer=_numbers(teacher_layer),
+            step=step, student_layer=student_layer, teacher_layer=teacher_layer,
             start_layer=start_layer, init_scale=init_scale, starts=starts, seed=seed,
             input_dimension=input_dimension, until=until, flow_tolerance=flow_tolerance,
         ),
     }  # fmt: skip
-    with reporting(as_json=as_json):
-        if output is not None:
-            check(output, [".json"])
-        if server is not None:
-            found = _ask(server, api_key, asked, timeout, quiet)
-        else:
-            found = _compute(asked, workers, quiet)
-        if output is not None:
-            found.to_json(output)
-        _show(found, as_json=as_json)
-
-
-def _numbers(text: str | None) -> list[float] | None:
-    return None if text is None else [float(each) for each in text.split(",")]
-
-
-def _ask(
-    server: str, api_key: str | None, asked: dict[str, Any], timeout: float | None, is_quiet: bool
-) -> Descents:
-    from relu_landscape_cli import tables
-
-    with connect(server, api_key) as client, tables.bar(is_quiet=is_quiet) as watch:
-        return client.descents(progress=watch or False, timeout_seconds=timeout, **asked)
-
-
-def _compute(asked: dict[str, Any], workers: int | None, is_quiet: bool) -> Descents:
-    from relu_landscape.wire.descents import DescentsRequest
-    from relu_landscape_cli.questions import validated
-    from relu_landscape_client import Descents
-
-    request = validated(DescentsRequest, asked)
-    found = computed(request, is_quiet=is_quiet, asked=asked, workers=workers)
-    return Descents.from_document(found)
-
-
-def _show(found: Descents, *, as_json: bool) -> None:
-    from relu_landscape_cli import tables
-
-    if as_json:
-        tables.print_json(found.document)
-    else:
-        tables.show(*_tables(found))
+    way = Way(server, api_key, workers, timeout, output, quiet, as_json)
+    answer(
+        way, asked, ask=lambda client: client.descents, request=_request, read=_read,
+        tables=_tables,
+    )  # fmt: skip
 
 
 def _tables(found: Descents) -> list[RenderableType]:
@@ -167,3 +128,15 @@ def _or_last(value: float) -> tuple[bool, float]:
 def _share(attraction: Any) -> str:
     low, high = attraction.interval_95
     return f"{attraction.probability:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _request() -> type[DescentsRequest]:
+    from relu_landscape.wire.descents import DescentsRequest
+
+    return DescentsRequest
+
+
+def _read(document: Any) -> Descents:
+    from relu_landscape_client import Descents
+
+    return Descents.from_document(document)
