@@ -15,7 +15,7 @@ from relu_landscape_client._arrays import Floats
 from relu_landscape_client._ladder import group as group
 from relu_landscape_client.disconnectivity import Disconnectivity
 from relu_landscape_client.errors import MissingExtra
-from relu_landscape_client.parts import Attraction, Spectrum, Structure
+from relu_landscape_client.parts import Attraction, Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,23 +27,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 WORDS = {"minimum": "minimum", "global_continuum": "global minima", "saddle": "saddle"}
 
 
-class Point(Protocol):
+class Point(_ladder.Point, Protocol):
     """What is drawn of a fixed point; ``points.FixedPoint`` has it."""
 
-    @property
-    def key(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def loss(self) -> float: ...
-    @property
-    def is_global(self) -> bool: ...
-    @property
-    def attraction(self) -> Attraction | None: ...
-    @property
-    def is_certified(self) -> bool: ...
-    @property
-    def structure(self) -> Structure: ...
     @property
     def R(self) -> Floats: ...
     @property
