@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -16,6 +18,7 @@ from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
 from tests.api.samples import open_in_memory
 from tests.serving import Running, serving
+from tests.tally.test_over_http import DEADLINE_SECONDS
 
 MakeClient = Callable[..., TestClient]
 
@@ -74,3 +77,15 @@ def running(
 ) -> Running:
     """The application around the service in memory on a real socket."""
     return serve_app(create_app(make_settings(), service_factory=open_in_memory))
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    """A client of a whole service of its own, whose one worker is given two starts at a time."""
+    with tempfile.TemporaryDirectory(prefix="rl-") as name:
+        settings = ApiSettings.load(data_dir=Path(name), workers=1, chunk_starts=2)
+        with (
+            serving(create_app(settings)) as running,
+            httpx.Client(base_url=running.url, timeout=DEADLINE_SECONDS) as client,
+        ):
+            yield client

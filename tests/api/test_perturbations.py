@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx2 as httpx
 import pytest
 
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.perturbations import Perturbations, PerturbationsRequest
-from relu_landscape_api.app import create_app
-from relu_landscape_api.settings import ApiSettings
-from tests.serving import serving
-from tests.tally.test_over_http import DEADLINE_SECONDS, waited
+from tests.tally.test_over_http import waited
 
 ASKED = {
     "student_width": 6, "teacher_width": 6, "structure": "one-anti-aligned", "sizes": [0.1, 0.8],
     "kicks": 6, "input_dimension": 50,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with tempfile.TemporaryDirectory(prefix="rl-") as name:
-        settings = ApiSettings.load(data_dir=Path(name), workers=1, chunk_starts=2)
-        with (
-            serving(create_app(settings)) as running,
-            httpx.Client(base_url=running.url, timeout=DEADLINE_SECONDS) as client,
-        ):
-            yield client
 
 
 def test_they_are_found_by_the_workers(http: httpx.Client) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -16,26 +13,12 @@ import pytest
 
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.trajectories import RunInFull, Trajectory, TrajectoryRequest
-from relu_landscape_api.app import create_app
-from relu_landscape_api.settings import ApiSettings
-from tests.serving import serving
-from tests.tally.test_over_http import DEADLINE_SECONDS, waited
+from tests.tally.test_over_http import waited
 
 ASKED = {
     "student_width": 2, "teacher_width": 2, "method": "sgd", "learning_rate": 0.5,
     "input_dimension": 40, "until": 8, "runs": 5, "points": 5,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with tempfile.TemporaryDirectory(prefix="rl-") as name:
-        settings = ApiSettings.load(data_dir=Path(name), workers=1, chunk_starts=2)
-        with (
-            serving(create_app(settings)) as running,
-            httpx.Client(base_url=running.url, timeout=DEADLINE_SECONDS) as client,
-        ):
-            yield client
 
 
 def test_it_is_computed_by_the_workers(http: httpx.Client) -> None:
