@@ -18,6 +18,7 @@ likewise. Where all weights are 1, ``model.loss`` loses less near zero loss, and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,11 @@ class Layers:
         """Whether every weight is 1."""
         return bool(np.all(self.a == 1.0) and np.all(self.b == 1.0))
 
+    @cached_property
+    def plain_loss(self) -> Loss:
+        """The loss where every weight is 1."""
+        return Loss.of(make_teacher(len(self.b)), NUMPY)
+
     @property
     def unit(self) -> float:
         """Unit of losses: the largest square of a weight."""
@@ -62,8 +68,7 @@ class Layers:
     def loss(self, W: Real) -> Real:
         """Loss (B,) of ``W`` (B, K, p), p >= M."""
         if self.is_plain:
-            teacher = make_teacher(len(self.b))
-            return np.asarray(Loss.of(teacher, NUMPY).value(NUMPY.asarray(W)))
+            return np.asarray(self.plain_loss.value(NUMPY.asarray(W)))
         n, c, r = self._angles(W)
         first = n * self.a
         between = (_kernel(c) @ first[..., None])[..., 0]

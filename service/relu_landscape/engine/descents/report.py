@@ -14,12 +14,10 @@ from relu_landscape.engine.descents import uniform
 from relu_landscape.engine.descents.problem import Problem
 from relu_landscape.engine.descents.running import NO_LOSS, Landed, Outcome
 from relu_landscape.engine.descents.tasks import Judged
-from relu_landscape.engine.exact import integer
 from relu_landscape.engine.landscape import report as landscape
 from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.points.spectrum import Block, shown, zero_tolerance
 from relu_landscape.engine.tasks import Composed
-from relu_landscape.wire.certificate import StudentBlock
 from relu_landscape.wire.descents import (
     Curvature,
     DescentEnd,
@@ -28,7 +26,7 @@ from relu_landscape.wire.descents import (
     OtherEnd,
     UniformFamily,
 )
-from relu_landscape.wire.landscape import Attraction, Overlaps, Structure
+from relu_landscape.wire.landscape import Attraction, Overlaps
 
 Real = NDArray[np.float64]
 
@@ -162,7 +160,8 @@ def _network(problem: Problem, W: Real) -> dict[str, Any]:
         found = symmetry.analyse(R, norms, np.ones(M))
         students, teachers = list(found.students), list(found.teachers)
         turned = symmetry.anti_aligned(R, norms, np.ones(M))
-        structure = _structure(problem, found, turned)
+        relabellings = math.factorial(K) * math.factorial(M)
+        structure = landscape.structure_of(found, relabellings, turned)
     shown_R = R[np.ix_(students, teachers)]
     Q = (W @ W.T)[np.ix_(students, students)]
     # A zero added makes 0.0 of -0.0, and leaves every other number as it is.
@@ -173,20 +172,6 @@ def _network(problem: Problem, W: Real) -> dict[str, Any]:
         "student_layer": [problem.student_layer[i] for i in students],
         "teacher_layer": [problem.teacher_layer[m] for m in teachers],
     }
-
-
-def _structure(problem: Problem, found: symmetry.Symmetry, anti_aligned: int) -> Structure:
-    blocks = list(zip(found.student_orbits, found.natural, strict=True))
-    relabellings = math.factorial(problem.students) * math.factorial(problem.teachers)
-    return Structure(
-        name=landscape.structure_name(found),
-        blocks=[len(orbit) for orbit in found.teacher_orbits],
-        students=[StudentBlock(size=len(orbit), teacher_block=block) for orbit, block in blocks],
-        extra_students=sum(len(orbit) for orbit, block in blocks if block is None),
-        isotropy=found.isotropy,
-        orbit_size=integer(relabellings // found.automorphisms),
-        anti_aligned=anti_aligned,
-    )
 
 
 def _family(problem: Problem, R: Real) -> UniformFamily | None:

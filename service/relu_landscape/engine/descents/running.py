@@ -18,8 +18,6 @@ from relu_landscape.engine.descent import global_set
 from relu_landscape.engine.descents import ending
 from relu_landscape.engine.descents.rules import Normalised, Orthonormalised, Rule, TwoLayer
 from relu_landscape.engine.model.arrays import NUMPY
-from relu_landscape.engine.model.loss import Loss
-from relu_landscape.engine.model.teacher import make_teacher
 
 Real = NDArray[np.float64]
 
@@ -239,6 +237,5 @@ def _at_zero_loss(rule: Rule, W: Real, loss: Real) -> NDArray[np.bool_]:
     if K <= M or isinstance(rule, (Normalised, Orthonormalised)):
         return np.zeros(len(W), dtype=bool)
     if rule.layers.is_plain:
-        plain = Loss.of(make_teacher(M), NUMPY)
-        return np.asarray(global_set.reached(NUMPY.asarray(W), plain), dtype=bool)
+        return np.asarray(global_set.reached(NUMPY.asarray(W), rule.layers.plain_loss), dtype=bool)
     return np.asarray(loss < ZERO * rule.layers.unit, dtype=bool)

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
-from relu_landscape.engine.landscape.rated_answer import diagram, told, without_noise
+from relu_landscape.engine.landscape.rated_answer import (
+    Rated,
+    Rested,
+    diagram,
+    told,
+    without_noise,
+)
 from relu_landscape.engine.landscape.report import Listed
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.model.teacher import Teacher
@@ -47,18 +53,6 @@ NOTHING_OUTSIDE = "The inputs have no dimension outside the teacher's span."
 FLAT = "A direction within the teacher's span is flat, along which SGD strays without bound."
 #: Directions in a task: with eight units of each kind a block takes some 40 ms.
 BLOCK_COST = 2e6
-
-
-@dataclass(frozen=True)
-class Rated:
-    """``slope`` at zero; ``critical`` rate, and per learning rate the ``eigenvalues`` and ``rises``
-    of the loss, NaN where unstable; or why these three were not computed."""
-
-    slope: float
-    critical: float | None
-    eigenvalues: Real
-    rises: Real
-    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +90,6 @@ class Rate(Task[Problem, Rated]):
             ),
             reason=None,
         )
-
-
-@dataclass(frozen=True)
-class Rested:
-    """The loss of a fixed point, None where the branch was not found to reach it; and whether it
-    attracts."""
-
-    loss: float | None
-    attracts: bool
 
 
 @dataclass(frozen=True, kw_only=True)

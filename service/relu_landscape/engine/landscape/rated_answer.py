@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -32,26 +33,25 @@ class Asked(Protocol):
     def learning_rates(self) -> tuple[float, ...]: ...
 
 
-class Rated(Protocol):
-    """What is needed of a ``rated.Rated``."""
+@dataclass(frozen=True)
+class Rated:
+    """``slope`` at zero; ``critical`` rate, and per learning rate the ``eigenvalues`` and ``rises``
+    of the loss, NaN where unstable; or why these three were not computed."""
 
-    @property
-    def slope(self) -> float: ...
-    @property
-    def critical(self) -> float | None: ...
-    @property
-    def eigenvalues(self) -> Real: ...
-    @property
-    def rises(self) -> Real: ...
+    slope: float
+    critical: float | None
+    eigenvalues: Real
+    rises: Real
+    reason: str | None
 
 
-class Rested(Protocol):
-    """What is needed of a ``rated.Rested``."""
+@dataclass(frozen=True)
+class Rested:
+    """The loss of a fixed point, None where the branch was not found to reach it; and whether it
+    attracts."""
 
-    @property
-    def loss(self) -> float | None: ...
-    @property
-    def attracts(self) -> bool: ...
+    loss: float | None
+    attracts: bool
 
 
 def told(

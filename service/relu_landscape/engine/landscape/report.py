@@ -150,7 +150,9 @@ def _described(point: Point, problem: Problem) -> _Description:
     V = np.linalg.cholesky(teacher.gram[np.ix_(columns, columns)])
     weights = canonical_R if teacher.is_orthonormal else np.linalg.solve(V, canonical_R.T).T
     return _Description(
-        structure=_structure(found, problem, anti_aligned),
+        structure=structure_of(
+            found, math.factorial(problem.students) * _teacher_permutations(problem), anti_aligned
+        ),
         # A zero added makes 0.0 of -0.0, and leaves every other number as it is.
         overlaps=wire.Overlaps(R=(canonical_R + 0.0).tolist(), Q=(Q + 0.0).tolist()),
         norms=norms[order].tolist(),
@@ -165,9 +167,9 @@ def _described(point: Point, problem: Problem) -> _Description:
     )
 
 
-def _structure(found: Symmetry, problem: Problem, anti_aligned: int) -> wire.Structure:
+def structure_of(found: Symmetry, relabellings: int, anti_aligned: int) -> wire.Structure:
+    """A symmetry as it is answered; ``relabellings`` of students and teachers there are in all."""
     blocks = list(zip(found.student_orbits, found.natural, strict=True))
-    relabellings = math.factorial(problem.students) * _teacher_permutations(problem)
     return wire.Structure(
         name=structure_name(found),
         blocks=[len(orbit) for orbit in found.teacher_orbits],
