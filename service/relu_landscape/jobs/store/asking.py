@@ -66,6 +66,8 @@ class AskingStore:
         self._looks: Looks[tuple[str, list[Event]]] = Looks()
 
     async def close(self) -> None:
+        await self._looks.end()
+        await self._patience.end()
         await self._client.aclose()
         await self._followers.aclose()
 

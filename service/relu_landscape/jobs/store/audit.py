@@ -27,6 +27,7 @@ class StoredTrail:
         self._stream = f"{settings.redis_prefix}:audit"
 
     async def close(self) -> None:
+        await self._patience.end()
         await self._client.aclose()
 
     async def add(self, deed: Deed) -> None:

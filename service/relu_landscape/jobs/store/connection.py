@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -144,6 +144,14 @@ def full(error: Exception) -> str | None:
     return next((sentence for words, sentence in FULL.items() if words in said), None)
 
 
+@dataclass(eq=False)
+class _Calls:
+    """Calls of an event loop that have not ended, and whether there will be others."""
+
+    open: set[asyncio.Task[Any]] = field(default_factory=set)
+    ended: bool = False
+
+
 @dataclass(frozen=True)
 class Patience:
     """Repeats a store call that met a passing failure, until ``seconds`` are over.
@@ -157,6 +165,7 @@ class Patience:
     stop: threading.Event | None = None
     awaits_room: bool = False
     why: Callable[[], str | None] | None = None
+    _calls: _Calls = field(default_factory=_Calls, init=False, repr=False, compare=False)
 
     def call(self, do: Callable[[], Answer]) -> Answer:
         """``do()``, repeated. Raises ``StoreUnavailable`` when patience ends."""
@@ -176,10 +185,14 @@ class Patience:
 
         Raises ``StoreUnavailable`` when patience ends, be the store away or silent.
         """
+        if self._calls.ended:
+            raise StoreUnavailable("The connections to the store are closed.")
         last: list[Exception] = [TimeoutError("it is silent")]
         # A task of its own that is left behind: a call that is cancelled may take its time to give
         # its connection back to a silent server, and nobody is to wait for that.
-        task = asyncio.ensure_future(self._repeat(do, last))
+        task = asyncio.create_task(self._repeat(do, last))
+        self._calls.open.add(task)
+        task.add_done_callback(self._calls.open.discard)
         task.add_done_callback(_retrieve)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.seconds + waits)
@@ -188,6 +201,15 @@ class Patience:
         if done:
             return task.result()
         raise self._unavailable(last[0]) from last[0]
+
+    async def end(self) -> None:
+        """Cancel every call of the event loop and see it out, those that were left behind too.
+
+        For whoever closes their connections next: a call would open one anew, and keep it. Calls
+        from now on raise ``StoreUnavailable``.
+        """
+        self._calls.ended = True
+        await ended(self._calls.open)
 
     async def _repeat(self, do: Callable[[], Awaitable[Answer]], last: list[Exception]) -> Answer:
         for pause, is_last in self._pauses():
@@ -224,6 +246,17 @@ class Patience:
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         known = self.why() if self.why is not None else None
         return StoreUnavailable(known or f"The store does not answer: {error}.")
+
+
+async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel the tasks and wait for them, as long as giving back a connection may take."""
+    left = set(tasks)
+    for task in left:
+        # One that was cancelled before may be giving its connection back, which a second time ends.
+        if not (isinstance(task, asyncio.Task) and task.cancelling()):
+            task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=SHORTEST_SOCKET_SECONDS)
 
 
 def _retrieve(task: asyncio.Future[Any]) -> None:

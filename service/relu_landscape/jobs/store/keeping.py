@@ -41,6 +41,7 @@ class KeepingStore:
         self._ttl = 0 if settings.archive else settings.result_ttl_seconds or 0
 
     async def close(self) -> None:
+        await self._patience.end()
         await self._client.aclose()
 
     async def pin(self, job: str) -> str | None:

@@ -36,6 +36,7 @@ class StoredKeys:
         self._spent = f"{settings.redis_prefix}:spent"
 
     async def close(self) -> None:
+        await self._patience.end()
         await self._client.aclose()
 
     async def exist(self) -> bool:

@@ -75,6 +75,7 @@ class ListingStore:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        await self._patience.end()
         await self._client.aclose()
 
     async def _read_first(self) -> None:

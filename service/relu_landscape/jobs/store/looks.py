@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from relu_landscape.jobs.store.connection import ended
+
 Seen = TypeVar("Seen")
 
 
@@ -28,6 +30,8 @@ class Looks(Generic[Seen]):
 
     def __init__(self) -> None:
         self._under_way: dict[Hashable, _Look[Seen]] = {}
+        # Those under way, and those that are cancelled and have not ended yet.
+        self._tasks: set[asyncio.Future[Seen]] = set()
 
     async def share(self, name: Hashable, look: Callable[[], Awaitable[Seen]]) -> Seen:
         """What ``look`` sees, or one of the same name that is under way; its error is everybody's.
@@ -39,6 +43,8 @@ class Looks(Generic[Seen]):
         # would see it again and again, and let nobody else run.
         if found is None or found.task.done():
             found = self._under_way[name] = _Look(asyncio.ensure_future(look()))
+            self._tasks.add(found.task)
+            found.task.add_done_callback(self._tasks.discard)
             found.task.add_done_callback(lambda _: self._end(name))
         found.waiting += 1
         try:
@@ -49,6 +55,10 @@ class Looks(Generic[Seen]):
             if found.waiting == 0 and not found.task.done():
                 found.task.cancel()
                 self._forget(name, found)
+
+    async def end(self) -> None:
+        """Cancel every look and see it out; whoever waits for one is told that it is cancelled."""
+        await ended(self._tasks)
 
     def _end(self, name: Hashable) -> None:
         found = self._under_way.get(name)
