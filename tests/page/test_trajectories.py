@@ -125,6 +125,8 @@ def test_overlaps_and_norms_of_the_chosen_run(watched: Watched, stage: Stage) ->
     page = asked(watched, stage)
     page.locator("#trajectories-view select[name=run]").select_option("sgd r2")
     run = recorded("trajectories")["sgd"]["parts"]["r2"]
+    # Pictures were there before, of the run shown first.
+    expect(page.locator("#trajectory-overlaps")).to_have_attribute("data-run", "sgd r2")
     expect(page.locator("#trajectory-overlaps figure")).to_have_count(14)
     drawn = lines(page, "#trajectory-norms", "norm-3")
     assert drawn == [

@@ -3,8 +3,7 @@
 import * as api from "./api.js";
 import { ComparisonView } from "./comparison.js";
 import { drawGraph } from "./disconnectivity.js";
-import { $, announce, h, show } from "./dom.js";
-import { downloads } from "./downloads.js";
+import { $, announce, show } from "./dom.js";
 import { FamiliesView } from "./families.js";
 import { RequestForm } from "./form.js";
 import { watchTerms } from "./glossary.js";
@@ -15,7 +14,7 @@ import { drawLadder, ladderNote } from "./ladder.js";
 import { redraw } from "./chart/mount.js";
 import { drawPoint } from "./point.js";
 import { ProgressPanel, provisional } from "./progress.js";
-import { snippets } from "./snippets.js";
+import { drawReproduce } from "./reproduce.js";
 import { DEFAULTS, LEARNING, readUrl, sameRequest, toSearch } from "./state.js";
 import { drawSearched, drawTable } from "./table.js";
 import { themeButton } from "./themebutton.js";
@@ -162,7 +161,8 @@ async function drawLandscape(gently = false) {
     () => (pictures = drawPoint($("point"), point, landscape, choose)),
     () => {
       show($("reproduce"), true);
-      drawReproduce(landscape, point, { ladder: $("ladder"), graph: $("graph"), ...pictures });
+      drawReproduce($("reproduce"), landscape, point, { ladder: $("ladder"), graph: $("graph"), ...pictures },
+        { onServer: state.onServer, report });
     },
   ];
   for (const part of rest) {
@@ -170,23 +170,6 @@ async function drawLandscape(gently = false) {
     if (turn !== drawing) return;
     part();
   }
-}
-
-function drawReproduce(landscape, point, pictures) {
-  const element = $("reproduce");
-  const opened = new Set([...element.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
-  if (!element.childElementCount) opened.add("curl");
-  const problem = h("p", { class: "problem", role: "alert", hidden: true });
-  element.replaceChildren(
-    h("h2", { id: "reproduce-title" }, "Reproduce, cite, download"),
-    h("p", { class: "note" }, "The address of this page holds the view. Landscape ",
-      h("code", { class: "id" }, landscape.id.slice(0, 16)), ", digest ",
-      h("code", { class: "id" }, landscape.digest.slice(0, 16)), "."),
-    ...snippets(landscape, point, opened),
-    h("h3", {}, "Download"),
-    downloads({ landscape, point, pictures, onServer: state.onServer, report: (error) => report(error, problem) }),
-    problem,
-  );
 }
 
 /** Provisional points while a job runs: ladder and table only. */

@@ -294,6 +294,7 @@ export class View {
         `students (its own norm squared strong), against time.${students > MOST_STUDENTS ? ` The first ${MOST_STUDENTS} of ${students} students are drawn.` : ""}`;
       drawOverlaps(this.overlaps, run, MOST_STUDENTS);
       drawNorms(this.norms, run);
+      this.overlaps.dataset.run = chosen;
     } catch (error) {
       this.form.complain(`The run could not be read: ${sentenceOf(error)}`);
       if (error.status === 401) this.on.report(error);
