@@ -14,6 +14,7 @@ from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.families.effort import effort
 from relu_landscape.engine.families.reduced import loss_accuracy
 from relu_landscape.engine.families.structures import default_structures, parse
+from relu_landscape.engine.lanes import native
 from relu_landscape.engine.model.arrays import NUMPY, Backend, backend_named
 
 from .shapes import here
@@ -126,10 +127,11 @@ def test_the_kernel_is_that_of_the_backend() -> None:
     kernel = here()
     if kernel is None:
         return
-    native = backend_named(kernel.info.label)
-    assert kernel_beside(native) is native.kernel
+    loaded = native.load()
+    compiled = backend_named(kernel.info.label)
+    assert kernel_beside(compiled) is compiled.kernel
 
     class Device:
         """Some other kernel."""
 
-    assert kernel_beside(Backend("cuda", NUMPY, Device())) is kernel  # type: ignore[arg-type]
+    assert kernel_beside(Backend("cuda", NUMPY, Device())) is loaded  # type: ignore[arg-type]
