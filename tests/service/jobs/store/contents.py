@@ -22,8 +22,9 @@ OF_A_HOLDER = ("token", "holder", "claim", "renewals", "place")
 
 
 class Contents:
-    """The keys of one store, as Python reads them; moments become the word ``time``, and
-    the name of the call that claimed a job becomes ``name``. What is packed is unpacked."""
+    """The keys of one store, as Python reads them; moments become the word ``time``, the
+    name of the call that claimed a job becomes ``name``, and of its token the number is left. What
+    is packed is unpacked."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
@@ -44,6 +45,8 @@ class Contents:
                     k.decode(): unpack(v).decode() for k, v in self.client.hgetall(name).items()
                 }
                 known = dict.fromkeys(TIMES, "time") | {"claim": "name"}
+                if "token" in items:
+                    items["token"] = number(items["token"])
                 return {k: known.get(k, v) if v else v for k, v in items.items()}
             case "zset":
                 scores = self.client.zrange(name, 0, -1, withscores=True)
@@ -57,6 +60,11 @@ class Contents:
                 return [(e[b"name"].decode(), orjson.loads(e[b"data"])) for e in entries]
             case _:
                 return unpack(self.client.get(name)).decode()
+
+
+def number(token: str) -> str:
+    """Which claim of this store it was."""
+    return token.partition("-")[0]
 
 
 def job(state: str, **others: str) -> dict[str, str]:

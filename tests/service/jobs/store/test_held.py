@@ -24,7 +24,7 @@ async def test_a_holder_whose_lease_lapsed_writes_nothing(
     fresh = claims.claim(QUEUES)
     assert fresh is not None
     assert fresh.attempts == 2
-    assert int(fresh.token) > int(stale.token)
+    assert fresh.token != stale.token
     for write in (
         lambda: claims.renew(stale),
         lambda: claims.checkpoint(stale, "c2", b"stale"),
@@ -40,6 +40,29 @@ async def test_a_holder_whose_lease_lapsed_writes_nothing(
     assert await asking.result("a") is None
     assert list(claims.answers("a", ["c1", "c2"])) == [("c1", b"1"), ("c2", None)]
     assert claims.renew(fresh) == "held"
+
+
+async def test_an_emptied_store_gives_no_token_again(
+    asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, target: Target,
+    settings: Settings,
+) -> None:  # fmt: skip
+    """Tokens were numbers that the store counted, from 1 again once it was empty: a process that was
+    cut off meanwhile held the job beside whoever had claimed it anew, and could end it for them."""
+    stale = await submitted(asking, claims)
+    with target.connect() as client:
+        client.delete(*client.keys(f"{settings.redis_prefix}:*"))
+    fresh = await submitted(asking, watcher)
+    assert fresh.job == stale.job
+    for write in (
+        lambda: claims.renew(stale),
+        lambda: claims.checkpoint(stale, "c1", b"stale"),
+        lambda: claims.stop(stale, "failed", "stale"),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert watcher.renew(fresh) == "held"
+    assert watcher.finished_chunks("a") == set()
+    assert (await asking.status("a")).state == "running"
 
 
 async def test_a_job_that_was_renewed_since_the_look_is_not_taken(

@@ -75,8 +75,9 @@ while true do
   local computing = computing_by_payer()
   local id, queue = whose_turn(computing)
   if not id then return nil end
-  -- The first write is one that a full memory refuses, so that nothing is half done then.
-  token = token or tostring(redis.call('INCR', p .. ':tokens'))
+  -- The first write is one that a full memory refuses, so that nothing is half done then. The
+  -- number counts from 1 again in a store that was emptied; the name of the call is nobody else's.
+  token = token or redis.call('INCR', p .. ':tokens') .. '-' .. call
   -- By the queue it stands in: the job itself may be gone, and what it needs with it.
   unqueue(id, queue)
   if redis.call('HEXISTS', job(id), 'request') == 1 then
