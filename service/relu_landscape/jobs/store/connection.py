@@ -30,6 +30,8 @@ FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
 #: A full disk or memory is not emptied within moments, and every try costs the store something.
 LONGEST_FULL_PAUSE_SECONDS = 5.0
+#: Of the patience of the event loop: one moment in which the loop was held up costs no more of it.
+LOOKS = 10
 
 #: What says "not now" rather than "never": a server that died, restarts, loads or fails over.
 PASSING = (
@@ -183,7 +185,9 @@ class Patience:
     async def call_async(self, do: Callable[[], Awaitable[Answer]], waits: float = 0.0) -> Answer:
         """``await do()``, repeated, of which a call may wait ``waits`` seconds in the store.
 
-        Raises ``StoreUnavailable`` when patience ends, be the store away or silent.
+        Raises ``StoreUnavailable`` when patience ends, be the store away or silent. What counts is
+        time in which this event loop runs: on a busy machine it may be held up for seconds, with
+        the answer waiting for it.
         """
         if self._calls.ended:
             raise StoreUnavailable("The connections to the store are closed.")
@@ -195,12 +199,13 @@ class Patience:
         task.add_done_callback(self._calls.open.discard)
         task.add_done_callback(_retrieve)
         try:
-            done, _ = await asyncio.wait({task}, timeout=self.seconds + waits)
+            for _ in range(LOOKS):
+                await asyncio.wait({task}, timeout=(self.seconds + waits) / LOOKS)
+                if task.done():
+                    return task.result()
         finally:
             task.cancel()
-        if done:
-            return task.result()
-        raise self._unavailable(last[0]) from last[0]
+        raise StoreUnavailable(full(last[0]) or self._silence(last[0])) from last[0]
 
     async def end(self) -> None:
         """Cancel every call of the event loop and see it out, those that were left behind too.
@@ -212,14 +217,14 @@ class Patience:
         await ended(self._calls.open)
 
     async def _repeat(self, do: Callable[[], Awaitable[Answer]], last: list[Exception]) -> Answer:
-        for pause, is_last in self._pauses():
+        for pause, _ in self._pauses():  # until it is cancelled
             try:
                 return await do()
             except (redis.RedisError, OSError) as error:
                 last[0] = error
-                pause = self._judge(error, pause, is_last)
+                pause = self._judge(error, pause, is_last=False)
             await asyncio.sleep(pause)
-        raise AssertionError("unreachable: the last round returns or raises")
+        raise AssertionError("unreachable: there is always another pause")
 
     def _pauses(self) -> Iterator[tuple[float, bool]]:
         """Pauses that double, and whether the patience is over: a call has its last chance."""
@@ -239,13 +244,13 @@ class Patience:
         if sentence is None and (isinstance(error, LASTING) or not isinstance(error, PASSING)):
             raise StoreUnavailable(f"The store refused a command: {error}.") from error
         if is_last:
-            raise self._unavailable(error) from error
+            raise StoreUnavailable(self._silence(error)) from error
         longest = LONGEST_PAUSE_SECONDS if sentence is None else LONGEST_FULL_PAUSE_SECONDS
         return min(pause, longest) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
+    def _silence(self, error: Exception) -> str:
         known = self.why() if self.why is not None else None
-        return StoreUnavailable(known or f"The store does not answer: {error}.")
+        return known or f"The store does not answer: {error}."
 
 
 async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
