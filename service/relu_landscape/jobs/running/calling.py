@@ -46,6 +46,11 @@ class CallProcess:
         self._has_greeted = False
         self._is_starting = False
 
+    @property
+    def is_there(self) -> bool:
+        """Whether a process has begun and waits for calls, or computes one."""
+        return self._has_greeted
+
     def begin(self) -> None:
         """Have the process there before the first call needs it. Raises ``PoolUnavailable``."""
         with self._asking, self._ended_as_error():

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from relu_landscape.analyses import Registry, ShortCall, cost, function
 from relu_landscape.errors import Busy, RequestError
-from relu_landscape.jobs.running.calling import CallProcess
+from relu_landscape.jobs.running.calling import START_SECONDS, CallProcess
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import Wire
 
@@ -95,16 +95,19 @@ class ShortCalls:
         """A process for one call. Raises ``Busy`` where too many wait, or one waits too long."""
         if self._waiting >= WAITING:
             raise Busy("Too many calculations are waiting; try again shortly.", 1)
+        # While none is there, as after the start of a service, who has a turn waits as well.
+        is_one_there = any(each.is_there for each in self._processes)
+        limit = WAIT_SECONDS if is_one_there else START_SECONDS
         async with AsyncExitStack() as turns:
             self._waiting += 1
             try:
-                async with asyncio.timeout(WAIT_SECONDS):
+                async with asyncio.timeout(limit):
                     if is_long:
                         await turns.enter_async_context(self._long_turns)
                     await turns.enter_async_context(self._turns)
             except TimeoutError:
                 raise Busy(
-                    f"No process was free for the calculation within {WAIT_SECONDS:g} s; "
+                    f"No process was free for the calculation within {limit:g} s; "
                     "try again shortly.",
                     round(WAIT_SECONDS),
                 ) from None

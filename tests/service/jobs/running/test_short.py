@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -242,6 +243,29 @@ async def test_a_call_does_not_wait_for_ever(
     async with calls(at_once=2) as running, busy(running, tmp_path, 2):
         with pytest.raises(Busy, match="No process was free"):
             await running.call("who", Place(path=""), 5)
+
+
+async def test_calls_wait_for_the_first_process_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It imports the engine, which takes longer on a busy machine than a call waits for its turn:
+    those that came just after the start of a service, and found no turn, were told 503."""
+    monkeypatch.setattr(short, "WAIT_SECONDS", 0.05)
+    may_begin = threading.Event()
+    ready = CallProcess._ready
+
+    def late(process: CallProcess) -> Connection:
+        assert may_begin.wait(PATIENCE_SECONDS)
+        return ready(process)
+
+    monkeypatch.setattr(CallProcess, "_ready", late)
+    async with calls(at_once=2) as running:
+        asked = [
+            asyncio.create_task(running.call("who", Place(path=""), PATIENCE_SECONDS))
+            for _ in range(4)
+        ]
+        await asyncio.sleep(4 * short.WAIT_SECONDS)  # what they would have waited
+        may_begin.set()
+        answers = await asyncio.gather(*asked)
+    assert all(isinstance(each, Pid) for each in answers)
 
 
 async def test_giving_up_does_not_wait_for_a_process_that_starts(
