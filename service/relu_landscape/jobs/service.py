@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from relu_landscape.analyses import ANALYSES, Registry
+from relu_landscape.analyses import ANALYSES, Registry, composition
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
@@ -135,12 +135,16 @@ class AnalysisService:
             coordinator.start()
             calls = ShortCalls(registry, settings)
             stack.push_async_callback(asyncio.to_thread, calls.close)
-            calls.open()
+            # Later than the workers: the first question is more often one of theirs.
+            calls.open(may_begin=lambda: pool.warming.is_over)
             keeping = KeepingStore(target, settings)
             stack.push_async_callback(keeping.close)
             lists = ListingStore(target, settings, registry)
             stack.push_async_callback(lists.close)
             lists.start()
+            # The first job would wait for it.
+            warm = asyncio.create_task(asyncio.to_thread(_import, registry))
+            stack.push_async_callback(asyncio.wait, {warm})
             yield cls(
                 settings, backend, asking, pool, coordinator, server, calls, registry, intake, keys,
                 trail, Keeper(keeping, intake), lists,
@@ -274,3 +278,9 @@ class AnalysisService:
 
     async def figures(self) -> dict[str, float]:
         return {**await self._asking.figures(), **self._pool.figures()}
+
+
+def _import(registry: Registry) -> None:
+    """Import what composes jobs: seconds, for which the first one would wait."""
+    for each in registry.analyses:
+        composition(each.composition)

@@ -29,6 +29,7 @@ from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
 from relu_landscape.jobs.pool.sharing import Shares
+from relu_landscape.jobs.pool.warming import Warming
 from relu_landscape.jobs.pool.watch import TOPIC, Computing, Watch
 from relu_landscape.jobs.pool.workers import local_workers, restart_external
 from relu_landscape.settings import Settings
@@ -64,7 +65,7 @@ class DaskPool:
         self._called_back: set[str] = set()
         self._watch = Watch(time.monotonic)
         self._ended: set[str] = set()  # addresses of workers that we ended
-        self._warming: list[Any] = []
+        self.warming = Warming()
         self._isolated = False
         self._closing = False
         self._threads = 0
@@ -95,7 +96,7 @@ class DaskPool:
             try:
                 self._local.open()
                 self._refresh()
-                self._warm()
+                self.warming.begin(self._client, self._compositions)
             except Exception as error:
                 self.close()
                 raise PoolUnavailable(f"The worker processes do not start: {error}.") from error
@@ -111,7 +112,7 @@ class DaskPool:
         with self.changed:
             self._closing = True
             self._flying.clear()
-            self._warming.clear()
+            self.warming.forget()
             self.changed.notify_all()
         if self._dispatcher.is_alive():
             self._dispatcher.join()
@@ -224,12 +225,6 @@ class DaskPool:
         self._next_refresh = time.monotonic() + REFRESH_SECONDS
         if self._local is not None and self._threads < self._local.count:
             self._local.mend(threads)
-
-    def _warm(self) -> None:
-        """Have every worker import the engine now: it takes seconds, and the first job waits."""
-        for address in self._client.nthreads():
-            sent = {"workers": [address], "pure": False}  # kept, or Dask forgets it
-            self._warming.append(self._client.submit(worker.warm, self._compositions, **sent))
 
     def _capacity(self) -> int:
         if self._isolated and self._flying:

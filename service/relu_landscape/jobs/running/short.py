@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from relu_landscape.analyses import Registry, ShortCall, cost, function
 from relu_landscape.errors import Busy, RequestError
@@ -26,6 +26,8 @@ WAIT_SECONDS = 5.0
 ACCEPTED_SHARE = 0.5
 #: A call that is estimated to take longer leaves one process to the others.
 LONG_SECONDS = 1.0
+#: How often it is looked whether processes may begin.
+LOOK_SECONDS = 0.05
 
 
 class ShortCalls:
@@ -42,15 +44,24 @@ class ShortCalls:
         self._turns = asyncio.Semaphore(count)
         self._long_turns = asyncio.Semaphore(count - 1)
         self._waiting = 0
+        self._closing = threading.Event()
 
-    def open(self) -> None:
-        """Begin the processes, without waiting for them."""
+    def open(self, may_begin: Callable[[], bool] = lambda: True) -> None:
+        """Begin the processes once they may, without waiting for them; a call begins one before."""
         if self._registry.calls:
+            self._threads.submit(self._begin, may_begin)
+
+    def _begin(self, may_begin: Callable[[], bool]) -> None:
+        while not may_begin():
+            if self._closing.wait(LOOK_SECONDS):
+                return
+        with suppress(RuntimeError):  # closed between the look and this
             for process in self._processes:
                 self._threads.submit(process.begin)
 
     def close(self) -> None:
         """End every call now, those that compute included."""
+        self._closing.set()
         for process in self._processes:
             process.close()
         self._threads.shutdown(wait=True, cancel_futures=True)

@@ -66,6 +66,34 @@ async def calls(at_once: int = 2, **settings: float) -> AsyncIterator[short.Shor
         await asyncio.to_thread(running.close)
 
 
+async def test_processes_begin_when_they_may_and_a_call_begins_one_before() -> None:
+    """The workers of a service begin first; whoever asks meanwhile does not wait for that."""
+    running = short.ShortCalls(CALLS, Settings.load(calls_at_once=2))
+    looks = 0
+
+    def may_begin() -> bool:
+        nonlocal looks
+        looks += 1
+        return len(there()) == 1 and looks > 2
+
+    def there() -> list[CallProcess]:
+        return [each for each in running._processes if each.is_there]
+
+    running.open(may_begin)
+    await asyncio.to_thread(until, lambda: looks > 2, "it was looked whether they may begin")
+    assert there() == []
+    assert isinstance(await running.call("who", Place(path=""), PATIENCE_SECONDS), Pid)
+    await asyncio.to_thread(until, lambda: len(there()) == 2, "the other one began")
+    await asyncio.to_thread(running.close)
+
+
+async def test_who_closes_does_not_wait_until_processes_may_begin() -> None:
+    running = short.ShortCalls(CALLS, Settings.load(calls_at_once=2))
+    running.open(lambda: False)
+    await asyncio.to_thread(running.close)
+    assert not [each for each in running._processes if each.is_there]
+
+
 async def process_of(path: Path) -> int:
     """The process that is stuck, once it is."""
 
