@@ -47,6 +47,12 @@ def groups(weights: Sequence[Real], losses: Sequence[float], layers: Layers) -> 
 
 def are_copies(W: Real, other: Real, layers: Layers) -> bool:
     """Whether a relabelling within equal second-layer weights carries one onto the other."""
+    return relabelling(W, other, layers) is not None
+
+
+def relabelling(W: Real, other: Real, layers: Layers) -> tuple[list[int], list[int]] | None:
+    """Students and teachers of ``other`` (K, M + r) in the places of those of ``W``, exchanged
+    within equal second-layer weights; None where there are none."""
     M = len(layers.b)
     mine, theirs = _coloured(W, layers), _coloured(other, layers)
     # Off the diagonal what teachers see of each other, on it which second-layer weight each has.
@@ -55,10 +61,12 @@ def are_copies(W: Real, other: Real, layers: Layers) -> bool:
     np.fill_diagonal(colours, np.append(_ranks(layers.b), M + 1.0) + 1.0)
     found = symmetry.relabelling(mine, theirs, colours, tolerance=identity.POLISHED)
     if found is None:
-        return False
+        return None
     students = found[0]
     moved = (other @ other.T)[np.ix_(students, students)]
-    return float(np.abs(moved - W @ W.T).max()) <= 4.0 * identity.POLISHED
+    if float(np.abs(moved - W @ W.T).max()) > 4.0 * identity.POLISHED:
+        return None
+    return students, found[1][:M]
 
 
 def _coloured(W: Real, layers: Layers) -> Real:
