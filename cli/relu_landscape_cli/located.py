@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -14,7 +14,7 @@ from relu_landscape_cli.fitting import Column, Fitted
 from relu_landscape_cli.tables import number
 
 if TYPE_CHECKING:
-    from relu_landscape_client import LocatedEnd, LocatedPoint, Points
+    from relu_landscape_client import LocatedEnd, LocatedPoint, Points, SignedEnd
 
 #: Rows of a table of points; more are counted by what became of them.
 MOST_ROWS = 40
@@ -34,6 +34,8 @@ def tables_of(found: Points) -> list[RenderableType]:
         parts.append(Text("\n".join([f"{len(found.points):,} points:", *lines])))
     if found.fixed_points:
         parts.append(_fixed_points(found))
+    if found.signed_ends:
+        parts.append(_signed_ends(found.signed_ends))
     return [*parts, Text(f"{found.explanation}\nid {found.id}")]
 
 
@@ -46,8 +48,16 @@ def _words(point: LocatedPoint, found: Points) -> Iterator[str]:
         )
     if point.outcome is not None:
         yield f"gradient flow from here {point.outcome}"
-    if point.end is not None:
-        yield from _end(point, found.fixed_point(point.end))
+    if point.end is not None and found.signed_ends is not None:
+        end = found.signed_end(point.end)
+        kind = "continuum of zero loss" if end.curvature is None else _kind(end)
+        yield f"its end: {end.key}, {kind}"
+        yield from _end(point, end, end.relaxation_time)
+    elif point.end is not None:
+        located = found.fixed_point(point.end)
+        kind = located.kind.replace("_", " ")
+        yield f"its end: {located.key}, a {kind} of structure {located.structure.name}"
+        yield from _end(point, located, located.stability.relaxation_time)
     if point.proved is not None:
         yield (
             f"proved: gradient flow from here ends at {point.end}"
@@ -60,17 +70,17 @@ def _words(point: LocatedPoint, found: Points) -> Iterator[str]:
     yield from _one_more(point)
 
 
-def _end(point: LocatedPoint, end: LocatedEnd) -> Iterator[str]:
-    kind = end.kind.replace("_", " ")
-    yield f"its end: {end.key}, a {kind} of structure {end.structure.name}"
+def _end(
+    point: LocatedPoint, end: LocatedEnd | SignedEnd, relaxation_time: float | None
+) -> Iterator[str]:
     yield (
         f"  loss there {number(end.loss, 12)}, {number(point.loss_to_lose, 4)} still to lose; "
         f"distance {number(point.distance, 4)}"
     )
     if math.isfinite(point.flow_time):
         yield f"  time of the flow until it is seen to go there: {number(point.flow_time, 3)}"
-    if end.stability.relaxation_time is not None:
-        yield f"  time constant of the slowest mode: {number(end.stability.relaxation_time, 4)}"
+    if relaxation_time is not None:
+        yield f"  time constant of the slowest mode: {number(relaxation_time, 4)}"
     if end.statistical_error is None:
         return
     error = end.statistical_error.distance
@@ -146,3 +156,24 @@ def _fixed_points(found: Points) -> Fitted:
         Column("proof", ["yes" if end.is_certified else "" for end in ends], dropped=2),
     ]  # fmt: skip
     return Fitted(columns, title="fixed points")
+
+
+def _kind(end: SignedEnd) -> str:
+    words = {"global": "the teacher itself", "degenerate": "a degenerate minimum"}
+    return words.get(end.kind, f"a {end.kind}")
+
+
+def _signed_ends(ends: Sequence[SignedEnd]) -> Fitted:
+    """Ends of networks with second layers of both signs."""
+    columns = [
+        Column("key", [end.key for end in ends]),
+        Column("kind", [end.kind for end in ends]),
+        Column("loss", [number(end.loss, 12) for end in ends],
+               short=[number(end.loss) for end in ends], is_number=True),
+        Column("index", ["–" if end.curvature is None else str(end.curvature.index)
+                         for end in ends], dropped=1, is_number=True),
+        Column("outside the span", [str(end.outside_span) for end in ends], dropped=2,
+               is_number=True),
+        Column("points here", [str(end.points) for end in ends], is_number=True),
+    ]  # fmt: skip
+    return Fitted(columns, title="ends, with second layers of both signs")

@@ -317,6 +317,12 @@ def learning_rates_tables(document: Mapping[str, Any]) -> list[Fitted]:
     """A minimum as a function of the learning rate: what it is, and its loss along the way."""
     names = ("structure", "student_width", "teacher_width", "loss", "slope", "critical_rate")
     facts = [(name.replace("_", " "), _cell(document[name])) for name in names]
+    second = (
+        "second order: the part in the teacher's span is held"
+        if (document["is_second_order"])
+        else "exact"
+    )
+    facts.append(("which is", second))
     return [fact_table("", facts), _rows("up to the critical rate", document["curve"])]
 
 

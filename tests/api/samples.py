@@ -174,6 +174,7 @@ def learning_rates(query: LearningRatesQuery) -> LearningRates:
         is_global=False,
         slope=0.5,
         critical_rate=1.0,
+        is_second_order=True,
         curve=[RatedLoss(learning_rate=0.5, first_order=0.5, loss=0.75)],
     )
 

@@ -149,7 +149,8 @@ def test_the_table_of_a_point_s_fields_is_complete() -> None:
 def test_every_member_of_a_point_is_one() -> None:
     section = PAGE[PAGE.index("**As a NumPy archive") : PAGE.index("## Which minima SGD reaches")]
     named = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
-    assert named <= {*LocatedPoint.model_fields, *LocatedEnd.model_fields, "points", "fixed_points"}
+    lists = {"points", "fixed_points", "signed_ends"}
+    assert named <= {*LocatedPoint.model_fields, *LocatedEnd.model_fields, *lists}
 
 
 def test_the_phases_are_listed() -> None:

@@ -33,6 +33,17 @@ def test_one_network_is_told_in_words(command: Command, tmp_path: Path) -> None:
     assert found.points[0].end == "m1"
 
 
+def test_ends_with_signs_have_a_table(command: Command, tmp_path: Path) -> None:
+    signs = np.array([1.0, -1.0])
+    file = saved(tmp_path, weights=W, teacher=np.eye(2, 5), second_layer=signs,
+                 teacher_second_layer=signs)  # fmt: skip
+    text = command("locate", file, "--workers", 1).stdout
+    assert "its end: g1, the teacher itself" in text
+    assert "ends, with second layers of both signs" in text
+    refused = command("locate", file, "--nearest", 2, "--workers", 1, code=2)
+    assert "equal signs alone" in refused.stderr.replace("\n", " ")
+
+
 def test_several_are_a_table_and_many_are_counted(command: Command, tmp_path: Path) -> None:
     few = saved(tmp_path, weights=np.stack([W, 1.1 * W]), teacher=np.eye(2, 5))
     text = command("locate", few, *FAST).stdout

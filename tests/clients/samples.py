@@ -352,6 +352,7 @@ def learning_rates() -> LearningRates:
     return LearningRates(
         family="one-anti-aligned", structure="1+7", branch=None, student_width=8, teacher_width=8,
         loss=0.5, is_global=False, slope=0.25, critical_rate=0.75,
+        is_second_order=True,
         curve=[
             RatedLoss(learning_rate=rate, first_order=0.5 + rate / 4, loss=0.5 + rate / 2)
             for rate in (0.25, 0.5)

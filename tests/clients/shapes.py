@@ -66,6 +66,7 @@ CLASSES: dict[str, type] = {
     "Perturbations": perturbations.Perturbations,
     "Points": locations.Points,
     "StatisticalError": locations.StatisticalError,
+    "SignedEnd": locations.SignedEnd,
     "Sweep": sweeps.Sweep,
     "SweepAxis": sweeps.SweepAxis,
     "SweepMinimum": sweeps.SweepMinimum,

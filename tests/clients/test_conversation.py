@@ -350,7 +350,7 @@ def test_leaks(run: Run, server: Served) -> None:
 
 def test_learning_rates(run: Run, server: Served) -> None:
     found = run("learning_rates", 8, 8, "one-anti-aligned", batch_size=4, points=2)
-    assert (found.critical_rate, found.slope) == (0.75, 0.25)
+    assert (found.critical_rate, found.slope, found.is_second_order) == (0.75, 0.25, True)
     assert found.rates.tolist() == [0.25, 0.5]
     assert found.losses.tolist() == [0.625, 0.75]
     assert found.first_order.tolist() == [0.5625, 0.625]

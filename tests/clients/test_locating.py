@@ -62,12 +62,41 @@ def test_second_layers_are_numbers_of_the_units() -> None:
     assert json.loads(str(sent["options"])) == {}
 
 
+def test_signs_of_a_state_dict_go_beside_its_first_layer() -> None:
+    state = {"fc1.weight": np.eye(2), "fc2.weight": np.array([[2.0, -3.0]])}
+    sent = np.load(io.BytesIO(_networks.archive(state, np.eye(2), {})))
+    assert sent["weights"].tolist() == [[2.0, 0.0], [0.0, 3.0]]
+    assert sent["second_layer"].tolist() == [1.0, -1.0]
+    assert "teacher_second_layer" not in sent
+    both = np.load(io.BytesIO(_networks.archive(np.eye(2), state, {"second_layer": [1.0, 2.0]})))
+    assert both["teacher_second_layer"].tolist() == [1.0, -1.0]
+    assert both["second_layer"].tolist() == [1.0, 2.0]
+    with pytest.raises(RequestRefused, match="of its own"):
+        _networks.archive(state, None, {"second_layer": [1.0, 1.0]})
+
+
+def test_ends_with_signs_are_read() -> None:
+    found = Points.from_document(solve_locally(PointsRequest.model_validate({
+        "weights": [[0.9, 0.2], [0.1, 1.1]], "second_layer": [1.0, -1.0],
+        "teacher_second_layer": [1.0, -1.0],
+    }), workers=1).result)  # fmt: skip
+    assert found.fixed_points == ()
+    (end,) = found.signed_ends or ()
+    assert found.signed_end(found.points[0].end or "") is end
+    assert (end.kind, end.student_signs, end.teacher_signs) == ("global", (1, -1), (1, -1))
+    assert end.curvature is not None
+    assert end.curvature.index == 0
+    assert end.relaxation_time is not None
+    with pytest.raises(KeyError):
+        found.signed_end("m9")
+
+
 STATES: dict[str, Mapping[str, Any]] = {
     "biases": {"w": np.eye(2), "b": np.ones(2)},
     "one or two": {"b": np.zeros(2)},
     "w (2, 2), v (1, 2), u (1, 1)": {"w": np.eye(2), "v": np.ones((1, 2)), "u": np.ones((1, 1))},
     "second layer": {"w": np.eye(2), "v": np.ones((3, 2))},
-    "positive": {"w": np.eye(2), "v": np.array([[1.0, -1.0]])},
+    "has a zero": {"w": np.eye(2), "v": np.array([[1.0, 0.0]])},
 }
 
 

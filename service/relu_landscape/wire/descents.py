@@ -81,7 +81,8 @@ class DescentsRequest(AnalysisRequest):
         ge=SMALLEST_STEP,
         le=LARGEST_STEP,
         description="of the descent, in units of time; null: 8 / (K + max(K, M) + 8), half of "
-        "that for two_layer; gradient_flow chooses its own",
+        "that for two_layer, and 8 / (A + max(A, M a^2) + 8 a^2) with a student_layer whose "
+        "squares sum to A and are a^2 at most; gradient_flow chooses its own",
     )
     student_layer: Layer | None = Field(
         None,
@@ -118,7 +119,10 @@ class DescentsRequest(AnalysisRequest):
         "orthonormal students at least the student width",
     )
     until: FiniteFloat = Field(
-        1e4, ge=1.0, le=LONGEST_DESCENT, description="time after which a descent is given up"
+        1e4,
+        ge=1.0,
+        le=LONGEST_DESCENT,
+        description=f"time after which a descent is given up, after {MOST_STEPS:,} steps at last",
     )
     flow_tolerance: FiniteFloat = Field(
         1e-3,

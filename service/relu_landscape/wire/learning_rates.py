@@ -86,4 +86,10 @@ class LearningRates(Wire):
         description="largest learning rate at which what students have outside the teacher's span "
         "stays bounded; exact at the global minimum, elsewhere with the part in the span held"
     )
+    is_second_order: bool = Field(
+        description="true: critical_rate and the curve's loss hold the part in the span, and are "
+        "critical_rate and second_order of a landscape with learning_rates, whose stable looks at "
+        "the fixed point of the whole equations besides: it may attract to less or more. false: "
+        "exact, for at zero loss and without label noise nothing moves in the span"
+    )
     curve: list[RatedLoss]

@@ -11,8 +11,9 @@ from typing import Literal
 from pydantic import Field
 
 from relu_landscape.wire.base import Count, Wire
+from relu_landscape.wire.descents import Curvature, EndKind
 from relu_landscape.wire.jobs import Sealed
-from relu_landscape.wire.landscape import Eigenvalue, FixedPoint, SearchSummary
+from relu_landscape.wire.landscape import Eigenvalue, FixedPoint, Overlaps, SearchSummary
 from relu_landscape.wire.points import PointsRequest
 
 #: The phases of locating points, in order; ``fall`` and what follows only where the flow is
@@ -97,7 +98,9 @@ class LocatedPoint(Wire):
         description="what becomes of gradient flow from exactly here, one sentence; null: not "
         "followed"
     )
-    end: str | None = Field(description="key of the fixed point where it ends")
+    end: str | None = Field(
+        description="key of the fixed point where it ends, of signed_ends where those are told"
+    )
     flow_time: float | None = Field(
         description="time t of the flow dW/dt = -grad L until it is seen to go there: for the most "
         "part when its gradient is 2e-4 mean teacher norms. What is left decays with the end's "
@@ -149,11 +152,44 @@ class LocatedEnd(FixedPoint):
     )
 
 
+class SignedEnd(Wire):
+    """Where flow ends in a network with second layers of both signs: first layers trained."""
+
+    key: str = Field(description="m1, s1, g1: minima, saddles, zero loss; of this answer")
+    kind: EndKind = Field(
+        description="global: zero loss; minimum: strict, up to symmetry; degenerate: no negative "
+        "eigenvalue, but zeros; saddle"
+    )
+    loss: float = Field(description="0 where its accuracy cannot tell it from zero")
+    loss_accuracy: float
+    outside_span: int = Field(description="dimension of the part outside the teacher's span")
+    overlaps: Overlaps = Field(
+        description="of first layers into which sizes of the second are folded, in the order of "
+        "the first point that ends here"
+    )
+    norms: list[float] = Field(description="of the students, in that order")
+    student_signs: list[int] = Field(description="likewise")
+    teacher_signs: list[int] = Field(description="likewise")
+    curvature: Curvature | None = Field(description="null for a continuum of zero loss")
+    relaxation_time: float | None = Field(
+        description="of the slowest mode of gradient flow; null where an eigenvalue is not positive"
+    )
+    points: int = Field(description="given points from which gradient flow ends here")
+    statistical_error: StatisticalError | None = Field(
+        description="with sample_size; null for what is no strict minimum in the teacher's span"
+    )
+
+
 class PointsBody(Wire):
     """The points, and the fixed points that have to do with them."""
 
     points: list[LocatedPoint]
     fixed_points: list[LocatedEnd] = Field(description="minima by loss, then saddles by loss")
+    signed_ends: list[SignedEnd] | None = Field(
+        None,
+        exclude_if=lambda ends: ends is None,  # results without keep their bytes
+        description="ends in their place where second layers have both signs, by loss",
+    )
     searched: list[SearchSummary] = Field(description="structures whose fixed points were compared")
     explanation: str = Field(description="what was looked at, and what not")
 

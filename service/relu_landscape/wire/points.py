@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape.errors import RequestError
-from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.base import JsonObject
+from relu_landscape.wire.reduced import (
+    MOST_POINTS,
+    ReducedPoints,
+    check_numbers,
+    check_signs,
+    reduced_points,
+)
 from relu_landscape.wire.requests import (
     LARGEST_DIMENSION,
     LARGEST_WIDTH,
@@ -19,13 +25,10 @@ from relu_landscape.wire.requests import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from relu_landscape.wire.reducing import Reduced as Found
 
-#: Points of one request, and numbers of them that are kept: 16 MB.
-MOST_POINTS, MOST_NUMBERS = 20_000, 2_000_000
 #: Points up to which each is described in full unless the request says otherwise.
 MOST_DESCRIBED = 20
 #: Points that may be described in full when the request asks for it.
@@ -42,32 +45,9 @@ ARRAYS = ("weights", "teacher", "teacher_gram", "Q", "R", "second_layer", "teach
 Entry = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
 GivenRow = Annotated[tuple[Entry, ...], Field(max_length=MOST_COLUMNS)]
 Given = Annotated[tuple[GivenRow, ...], Field(max_length=LARGEST_WIDTH)]
-Factor = Annotated[FiniteFloat, Field(gt=0.0, le=1e9)]
-Layer = Annotated[tuple[Factor, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
-
-
-class ReducedPoints(Wire):
-    """Points in the few coordinates that matter, the first of them in the teacher's span."""
-
-    points: int = Field(ge=1, le=MOST_POINTS, strict=True)
-    student_width: Width
-    teacher_width: Width
-    columns: int = Field(ge=1, le=2 * LARGEST_WIDTH, strict=True)
-    numbers: str | None = Field(
-        max_length=24 * MOST_NUMBERS,
-        description="base64 of points x student_width x columns doubles, little-endian; null where "
-        "a job or a list leaves them out",
-    )
-
-    @property
-    def array(self) -> NDArray[np.float64]:
-        """(points, student_width, columns)."""
-        import numpy as np
-
-        assert self.numbers is not None  # noqa: S101 - a validated request has them
-        shape = (self.points, self.student_width, self.columns)
-        raw = base64.b64decode(self.numbers, validate=True)
-        return np.frombuffer(raw, dtype="<f8").reshape(shape).astype(np.float64)
+Layer = Annotated[tuple[Entry, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
+#: Weights of a student network with second layers of both signs, in its coordinates: a Hessian.
+LARGEST_SIGNED = 4096
 
 
 class PointsRequest(AnalysisRequest):
@@ -102,13 +82,14 @@ class PointsRequest(AnalysisRequest):
     second_layer: Layer | None = Field(
         None,
         exclude_if=lambda layer: layer is None,  # requests without one keep their ids
-        description="weights of the students' second layer, K positive numbers for every point, "
-        "folded into the first; left out: ones",
+        description="weights of the students' second layer, K numbers of any sign but not zero for "
+        "every point; their sizes are folded into the first layer. left out: ones",
     )
     teacher_second_layer: Layer | None = Field(
         None,
         exclude_if=lambda layer: layer is None,
-        description="the same of the teacher, M positive numbers",
+        description="the same of the teacher, M numbers. Where signs differ, ends are signed_ends, "
+        "and nearest, widening and certify must be left out",
     )
     teacher_width: Width | None = Field(
         None,
@@ -274,7 +255,8 @@ class PointsRequest(AnalysisRequest):
             if name != "teacher_gram" and getattr(self, name) is not None:
                 raise RequestError(name, "an array", "left out where reduced is given")
         K, M = reduced.student_width, reduced.teacher_width
-        _check_numbers(reduced)
+        check_numbers(reduced)
+        check_signs(reduced)
         if self.teacher_width not in (None, M):
             raise RequestError("teacher_width", self.teacher_width, f"{M}, as reduced has it")
         if self.teacher_gram is not None and {len(self.teacher_gram)} | {
@@ -291,8 +273,10 @@ class PointsRequest(AnalysisRequest):
         self.__dict__.update(teacher_width=M, input_dimension=dimension)
 
     def _fill(self, points: int) -> None:
-        """Say what the number of points decides."""
+        """Say what the number of points decides, and signs."""
         described = points <= MOST_DESCRIBED
+        if self.here.is_signed:
+            self._leave_out()
         if self.nearest is None:
             self.__dict__["nearest"] = FEW_NEAREST if described else 0
         for name in ("spectrum", "widening"):
@@ -303,41 +287,23 @@ class PointsRequest(AnalysisRequest):
                 if value := getattr(self, name):
                     raise RequestError(name, value, f"left out for more than {MOST_IN_FULL} points")
 
-
-def reduced_points(found: Found) -> ReducedPoints:
-    """Coordinates as a request holds them. Raises ``RequestError`` for too many."""
-    n, K, columns = found.coordinates.shape
-    if n > MOST_POINTS:
-        raise RequestError("weights", f"{n:,} points", f"at most {MOST_POINTS:,} points")
-    if found.coordinates.size > MOST_NUMBERS:
-        raise RequestError(
-            "weights",
-            f"{n:,} points of {K} x {columns} numbers",
-            f"at most {MOST_NUMBERS:,} numbers in all",
-        )
-    raw = found.coordinates.astype("<f8").tobytes()
-    return ReducedPoints(
-        points=n, student_width=K, teacher_width=found.width, columns=columns,
-        numbers=base64.b64encode(raw).decode("ascii"),
-    )  # fmt: skip
-
-
-def _check_numbers(reduced: ReducedPoints) -> None:
-    """Refuse a text that is not so many finite doubles."""
-    import numpy as np
-
-    wanted = reduced.points * reduced.student_width * reduced.columns
-    bounds = f"base64 of {wanted:,} finite doubles"
-    if wanted > MOST_NUMBERS:
-        raise RequestError("reduced", f"{wanted:,} numbers", f"at most {MOST_NUMBERS:,}")
-    if reduced.numbers is None:
-        raise RequestError("reduced", "without numbers", bounds)
-    try:
-        raw = base64.b64decode(reduced.numbers, validate=True)
-    except ValueError:
-        raise RequestError("reduced", "not base64", bounds) from None
-    if len(raw) != 8 * wanted or not np.all(np.isfinite(np.frombuffer(raw, dtype="<f8"))):
-        raise RequestError("reduced", f"{len(raw):,} bytes", bounds)
+    def _leave_out(self) -> None:
+        """What is asked of no network with second layers of both signs."""
+        K, columns = self.here.student_width, self.here.columns
+        if K * columns > LARGEST_SIGNED:
+            raise RequestError(
+                "weights", f"{K} x {columns} numbers",
+                f"at most {LARGEST_SIGNED:,} where second layers have both signs",
+            )  # fmt: skip
+        nothing: dict[str, Any] = {"nearest": 0, "widening": False, "certify": "none"}
+        for name, none in nothing.items():
+            if getattr(self, name) not in (None, none):
+                raise RequestError(
+                    name, getattr(self, name),
+                    "left out where second layers have both signs: fixed points to compare with, "
+                    "a student to add and proofs are known for equal signs alone",
+                )  # fmt: skip
+        self.__dict__.update(nothing)
 
 
 def _rows(field: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ it sees a vector of d numbers, and equal places have equal content ids up to rou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from relu_landscape.errors import RequestError
 from relu_landscape.wire.requests import LARGEST_WIDTH
 
 Real = NDArray[np.float64]
+Signs = tuple[int, ...]
 
 #: Ratio of extreme eigenvalues of a teacher's Gram matrix, as ``engine.model.teacher`` asks it.
 SMALLEST_CONDITION = 1e-4
@@ -54,12 +55,14 @@ SINGLE = Precision(orthonormal=1e-5, flat=8 * 2.0**-24, square=1e-6, indefinite=
 @dataclass(frozen=True)
 class Reduced:
     """``coordinates`` (n, K, p), the first ``width`` M of them in the teacher's span; ``gram``
-    (M, M) of the teacher, None: orthonormal; ``dimension`` d of the inputs."""
+    (M, M) of the teacher, None: orthonormal; ``dimension`` d of the inputs; ``signs`` of the second
+    layers, K of students and M of teachers, None where all of them are equal."""
 
     coordinates: Real
     gram: Real | None
     width: int
     dimension: int
+    signs: tuple[Signs, Signs] | None = None
 
 
 def reduce(
@@ -71,6 +74,21 @@ def reduce(
 
     Raises ``RequestError`` for what does not fit together.
     """
+    found = _reduced(given, width=width, dimension=dimension, precision=precision)
+    units = {"second_layer": found.coordinates.shape[1], "teacher_second_layer": found.width}
+    signs = [
+        tuple(np.sign(given[name]).astype(int).tolist()) if name in given else (1,) * count
+        for name, count in units.items()
+    ]
+    if len({*signs[0], *signs[1]}) == 1:
+        return found  # -f - (-f*) has the same square
+    return replace(found, signs=(signs[0], signs[1]))
+
+
+def _reduced(
+    given: Mapping[str, Real], *, width: int | None, dimension: int | None, precision: Precision
+) -> Reduced:
+    """The same but for signs."""
     batches = {name: _batch(name, given[name]) for name in ("weights", "Q", "R") if name in given}
     for name, array in given.items():
         if array.ndim > 1 and array.shape[-2] > LARGEST_WIDTH:
@@ -102,38 +120,39 @@ def reduce(
 
 
 def _folded(given: Mapping[str, Real], width: int | None) -> dict[str, Real]:
-    """The same networks with second layers of ones: a ReLU(w.x) = ReLU(a w.x) for a > 0."""
+    """The same networks with second layers of ones, but for their signs: a ReLU(w.x) = sign(a)
+    ReLU(|a| w.x)."""
     arrays = dict(given)
     if (students := arrays.pop("second_layer", None)) is not None:
         for name in {"weights", "Q", "R"} & arrays.keys():
             _check_layer("second_layer", students, arrays[name].shape[-2])
-            arrays[name] = arrays[name] * students[:, None]
+            arrays[name] = arrays[name] * np.abs(students)[:, None]
         if "Q" in arrays:
             _check_layer("second_layer", students, arrays["Q"].shape[-1])
-            arrays["Q"] = arrays["Q"] * students
+            arrays["Q"] = arrays["Q"] * np.abs(students)
     if (teachers := arrays.pop("teacher_second_layer", None)) is None:
         return arrays
     if "teacher" not in arrays and "teacher_gram" not in arrays:
         arrays["teacher_gram"] = np.eye(width or teachers.size)
     for name in {"teacher", "teacher_gram"} & arrays.keys():
         _check_layer("teacher_second_layer", teachers, len(arrays[name]))
-        arrays[name] = arrays[name] * teachers[:, None]
+        arrays[name] = arrays[name] * np.abs(teachers)[:, None]
     for name in {"teacher_gram", "R"} & arrays.keys():
         _check_layer("teacher_second_layer", teachers, arrays[name].shape[-1])
-        arrays[name] = arrays[name] * teachers
+        arrays[name] = arrays[name] * np.abs(teachers)
     return arrays
 
 
 def _check_layer(name: str, layer: Real, units: int) -> None:
-    """Refuse a second layer that is not a positive number for each unit."""
+    """Refuse a second layer that is not a number for each unit, none of them zero."""
     if layer.shape != (units,):
         raise RequestError(name, f"shape {layer.shape}", f"shape {(units,)}, a number a unit")
-    if not np.all(layer > 0.0):
-        place = int(np.flatnonzero(~(layer > 0.0))[0])
+    if not np.all(layer):
+        place = int(np.flatnonzero(layer == 0.0)[0])
         raise RequestError(
             name,
-            f"{layer[place]:.3g} at {place}",
-            "positive numbers: only those fold into the first layer",
+            f"0 at {place}",
+            "numbers other than zero: a unit of weight zero adds nothing, so leave its row out",
         )
 
 

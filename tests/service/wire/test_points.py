@@ -209,10 +209,10 @@ def test_what_does_not_fit_is_refused_by_field(
         ("weights", "at most 512", {"weights": np.ones((513, 2))}),
         ("teacher", "at most 512", {"weights": np.ones((2, 600)), "teacher": np.eye(600)}),
         ("second_layer", "shape .2,.", {"weights": np.eye(2), "second_layer": np.ones((1, 2))}),
-        ("second_layer", "positive", {"weights": np.eye(2), "second_layer": np.array([1.0, -0.5])}),
+        ("second_layer", "other than zero", {"weights": np.eye(2), "second_layer": np.zeros(2)}),
         (
             "teacher_second_layer",
-            "positive",
+            "0 at 1.*other than zero",
             {"weights": np.eye(2), "teacher_second_layer": np.array([1.0, 0.0])},
         ),
         ("R", "a matrix", {"Q": np.eye(2), "R": np.ones(2), "teacher_second_layer": np.ones(2)}),
@@ -252,7 +252,64 @@ def test_the_bounds_are_those_of_the_engine() -> None:
     assert reducing.DOUBLE.indefinite == places.INDEFINITE
 
 
-@pytest.mark.parametrize("factor", [0.0, -1.0, 1e10])
-def test_a_second_layer_is_positive_in_the_schema_as_well(factor: float) -> None:
+@pytest.mark.parametrize("factor", [-1e10, 1e10])
+def test_a_second_layer_is_bounded_in_the_schema_as_well(factor: float) -> None:
     with pytest.raises(ValueError, match=r"second_layer\.1"):
         asked(**ONE, second_layer=[1.0, factor])
+
+
+def test_of_second_layers_signs_are_left() -> None:
+    W, V = rows(3, 9, 1), rows(2, 9, 2) + orthonormal(2, 9)
+    a, b = np.array([0.5, -2.0, 3.0]), np.array([-1.5, 0.25])
+    given = asked(weights=W, teacher=V, second_layer=a, teacher_second_layer=b)
+    folded = asked(weights=np.abs(a)[:, None] * W, teacher=np.abs(b)[:, None] * V, nearest=0,
+                   widening=False)  # fmt: skip
+    assert given.here.is_signed
+    assert (given.here.student_signs, given.here.teacher_signs) == ((1, -1, 1), (-1, 1))
+    assert given.here.numbers == folded.here.numbers
+    assert given.teacher_gram == folded.teacher_gram
+    assert given.content_id("cpu") != folded.content_id("cpu")
+    assert from_arrays(
+        weights=W[None], teacher=V, second_layer=a, teacher_second_layer=b
+    ).canonical() == given.canonical()  # fmt: skip
+    again = PointsRequest.model_validate_json(json.dumps(given.canonical()), strict=True)
+    assert again == given
+    assert not {"student_signs", "teacher_signs"} & folded.canonical()["reduced"].keys()  # type: ignore[union-attr]
+
+
+def test_one_sign_on_both_sides_is_none() -> None:
+    """f - f* and f* - f have one square."""
+    negative = asked(**ONE, second_layer=[-2.0, -1.0], teacher_second_layer=[-1.0, -3.0])
+    positive = asked(**ONE, second_layer=[2.0, 1.0], teacher_second_layer=[1.0, 3.0])
+    assert negative.canonical() == positive.canonical()
+    assert asked(**ONE, second_layer=[-1.0, -1.0]).here.is_signed
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("nearest", 2), ("widening", True), ("certify", "fast")]
+)
+def test_what_is_known_for_equal_signs_alone_is_refused_for_others(field: str, value: Any) -> None:
+    mixed: dict[str, Any] = {**ONE, "second_layer": [1.0, -1.0]}
+    with pytest.raises(ValueError, match="equal signs alone") as refused:
+        asked(**mixed, **{field: value})
+    assert f"{field} = " in str(refused.value)
+    found = asked(**mixed)
+    assert (found.nearest, found.widening, found.certify) == (0, False, "none")
+
+
+def test_signs_that_nothing_leaves_are_refused() -> None:
+    good = asked(**ONE, second_layer=[1.0, -1.0]).canonical()
+    for change in (
+        {"student_signs": [1]}, {"student_signs": None}, {"student_signs": [1, 1]},
+        {"student_signs": [1, 2]},
+    ):  # fmt: skip
+        wrong = {**good, "reduced": {**good["reduced"], **change}}  # type: ignore[dict-item]
+        with pytest.raises(ValueError, match="signs"):
+            PointsRequest.model_validate(wrong)
+
+
+def test_too_wide_a_network_with_signs_is_refused() -> None:
+    W = np.ones((65, 65)) + np.eye(65)
+    asked(weights=W, teacher=np.eye(65))
+    with pytest.raises(ValueError, match="4,096"):
+        asked(weights=W, teacher=np.eye(65), second_layer=[-1.0] + [1.0] * 64)

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from relu_landscape_client.locations import Near as Near
     from relu_landscape_client.locations import OneMore as OneMore
     from relu_landscape_client.locations import Points as Points
+    from relu_landscape_client.locations import SignedEnd as SignedEnd
     from relu_landscape_client.locations import StatisticalError as StatisticalError
     from relu_landscape_client.parts import Attraction as Attraction
     from relu_landscape_client.parts import Details as Details
@@ -131,7 +132,7 @@ _HOMES = {
     "learning_rates": ("LearningRates",),
     "lines": ("Origin", "SaddleLine"),
     "locations": (
-        "LocatedEnd", "LocatedPoint", "LocatedWidening", "Near", "OneMore", "Points",
+        "LocatedEnd", "LocatedPoint", "LocatedWidening", "Near", "OneMore", "Points", "SignedEnd",
         "StatisticalError",
     ),
     "parts": ("Attraction", "Details", "Overlaps", "Spectrum", "Stability", "Structure"),

@@ -28,6 +28,12 @@ def archive(weights: Any, teacher: Any, options: Mapping[str, Any]) -> bytes:
     arrays = {name: network(name, each) for name, each in given.items() if each is not None}
     layers = {name: options[name] for name in _LAYERS if options.get(name) is not None}
     arrays |= {name: np.ravel(network(name, layer)) for name, layer in layers.items()}
+    for name, first in zip(_LAYERS, ("weights", "teacher"), strict=True):
+        signs = None if given[first] is None else _signs(given[first])
+        if signs is not None and name in arrays:
+            raise _refused(name, f"the state_dict of {first} has a second layer of its own")
+        if signs is not None:
+            arrays[name] = signs
     others = {n: each for n, each in options.items() if n not in (*_MATRICES, *_LAYERS)}
     text = _decode.strict_json(_decode.plain(dict(sorted(others.items()))))
     buffer = io.BytesIO()
@@ -40,9 +46,10 @@ def network(name: str, given: Any) -> NDArray[Any]:
     """The first layer of a network: an array (K, d), or whatever else is real numbers.
 
     A ``state_dict`` (a mapping of names to arrays or tensors) must be that of a network with one
-    hidden layer: one matrix (K, d), or two of which the second is (1, K). Weights of the second
-    layer are folded into the first, which only positive ones can be: a ReLU(w.x) = ReLU(a w.x).
-    Biases must be zero: the service knows networks without. Raises ``RequestRefused``.
+    hidden layer: one matrix (K, d), or two of which the second is (1, K). Sizes of the second
+    layer's weights are folded into the first, a ReLU(w.x) = sign(a) ReLU(|a| w.x); where some are
+    negative, ``archive`` sends the signs beside. Biases must be zero: the service knows networks
+    without. Raises ``RequestRefused``.
     """
     array = _folded(name, given) if hasattr(given, "items") else _plain(given)
     if array.dtype.kind not in "iuf":
@@ -76,9 +83,19 @@ def _folded(name: str, state: Mapping[str, Any]) -> NDArray[Any]:
     key, second = layers[1]
     if second.shape != (1, len(first)):
         raise _refused(name, f"the second layer must be (1, {len(first)}): {shapes}")
-    if not np.all(second > 0):
-        raise _refused(name, f"{key} must be positive: only then can it be folded into the first")
-    return np.asarray(first * second.T)
+    if not np.all(second):
+        raise _refused(name, f"{key} has a zero: such a unit adds nothing, so leave it out")
+    return np.asarray(first * np.abs(second.T))
+
+
+def _signs(given: Any) -> NDArray[Any] | None:
+    """Signs (K,) of the second layer of a ``state_dict`` that was taken; None: none is negative."""
+    if not hasattr(given, "items"):
+        return None
+    layers = [array for array in map(_plain, given.values()) if array.ndim == 2]
+    if len(layers) == 1 or np.all(layers[1] > 0):
+        return None
+    return np.asarray(np.sign(np.ravel(layers[1])), dtype=np.float64)
 
 
 def _refused(name: str, reason: str) -> RequestRefused:

@@ -27,8 +27,10 @@ class LearningRates:
     ``family`` is what was asked for, ``structure`` what that is at these widths, ``branch`` its
     number by loss (None for a well-known family). ``loss`` is that at learning rate 0, ``slope``
     its derivative there. From ``critical_rate`` on, what students have outside the teacher's span
-    grows without bound. ``curve`` is ``{learning_rate, first_order, loss}`` in ascending order;
-    ``rates``, ``losses`` and ``first_order`` are the same as arrays.
+    grows without bound: exactly, or where it ``is_second_order`` with the part in the span held,
+    while ``stable`` of a landscape with learning rates looks at the whole equations. ``curve`` is
+    ``{learning_rate, first_order, loss}`` in ascending order; ``rates``, ``losses`` and
+    ``first_order`` are the same as arrays.
     """
 
     family: str
@@ -40,6 +42,7 @@ class LearningRates:
     is_global: bool
     slope: float
     critical_rate: float
+    is_second_order: bool
     curve: tuple[Mapping[str, Any], ...]
     document: Document = field(repr=False, metadata=OURS)
 
@@ -56,6 +59,7 @@ class LearningRates:
             is_global=bool(required(document, "is_global")),
             slope=number(required(document, "slope")),
             critical_rate=number(required(document, "critical_rate")),
+            is_second_order=bool(required(document, "is_second_order")),
             curve=each(required(document, "curve"), mapping),
             document=document,
         )

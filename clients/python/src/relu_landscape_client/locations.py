@@ -18,10 +18,12 @@ from relu_landscape_client._decode import (
     mapping,
     nullable,
     number,
+    optional,
     required,
 )
 from relu_landscape_client._sealed import Sealed
-from relu_landscape_client.parts import Spectrum
+from relu_landscape_client.descents import Curvature
+from relu_landscape_client.parts import Overlaps, Spectrum
 from relu_landscape_client.points import FixedPoint
 
 
@@ -196,9 +198,54 @@ class LocatedEnd(FixedPoint):
 
 
 @dataclass(frozen=True, eq=False)
+class SignedEnd:
+    """Where ``points`` given networks with second layers of both signs end, of which the first
+    layer is trained: ``kind`` is global, minimum, degenerate or saddle. Sizes of second layers are
+    in ``overlaps`` and ``norms``; units stand in the order of the first point that ends here, with
+    these signs. ``curvature`` is None for a continuum of zero loss, ``relaxation_time`` where an
+    eigenvalue is not positive."""
+
+    key: str
+    kind: str
+    loss: float
+    loss_accuracy: float
+    outside_span: int
+    overlaps: Overlaps
+    norms: Floats
+    student_signs: tuple[int, ...]
+    teacher_signs: tuple[int, ...]
+    curvature: Curvature | None
+    relaxation_time: float | None
+    points: int
+    statistical_error: StatisticalError | None
+
+    @classmethod
+    def from_document(cls, document: Document) -> SignedEnd:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(
+            key=str(required(document, "key")),
+            kind=str(required(document, "kind")),
+            loss=number(required(document, "loss")),
+            loss_accuracy=number(required(document, "loss_accuracy")),
+            outside_span=integer(required(document, "outside_span")),
+            overlaps=Overlaps.from_document(mapping(required(document, "overlaps"))),
+            norms=array(required(document, "norms")),
+            student_signs=each(required(document, "student_signs"), integer),
+            teacher_signs=each(required(document, "teacher_signs"), integer),
+            curvature=nullable(document, "curvature", Curvature.from_document),
+            relaxation_time=nullable(document, "relaxation_time", number),
+            points=integer(required(document, "points")),
+            statistical_error=nullable(
+                document, "statistical_error", StatisticalError.from_document
+            ),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Points(Sealed):
     """Located networks: the ``points`` in the order given, and the ``fixed_points`` that have to do
-    with them. Columns over all points are ``losses``, ``distances`` and ``ends``.
+    with them; ``signed_ends`` in their place where second layers have both signs, else None.
+    Columns over all points are ``losses``, ``distances`` and ``ends``.
 
     Two answers with the same digest are the same, and compare equal.
     """
@@ -208,6 +255,7 @@ class Points(Sealed):
     request: Mapping[str, Any]
     points: tuple[LocatedPoint, ...]
     fixed_points: tuple[LocatedEnd, ...]
+    signed_ends: tuple[SignedEnd, ...] | None
     searched: tuple[Mapping[str, Any], ...]
     explanation: str
     provenance: Mapping[str, Any]
@@ -222,6 +270,9 @@ class Points(Sealed):
             request=mapping(required(document, "request")),
             points=each(required(document, "points"), LocatedPoint.from_document),
             fixed_points=each(required(document, "fixed_points"), LocatedEnd.from_document),
+            signed_ends=optional(
+                document, "signed_ends", lambda ends: each(ends, SignedEnd.from_document)
+            ),
             searched=each(required(document, "searched"), mapping),
             explanation=str(required(document, "explanation")),
             provenance=mapping(required(document, "provenance")),
@@ -246,6 +297,13 @@ class Points(Sealed):
     def fixed_point(self, key: str) -> LocatedEnd:
         """The fixed point of this key. Raises ``KeyError``."""
         for one in self.fixed_points:
+            if one.key == key:
+                return one
+        raise KeyError(key)
+
+    def signed_end(self, key: str) -> SignedEnd:
+        """The end of this key, where second layers have both signs. Raises ``KeyError``."""
+        for one in self.signed_ends or ():
             if one.key == key:
                 return one
         raise KeyError(key)

@@ -20,15 +20,16 @@ Real = NDArray[np.float64]
 
 #: Quadratic from where it is begun: four or five steps, more at near-degenerate points.
 NEWTON_STEPS = 12
-#: Newton's steps leave eigenvectors of eigenvalues this small alone.
+#: Newton's steps leave eigenvectors of eigenvalues this small, in their unit, alone.
 SINGULAR = 1e-10
 #: Singular values of what sticks out of the teacher's span that count as none: before Newton's
 #: method, whose points have eigenvalues of 1e-2 there and gradients of 1e-3; and after it.
 LOOSE, TIGHT = 0.1, 1e-7
-#: How far Newton's method may go, over all weights; distinct points are 0.1 apart and more.
+#: How far Newton's method may go, over all weights, in lengths of the shortest student that stands
+#: for a teacher; distinct points are 0.1 apart and more.
 FARTHEST = 0.05
-#: Eigenvalues above minus this do not pull away in the time of a descent. Where students are
-#: parallel to within 1e-8, as on flat sets, the Hessian is known to 1e-8.
+#: Eigenvalues above minus this, in their unit, do not pull away in the time of a descent. Where
+#: students are parallel to within 1e-8, as on flat sets, the Hessian is known to 1e-8.
 FLAT = 1e-6
 #: Loss, in its unit, so near zero that curvature is that of zero loss to a few parts in a hundred;
 #: and the share of a bound that is surely below it, then.
@@ -74,7 +75,7 @@ def polished(rule: Rule, W: Real, dimension: int) -> Real | None:
     if not _is_strict(rule, begun, dimension):
         return None
     found = newton(rule, begun)
-    if found is None or _apart(found, begun) > FARTHEST:
+    if found is None or _apart(found, begun) > FARTHEST * rule.layers.shortest:
         return None
     found = newton(rule, rule.projected(folded(found, M, TIGHT)))
     if found is None or not _is_strict(rule, found, dimension):
@@ -86,11 +87,11 @@ def is_held(rule: Rule, W: Real, state: Real, step: float, dimension: int) -> bo
     """Whether steps of this length, from a ``state`` (K, q) beside it, come to rest at the minimum
     ``W`` (K, p): its largest eigenvalue times the step has to be below 2.
 
-    At zero loss no eigenvalue is above K/2 (``problem``), so that most steps need no look.
+    At zero loss no eigenvalue is above ``Layers.stiffness``, so that most steps need no look.
     """
     longest = 2.0 / (step * rule.stretch(state))
     zero = rule.layers.loss(W[None])[0] < NEAR_ZERO * rule.layers.unit
-    if zero and len(W) / 2.0 * rule.layers.unit < longest * SURELY:
+    if zero and rule.layers.stiffness < longest * SURELY:
         return True
     teachers = len(rule.layers.b)
     span, beside = rule.stepped(*_blocks(rule, folded(W, teachers, TIGHT), dimension), state)
@@ -101,7 +102,8 @@ def is_flat(rule: Rule, W: Real, dimension: int) -> bool:
     """Whether nothing pulls away from ``W`` (K, p), where a descent has come to rest: no eigenvalue
     is below ``-FLAT``, and as no strict minimum is there, some are zero."""
     span, beside = _blocks(rule, folded(W, len(rule.layers.b), TIGHT), dimension)
-    return all(not len(each) or float(_eigenvalues(each)[0]) > -FLAT for each in (span, beside))
+    least = -FLAT * rule.layers.stiffest
+    return all(not len(each) or float(_eigenvalues(each)[0]) > least for each in (span, beside))
 
 
 def newton(rule: Rule, W: Real) -> Real | None:
@@ -196,7 +198,7 @@ def _step(rule: Rule, W: Real) -> Real:
     rows = None if tangent is None else tangent.reshape(len(tangent), -1)
     inside = g if rows is None else rows @ g
     values, vectors = np.linalg.eigh(H)
-    kept = np.abs(values) > SINGULAR
+    kept = np.abs(values) > SINGULAR * rule.layers.stiffest
     inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
     step = vectors @ (inverse * (vectors.T @ inside))
     return np.asarray(step if rows is None else step @ rows).reshape(W.shape)

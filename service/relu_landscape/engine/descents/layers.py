@@ -1,6 +1,6 @@
 """Loss and derivatives of networks with a second layer: weights of any sign, batched.
 
-With students ``a_i ReLU(w_i . x)`` and orthonormal teachers ``b_m ReLU(v_m . x)``, x ~ N(0, I_d),
+With students ``a_i ReLU(w_i . x)`` and teachers ``b_m ReLU(v_m . x)``, |v_m| = 1, x ~ N(0, I_d),
 every pair term of the loss has the two weights as its factor:
 
     L = 1/2 sum_ij a_i a_j g(w_i, w_j) - sum_im a_i b_m g(w_i, v_m) + 1/2 sum_ml b_m b_l g(v_m, v_l)
@@ -9,10 +9,13 @@ every pair term of the loss has the two weights as its factor:
     d2g/dw2 = |v| (s (I - u u') + e e' / s) / (2 pi |w|),    e = v / |v| - c u
     d2g/dw dv = ((pi - t) I + (u e' + u_v f') / s) / (2 pi), f = u - c u_v
 
-Coordinates: the first M axes are the teachers. Members of a batch do not see each other: their bits
-do not depend on it. Accuracy: gradient about 1e-16 (K + M) max(|a|, |b|)^2 in absolute terms,
-parallel vectors included, for the error of an angle meets a vector of the length of its sine; loss
-likewise. Where all weights are 1, ``model.loss`` loses less near zero loss, and is used for it.
+Coordinates: the first M axes are orthonormal teachers, or span those of another Gram matrix, whose
+lengths are in b: ``b ReLU(v . x) = b |v| ReLU(v . x / |v|)``. Members of a batch do not see each
+other: their bits do not depend on it.
+
+Accuracy: gradient about 1e-16 (K + M) max(|a|, |b|)^2 in absolute terms, parallel vectors included,
+for the error of an angle meets a vector of the length of its sine; loss likewise.
+Where all weights are 1, ``model.loss`` loses less near zero loss, and is used for it.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.kernel import loss_accuracy
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.population import PARALLEL
-from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.model.teacher import Teacher, make_teacher
 
 Real = NDArray[np.float64]
 
@@ -36,20 +39,44 @@ TWO_PI = 2.0 * np.pi
 
 @dataclass(frozen=True)
 class Layers:
-    """Fixed second layers: ``a`` (K,) of the students, ``b`` (M,) of orthonormal teachers."""
+    """Fixed second layers: ``a`` (K,) of the students, ``b`` (M,) of teachers of norm 1, whose
+    ``directions`` (M, M) are rows in the first M coordinates; None: they are orthonormal."""
 
     a: Real
     b: Real
+    directions: Real | None = None
 
     @staticmethod
     def plain(students: int, teachers: int) -> Layers:
         """All weights 1."""
         return Layers(np.ones(students), np.ones(teachers))
 
+    @staticmethod
+    def beside(a: Real, b: Real, teacher: Teacher) -> Layers:
+        """Weights ``a`` (K,) of the students, and ``b`` (M,) of this teacher's units."""
+        if teacher.is_orthonormal:
+            return Layers(a, b)
+        return Layers(a, b * teacher.norms, teacher.V / teacher.norms[:, None])
+
     @property
     def is_plain(self) -> bool:
-        """Whether every weight is 1."""
-        return bool(np.all(self.a == 1.0) and np.all(self.b == 1.0))
+        """Whether every weight is 1, and the teacher orthonormal."""
+        ones = bool(np.all(self.a == 1.0) and np.all(self.b == 1.0))
+        return ones and self.directions is None
+
+    def seen(self, W: Real) -> Real:
+        """Scalar products (..., K, M) of ``W`` (..., K, p) and the teachers' directions."""
+        span = W[..., : len(self.b)]
+        return span if self.directions is None else np.asarray(span @ self.directions.T)
+
+    @cached_property
+    def angles_of_teachers(self) -> Real:
+        """Cosines (M, M) of the teachers."""
+        if self.directions is None:
+            return np.eye(len(self.b))
+        found = np.clip(self.directions @ self.directions.T, -1.0, 1.0)
+        np.fill_diagonal(found, 1.0)
+        return found
 
     @cached_property
     def plain_loss(self) -> Loss:
@@ -60,6 +87,21 @@ class Layers:
     def unit(self) -> float:
         """Unit of losses: the largest square of a weight."""
         return float(max(np.abs(self.a).max(), np.abs(self.b).max()) ** 2)
+
+    @property
+    def stiffness(self) -> float:
+        """Largest curvature, at most, of any network of zero loss: half the sum of a_i^2."""
+        return float(np.sum(self.a * self.a)) / 2.0
+
+    @property
+    def stiffest(self) -> float:
+        """Unit of curvatures: the largest a_i^2."""
+        return float(np.max(self.a * self.a))
+
+    @property
+    def shortest(self) -> float:
+        """Norm of the shortest student that stands for a teacher, 1 at most."""
+        return min(1.0, float(np.abs(self.b).min() / np.abs(self.a).max()))
 
     def accuracy(self, loss: float) -> float:
         """Absolute error of a loss."""
@@ -73,7 +115,7 @@ class Layers:
         first = n * self.a
         between = (_kernel(c) @ first[..., None])[..., 0]
         across = _kernel(r) @ self.b
-        teachers = self.b @ _kernel(np.eye(len(self.b))) @ self.b / 2.0
+        teachers = self.b @ _kernel(self.angles_of_teachers) @ self.b / 2.0
         found: Real = np.sum(first * (between / 2.0 - across), axis=-1) + teachers
         return found
 
@@ -85,7 +127,8 @@ class Layers:
         radial = (_sine(c) @ first[..., None])[..., 0] - _sine(r) @ self.b
         found: Real = (_turned(c) * self.a) @ W
         found += W * (radial / n)[..., None]
-        found[..., :M] -= _turned(r) * self.b
+        pull = _turned(r) * self.b
+        found[..., :M] -= pull if self.directions is None else pull @ self.directions
         found *= self.a[:, None] / TWO_PI
         return found
 
@@ -96,11 +139,10 @@ class Layers:
         zero.
         """
         K, p = W.shape
-        M = len(self.b)
         n = np.linalg.norm(W, axis=1)
         unit = W / n[:, None]
         e, s = _rejections(unit, unit)
-        far, s_far = _rejections(unit, np.eye(M, p))
+        far, s_far = _rejections(unit, self._rows(p))
         turned = np.pi - np.arctan2(s, unit @ unit.T)
         pull = self.a * n
         dip = (s @ pull - s_far @ self.b) / n
@@ -131,7 +173,14 @@ class Layers:
         c = np.clip(unit @ np.swapaxes(unit, -1, -2), -1.0, 1.0)
         here = np.arange(W.shape[-2])
         c[..., here, here] = 1.0
-        return n, c, np.clip(unit[..., : len(self.b)], -1.0, 1.0)
+        return n, c, np.clip(self.seen(unit), -1.0, 1.0)
+
+    def _rows(self, p: int) -> Real:
+        """The teachers' directions (M, p)."""
+        M = len(self.b)
+        if self.directions is None:
+            return np.eye(M, p)
+        return np.pad(self.directions, ((0, 0), (0, p - M)))
 
 
 def _sine(c: Real) -> Real:

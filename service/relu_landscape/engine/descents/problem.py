@@ -18,7 +18,7 @@ from relu_landscape.engine.descents.rules import (
     TwoLayer,
 )
 from relu_landscape.engine.descents.running import Pace
-from relu_landscape.wire.descents import DescentsRequest
+from relu_landscape.wire.descents import MOST_STEPS, DescentsRequest
 from relu_landscape.wire.descents import Rule as RuleName
 
 Real = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Problem:
             scale=request.init_scale,
             starts=request.starts,
             seed=request.seed,
-            pace=Pace(_step(request), request.flow_tolerance, request.until),
+            pace=_pace(request),
         )
 
     @cached_property
@@ -97,17 +97,29 @@ class Problem:
         return (self.students - self.teachers) ** 2 / (4.0 * math.pi)
 
 
+def _pace(request: DescentsRequest) -> Pace:
+    """How steps are made; there are ``MOST_STEPS`` of them at most."""
+    step = _step(request)
+    until = request.until if step is None else min(request.until, MOST_STEPS * step)
+    return Pace(step, request.flow_tolerance, until)
+
+
 def _step(request: DescentsRequest) -> float | None:
     """The step that is used: stable at every network of zero loss.
 
     With orthonormal teachers the largest curvature is near (K + 2)/4 where each student has its
     teacher, and at most a quarter of the sum of both widths; where K students share fewer, it is up
-    to K/2 (all of them along one), and never more: ``E[(sum_i 1_i d_i . x)^2] <= K/2 |d|^2``.
+    to K/2 (all of them along one), and never more: with second-layer weights a_i
+    ``E[(sum_i a_i 1_i d_i . x)^2] <= sum_i a_i^2 / 2 |d|^2``. So the sum of squares stands for K,
+    and the largest of them for the one of each teacher. Teachers' weights have no say: they are a
+    length of the students alone.
     """
     if request.rule == "gradient_flow":
         return None
     if request.step is not None:
         return request.step
-    K, M = request.student_width, request.teacher_width
-    usual = 8.0 / (K + max(K, M) + 8)
+    layer = request.student_layer or (1.0,) * request.student_width
+    squares = [weight * weight for weight in layer]
+    total, largest = math.fsum(squares), max(squares)
+    usual = 8.0 / (total + max(total, largest * request.teacher_width) + 8.0 * largest)
     return usual * TWO_LAYERS if request.rule == "two_layer" else usual

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descents import uniform
+from relu_landscape.engine.descents.ending import End
+from relu_landscape.engine.descents.layers import Layers
 from relu_landscape.engine.descents.problem import Problem
 from relu_landscape.engine.descents.running import NO_LOSS, Landed, Outcome
 from relu_landscape.engine.descents.tasks import Judged
@@ -109,10 +111,10 @@ def _keys(ends: Sequence[DescentEnd]) -> list[str]:
 def _point(problem: Problem, found: Found) -> DescentEnd:
     judged = found.judged
     accuracy = problem.layers.accuracy(judged.loss)
-    curvature = _curvature(problem, found)
+    curvature = curvature_of(judged, problem.dimension - found.W.shape[1])
     return DescentEnd(
         key="",
-        kind=_kind(problem, judged, curvature),
+        kind=kind_of(judged.loss, curvature, problem.layers),
         loss=shown(judged.loss, accuracy),
         loss_accuracy=accuracy,
         outside_span=found.W.shape[1] - problem.teachers,
@@ -122,8 +124,9 @@ def _point(problem: Problem, found: Found) -> DescentEnd:
     )
 
 
-def _kind(problem: Problem, judged: Judged, curvature: Curvature) -> EndKind:
-    if judged.loss <= ZERO_LOSS * problem.layers.unit:
+def kind_of(loss: float, curvature: Curvature, layers: Layers) -> EndKind:
+    """What a critical point of this loss and curvature is."""
+    if loss <= ZERO_LOSS * layers.unit:
         return "global"
     if curvature.index:
         return "saddle"
@@ -191,12 +194,10 @@ def _family(problem: Problem, R: Real) -> UniformFamily | None:
     )
 
 
-def _curvature(problem: Problem, found: Found) -> Curvature:
-    """Counts over all input dimensions."""
-    judged = found.judged
+def curvature_of(judged: Judged | End, copies: int) -> Curvature:
+    """Counts over all input dimensions, of which so many are beside the point's coordinates."""
     values = [each for each in (judged.span, judged.beside) if len(each)]
     tolerance = zero_tolerance(max([float(np.abs(each).max()) for each in values], default=0.0))
-    copies = problem.dimension - found.W.shape[1]
     blocks = [(Block(judged.span), 1), (Block(judged.beside), copies)]
     used = [(block, times) for block, times in blocks if len(block.values)]
     smallest = [

@@ -28,8 +28,9 @@ LOOK = 20
 FIRST_TRY, LATER_TRY = 3e-3, 1.0 / 3.0
 #: The loss of zero, with signs, in units of the loss: spurious points have a thousand times it.
 ZERO = 1e-8
-#: Squared norm of a student at which it has run away.
-FAR = 1e6
+#: Norm of a student at which it has run away, in lengths of the longest that stands for a teacher,
+#: 1 at least.
+FAR = 1e3
 #: Norm of the gradient, in units of the loss, of a descent at rest: on a flat set, and at a saddle,
 #: which rounding takes longer to leave.
 RESTS, STUCK = 1e-10, 1e-13
@@ -133,10 +134,11 @@ def _advance(rule: Rule, batch: _Batch, pace: Pace) -> None:
     _flow(rule, batch, pace.tolerance)
 
 
-#: Bounds of adaptive steps. The lower one carries a dying student across zero. The upper one, over
-#: the largest curvature of about (K + 2)/4, or K/2 where students share teachers (``problem``), is
-#: inside the 2.51 at which these steps are stable: beyond, a descent would jitter about its end by
-#: the tolerance, and its gradient never be small.
+#: Bounds of adaptive steps. The lower one, over the unit of curvatures where that is above 1,
+#: carries a dying student across zero. The upper one, over the largest curvature of about
+#: (K + 2)/4, or that of students that share teachers (``problem``), is inside the 2.51 at which
+#: these steps are stable: beyond, a descent would jitter about its end by the tolerance, and its
+#: gradient never be small.
 SHORTEST, LONGEST = 1e-3, 2.0
 
 
@@ -152,16 +154,16 @@ def _flow(rule: Rule, batch: _Batch, tolerance: float) -> None:
     last = rule.slope(moved)
     errors = h * (-5.0 * first / 72.0 + second / 12.0 + third / 9.0 - last / 8.0)
     error = np.sqrt(np.max(np.sum(errors * errors, axis=-1), axis=-1))
-    taken = (error <= tolerance) | (batch.lengths <= SHORTEST)
+    K, M, layers = len(rule.layers.a), len(rule.layers.b), rule.layers
+    shortest = SHORTEST / max(1.0, layers.stiffest)
+    taken = (error <= tolerance) | (batch.lengths <= shortest)
     batch.states = np.where(taken[:, None, None], moved, batch.states)
     batch.slopes = np.where(taken[:, None, None], last, first)
     batch.times = batch.times + np.where(taken, batch.lengths, 0.0)
     factor = 0.9 * (tolerance / np.maximum(error, 1e-300)) ** (1.0 / 3.0)
     change = np.where(np.isfinite(factor), np.clip(factor, 0.2, 2.0), 0.2)
-    K, M = len(rule.layers.a), len(rule.layers.b)
-    curved = K / 2.0 if K > M else (M + 2) / 4.0
-    longest = max(SHORTEST, LONGEST / (curved * rule.layers.unit))
-    batch.lengths = np.clip(batch.lengths * change, SHORTEST, longest)
+    curved = layers.stiffness if K > M else (M + 2) / 4.0 * layers.stiffest
+    batch.lengths = np.clip(batch.lengths * change, shortest, max(shortest, LONGEST / curved))
 
 
 def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[int, Landed]) -> None:
@@ -172,7 +174,7 @@ def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[in
     steep = np.sqrt(np.sum((slope * slope).reshape(len(W), -1), axis=-1))
     loss = rule.layers.loss(W)
     zero = _at_zero_loss(rule, W, loss)
-    away = np.max(np.sum(W * W, axis=-1), axis=-1) > FAR
+    away = np.any(np.sum(W * W, axis=-1) > _far(rule) ** 2, axis=-1)
     reach = batch.lengths if pace.step is None else np.full(len(W), pace.step)
     crossing = np.sum(W * W, axis=-1) < (2.0 * reach[:, None]) ** 2 * np.sum(slope**2, axis=-1)
     batch.dying = np.where(np.any(crossing, axis=-1), batch.dying + 1, 0)
@@ -210,6 +212,12 @@ def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[in
             land(member, Outcome.UNSETTLED, here, value)
     if not np.all(keep):
         batch.keep(keep)
+
+
+def _far(rule: Rule) -> Real:
+    """Norms (K,) beyond which students have run away."""
+    lengths = np.abs(rule.layers.b).max() / np.abs(rule.layers.a)
+    return np.asarray(FAR * np.maximum(1.0, lengths))
 
 
 def _is_held(rule: Rule, W: Real, state: Real, pace: Pace, dimension: int) -> bool:

@@ -36,6 +36,7 @@ def learning_rates_answer(query: LearningRatesQuery) -> LearningRates:
         is_global=found.is_global,
         slope=slope,
         critical_rate=critical,
+        is_second_order=not found.is_global or noise > 0.0,
         curve=[
             RatedLoss(
                 learning_rate=rate,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.descents.layers import Layers
 from relu_landscape.engine.landscape import problem as landscape
 from relu_landscape.engine.landscape.units import in_unit, unit_of
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.wire.points import PointsRequest
+from relu_landscape.wire.reduced import ReducedPoints
 
 Real = NDArray[np.float64]
 
@@ -30,6 +33,15 @@ class Problem(landscape.Problem):
     has_widening: bool
     sample_size: int | None
     label_noise: float
+    signs: tuple[tuple[int, ...], tuple[int, ...]] | None
+
+    @cached_property
+    def layers(self) -> Layers | None:
+        """Second layers of both signs, into whose teacher lengths are folded; None: all are 1."""
+        if self.signs is None:
+            return None
+        students, teachers = (np.array(signs, dtype=np.float64) for signs in self.signs)
+        return Layers.beside(students, teachers, self.teacher)
 
     @property
     def points(self) -> int:
@@ -72,7 +84,14 @@ def of_points(request: PointsRequest) -> Problem:
         has_widening=bool(request.widening),
         sample_size=request.sample_size,
         label_noise=request.label_noise / unit,
+        signs=_signs(here),
     )
+
+
+def _signs(here: ReducedPoints) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    if here.student_signs is None or here.teacher_signs is None:
+        return None
+    return here.student_signs, here.teacher_signs
 
 
 def as_points(problem: landscape.Problem) -> Problem:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.exact import integer
 from relu_landscape.engine.landscape import report as landscape
 from relu_landscape.engine.landscape.catalogue import Entry
 from relu_landscape.engine.landscape.phases import Phases
@@ -19,12 +18,12 @@ from relu_landscape.engine.landscape.units import Unit, scaled_point
 from relu_landscape.engine.locating.falling import Fate
 from relu_landscape.engine.locating.problem import Problem
 from relu_landscape.engine.locating.sampling_error import Predicted
+from relu_landscape.engine.locating.standing import NOT_FOLLOWED, error_of, standing
 from relu_landscape.engine.locating.tasks import Measured, Widened
 from relu_landscape.engine.model import kernel
 from relu_landscape.engine.points import identity, spectrum, symmetry
-from relu_landscape.engine.points.spectrum import Block, summarise
 from relu_landscape.engine.tasks import Composed
-from relu_landscape.wire.landscape import Eigenvalue, SearchSummary
+from relu_landscape.wire.landscape import SearchSummary
 from relu_landscape.wire.located import (
     LocatedEnd,
     LocatedPoint,
@@ -150,20 +149,12 @@ class _Telling:
 
     def point(self, number: int) -> LocatedPoint:
         """One point."""
-        problem, measured, unit = self.problem, self.found.measured, self.problem.unit
-        matched = [int(unit) if unit >= 0 else None for unit in measured.matched[number]]
-        pairs = zip(matched, measured.cosines[number].tolist(), strict=True)
+        measured = self.found.measured
         return LocatedPoint(
-            key=f"p{number + 1}",
             loss=self._shown(float(measured.loss[number])),
-            gradient_norm=float(measured.gradient_norm[number]) * unit,
-            norms=(measured.norms[number] * unit).tolist(),
-            matched_teacher=matched,
-            cosines=[cosine if unit is not None else None for unit, cosine in pairs],
-            unmatched_teachers=sorted(set(range(problem.teachers)) - set(matched)),
             nearest=self._near(number),
             widening=self._widening(number),
-            **self._spectrum(number),
+            **standing(self.problem, measured, number),
             **self._end(number),
         )  # fmt: skip
 
@@ -186,16 +177,7 @@ class _Telling:
         )
 
     def _error(self, entry: Entry | None) -> StatisticalError | None:
-        n = self.problem.sample_size
-        predicted = self.found.predicted.get(entry) if entry is not None else None
-        if predicted is None or n is None:
-            return None
-        unit = self.problem.unit
-        return StatisticalError(
-            distance=math.sqrt(predicted.square / n) * unit,
-            excess_loss=predicted.loss / n * unit**2,
-            relative_accuracy=predicted.accuracy,
-        )
+        return error_of(self.problem, None if entry is None else self.found.predicted.get(entry))
 
     def _shown(self, loss: float) -> float:
         width = max(self.problem.students, self.problem.teachers)
@@ -233,33 +215,8 @@ class _Telling:
             splitting_beside=widened.beside[number].tolist(),
         )  # fmt: skip
 
-    def _spectrum(self, number: int) -> dict[str, object]:
-        span, beside = (each[number] for each in (self.found.measured.span,
-                                                  self.found.measured.beside))  # fmt: skip
-        if not len(span):
-            return dict.fromkeys(("index", "nullity", "min_eigenvalue", "spectrum"))
-        copies = self.problem.copies_beside
-        found = summarise(Block(span), Block(beside))
-        lines = [
-            Eigenvalue(
-                eigenvalue=spectrum.shown(line.eigenvalue, found.tolerance),
-                multiplicity=integer(line.multiplicity),
-                space=space,
-            )
-            for values, times, space in ((span, 1, "span"), (beside, copies, "perpendicular"))
-            for line in spectrum.grouped(values, times)
-        ]
-        return {
-            "index": integer(found.index(copies)),
-            "nullity": integer(found.nullity(copies)),
-            "min_eigenvalue": spectrum.shown(found.min_eigenvalue(copies), found.tolerance),
-            "spectrum": lines,
-        }
-
     def _end(self, number: int) -> dict[str, object]:
-        names = ("outcome", "end", "flow_time", "loss_to_lose", "distance", "distance_in_errors",
-                 "students", "teachers", "proved")  # fmt: skip
-        told: dict[str, object] = dict.fromkeys(names)
+        told: dict[str, object] = dict.fromkeys((*NOT_FOLLOWED, "proved"))
         if self.found.fates is None:
             return told
         fate, unit = self.found.fates[number], self.problem.unit

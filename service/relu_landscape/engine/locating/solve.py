@@ -16,7 +16,7 @@ from relu_landscape.engine.landscape import problem as landscape
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.structured import begin_search, chosen, search_structures
-from relu_landscape.engine.locating import report
+from relu_landscape.engine.locating import report, signed
 from relu_landscape.engine.locating.falling import Fate, fall
 from relu_landscape.engine.locating.problem import Problem, as_points
 from relu_landscape.engine.locating.sampling_error import MOST_UNITS, MOST_WEIGHTS, Predicted
@@ -53,6 +53,8 @@ def compose(
     asked = as_points(problem)
     phases, catalogue = Phases(run, monitor), Catalogue(asked)
     measured = _measured(asked, phases)
+    if asked.layers is not None:
+        return signed.compose(asked, measured, phases, monitor)
     followed: set[int] = set()
 
     def tell(ends: Ends) -> None:

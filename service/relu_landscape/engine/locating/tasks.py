@@ -14,8 +14,10 @@ from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.landscape.ends import grouped
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.sampling import STRICT_GRADIENT, new_descent
-from relu_landscape.engine.locating import hessians, nearness, sampling_error
+from relu_landscape.engine.locating import hessians, nearness
+from relu_landscape.engine.locating import problem as points
 from relu_landscape.engine.locating.problem import as_points
+from relu_landscape.engine.locating.sampling_error import Place, Predicted, predicted
 from relu_landscape.engine.model.arrays import NUMPY, Backend
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.points import symmetry
@@ -55,20 +57,22 @@ class Measure(Task[Problem, Measured]):
     def run(self, problem: Problem, backend: Backend) -> Measured:  # noqa: ARG002
         asked = as_points(problem)
         teacher, W = asked.teacher, asked.W[self.first : self.last]
-        loss = Loss.of(teacher, NUMPY)
-        slope = np.asarray(loss.gradient(NUMPY.asarray(W)))
+        loss, slope = _height(asked, W)
         norms = np.linalg.norm(W, axis=-1)
         R = W[..., : teacher.width] @ teacher.V.T
         cosines = R / (norms[..., None] * teacher.norms)
         matched = np.full(norms.shape, -1, dtype=np.int64)
-        for row in range(len(W)):
-            for student, unit in symmetry.matching(R[row], norms[row], teacher.norms).items():
-                matched[row, student] = unit
+        for students, teachers in _sides(asked):
+            for row in range(len(W)):
+                seen = R[row][np.ix_(students, teachers)]
+                own, theirs = norms[row][students], teacher.norms[teachers]
+                for student, unit in symmetry.matching(seen, own, theirs).items():
+                    matched[row, students[student]] = teachers[unit]
         span = beside = np.zeros((len(W), 0))
         if asked.has_spectrum:
-            span, beside = hessians.spectra(W, teacher)
+            span, beside = _spectra(asked, W)
         return Measured(
-            loss=np.asarray(loss.value(NUMPY.asarray(W))),
+            loss=loss,
             gradient_norm=np.sqrt(np.sum(slope**2, axis=(-2, -1))),
             norms=norms,
             matched=matched,
@@ -76,6 +80,35 @@ class Measure(Task[Problem, Measured]):
             span=span,
             beside=beside,
         )
+
+
+def _height(asked: points.Problem, W: Real) -> tuple[Real, Real]:
+    """Loss (B,) and gradient (B, K, p) at ``W`` (B, K, p)."""
+    if asked.layers is not None:
+        return asked.layers.loss(W), asked.layers.gradient(W)
+    loss, here = Loss.of(asked.teacher, NUMPY), NUMPY.asarray(W)
+    slope = np.asarray(loss.gradient(here))
+    return np.asarray(loss.value(here)), slope
+
+
+def _spectra(asked: points.Problem, W: Real) -> tuple[Real, Real]:
+    """As ``hessians.spectra``."""
+    if asked.layers is None:
+        return hessians.spectra(W, asked.teacher)
+    found = [asked.layers.hessian(here) for here in W]
+    return (
+        np.stack([np.linalg.eigvalsh(H) for H, _ in found]),
+        np.stack([np.linalg.eigvalsh(A) for _, A in found]),
+    )
+
+
+def _sides(asked: points.Problem) -> list[tuple[Whole, Whole]]:
+    """Students and teachers that may be matched: those of one sign."""
+    if asked.signs is None:
+        return [(np.arange(asked.students), np.arange(asked.teachers))]
+    students, teachers = (np.array(signs) for signs in asked.signs)
+    sides = [(np.flatnonzero(students == s), np.flatnonzero(teachers == s)) for s in (1, -1)]
+    return [(mine, theirs) for mine, theirs in sides if len(mine) and len(theirs)]
 
 
 @dataclass(frozen=True)
@@ -145,7 +178,7 @@ def followed(descent: Descent, numbers: tuple[int, ...], W: Real, *, strict: boo
 class Estimated:
     """``sampling_error.Predicted`` for one input, or nothing."""
 
-    found: sampling_error.Predicted | None
+    found: Predicted | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +191,13 @@ class Estimate(Task[Problem, Estimated]):
     W: Real
 
     def run(self, problem: Problem, backend: Backend) -> Estimated:  # noqa: ARG002
-        found = sampling_error.predicted(
-            self.W, problem.teacher, dimension=problem.dimension,
-            label_noise=as_points(problem).label_noise,
-        )  # fmt: skip
-        return Estimated(found)
+        asked = as_points(problem)
+        place = (
+            Place.plain(self.W, asked.teacher)
+            if asked.layers is None
+            else Place.beside(self.W, asked.layers)
+        )
+        return Estimated(predicted(place, dimension=asked.dimension, label_noise=asked.label_noise))
 
 
 @dataclass(frozen=True)

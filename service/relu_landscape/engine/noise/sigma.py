@@ -52,7 +52,11 @@ def noise(W: Real, teacher: Teacher, *, label_noise: float = 0.0, batch_size: in
     Parameters: ``W`` (K, p) with the teacher's span in its first M coordinates, no student of norm
     zero; ``label_noise`` the standard deviation of the labels. In units of squared output.
     """
-    units = Units.of(W, teacher)
+    return noise_of(Units.of(W, teacher), label_noise=label_noise, batch_size=batch_size)
+
+
+def noise_of(units: Units, *, label_noise: float = 0.0, batch_size: int = 1) -> Real:
+    """The same for units of any signs: those of students' outputs are not in Sigma."""
     K = units.students
     Sigma = np.diag(_diagonal(units))
     if K > 1:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from relu_landscape.engine.descents import sorting
 from relu_landscape.engine.descents.layers import Layers
+from relu_landscape.engine.descents.problem import Problem
 from relu_landscape.engine.descents.rules import Plain
 from relu_landscape.engine.descents.running import Outcome, Pace, descend
 from relu_landscape.engine.families.family import family
-from relu_landscape.wire.descents import DescentsBody
+from relu_landscape.wire.descents import MOST_STEPS, DescentsBody, DescentsRequest
 from tests.service.engine.descents.solving import as_bytes, solve
 
 Real = NDArray[np.float64]
@@ -158,6 +159,51 @@ def test_the_usual_step_is_stable_where_many_students_share_a_teacher() -> None:
     found = solve(student_width=20, teacher_width=1, rule="gradient_descent", starts=4)
     assert found.step == pytest.approx(8.0 / 48.0)
     assert (found.zero_loss.hits, found.reached) == (4, ["g1"] * 4)
+
+
+@pytest.mark.parametrize("size", [0.1, 10.0])
+def test_the_usual_step_follows_the_size_of_the_second_layer(size: float) -> None:
+    """Layers of one size on both sides: every descent is the plain one, in another unit of losses.
+    At 8 / (K + M + 8) layers of size 10 have a largest curvature of 225, and all ran away."""
+    asked: dict[str, Any] = {"student_width": 7, "teacher_width": 7, "rule": "gradient_descent",
+                             "starts": 12}  # fmt: skip
+    plain, until = solve(**asked), 1e4 / min(size**2, 1.0)
+    found = solve(**asked, student_layer=[size] * 7, teacher_layer=[size] * 7, until=until)
+    assert plain.step == 8.0 / 22.0
+    assert found.step == pytest.approx(8.0 / 22.0 / size**2, rel=1e-14)
+    assert found.reached == plain.reached
+    assert len(set(plain.reached)) > 1
+    assert losses(found) == pytest.approx([size**2 * each for each in losses(plain)], rel=1e-9)
+
+
+def test_the_flow_s_steps_follow_the_size_of_the_second_layer() -> None:
+    """At curvatures of 15,000 steps of 0.001, the shortest for plain layers, ran away."""
+    asked: dict[str, Any] = {"student_width": 4, "teacher_width": 4, "rule": "gradient_flow",
+                             "starts": 4, "until": 10.0}  # fmt: skip
+    found = solve(**asked, student_layer=[100.0] * 4, teacher_layer=[100.0] * 4)
+    assert found.reached == ["g1"] * 4
+
+
+def test_unequal_layers_of_any_sign_do_not_run_away() -> None:
+    """Teachers of both signs and sizes of 0.5 to 10 beside students of 3 to 10."""
+    found = solve(
+        student_width=4, teacher_width=3, rule="gradient_descent", starts=4, until=50.0,
+        student_layer=[10.0, -10.0, 3.0, -3.0], teacher_layer=[10.0, -5.0, 0.5],
+    )  # fmt: skip
+    told = {one.outcome for one in found.others}
+    assert not told & {Outcome.RAN_AWAY.value, Outcome.NOT_FINITE.value}
+    A = 218.0
+    assert found.step == 8.0 / (A + max(A, 300.0) + 800.0)
+
+
+def test_a_descent_has_so_many_steps_and_no_more() -> None:
+    """Layers of 1000 take steps of a ten-millionth: in a time of 10,000 that were 10^11."""
+    asked = {"student_width": 2, "teacher_width": 2, "rule": "gradient_descent"}
+    request = DescentsRequest.model_validate({**asked, "student_layer": [1000.0, 1000.0]})
+    pace = Problem.from_request(request).pace
+    assert pace.step is not None
+    assert pace.until == MOST_STEPS * pace.step < request.until
+    assert Problem.from_request(DescentsRequest.model_validate(asked)).pace.until == 1e4
 
 
 def test_students_of_unequal_signs_are_not_exchanged() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descents.layers import Layers
+from relu_landscape.engine.locating.hessians import hessians
 from relu_landscape.engine.model import population
+from relu_landscape.engine.model.teacher import make_teacher
 
 Real = NDArray[np.float64]
 
@@ -15,12 +19,16 @@ Real = NDArray[np.float64]
 STEP, DIFFERENCES = 1e-5, 2e-9
 
 
-def network(seed: int, students: int = 4, teachers: int = 3, p: int = 5) -> tuple[Layers, Real]:
+#: A teacher whose units are neither orthogonal nor of one length.
+GRAM = [[1.0, 0.3, -0.2], [0.3, 2.0, 0.4], [-0.2, 0.4, 0.5]]
+
+
+def network(seed: int, students: int = 4, teachers: int = 3, p: int = 5,
+            gram: Any = None) -> tuple[Layers, Real]:  # fmt: skip
     """Weights of both signs and of different sizes."""
     rng = np.random.default_rng(seed)
-    return Layers(rng.normal(size=students), rng.normal(size=teachers)), rng.normal(
-        size=(students, p)
-    )
+    a, b = rng.normal(size=students), rng.normal(size=teachers)
+    return Layers.beside(a, b, make_teacher(teachers, gram)), rng.normal(size=(students, p))
 
 
 def differences(function: object, W: Real) -> Real:
@@ -31,18 +39,20 @@ def differences(function: object, W: Real) -> Real:
     return np.asarray(function(W + moves) - function(W - moves)) / (2.0 * STEP)
 
 
+@pytest.mark.parametrize("gram", [None, GRAM])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_gradient_is_the_difference_of_losses(seed: int) -> None:
-    layers, W = network(seed)
+def test_the_gradient_is_the_difference_of_losses(seed: int, gram: Any) -> None:
+    layers, W = network(seed, gram=gram)
     found = layers.gradient(W[None])[0]
     assert np.abs(differences(layers.loss, W) - found.ravel()).max() < DIFFERENCES
 
 
+@pytest.mark.parametrize("gram", [None, GRAM])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_hessian_is_the_difference_of_gradients_in_and_beside_the_coordinates(
-    seed: int,
+    seed: int, gram: Any
 ) -> None:
-    layers, W = network(seed)
+    layers, W = network(seed, gram=gram)
     H, beside = layers.hessian(W)
     slopes = differences(layers.gradient, W).reshape(W.size, W.size)
     assert np.abs(slopes - H).max() < DIFFERENCES
@@ -51,13 +61,36 @@ def test_the_hessian_is_the_difference_of_gradients_in_and_beside_the_coordinate
     assert np.abs(wider[:, -1, :, -1] - beside).max() < DIFFERENCES
 
 
-def test_the_loss_is_the_mean_over_inputs() -> None:
-    layers, W = network(5)
+@pytest.mark.parametrize("gram", [None, GRAM])
+def test_the_loss_is_the_mean_over_inputs(gram: Any) -> None:
+    layers, W = network(5, gram=gram)
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=4), rng.normal(size=3)
+    V = np.eye(3) if gram is None else np.linalg.cholesky(gram)
     x = np.random.default_rng(6).standard_normal((400_000, 5))
-    error = np.maximum(x @ W.T, 0.0) @ layers.a - np.maximum(x[:, :3], 0.0) @ layers.b
+    error = np.maximum(x @ W.T, 0.0) @ a - np.maximum(x[:, :3] @ V.T, 0.0) @ b
     squares = error**2 / 2.0
     spread = squares.std() / np.sqrt(len(squares))
     assert abs(squares.mean() - layers.loss(W[None])[0]) < 4.0 * spread
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_curvature_is_bounded_by_the_second_layer(seed: int) -> None:
+    """A/2 at zero loss, where students are the teacher; elsewhere what students pull at each other
+    comes on top."""
+    rng = np.random.default_rng(seed)
+    sizes, W = 10.0 * rng.normal(size=5), np.tril(rng.normal(size=(5, 5)))
+    n = np.linalg.norm(W, axis=1)
+    own = Layers(sizes, sizes * n, W / n[:, None])
+    assert own.loss(W[None])[0] == pytest.approx(0.0, abs=1e-12 * own.unit)
+    found = np.linalg.eigvalsh(own.hessian(W)[0])
+    assert 0.3 * own.stiffness < found[-1] <= own.stiffness * (1.0 + 1e-12)
+    layers, away = network(seed)
+    n = np.linalg.norm(away, axis=1)
+    pull = np.sum(np.abs(layers.a) * n) - np.abs(layers.a) * n + np.sum(np.abs(layers.b))
+    most = layers.stiffness + np.max(np.abs(layers.a) * pull / (np.pi * n))
+    for block in layers.hessian(away):
+        assert np.abs(np.linalg.eigvalsh(block)).max() <= most
 
 
 def test_weights_of_one_give_the_usual_network() -> None:
@@ -67,6 +100,15 @@ def test_weights_of_one_give_the_usual_network() -> None:
     assert np.abs(layers.gradient(W[None])[0] - population.gradient(W, 3)).max() < 1e-15
     for mine, theirs in zip(layers.hessian(W), population.hessian(W, 3), strict=True):
         assert np.abs(mine - theirs).max() < 1e-14
+
+
+def test_weights_of_one_beside_any_teacher_give_the_usual_network() -> None:
+    W, teacher = np.random.default_rng(7).normal(size=(4, 5)), make_teacher(3, GRAM)
+    layers = Layers.beside(np.ones(4), np.ones(3), teacher)
+    assert abs(layers.loss(W[None])[0] - population.loss(W, teacher)) < 1e-14
+    assert np.abs(layers.gradient(W[None])[0] - population.gradient(W, teacher)).max() < 1e-14
+    H, _ = hessians(W[None], teacher)
+    assert np.abs(layers.hessian(W)[0] - H[0]).max() < 1e-13
 
 
 def test_a_positive_weight_moves_into_the_student() -> None:

@@ -39,6 +39,8 @@ def locate(
     **options: Any,
 ) -> PointsBody:  # fmt: skip
     arrays = {"weights": weights} | ({} if teacher is None else {"teacher": teacher})
+    layers = ("second_layer", "teacher_second_layer")
+    arrays |= {name: options.pop(name) for name in layers if name in options}
     request = PointsRequest.model_validate(PointsRequest.of_arrays(arrays, options))
     problem = COMPOSITION.problem(request)
     found = COMPOSITION.compose(

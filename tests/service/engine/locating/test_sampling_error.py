@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relu_landscape.engine.locating.sampling_error import predicted
+from relu_landscape.engine.locating.sampling_error import Place, predicted
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.points.classify import classify
@@ -41,7 +41,7 @@ def test_it_is_the_covariance_of_sampled_gradients_between_two_hessians(label_no
     g = gradients(np.pad(W, ((0, 0), (0, 3))), rng.standard_normal((n, d)),
                   label_noise * rng.standard_normal(n))  # fmt: skip
     steps, inner = g @ np.linalg.inv(whole), g @ np.linalg.inv(np.linalg.cholesky(whole)).T
-    found = predicted(W, teacher, dimension=d, label_noise=label_noise)
+    found = predicted(Place.plain(W, teacher), dimension=d, label_noise=label_noise)
     assert found is not None
     for value, each in ((found.square, steps), (found.loss, inner / np.sqrt(2.0))):
         samples = np.sum(each**2, axis=1)
@@ -57,7 +57,7 @@ def test_training_ends_as_far_from_the_minimum_as_is_predicted() -> None:
     """
     teacher, d, n = make_teacher(2), 10, 4_000
     W = np.pad(bisector(), ((0, 0), (0, 8)))
-    found = predicted(bisector(), teacher, dimension=d)
+    found = predicted(Place.plain(bisector(), teacher), dimension=d)
     assert found is not None
     squares, losses = [], []
     for seed in range(40):
@@ -77,10 +77,10 @@ def test_training_ends_as_far_from_the_minimum_as_is_predicted() -> None:
 
 
 def test_there_is_none_where_every_input_is_fitted() -> None:
-    found = predicted(np.eye(3), make_teacher(3), dimension=100)
+    found = predicted(Place.plain(np.eye(3), make_teacher(3)), dimension=100)
     assert found is not None
     assert (found.square, found.loss) == (0.0, 0.0)
-    noisy = predicted(np.eye(3), make_teacher(3), dimension=100, label_noise=0.1)
+    noisy = predicted(Place.plain(np.eye(3), make_teacher(3)), dimension=100, label_noise=0.1)
     assert noisy is not None
     # All that the labels' noise does is s^2 H^-1 in every direction: S = s^2 H there.
     H, A = population.hessian(np.eye(3), make_teacher(3))
@@ -91,4 +91,4 @@ def test_there_is_none_where_every_input_is_fitted() -> None:
 
 def test_a_saddle_has_none() -> None:
     split = np.repeat(bisector() / 2.0, 2, axis=0)
-    assert predicted(split, make_teacher(2), dimension=5) is None
+    assert predicted(Place.plain(split, make_teacher(2)), dimension=5) is None

@@ -8,13 +8,19 @@ from scipy.linalg import solve_continuous_lyapunov
 
 from relu_landscape.engine.dynamics.answers import learning_rates_answer
 from relu_landscape.engine.families.asking import learning_rates_cost
+from relu_landscape.engine.families.family import family
+from relu_landscape.engine.families.points import Point, embed
+from relu_landscape.engine.landscape.problem import Problem
+from relu_landscape.engine.landscape.rated import Rate
 from relu_landscape.engine.model import population
+from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.noise.learning_rates import critical_learning_rate, loss_shift
 from relu_landscape.engine.noise.second_moment import SecondMoment
 from relu_landscape.engine.noise.sigma import noise
 from relu_landscape.errors import InputError
 from relu_landscape.wire.learning_rates import LearningRatesQuery
+from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine.known import WELL_SPECIFIED, locate
 from tests.service.engine.oracles import Real, gram_matrix
 
@@ -127,9 +133,27 @@ def test_a_minimum_of_a_family_is_answered() -> None:
     losses = [each.loss for each in found.curve]
     assert losses == sorted(losses)
     assert all(each.loss > each.first_order > found.loss for each in found.curve)
+    assert found.is_second_order
+    quiet = learning_rates_answer(asked(structure="global", points=1))
+    assert (quiet.is_global, quiet.is_second_order) == (True, False)
     noisy = learning_rates_answer(asked(structure="global", label_noise=1.0, points=1))
-    assert (noisy.is_global, noisy.loss) == (True, 0.0)
+    assert (noisy.is_global, noisy.loss, noisy.is_second_order) == (True, 0.0, True)
     assert noisy.slope == pytest.approx(8 / 8)
+
+
+def test_it_is_the_second_order_of_a_landscape_and_says_so() -> None:
+    """Bit by bit; whether the whole equations attract is a landscape's to say."""
+    found = learning_rates_answer(asked(structure="one-anti-aligned", points=3))
+    W = embed(Point.from_wire(family(8, 8, "one-anti-aligned").point))
+    task = Rate(key="rate", weights=W, teacher=np.eye(8))
+    problem = Problem.from_request(LandscapeRequest.model_validate({
+        "student_width": 8, "teacher_width": 8, "starts": 0,
+        "learning_rates": [each.learning_rate for each in found.curve],
+    }))  # fmt: skip
+    rated = task.run(problem, backend_named("numpy"))
+    assert rated.critical == found.critical_rate
+    assert rated.slope == found.slope
+    assert [each.loss for each in found.curve] == (found.loss + rated.rises).tolist()
 
 
 def test_saddles_and_what_takes_too_long_are_refused() -> None:
