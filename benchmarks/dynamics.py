@@ -1,4 +1,5 @@
-"""One-pass SGD: steps a second of the exact chain, seconds of the differential equations.
+"""One-pass SGD: steps a second of the exact chain, seconds of the differential equations; in C and
+with arrays.
 
     python -m benchmarks.dynamics > table.md     (from the repository root)
 
@@ -21,13 +22,15 @@ from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
 from relu_landscape.engine.lanes.native import Kernel, load
 from relu_landscape.engine.model.teacher import make_teacher
-from relu_landscape.engine.noise.sigma import noise
+from relu_landscape.engine.noise.compiled import noise
 
 RUNS = 64
 LEARNING_RATE = 0.1
 UNTIL = 200.0
 #: Steps of the plain simulation; it takes some ms each in d = 10,000.
 PLAIN_STEPS = 20
+#: Values of Sigma that are timed together.
+CALLS = 5
 
 
 def cpu_seconds(work: Callable[[], Any]) -> float:
@@ -35,6 +38,11 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
+
+
+def repeated(work: Callable[[], Any]) -> None:
+    for _ in range(CALLS):
+        work()
 
 
 def start(width: int, dimension: int) -> Any:
@@ -74,11 +82,11 @@ def plain_rate(width: int, dimension: int) -> float:
     return RUNS * PLAIN_STEPS / cpu_seconds(steps)
 
 
-def equations(width: int) -> tuple[float, int]:
-    """CPU seconds and steps of the differential equations to ``UNTIL``."""
+def equations(width: int, kernel: Kernel | None) -> tuple[float, int]:
+    """CPU seconds and steps of the differential equations to ``UNTIL``, K = M = ``width``."""
     teacher, W = make_teacher(width), start(width, 1000)
     rate = LEARNING_RATE * 8 / width
-    integrator = Integrator(teacher, Noise(rate), tolerance=1e-3)
+    integrator = Integrator(teacher, Noise(rate), tolerance=1e-3, kernel=kernel)
     found: list[int] = []
 
     def follow() -> None:
@@ -101,15 +109,23 @@ def main() -> None:
         print(
             f"| {width} | {dimension:,} | {native:,.0f} | {rate:,.0f} | {plain:,.0f} |", flush=True
         )
-    print("\n| K = M | one Sigma, ms | equations to 200, CPU s | steps |\n|---|---|---|---|")
+    print(
+        "\n| K = M | steps | one Sigma in C, ms | with arrays, ms | equations to 200 in C, CPU s "
+        "| with arrays, CPU s |\n|---|---|---|---|---|---|"
+    )
     for width in (2, 8, 17):
         teacher, W = make_teacher(width), start(width, 1000)
-        noise(W, teacher)
-        once = 1e3 * cpu_seconds(partial(noise, W, teacher))
-        seconds, steps = equations(width)
-        record.add(f"Sigma, width {width}", "ms", once)
-        record.add(f"equations, width {width}", "CPU s", seconds)
-        print(f"| {width} | {once:.1f} | {seconds:.2f} | {steps} |", flush=True)
+        figures = []
+        for name, each in (("in C", kernel), ("with arrays", None)):
+            once = partial(noise, W, teacher, kernel=each)
+            once()
+            ms = 1e3 * cpu_seconds(partial(repeated, once)) / CALLS
+            seconds, steps = equations(width, each)
+            record.add(f"Sigma {name}, width {width}", "ms", ms)
+            record.add(f"equations {name}, width {width}", "CPU s", seconds)
+            figures.append((ms, seconds, steps))
+        (fast, quick, steps), (slow, long, _) = figures
+        print(f"| {width} | {steps} | {fast:.3f} | {slow:.1f} | {quick:.2f} | {long:.2f} |")
     record.write()
 
 

@@ -145,12 +145,18 @@ class AnalysisRequest(Wire):
         """The request with every default filled in, long names, JSON types only."""
         return self.model_dump(mode="json")
 
+    @property
+    def algorithm(self) -> str:
+        """Version of what answers: that of the service, or a later one where the numbers of this
+        kind of question changed since."""
+        return ALGORITHM
+
     def content_id(self, backend_class: str) -> str:
         """SHA-256 (64 hexadecimal digits) of kind, request, algorithm and backend class."""
         identity = {
             "kind": self.kind,
             "request": self.canonical(),
-            "algorithm": ALGORITHM,
+            "algorithm": self.algorithm,
             "backend_class": backend_class,
         }
         return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()

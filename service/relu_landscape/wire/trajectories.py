@@ -260,6 +260,11 @@ class TrajectoryRequest(AnalysisRequest):
             )
 
     @property
+    def algorithm(self) -> str:
+        """Of ``ode`` the second: the native kernel computes its noise."""
+        return f"{super().algorithm}, ode 2" if self.method == "ode" else super().algorithm
+
+    @property
     def steps_asked(self) -> int:
         """Steps of SGD until the end; 0 for the other methods."""
         if self.method != "sgd" or self.learning_rate is None:

@@ -31,12 +31,13 @@ from relu_landscape.engine.descent.flow import (
     LATE_EIGENVALUE,
     STABILITY,
 )
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.stiff import ImplicitPart
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.noise import places
-from relu_landscape.engine.noise.sigma import noise
+from relu_landscape.engine.noise.compiled import noise
 
 Real = NDArray[np.float64]
 
@@ -115,13 +116,22 @@ class Stretch:
 
 
 class Integrator:
-    """Follows one trajectory."""
+    """Follows one trajectory; with a ``kernel`` the noise, nearly all of the work, is computed in
+    C."""
 
-    def __init__(self, teacher: Teacher, noise_: Noise, *, tolerance: float) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        noise_: Noise,
+        *,
+        tolerance: float,
+        kernel: Kernel | None = None,
+    ) -> None:
         self._teacher = teacher
         self._loss = Loss.of(teacher, NUMPY)
         self._noise = noise_
         self._tolerance = tolerance
+        self._kernel = kernel
 
     def run(self, state: State, times: Sequence[float], *, steps: int) -> Stretch:
         """Advance through ``times`` (ascending, none before the state's), for ``steps`` at most.
@@ -208,6 +218,7 @@ class Integrator:
             gain = rate * noise(
                 W, self._teacher,
                 label_noise=self._noise.label_noise, batch_size=self._noise.batch_size,
+                kernel=self._kernel,
             )  # fmt: skip
             gain = vectors.T @ gain @ vectors
         return _Outside(values, vectors, gain)

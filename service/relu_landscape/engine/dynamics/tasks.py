@@ -72,8 +72,11 @@ class Integrate(Task[Problem, Integrated]):
     times: tuple[float, ...]
     steps: int
 
-    def run(self, problem: Problem, backend: Backend) -> Integrated:  # noqa: ARG002
-        integrator = Integrator(problem.teacher, problem.noise, tolerance=problem.flow_tolerance)
+    def run(self, problem: Problem, backend: Backend) -> Integrated:
+        integrator = Integrator(
+            problem.teacher, problem.noise, tolerance=problem.flow_tolerance,
+            kernel=kernel_beside(backend),
+        )  # fmt: skip
         found = integrator.run(self.state, self.times, steps=self.steps)
         return Integrated(found.state, Records.of(found.recorded[None], problem), found.stop)
 

@@ -9,6 +9,7 @@
 #include "chain.h"
 #include "polish.h"
 #include "search.h"
+#include "sigma.h"
 #endif
 
 #ifndef VARIANT
@@ -50,6 +51,12 @@ EXPORTED int NAME(search)(const Shape *shape, const Search *rules, int64_t n, do
 /* Advances n runs of SGD by a stretch whose inputs were drawn, in place. Returns a Status. */
 EXPORTED int NAME(stretch)(const Sgd *rules, int64_t n, const Drawn *drawn, SgdRuns *runs) {
   return stretch(rules, n, drawn, runs);
+}
+
+/* The noise Sigma (K, K) of SGD at students W (K, p), V (M, M) the teacher's rows. Returns a
+ * Status. */
+EXPORTED int NAME(sigma)(const Noise *rules, const double *W, const double *V, double *Sigma) {
+  return noise_of(rules, W, V, Sigma);
 }
 #endif
 

@@ -120,6 +120,19 @@ typedef struct {
   double *recorded;
 } SgdRuns;
 
+/* How Sigma is computed; see noise/sigma.py, units.py and orthants.py. A path is rows (t, 1 - t,
+ * weight) of its nodes. */
+typedef struct {
+  int64_t students, teachers, coordinates; /* K, M, p */
+  int64_t easy_nodes, steep_nodes;
+  double apart;          /* length of a unit's own coordinate */
+  double orthogonal;     /* cosines below this are rounding */
+  double flat;           /* variance below which three units lie in a plane */
+  double steep_below;    /* sine between the pairs */
+  double label_variance, batch;
+  const double *easy, *steep;
+} Noise;
+
 enum Status { FINISHED = 0, NO_MEMORY = 1, CANCELLED = 2 };
 
 #endif

@@ -346,10 +346,12 @@ def load(instructions: str | None = None, library: str | None = None) -> Kernel:
             f"needs version {VERSION}: install relu-landscape again"
         )
     has_single = any(hasattr(loaded, f"lanes_flow_{variant}_single") for variant in VARIANTS)
-    if not (has_single and hasattr(loaded, "lanes_knows_leaks")):
-        missing = "leaking units" if has_single else "single precision"
+    later = {"leaking units": "lanes_knows_leaks", "noise of SGD": "lanes_knows_noise"}
+    missing = [what for what, function in later.items() if not hasattr(loaded, function)]
+    if missing or not has_single:
+        what = missing[0] if has_single else "single precision"
         raise KernelError(
-            f"the native kernel beside this code has no {missing}, so it is of an earlier build: "
+            f"the native kernel beside this code has no {what}, so it is of an earlier build: "
             "install relu-landscape again"
         )
     for variant in (instructions,) if instructions else VARIANTS:

@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 from relu_landscape.engine.descent import starts
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, Stop
+from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.engine.noise import places
@@ -26,9 +27,14 @@ def start(students: int, teacher: Teacher, seed: int = 0) -> Real:
 
 
 def followed(
-    W: Real, teacher: Teacher, noise_: Noise, times: list[float], tolerance: float
+    W: Real,
+    teacher: Teacher,
+    noise_: Noise,
+    times: list[float],
+    tolerance: float,
+    kernel: Kernel | None = None,
 ) -> Real:
-    found = Integrator(teacher, noise_, tolerance=tolerance).run(
+    found = Integrator(teacher, noise_, tolerance=tolerance, kernel=kernel).run(
         State.of(W, teacher), times, steps=10**6
     )
     assert found.stop is None

@@ -131,7 +131,7 @@ def test_pieces_of_different_length_make_one_trajectory(monkeypatch: pytest.Monk
     sgd = request(**ENSEMBLE)
     whole = [as_bytes(solve(each)) for each in (flow, sgd)]
     monkeypatch.setattr(
-        "relu_landscape.engine.dynamics.solve.seconds_per_step", lambda _: 1.0 / 3.0
+        "relu_landscape.engine.dynamics.solve.seconds_per_step", lambda *_, **__: 1.0 / 3.0
     )
     monkeypatch.setattr(
         "relu_landscape.engine.dynamics.solve.seconds_per_stretch", lambda *_, **__: 1.0

@@ -19,7 +19,7 @@ from relu_landscape.engine.families.compiled import shape
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.starts import random_starts
 from relu_landscape.engine.families.structures import parse
-from relu_landscape.engine.lanes import native, stretches, structured
+from relu_landscape.engine.lanes import native, sigma, stretches, structured
 from tests.house.repository import ROOT
 from tests.service.engine.lanes.setups import (
     KERNELS,
@@ -30,10 +30,12 @@ from tests.service.engine.lanes.setups import (
     rules,
     some_starts,
 )
+from tests.service.engine.noise.test_compiled import pinned
 
 SOURCES = ROOT / hatch_build.FOLDER
 DRIVER = Path(__file__).with_name("driver.c")
 STRETCH_DRIVER = DRIVER.with_name("stretch_driver.c")
+SIGMA_DRIVER = DRIVER.with_name("sigma_driver.c")
 STRUCTURED_DRIVER = Path(__file__).with_name("structured_driver.c")
 HAS_COMPILER = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 #: Continuous integration has one, and refuses this skip.
@@ -62,6 +64,7 @@ def test_portable_code_has_the_same_bits(tmp_path: Path) -> None:
                     kernel.flow(teacher, rules(kernel, teacher, K), paths, single=single)
                     ends.append(paths)
                 assert_same_bits(*ends)
+    assert np.array_equal(pinned(portable), pinned(KERNELS[0]))
 
 
 def driver_output(folder: Path, *flags: str, driver: Path = DRIVER) -> str:
@@ -146,6 +149,33 @@ def test_a_stretch_of_sgd_reads_and_writes_nothing_beside_its_place(tmp_path: Pa
 
 
 @needs_compiler
+@needs_fma
+def test_the_noise_of_sgd_reads_and_writes_nothing_beside_its_place(tmp_path: Path) -> None:
+    flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    watched = driver_output(tmp_path, *flags, driver=SIGMA_DRIVER)
+    plain = ("-O3", "-fno-math-errno", "-fno-trapping-math")
+    assert watched == driver_output(tmp_path, *plain, driver=SIGMA_DRIVER)
+    assert watched.count("student") == 28
+    assert "nan" not in watched
+
+
+@needs_compiler
+@pytest.mark.parametrize("missing", ["leaking units", "noise of SGD"])
+def test_a_library_without_a_function_is_of_an_earlier_build(tmp_path: Path, missing: str) -> None:
+    """Such a one beside newer code computed what it could, and failed in the middle of a job."""
+    source = (SOURCES / "dispatch.c").read_text()
+    function = {"leaking units": "lanes_knows_leaks", "noise of SGD": "lanes_knows_noise"}[missing]
+    assert function in source
+    older = tmp_path / "sources"
+    shutil.copytree(SOURCES, older)
+    (older / "dispatch.c").write_text(source.replace(function, "lanes_is_older"))
+    library = tmp_path / "old.so"
+    compile_library(older, library, flags=("-O0",))
+    with pytest.raises(native.KernelError, match=f"has no {missing}, .* install relu-landscape"):
+        native.load(library=str(library))
+
+
+@needs_compiler
 def test_a_library_without_single_precision_is_of_an_earlier_build(tmp_path: Path) -> None:
     library = tmp_path / "old.so"
     command = [*hatch_build.find_compiler(), "-shared", "-fPIC", str(SOURCES / "dispatch.c")]
@@ -216,7 +246,7 @@ def test_constants_of_both_languages_agree() -> None:
     for rules_of, structure in (
         (native.FlowRules, "Rules"), (native.PolishRules, "Polish"), (native.Paths, "Paths"),
         (structured.Shape, "Shape"), (structured.SearchRules, "Search"),
-        (stretches.SgdRules, "Sgd"), (stretches.Drawn, "Drawn"),
+        (stretches.SgdRules, "Sgd"), (stretches.Drawn, "Drawn"), (sigma.NoiseRules, "Noise"),
     ):  # fmt: skip
         (body,) = [part for part in header.split("typedef struct {") if f"}} {structure};" in part]
         declared = re.sub(r"/\*.*?\*/", "", body[: body.index("}")], flags=re.DOTALL)
