@@ -5,6 +5,7 @@ import { ComparisonView } from "./comparison.js";
 import { drawGraph } from "./disconnectivity.js";
 import { $, announce, show } from "./dom.js";
 import { FamiliesView } from "./families.js";
+import { FilteredTable } from "./filter.js";
 import { RequestForm } from "./form.js";
 import { watchTerms } from "./glossary.js";
 import { drawHeadline, drawNotice } from "./headline.js";
@@ -16,7 +17,7 @@ import { drawPoint } from "./point.js";
 import { ProgressPanel, provisional } from "./progress.js";
 import { drawReproduce } from "./reproduce.js";
 import { DEFAULTS, LEARNING, readUrl, sameRequest, toSearch } from "./state.js";
-import { drawSearched, drawTable } from "./table.js";
+import { drawSearched } from "./table.js";
 import { themeButton } from "./themebutton.js";
 
 const state = {
@@ -30,6 +31,7 @@ const state = {
 
 const GRAPH = { element: $("graph"), empty: $("graph-empty"), legend: $("graph-legend"), note: $("graph-note") };
 
+const table = new FilteredTable($("table-filter"), $("table"), (filter) => writeUrl({ filter }));
 const form = new RequestForm((request) => compute(request));
 const panel = new ProgressPanel($("progress"), () => stopJob());
 const families = new FamiliesView($("families-view"), {
@@ -40,7 +42,7 @@ const learning = new Learning($("learning-view"), {
   landscape: () => state.landscape, onServer: () => state.onServer,
   /** Show a landscape, and one of its points, in its own view. */
   open: (id, point = null) => {
-    writeUrl({ view: "landscape", id, point }, true);
+    writeUrl({ view: "landscape", id, point, filter: null }, true);
     drawView();
     if (id && id !== state.landscape?.id) return open(id);
     drawLandscape();
@@ -50,7 +52,7 @@ const learning = new Learning($("learning-view"), {
 const comparison = new ComparisonView({ changed: (ids) => compare(ids), problem: (sentence) => noteAddress([sentence], true) });
 const known = knownList({
   open: (item) => {
-    writeUrl({ view: "landscape", request: item.request, id: item.id, point: null }, true);
+    writeUrl({ view: "landscape", request: item.request, id: item.id, point: null, filter: null }, true);
     open(item.id);
   },
   compare: (item) => compare([...compared(), ...(state.onServer ? [state.landscape.id] : []), item.id]),
@@ -62,8 +64,8 @@ const reveal = (element) => element.scrollIntoView({ block: "start", behavior: "
 
 function writeUrl(fields = {}, push = false) {
   Object.assign(state, fields);
-  const { view, id, point, compare: ids, families: names, from, to, request, asked } = state;
-  const search = toSearch({ view, id, point, compare: ids, families: names, from, to, request, asked });
+  const { view, id, point, filter, compare: ids, families: names, from, to, request, asked } = state;
+  const search = toSearch({ view, id, point, filter, compare: ids, families: names, from, to, request, asked });
   if (search === location.search) return;
   // Where the reader was is kept with the place that is left, so that Back returns to it.
   if (push) history.replaceState({ scroll: scrollY }, "");
@@ -155,7 +157,7 @@ async function drawLandscape(gently = false) {
     },
     () => {
       show($("table-card"), true);
-      drawTable($("table"), points, context);
+      table.draw(points, context, state.filter);
       drawSearched($("searched"), landscape);
     },
     () => (pictures = drawPoint($("point"), point, landscape, choose)),
@@ -181,7 +183,7 @@ function drawFindings(request, findings) {
   if (!points.length) return;
   $("ladder-note").textContent = ladderNote(true);
   drawLadder($("ladder"), $("ladder-legend"), points, context);
-  drawTable($("table"), points, context);
+  table.drawAll(points, context);
   show($("searched"), false);
 }
 
@@ -246,7 +248,7 @@ async function compute(request) {
   state.stop?.();
   form.busy(true);
   noteAddress([]);
-  writeUrl({ request, id: null, point: null }, true);
+  writeUrl({ request, id: null, point: null, filter: null }, true);
   try {
     const answer = await api.patiently(api.submit(request), () => form.complain("The service has not answered for some seconds."));
     form.complain(null);

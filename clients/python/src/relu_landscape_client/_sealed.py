@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ class Sealed:
 
     id: str
     digest: str
+    request: Mapping[str, Any]
     document: Document
 
     @classmethod
@@ -31,6 +33,11 @@ class Sealed:
 
     def __hash__(self) -> int:
         return hash((self.id, self.digest))
+
+    @property
+    def _origin(self) -> dict[str, Any]:
+        """What a table says of where it comes from."""
+        return {"id": self.id, "digest": self.digest, "request": self.request}
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The whole result as strict JSON text (NaN as null), also written to ``path``."""

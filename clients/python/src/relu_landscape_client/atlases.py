@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FORMAT = "relu-landscape atlas 1"
 
 #: Columns of ``AtlasCell.flat``.
-CELL_COLUMNS: dict[str, str] = {
+CELL_COLUMNS: _frames.Columns = {
     "student_width": "int", "teacher_width": "int", "id": "text", "digest": "text",
     "starts": "int", "failed_starts": "int", "zero_loss_hits": "int",
     "zero_loss_probability": "float", "zero_loss_low": "float", "zero_loss_high": "float",
@@ -40,13 +40,15 @@ CELL_COLUMNS: dict[str, str] = {
     "missing_mass": "float", "missing_mass_bound_95": "float", "saddles": "int",
     "certified": "int", "seconds": "float",
 }  # fmt: skip
-#: Columns of a table of fixed points, after the widths. Counts may be beyond 64 bits: any integer.
-POINT_COLUMNS: dict[str, str] = {
+#: Columns of a table of fixed points, after the widths.
+POINT_COLUMNS: _frames.Columns = {
     "key": "text", "kind": "text", "structure": "text", "loss": "float", "probability": "float",
-    "hits": "int", "index": "any", "smallest_eigenvalue": "float", "orbit_size": "any",
+    "hits": "int", "index": "int", "smallest_eigenvalue": "float", "orbit_size": "digits",
     "certified": "truth",
 }  # fmt: skip
-_TYPES = {"int": "Int64", "float": "float64", "text": "object", "any": "object", "truth": "bool"}
+_TYPES = {
+    "int": "Int64", "float": "float64", "text": "object", "digits": "object", "truth": "bool",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -214,11 +216,25 @@ class Atlas:
 
     def to_dataframe(self, *, fixed_points: bool = False) -> pd.DataFrame:
         """``rows`` as a table (needs pandas); integers that may be missing are ``Int64``."""
-        columns = CELL_COLUMNS
-        if fixed_points:
-            columns = {"student_width": "int", "teacher_width": "int", **POINT_COLUMNS}
-        table = _frames.table(self.rows(fixed_points=fixed_points), list(columns))
+        columns = _columns(fixed_points=fixed_points)
+        table = _frames.table(self.rows(fixed_points=fixed_points), columns)
         return table.astype({name: _TYPES[kind] for name, kind in columns.items()})
+
+    def to_parquet(self, path: str | Path, *, fixed_points: bool = False) -> None:
+        """``rows`` in Parquet (needs pyarrow), with title, licence, citation and origin as its
+        metadata; orbit sizes, which may be beyond 64 bits, as text."""
+        about = {
+            "title": self.title, "licence": self.licence, "citation": self.citation,
+            "origin": self.origin,
+        }  # fmt: skip
+        rows = self.rows(fixed_points=fixed_points)
+        _frames.write_parquet(path, rows, _columns(fixed_points=fixed_points), about)
+
+
+def _columns(*, fixed_points: bool) -> _frames.Columns:
+    if not fixed_points:
+        return CELL_COLUMNS
+    return {"student_width": "int", "teacher_width": "int", **POINT_COLUMNS}
 
 
 def atlas(path: str | Path | None = None) -> Atlas:

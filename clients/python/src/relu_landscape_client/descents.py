@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,11 +26,12 @@ from relu_landscape_client.parts import Attraction, Overlaps, Structure
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns of ``Descents.to_dataframe``.
-COLUMNS = (
-    "end", "kind", "loss", "structure", "anti_aligned", "index", "min_eigenvalue_span",
-    "min_eigenvalue_beside", "hits", "probability", "low", "high",
-)  # fmt: skip
+#: Columns of the tables of ``Descents``.
+COLUMNS: _frames.Columns = {
+    "end": "text", "kind": "text", "loss": "float", "structure": "text", "anti_aligned": "int",
+    "index": "int", "min_eigenvalue_span": "float", "min_eigenvalue_beside": "float",
+    "hits": "int", "probability": "float", "low": "float", "high": "float",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -180,12 +182,18 @@ class Descents(Sealed):
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per end, then per other outcome, as a pandas table (the extra ``frames``)."""
-        rows = [_row(end) for end in self.ends]
-        rows += [
+        return _frames.table(self._rows(), COLUMNS)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """That table in Parquet (the extra ``parquet``), with id, digest and request as its
+        metadata."""
+        _frames.write_parquet(path, self._rows(), COLUMNS, self._origin)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [_row(end) for end in self.ends] + [
             {"end": one.outcome, "loss": one.lowest_loss, **_share(one.attraction)}
             for one in self.others
         ]
-        return _frames.table(rows, COLUMNS)
 
 
 def _or_nan(document: Document, name: str) -> float:

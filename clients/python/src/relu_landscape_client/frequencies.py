@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Columns of ``Frequencies.to_dataframe``.
-COLUMNS = (
-    "learning_rate", "relative_learning_rate", "end", "is_fixed_point", "flow_hits",
-    "flow_probability", "flow_low", "flow_high", "sgd_hits", "sgd_probability", "sgd_low",
-    "sgd_high", "difference", "difference_low", "difference_high", "mean_loss",
-)  # fmt: skip
+#: Columns of the tables of ``Frequencies``.
+COLUMNS: _frames.Columns = {
+    "learning_rate": "float", "relative_learning_rate": "float", "end": "text",
+    "is_fixed_point": "truth", "flow_hits": "int", "flow_probability": "float",
+    "flow_low": "float", "flow_high": "float", "sgd_hits": "int", "sgd_probability": "float",
+    "sgd_low": "float", "sgd_high": "float", "difference": "float", "difference_low": "float",
+    "difference_high": "float", "mean_loss": "float",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,15 @@ class Frequencies(Sealed):
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per learning rate and end, as a pandas table (the extra ``frames``)."""
-        rows = [
+        return _frames.table(self._rows(), COLUMNS)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """That table in Parquet (the extra ``parquet``), with id, digest and request as its
+        metadata."""
+        _frames.write_parquet(path, self._rows(), COLUMNS, self._origin)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
             {
                 "learning_rate": rate.learning_rate,
                 "relative_learning_rate": rate.relative_learning_rate,
@@ -246,7 +257,6 @@ class Frequencies(Sealed):
             for rate in self.rates
             for one in rate.reached
         ]
-        return _frames.table(rows, COLUMNS)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Share of each end against the learning rate with its 95% interval, and as a dashed line

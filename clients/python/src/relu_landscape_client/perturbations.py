@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Columns of ``Perturbations.to_dataframe``.
-COLUMNS = (
-    "size", "length", "end", "is_fixed_point", "is_start", "hits", "probability", "low", "high",
-    "proved",
-)  # fmt: skip
+#: Columns of the tables of ``Perturbations``.
+COLUMNS: _frames.Columns = {
+    "size": "float", "length": "float", "end": "text", "is_fixed_point": "truth",
+    "is_start": "truth", "hits": "int", "probability": "float", "low": "float", "high": "float",
+    "proved": "int",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,15 @@ class Perturbations(Sealed):
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per size and end, as a pandas table (the extra ``frames``)."""
-        rows = [
+        return _frames.table(self._rows(), COLUMNS)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """That table in Parquet (the extra ``parquet``), with id, digest and request as its
+        metadata."""
+        _frames.write_parquet(path, self._rows(), COLUMNS, self._origin)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
             {
                 "size": one.size, "length": one.length, "end": end.end,
                 "is_fixed_point": end.is_fixed_point, "is_start": end.end == self.start,
@@ -161,7 +171,6 @@ class Perturbations(Sealed):
             for one in self.sizes
             for end in one.reached
         ]  # fmt: skip
-        return _frames.table(rows, COLUMNS)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Share of each end against the size of the kick with its 95% interval, and where it is

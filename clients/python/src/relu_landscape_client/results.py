@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+#: What was asked for, in each row of a landscape's tables.
+ASKED: _frames.Columns = {"student_width": "int", "teacher_width": "int", "seed": "int"}
+
+
 @dataclass(frozen=True)
 class Pathway:
     """A saddle of index 1 and the two minima that its unstable directions lead to.
@@ -158,10 +162,17 @@ class Landscape(Sealed):
 
         Widths and seed stand in each row, so that tables of several landscapes can be joined.
         """
-        asked = {
-            name: self.request.get(name) for name in ("student_width", "teacher_width", "seed")
-        }
-        return _frames.dataframe([point.row() for point in self.fixed_points], asked)
+        return _frames.dataframe([point.row() for point in self.fixed_points], self._asked)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """The table of ``to_dataframe`` in Parquet (needs pyarrow), with id, digest and request as
+        its metadata; orbit sizes, which may be beyond 64 bits, as text."""
+        rows = [self._asked | point.row() for point in self.fixed_points]
+        _frames.write_parquet(path, rows, {**ASKED, **_frames.COLUMNS}, self._origin)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {name: self.request.get(name) for name in ASKED}
 
     def learning_rate_diagram(self) -> LearningRateDiagram:
         """Which minima survive up to which of the request's learning rates.

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from relu_landscape_client import _files, _frames
 from relu_landscape_client._decode import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: Columns of ``SweepRow.flat`` after those of the axes, with what they hold.
-COLUMNS: dict[str, str] = {
+COLUMNS: _frames.Columns = {
     "student_width": "int", "teacher_width": "int", "landscape": "text", "digest": "text",
     "starts": "int", "failed_starts": "int", "zero_loss_hits": "int",
     "zero_loss_probability": "float", "zero_loss_low": "float", "zero_loss_high": "float",
@@ -180,9 +180,9 @@ class Sweep(Sealed):
         return f"<Sweep of {shape}: {self.finished} landscapes, {self.failed} cells without>"
 
     @property
-    def columns(self) -> dict[str, str]:
+    def columns(self) -> _frames.Columns:
         """Columns of the tables with what they hold: ``int``, ``float`` or ``text``."""
-        return {axis.name: _kind_of(axis.values) for axis in self.axes} | COLUMNS
+        return {axis.name: _kind_of(axis.values) for axis in self.axes} | dict(COLUMNS)
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """The table as CSV text, also written to ``path``; floats with all their digits."""
@@ -200,12 +200,8 @@ class Sweep(Sealed):
 
     def to_parquet(self, path: str | Path) -> None:
         """The table in Parquet (needs pyarrow), with id, digest and request as its metadata."""
-        _frames.write_parquet(
-            path,
-            [row.flat() for row in self.rows],
-            self.columns,
-            {"id": self.id, "digest": self.digest, "request": self.request},
-        )
+        rows = [row.flat() for row in self.rows]
+        _frames.write_parquet(path, rows, self.columns, self._origin)
 
     def to_xarray(self) -> xr.Dataset:
         """The numbers as a dataset over the axes (needs xarray); NaN where a cell has none."""
@@ -227,7 +223,7 @@ class Sweep(Sealed):
         return _frames.grid(axes, variables, {"id": self.id, "digest": self.digest})
 
 
-def _kind_of(values: tuple[Any, ...]) -> str:
+def _kind_of(values: tuple[Any, ...]) -> Literal["int", "float", "text"]:
     if all(isinstance(value, str) for value in values):
         return "text"
     return "int" if all(isinstance(value, int) for value in values) else "float"
