@@ -44,7 +44,7 @@ pip() {
 
 echo "relu-landscape: installing requirements/$wanted.lock into $venv"
 pip install --require-hashes -r requirements/installer.lock
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" \
+"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode \
     --require-hashes -r "requirements/$wanted.lock" ||
     pip install --require-hashes -r "requirements/$wanted.lock"
 
@@ -54,6 +54,10 @@ for project in . clients/python; do
         pip install --no-deps --no-build-isolation --editable "$project"
     fi
 done
+
+# Every process would otherwise compile what it imports, at each start where PYTHONDONTWRITEBYTECODE
+# is set: a second and more of the first answer.
+"$venv/bin/python" -m compileall -q service api cli clients/python/src
 
 # What computes here, or why it is not the native kernel: pip shows nothing of a build that succeeds.
 "$venv/bin/python" -c '
