@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape.errors import RequestError
-from relu_landscape.wire.base import Wire
+from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import Sealed
 from relu_landscape.wire.landscape import Attraction, Overlaps, Structure
 from relu_landscape.wire.requests import (
@@ -16,9 +16,13 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_START,
     LARGEST_WIDTH,
+    LONGEST_LISTED_ROWS,
     SMALLEST_START,
     AnalysisRequest,
+    Gram,
     Width,
+    check_init_scale,
+    is_identity,
 )
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
@@ -52,7 +56,7 @@ Layer = Annotated[tuple[Weight, ...], Field(min_length=1, max_length=LARGEST_WID
 
 
 class DescentsRequest(AnalysisRequest):
-    """Descents in the population loss of an orthonormal teacher, and by which rule."""
+    """Descents in the population loss of a teacher, and by which rule."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -92,6 +96,13 @@ class DescentsRequest(AnalysisRequest):
     teacher_layer: Layer | None = Field(
         None, description="second-layer weights of the teachers, of any sign; null: all 1"
     )
+    teacher_gram: Gram | None = Field(
+        None,
+        exclude_if=lambda gram: gram is None,  # requests without one keep their ids
+        description="Gram matrix T = V V^T of the teacher, symmetric positive definite; left out: "
+        "orthonormal. Students of norm 1 stay so whatever the teacher's lengths, which are 0.001 "
+        "to 1000 then; not for two_layer, whose time would be in units of them",
+    )
     start_layer: FiniteFloat | None = Field(
         None,
         ge=SMALLEST_START,
@@ -101,10 +112,10 @@ class DescentsRequest(AnalysisRequest):
     )
     init_scale: FiniteFloat = Field(
         1.0,
-        ge=SMALLEST_START,
-        le=LARGEST_START,
-        description="students start at init_scale N(0, I_d / d); the constrained rules then "
-        "project, so that it makes no difference to them",
+        ge=1e-9,
+        le=1e9,
+        description="students start at init_scale N(0, I_d / d), 0.001 to 1000 mean norms of the "
+        "teacher; the constrained rules then project, so that it makes no difference to them",
     )
     starts: int = Field(200, ge=1, le=MOST_STARTS, strict=True, description="random starts")
     seed: int = Field(
@@ -135,6 +146,7 @@ class DescentsRequest(AnalysisRequest):
     def _consistent(self) -> DescentsRequest:
         self._check_place()
         self._check_layers()
+        self._check_teacher()
         if self.rule == "gradient_flow" and self.step is not None:
             raise RequestError("step", self.step, "left out for gradient_flow")
         if self.rule != "two_layer" and self.start_layer is not None:
@@ -167,6 +179,43 @@ class DescentsRequest(AnalysisRequest):
                 raise RequestError(
                     name, list(layer), f"{width} numbers of size {SMALLEST_WEIGHT:g} or more"
                 )
+
+    def _check_teacher(self) -> None:
+        gram, M = self.teacher_gram, self.teacher_width
+        has_units = self.rule in ("gradient_flow", "gradient_descent")
+        check_init_scale(self.init_scale, gram if has_units else None)
+        if gram is None:
+            return
+        if self.rule == "two_layer":
+            raise RequestError("teacher_gram", f"{len(gram)} rows", "left out for two_layer")
+        if len(gram) != M or {len(row) for row in gram} != {M}:
+            raise RequestError(
+                "teacher_gram", f"{len(gram)} rows",
+                f"a square matrix with {M} rows, one per teacher unit",
+            )  # fmt: skip
+        squares = [row[i] for i, row in enumerate(gram)]
+        low, high = SMALLEST_WEIGHT**2, LARGEST_WEIGHT**2
+        if not has_units and not low <= min(squares) <= max(squares) <= high:
+            raise RequestError(
+                "teacher_gram", squares,
+                f"{low:g} to {high:g} on the diagonal, beside students of norm 1",
+            )  # fmt: skip
+
+    @property
+    def needs_the_engine(self) -> bool:
+        return self.teacher_gram is not None
+
+    @property
+    def too_long_for_lists(self) -> tuple[str, ...]:
+        rows = 0 if self.teacher_gram is None else len(self.teacher_gram)
+        return ("teacher_gram",) if rows > LONGEST_LISTED_ROWS else ()
+
+    def canonical(self) -> JsonObject:
+        """The request with every default filled in; an identity matrix is left out."""
+        request = super().canonical()
+        if self.teacher_gram is not None and is_identity(self.teacher_gram):
+            del request["teacher_gram"]
+        return request
 
     @classmethod
     def maxima(cls, *, largest_width: int, largest_starts: int) -> Mapping[str, int]:
@@ -231,7 +280,8 @@ class DescentEnd(Wire):
     loss: float = Field(description="0 where its accuracy cannot tell it from zero")
     loss_accuracy: float
     structure: Structure | None = Field(
-        description="null where second layers differ or the point leaves the teacher's span"
+        description="null where second layers differ, the teacher is not orthogonal units of one "
+        "length, or the point leaves its span"
     )
     outside_span: int = Field(description="dimension of the part outside the teacher's span")
     family: UniformFamily | None = Field(description="orthonormalised alone, where recognised")
@@ -261,7 +311,8 @@ class DescentsBody(Wire):
     step: float | None = Field(description="that was used; null for gradient_flow")
     loss_bound: float | None = Field(
         description="no network that the rule allows has a smaller loss; (K - M)^2 / (4 pi) for "
-        "normalised, 0 where no more is known, null with signs"
+        "normalised, with the sum of the teacher's norms for M; 0 where no more is known, null "
+        "with signs"
     )
     zero_loss: Attraction = Field(description="share of the starts that end at zero loss")
     ends: list[DescentEnd] = Field(description="by loss")

@@ -106,6 +106,7 @@ class DescentsOptions(TypedDict, total=False):
     step: float
     student_layer: Sequence[float]
     teacher_layer: Sequence[float]
+    teacher_gram: Any
     start_layer: float
     init_scale: float
     starts: int

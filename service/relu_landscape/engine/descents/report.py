@@ -115,10 +115,12 @@ def _point(problem: Problem, found: Found) -> DescentEnd:
     return DescentEnd(
         key="",
         kind=kind_of(judged.loss, curvature, problem.layers),
-        loss=shown(judged.loss, accuracy),
-        loss_accuracy=accuracy,
+        loss=shown(judged.loss, accuracy) * problem.unit**2,
+        loss_accuracy=accuracy * problem.unit**2,
         outside_span=found.W.shape[1] - problem.teachers,
-        curvature=curvature,
+        curvature=curvature.model_copy(
+            update={"gradient_norm": curvature.gradient_norm * problem.unit}
+        ),
         attraction=_share(len(found.hits), problem),
         **_network(problem, found.W),
     )
@@ -145,7 +147,7 @@ def _continuum(problem: Problem, W: Real, hits: int) -> DescentEnd:
         key="",
         kind="global",
         loss=0.0,
-        loss_accuracy=problem.layers.accuracy(0.0),
+        loss_accuracy=problem.layers.accuracy(0.0) * problem.unit**2,
         outside_span=0,
         curvature=None,
         attraction=_share(hits, problem),
@@ -157,6 +159,9 @@ def _network(problem: Problem, W: Real) -> dict[str, Any]:
     """What is shown of the weights, in canonical order where there is one."""
     K, M = problem.students, problem.teachers
     R, norms = W[:, :M], np.linalg.norm(W, axis=1)
+    if not problem.teacher.is_orthonormal:
+        R = R @ problem.teacher.V.T
+    area = problem.unit**2
     students, teachers = list(range(K)), list(range(M))
     structure = None
     if problem.layers.is_plain and W.shape[1] == M:
@@ -171,7 +176,9 @@ def _network(problem: Problem, W: Real) -> dict[str, Any]:
     return {
         "structure": structure,
         "family": _family(problem, shown_R) if W.shape[1] == M else None,
-        "overlaps": Overlaps(R=(shown_R + 0.0).tolist(), Q=((Q + Q.T) / 2.0 + 0.0).tolist()),
+        "overlaps": Overlaps(
+            R=(shown_R * area + 0.0).tolist(), Q=((Q + Q.T) / 2.0 * area + 0.0).tolist()
+        ),
         "student_layer": [problem.student_layer[i] for i in students],
         "teacher_layer": [problem.teacher_layer[m] for m in teachers],
     }
@@ -179,7 +186,7 @@ def _network(problem: Problem, W: Real) -> dict[str, Any]:
 
 def _family(problem: Problem, R: Real) -> UniformFamily | None:
     """The closed-form family, where the point is one of it."""
-    if problem.name != "orthonormalised":
+    if problem.name != "orthonormalised" or not problem.teacher.is_orthonormal:
         return None
     k = uniform.recognised(R)
     if k is None:
@@ -224,15 +231,15 @@ def _others(problem: Problem, landed: Sequence[Landed]) -> list[OtherEnd]:
                 OtherEnd(
                     outcome=outcome.value,
                     attraction=_share(len(losses), problem),
-                    lowest_loss=_known(min(losses)),
-                    highest_loss=_known(max(losses)),
+                    lowest_loss=_known(min(losses), problem.unit),
+                    highest_loss=_known(max(losses), problem.unit),
                 )
             )
     return found
 
 
-def _known(loss: float) -> float | None:
-    return None if loss == NO_LOSS else loss
+def _known(loss: float, unit: float) -> float | None:
+    return None if loss == NO_LOSS else loss * unit**2
 
 
 def _share(hits: int, problem: Problem) -> Attraction:
