@@ -34,6 +34,8 @@ class Seen:
     """What came of all requests."""
 
     answers: Counter[int] = field(default_factory=Counter)
+    #: What each answer of 500 and more said, and when.
+    faults: list[str] = field(default_factory=list)
     finished: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     memory: list[tuple[float, int]] = field(default_factory=list)
@@ -63,6 +65,10 @@ class Asker:
             self.seen.lost += 1
             return None
         self.seen.answers[answer.status_code] += 1
+        if answer.status_code >= 500:
+            left = self.until - time.monotonic()
+            told = f"{method} {path}: {answer.status_code} {answer.text}"
+            self.seen.faults.append(f"{left:.1f} s before the end: {told}")
         self.seen.seconds.append(time.perf_counter() - began)
         return answer
 
@@ -143,11 +149,12 @@ def mixed(minutes: float, greed: int) -> list[Figure]:
     fair = sum(finished) / KEYS
     half = seen.memory[len(seen.memory) // 2 :]
     slope = np.polyfit([at for at, _ in half], [size for _, size in half], 1)[0]
-    faults = sum(count for status, count in seen.answers.items() if status >= 500)
+    for told in seen.faults:
+        print(told, file=sys.stderr, flush=True)
     title = f"ten keys, {minutes:g} minutes"
     return [
         (f"{title}: requests", float(sum(seen.answers.values())), "answers", ""),
-        (f"{title}: answered 5xx", float(faults), "answers", "0"),
+        (f"{title}: answered 5xx", float(len(seen.faults)), "answers", "0"),
         (f"{title}: not answered at all", float(seen.lost), "requests", "0"),
         (f"{title}: an answer, p99", 1000 * quantile(seen.seconds, 0.99), "ms", ""),
         (f"{title}: landscapes", float(sum(finished)), "finished", ""),

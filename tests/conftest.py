@@ -20,7 +20,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 #: What a person may set to choose tests; everything else with our prefix is a setting of a
 #: service, and one that happens to be set in the shell must not reach a test.
-CHOICES = {"RELU_LANDSCAPE_LONG", "RELU_LANDSCAPE_ACCEPTANCE"}
+CHOICES = {"RELU_LANDSCAPE_LONG", "RELU_LANDSCAPE_ACCEPTANCE", "RELU_LANDSCAPE_NETNS"}
 
 for variable in [name for name in os.environ if name.startswith("RELU_LANDSCAPE_")]:
     if variable not in CHOICES:

@@ -32,6 +32,10 @@ def reason_to_skip(
         return NOT_ASKED + "a long suite; RELU_LANDSCAPE_LONG=1 runs it"
     if "acceptance" in markers and not acceptance:
         return NOT_ASKED + "published tables, minutes; RELU_LANDSCAPE_ACCEPTANCE=1 runs them"
+    if "netns" in markers and environment.get("RELU_LANDSCAPE_NETNS") != "1":
+        return NOT_ASKED + "network namespaces; RELU_LANDSCAPE_NETNS=1 runs it, as root"
+    if "netns" in markers and not which("ip"):
+        return "ip is not on the PATH: apt-get install iproute2"
     if "gpu" in markers and not (has_gpu or find_gpu)():
         return NO_GPU + "needs CuPy and a device"
     if "page" in markers and not any(which(browser) for browser in BROWSERS):

@@ -24,16 +24,19 @@ def everything(program: str) -> str:
     return program
 
 
-@pytest.mark.parametrize("marker", ["slow", "acceptance", "gpu", "page", "external_redis"])
+GATES = ["slow", "acceptance", "gpu", "netns", "page", "external_redis"]
+
+
+@pytest.mark.parametrize("marker", GATES)
 def test_a_bare_machine_skips_and_says_why(marker: str) -> None:
     reason = reason_to_skip({marker}, {}, which=nothing, has_gpu=lambda: False)
     assert reason is not None
     assert reason_to_skip(set(), {}, which=nothing, has_gpu=lambda: False) is None
 
 
-@pytest.mark.parametrize("marker", ["slow", "acceptance", "gpu", "page", "external_redis"])
+@pytest.mark.parametrize("marker", GATES)
 def test_a_full_run_on_a_full_machine_skips_nothing(marker: str) -> None:
-    environment = {"RELU_LANDSCAPE_LONG": "1"}
+    environment = {"RELU_LANDSCAPE_LONG": "1", "RELU_LANDSCAPE_NETNS": "1"}
     assert reason_to_skip({marker}, environment, which=everything, has_gpu=lambda: True) is None
 
 
