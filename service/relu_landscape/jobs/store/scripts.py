@@ -92,14 +92,18 @@ NAMES = (
     "ask",
     "label",
     "changes",
+    "line",
 )
+
+#: What comes between the beginning of every script and the lines of these.
+_SHARED = {"claim": ("turn",), "line": ("turn",)}
 
 
 @cache
 def source(name: str) -> str:
-    """The script as the store gets it: the common beginning and its own lines."""
+    """The script as the store gets it: the common beginning, what it shares, its own lines."""
     folder = files("relu_landscape.jobs.store") / "lua"
-    parts = ("prelude", name)
+    parts = ("prelude", *_SHARED.get(name, ()), name)
     return "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 
