@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from relu_landscape.analyses import ANALYSES, Registry
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
@@ -155,7 +156,10 @@ class AnalysisService:
 
     async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         job = self.identify(request)
-        if await self._intake.submit(job, request, holder) == "finished":
+        with tracing.span("submit", kind="PRODUCER", relu_landscape__job=job) as span:
+            state = await self._intake.submit(job, request, holder)
+            span.say(relu_landscape__state=state)
+        if state == "finished":
             await self._keeper.note_asker(job, holder)
         self._coordinator.wake()
         return await self._asking.status(job)

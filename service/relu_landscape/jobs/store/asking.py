@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, StoreUnavailable
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.line import Line
@@ -99,6 +100,7 @@ class AskingStore:
             self._waiting_limit,
             holder,
             "small" if small else "",
+            tracing.carried(),
             *short,
         )
         if state == "busy":
@@ -336,7 +338,8 @@ class AskingStore:
         ]
 
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
-        answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
+        with tracing.part(f"store {script}"):
+            answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
         return None if answer is None else cast(bytes, answer).decode()
 
 

@@ -6,7 +6,8 @@ Keys, all under a prefix ``p``::
                      attempts, small, barren, resubmitted, progress, findings; pinned, if it is;
                      asked, names with commas; labels, JSON: tags and notes by name;
                      where the request is too long to be shown also whole, the request itself, and
-                     left_out; until it is over also wanted:<who>, and payer, who is charged for it;
+                     left_out; until it is over also wanted:<who>, and payer, who is charged for it,
+                     and trace, of which it is a part, where there are traces;
                      while a process holds the job token, holder, claim, renewals, place
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part

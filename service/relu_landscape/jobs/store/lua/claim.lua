@@ -1,7 +1,7 @@
 -- holder, name of this call, "1" if it is made again, the place that it would take, then the queues of
 -- what the caller can compute
--- -> {id, kind, token, request, seconds since the first start, attempts, payer, place} of the job whose
--- turn it is, or nil; of a call that is made again the place that the first one took
+-- -> {id, kind, token, request, seconds since the first start, attempts, payer, place, trace} of the job
+-- whose turn it is, or nil; of a call that is made again the place that the first one took
 --
 -- Of those whose turn it is (turn.lua); in the place "own" of one of whose jobs none computes.
 local holder, call, again, place = ARGV[4], ARGV[5], ARGV[6] == '1', ARGV[7]
@@ -40,7 +40,7 @@ local function answer(id)
   local seconds = tostring(tonumber(now()) - tonumber(get('started')))
   local request = get('whole') or get('request')
   return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')), payer(id),
-           get('place') }
+           get('place'), get('trace') or '' }
 end
 -- The answer of the first call may have been lost on its way: then its job is running already.
 if again then
