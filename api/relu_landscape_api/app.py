@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import cache, partial
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 import relu_landscape
 from relu_landscape.analyses import ANALYSES, Registry
 from relu_landscape.errors import ConfigurationError
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.interface import Service
 from relu_landscape.settings import Settings
 from relu_landscape_api.answering import problems
@@ -30,6 +31,7 @@ from relu_landscape_api.layers.observe import Observe
 from relu_landscape_api.layers.origins import Origins
 from relu_landscape_api.layers.rates import Rates
 from relu_landscape_api.layers.shortcut import Shortcut
+from relu_landscape_api.layers.trace import Trace
 from relu_landscape_api.metrics import Metrics
 from relu_landscape_api.openapi import build_openapi
 from relu_landscape_api.routers import atlas, identity, operations, pages
@@ -94,8 +96,7 @@ def create_app(
     app.state.settings, app.state.registry = chosen, registry
     app.state.warnings = warnings(chosen, has_keys=False)
     app.state.drain, app.state.metrics = drain, metrics
-    door, rates = Door(chosen), Rates(chosen)
-    app.state.door, app.state.rates = door, rates
+    app.state.door, app.state.rates = Door(chosen), Rates(chosen)
     at_hand = ResultsAtHand(
         chosen.results_at_hand_bytes,
         chosen.result_ttl_seconds,
@@ -109,18 +110,31 @@ def create_app(
     problems.install(app)
     # FastAPI's own cache forgets a document that it has not made itself.
     app.openapi = cache(partial(build_openapi, app, chosen, registry))  # type: ignore[method-assign]
+    _add_layers(app, chosen, registry, answers, routers)
+    return app
+
+
+def _add_layers(
+    app: FastAPI,
+    settings: ApiSettings,
+    registry: Registry,
+    answers: Mapping[str, Answers],
+    routers: Sequence[APIRouter],
+) -> None:
+    """Around every request."""
     # The last one added is the outermost. What the layers answer themselves is short or compressed.
     app.add_middleware(Conditional)
     app.add_middleware(Compress, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(Shortcut, registry=registry, answers=answers)
     app.add_middleware(Methods, routes=[route for router in routers for route in router.routes])
-    app.add_middleware(Origins, settings=chosen, registry=registry)
-    app.add_middleware(Gate, door=door, rates=rates, registry=registry)
-    app.add_middleware(Observe, metrics=metrics)
-    proxies = proxies_in(chosen.trusted_proxies)
+    app.add_middleware(Origins, settings=settings, registry=registry)
+    app.add_middleware(Gate, door=app.state.door, rates=app.state.rates, registry=registry)
+    app.add_middleware(Observe, metrics=app.state.metrics)
+    if tracing.begin():
+        app.add_middleware(Trace)
+    proxies = proxies_in(settings.trusted_proxies)
     if proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
-    return app
 
 
 @asynccontextmanager

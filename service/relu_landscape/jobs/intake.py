@@ -57,13 +57,17 @@ class Intake:
             return False
         return await asyncio.to_thread(admit, analysis.composition, request, self._settings)
 
-    async def find(self, job: str) -> None:
-        """Have the job in the store, from the archive if need be. Raises ``NotFound``."""
+    async def find(self, job: str) -> str:
+        """The state of the job, which the store has then, from the archive if need be.
+
+        Raises ``NotFound``.
+        """
         try:
-            await self._asking.state(job)
+            return await self._asking.state(job)
         except NotFound:
             if await self.bring_back(job) is None:
                 raise
+            return await self._asking.state(job)
 
     async def bring_back(self, job: str) -> Bundle | None:
         """The job from the archive, if there is one that has it; the store has it then as well."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from relu_landscape.analyses import ANALYSES, Registry, composition
 from relu_landscape.errors import JobFailed, NotFound, StoreUnavailable
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.about import service_info
 from relu_landscape.jobs.desk import StoreDesk
 from relu_landscape.jobs.intake import Intake
@@ -33,7 +34,7 @@ from relu_landscape.jobs.store.lists import ListingStore
 from relu_landscape.jobs.words import ANYONE, no_part, no_result
 from relu_landscape.settings import Settings
 from relu_landscape.wire.base import JsonObject, Wire
-from relu_landscape.wire.jobs import AnyStatus, Event, Page, Readiness
+from relu_landscape.wire.jobs import TERMINAL, AnyStatus, Event, Page, Readiness
 from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape.wire.service import ServiceInfo
@@ -159,7 +160,10 @@ class AnalysisService:
 
     async def submit(self, request: AnalysisRequest, holder: str = ANYONE) -> AnyStatus:
         job = self.identify(request)
-        if await self._intake.submit(job, request, holder) == "finished":
+        with tracing.span("submit", kind="PRODUCER", relu_landscape__job=job) as span:
+            state = await self._intake.submit(job, request, holder)
+            span.say(relu_landscape__state=state)
+        if state == "finished":
             await self._keeper.note_asker(job, holder)
         self._coordinator.wake()
         return await self._asking.status(job)
@@ -175,13 +179,14 @@ class AnalysisService:
     async def wait(self, id: str, timeout_seconds: float) -> AnyStatus:  # noqa: A002
         deadline = time.monotonic() + timeout_seconds
         pause = FIRST_LOOK_SECONDS
-        while True:
-            status = await self.status(id)
+        # The state alone: where a job stands in the line is more work, and asked for once.
+        while await self._intake.find(id) not in TERMINAL:
             left = deadline - time.monotonic()
-            if status.is_over or left <= 0:
-                return status
+            if left <= 0:
+                break
             await asyncio.sleep(min(pause, left))
             pause = min(SLOWEST_LOOK_SECONDS, pause * 1.5)
+        return await self.status(id)
 
     async def result(self, id: str) -> bytes:  # noqa: A002
         found = await self._asking.result(id)

@@ -101,7 +101,9 @@ class JobStatus(Wire, Generic[RequestT, FindingT]):
     error: str | None = Field(description="why it failed, one sentence")
     waiting_before: int | None = Field(
         None,
-        description="jobs that were submitted before it and still wait as well; null: it does not "
+        description="jobs that will be claimed before it, if no job ends and nobody asks for "
+        "more: by the shares of whoever asked for them, not in the order of submission. A small "
+        "job has places of its own, and counts those before it that are small; null: it does not "
         "wait",
     )
     attempts: int = Field(description="how often a process began or resumed it")

@@ -92,8 +92,8 @@ class Status:
 
     ``state`` is one of queued, running, cancelling, cancelled, failed, finished (or a word that a
     newer server uses). ``needs`` says which algorithm and backend class compute it: a job waits for
-    a service that has them; ``waiting_before`` is how many wait before it, None where it does not
-    wait. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
+    a service that has them; ``waiting_before`` is how many will be claimed before it, None where it
+    does not wait. Times are ISO 8601 text in UTC. ``findings`` stay empty for kinds of
     job that this client does not know. ``left_out`` names the fields of ``request`` that are None
     for their length (``reduced.numbers``: a member of one); the result has the whole request.
     ``holders`` want the job: a cancel lets go of one of them, and the last one stops it.

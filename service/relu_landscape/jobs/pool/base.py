@@ -21,11 +21,15 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True)
 class Work:
-    """What the tasks of one job belong to: how they are computed, for what request, for whom."""
+    """What the tasks of one job belong to: how they are computed, for what request, for whom.
+
+    ``trace``: what each is a part of (``jobs.tracing``), where there are traces.
+    """
 
     composition: str
     request: AnalysisRequest
     payer: str = ""
+    trace: str = ""
 
     @cached_property
     def encoded(self) -> bytes:

@@ -25,7 +25,6 @@ from relu_landscape.analyses import Registry
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs.pool import lanes, worker
 from relu_landscape.jobs.pool.base import Returned, Work, line_up
-from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
 from relu_landscape.jobs.pool.sharing import Shares
@@ -254,10 +253,7 @@ class DaskPool:
         future = self._client.submit(
             worker.execute,
             ALGORITHM,
-            chunk.lane.work.composition,
-            chunk.request,
-            encode_task(chunk.task),
-            self._backend.computes,
+            *chunk.arguments(self._backend.computes),
             key=name,
             pure=False,
             priority=-chunk.used,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from relu_landscape.engine.tasks import Task
 from relu_landscape.jobs.pool.base import Returned, Work
+from relu_landscape.jobs.pool.codec import encode_task
 from relu_landscape.jobs.pool.sharing import Shares
 
 #: A chunk whose worker died may only have waited behind the guilty one, so it runs again with
@@ -60,6 +61,12 @@ class Chunk:
     def request(self) -> bytes:
         """What it carries of its job's request."""
         return self.lane.work.encoded if self.carries else self.lane.work.named
+
+    def arguments(self, backend: str) -> tuple[str | bytes, ...]:
+        """What a worker is told (``worker.execute``); of a trace only where there is one."""
+        work = self.lane.work
+        told = (work.composition, self.request, encode_task(self.task), backend)
+        return (*told, work.trace) if work.trace else told
 
 
 @dataclass(eq=False)

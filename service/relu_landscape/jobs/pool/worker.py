@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM
 from relu_landscape.errors import ConfigurationError, LandscapeError
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.pool.known import Problems
 
 Outcome = Literal["answer", "error", "unknown"]
@@ -75,14 +76,33 @@ def announced() -> Iterator[None]:
 
 @announced()
 def execute(
-    algorithm: str, composition_name: str, request: bytes, task: bytes, backend: str
+    algorithm: str,
+    composition_name: str,
+    request: bytes,
+    task: bytes,
+    backend: str,
+    trace: str = "",
 ) -> tuple[Outcome, bytes]:
     """Run one chunk: ``("answer", JSON)`` or ``("error", JSON)``.
 
     ``request`` is JSON, or the name of a long one (``known``); ``("unknown", b"")``: this process
-    was not told it, and the chunk must come again with it.
+    was not told it, and the chunk must come again with it. ``trace``: what it is a part of.
     Exceptions never cross the wire: another machine might not be able to rebuild them.
     """
+    if not trace:
+        return _execute(algorithm, composition_name, request, task, backend)
+    tracing.begin()
+    with tracing.span("chunk", trace, "CONSUMER", relu_landscape__kind=_kind_of(task)) as span:
+        outcome, answer = _execute(algorithm, composition_name, request, task, backend)
+        span.say(relu_landscape__outcome=outcome)
+        if outcome == "error":
+            span.fail("error")
+        return outcome, answer
+
+
+def _execute(
+    algorithm: str, composition_name: str, request: bytes, task: bytes, backend: str
+) -> tuple[Outcome, bytes]:
     try:
         if algorithm != ALGORITHM:
             raise ConfigurationError(
@@ -105,6 +125,13 @@ def execute(
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         return "error", _error(text, traceback=traceback.format_exc())
+
+
+def _kind_of(task: bytes) -> str:
+    try:
+        return str(orjson.loads(task)["kind"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
 
 
 def _error(text: str, *, final: bool = False, traceback: str = "") -> bytes:

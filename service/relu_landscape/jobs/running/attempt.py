@@ -19,6 +19,7 @@ from relu_landscape.errors import (
     LeaseLost,
     Unavailable,
 )
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.about import after
 from relu_landscape.jobs.pool.base import Lane, Pool, Returned, Work, chunk_name, memo_name
 from relu_landscape.jobs.pool.codec import decode_answer, encode_answer
@@ -231,10 +232,19 @@ class Attempt:
     others: Others | None = None
     stop: StopSign = field(default_factory=StopSign)
     _runner: ChunkRunner | QuestionRunner | None = field(default=None, init=False)
+    _span: tracing.Span = field(default_factory=tracing.Span, init=False)
     _began: float = field(default_factory=time.monotonic, init=False)
 
     def run(self) -> None:
         """Everything from the claim to the release of the lease."""
+        claim = self.claim
+        with tracing.span("attempt", claim.trace, "CONSUMER",
+                          relu_landscape__job=claim.job, relu_landscape__analysis=claim.kind,
+                          relu_landscape__attempt=claim.attempts,
+                          relu_landscape__place=claim.place) as self._span:  # fmt: skip
+            self._attempt()
+
+    def _attempt(self) -> None:
         try:
             request = self.analysis.request.model_validate(self.claim.request)
         except ValidationError as error:
@@ -279,12 +289,13 @@ class Attempt:
         else:
             # Whether this job is still ours only the store can say, and it refuses if not.
             self.claims.finish(self.claim, result, parts)
+            self._span.say(relu_landscape__outcome="finished")
 
     def _runner_for(
         self, request: AnalysisRequest, problem: Any, monitor: ProgressMonitor
     ) -> ChunkRunner | QuestionRunner:
         if not self.analysis.asks_others:
-            work = Work(self.analysis.composition, request, self.claim.payer)
+            work = Work(self.analysis.composition, request, self.claim.payer, tracing.carried())
             condenser = composition(self.analysis.composition).condenser
             return ChunkRunner(
                 self.claim, self.claims, self.pool, work, self.needs, self.stop, monitor,
@@ -313,6 +324,9 @@ class Attempt:
             self.stop.set("cancel")
 
     def _tell(self, outcome: Any, error: str = "") -> None:
+        self._span.say(relu_landscape__outcome=outcome)
+        if outcome == "failed":
+            self._span.fail(outcome)
         try:
             self.claims.stop(self.claim, outcome, error)
         except LeaseLost as problem:

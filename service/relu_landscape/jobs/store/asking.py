@@ -14,8 +14,10 @@ from redis.exceptions import ResponseError
 
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import Busy, NotFound, StoreUnavailable
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.line import Line
 from relu_landscape.jobs.store.looks import Looks
 from relu_landscape.jobs.store.packing import DamagedError, unpack
 from relu_landscape.jobs.store.scripts import Keys, Scripts, needs, queue_name
@@ -63,6 +65,7 @@ class AskingStore:
         self._waiting_limit = settings.waiting_jobs_limit
         self._ttl = settings.result_ttl_seconds or 0
         self._uses = Uses(self._client, settings)
+        self._line = Line(self._scripts, self._patience, registry, settings)
         self._looks: Looks[tuple[str, list[Event]]] = Looks()
 
     async def close(self) -> None:
@@ -97,6 +100,7 @@ class AskingStore:
             self._waiting_limit,
             holder,
             "small" if small else "",
+            tracing.carried(),
             *short,
         )
         if state == "busy":
@@ -122,13 +126,14 @@ class AskingStore:
 
         async def read() -> list[Any]:
             async with self._client.pipeline(transaction=False) as pipeline:
-                self._look(pipeline, job)
+                reading.look(pipeline, self._keys.of("job", job))
                 return cast("list[Any]", await pipeline.execute())
 
         look = tuple(await self._patience.call_async(read))
         if not look[1]:
             raise unknown(job)
-        status = self._read_job(job, look)
+        before = (await self._line.before([(job, look)])).get(job)
+        status = reading.read_job(self._registry, job, look, before)
         if status is None:
             raise NotFound(
                 f"The job {job} was put into the store by another release of this service, in "
@@ -332,15 +337,9 @@ class AskingStore:
             "without one a crash of the store loses jobs."
         ]
 
-    def _look(self, pipeline: Any, job: str) -> None:
-        """Ask for what ``_read_job`` reads."""
-        reading.look(pipeline, self._keys.of("job", job), self._keys.queue, job)
-
-    def _read_job(self, job: str, look: reading.Look) -> AnyStatus | None:
-        return reading.read_job(self._registry, job, look)
-
     async def _run(self, script: str, *arguments: bytes | str | float) -> str | None:
-        answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
+        with tracing.part(f"store {script}"):
+            answer = await self._patience.call_async(lambda: self._scripts.run(script, *arguments))
         return None if answer is None else cast(bytes, answer).decode()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import orjson
 
 from relu_landscape.errors import LeaseLost
+from relu_landscape.jobs import tracing
 from relu_landscape.jobs.store.connection import Patience, Target
 from relu_landscape.jobs.store.packing import DamagedError, pack, unpack
 from relu_landscape.jobs.store.scripts import (
@@ -43,7 +44,8 @@ class Claim:
     """A job that this process may run, and the token that fences its writes.
 
     ``seconds`` have passed since its first start, by the store's clock. ``payer`` is who is charged
-    for what it computes, ``place`` what it takes of this process.
+    for what it computes, ``place`` what it takes of this process, ``trace`` where its trace goes on
+    (``jobs.tracing``).
     """
 
     job: str
@@ -54,6 +56,7 @@ class Claim:
     attempts: int
     payer: str = ANYONE
     place: Place = "any"
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class ClaimingStore:
         return self._scripts.run("claim", *first, *queues)
 
     def _readable(self, answer: Sequence[Any]) -> Claim | None:
-        job, kind, token, request, seconds, attempts, payer, place = answer
+        job, kind, token, request, seconds, attempts, payer, place, trace = answer
         claim = Claim(
             job=job.decode(),
             kind=kind.decode(),
@@ -134,6 +137,7 @@ class ClaimingStore:
             attempts=int(attempts),
             payer=payer.decode(),
             place=place.decode(),
+            trace=trace.decode(),
         )
         try:
             return replace(claim, request=orjson.loads(request))
@@ -279,7 +283,8 @@ class ClaimingStore:
         return cast(Standing, standing)
 
     def _run(self, script: str, *arguments: bytes | str | float) -> Any:
-        return self._patience.call(lambda: self._scripts.run(script, *arguments))
+        with tracing.part(f"store {script}"):
+            return self._patience.call(lambda: self._scripts.run(script, *arguments))
 
 
 def _unpacked(stored: bytes | None) -> bytes | None:

@@ -23,6 +23,7 @@ from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.listing import Row, Rows, Wanted, numbers_of, words_of
 from relu_landscape.jobs.store import reading
 from relu_landscape.jobs.store.connection import Patience, Target
+from relu_landscape.jobs.store.line import Line
 from relu_landscape.jobs.store.scripts import Keys, Scripts
 from relu_landscape.settings import Settings
 from relu_landscape.wire.jobs import AnyStatus, Page, page_of
@@ -54,6 +55,7 @@ class ListingStore:
         self._scripts = Scripts(self._client, settings.redis_prefix, settings.events_kept)
         self._keys = Keys(settings.redis_prefix)
         self._registry = registry
+        self._line = Line(self._scripts, self._patience, registry, settings)
         self._kinds = {each.kind for each in registry.analyses}
         self._rows = Rows()
         self._lock = asyncio.Lock()
@@ -96,8 +98,11 @@ class ListingStore:
         await self.follow()
         jobs, following = self._rows.select(wanted, cursor, limit)
         items: list[AnyStatus] = []
-        for job, look in zip(jobs, await self._looks(jobs), strict=True):
-            status = reading.read_job(self._registry, job, look) if look[1] else None
+        looks = list(zip(jobs, await self._looks(jobs), strict=True))
+        before = await self._line.before(looks)
+        for job, look in looks:
+            at = before.get(job)
+            status = reading.read_job(self._registry, job, look, at) if look[1] else None
             if status is not None:
                 items.append(status)
             # A request may hold matrices: validating a page of them is work for tens of
@@ -109,11 +114,11 @@ class ListingStore:
         async def read() -> list[Any]:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for job in jobs:
-                    reading.look(pipeline, self._keys.of("job", job), self._keys.queue, job)
+                    reading.look(pipeline, self._keys.of("job", job))
                 return cast("list[Any]", await pipeline.execute())
 
         found = await self._patience.call_async(read) if jobs else []
-        return list(zip(found[::3], found[1::3], found[2::3], strict=True))
+        return list(zip(found[::2], found[1::2], strict=True))
 
     async def follow(self) -> None:
         """Have the rows say what the store says now. Raises ``StoreUnavailable``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import orjson
 from pydantic import ValidationError
@@ -35,19 +35,26 @@ SHOWN = (
     "findings", "error", "attempts", "needs", "pinned", "labels",
 )  # fmt: skip
 
-#: Values of ``SHOWN``, names of all the job's fields, and how many jobs wait before it (None where
-#: it does not wait).
+#: Values of ``SHOWN``, and names of all the job's fields.
 Look: TypeAlias = Sequence[Any]
 
 
-def look(pipeline: Any, key: str, queue: str, job: str) -> None:
+def look(pipeline: Any, key: str) -> None:
     """Ask for a ``Look`` at a job: never for a request that is too long to be shown."""
-    pipeline.hmget(key, SHOWN).hkeys(key).zrank(queue, job)
+    pipeline.hmget(key, SHOWN).hkeys(key)
 
 
-def read_job(registry: Registry, job: str, seen: Look) -> AnyStatus | None:
-    """A stored job in words; ``None`` for one of a release that words it differently."""
-    values, names, before = seen
+def is_waiting(seen: Look) -> bool:
+    """Whether the job was queued."""
+    return cast(bool, seen[0][SHOWN.index("state")] == b"queued")
+
+
+def read_job(registry: Registry, job: str, seen: Look, before: int | None) -> AnyStatus | None:
+    """A stored job in words; ``None`` for one of a release that words it differently.
+
+    ``before``: how many jobs stand before it, where it waits (``store.line``).
+    """
+    values, names = seen
     fields = {name: raw for name, raw in zip(SHOWN, values, strict=True) if raw is not None}
 
     def json(name: str) -> Any:

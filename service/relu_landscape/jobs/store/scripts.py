@@ -6,7 +6,8 @@ Keys, all under a prefix ``p``::
                      attempts, small, barren, resubmitted, progress, findings; pinned, if it is;
                      asked, names with commas; labels, JSON: tags and notes by name;
                      where the request is too long to be shown also whole, the request itself, and
-                     left_out; until it is over also wanted:<who>, and payer, who is charged for it;
+                     left_out; until it is over also wanted:<who>, and payer, who is charged for it,
+                     and trace, of which it is a part, where there are traces;
                      while a process holds the job token, holder, claim, renewals, place
     p:chunks:<id>    hash: finished chunks of an unfinished job
     p:result:<id>    the result's bytes          p:details:<id>   hash: details per part
@@ -92,14 +93,18 @@ NAMES = (
     "ask",
     "label",
     "changes",
+    "line",
 )
+
+#: What comes between the beginning of every script and the lines of these.
+_SHARED = {"claim": ("turn",), "line": ("turn",)}
 
 
 @cache
 def source(name: str) -> str:
-    """The script as the store gets it: the common beginning and its own lines."""
+    """The script as the store gets it: the common beginning, what it shares, its own lines."""
     folder = files("relu_landscape.jobs.store") / "lua"
-    parts = ("prelude", name)
+    parts = ("prelude", *_SHARED.get(name, ()), name)
     return "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 

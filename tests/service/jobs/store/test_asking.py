@@ -271,9 +271,11 @@ async def test_a_page_of_large_requests_leaves_others_their_turn(
     listing = asyncio.ensure_future(lists.page(EVERYTHING, None, 10))
     read, between = reading.read_job, list[int]()
 
-    def counted(registry: Registry, job: str, look: reading.Look) -> AnyStatus | None:
+    def counted(
+        registry: Registry, job: str, look: reading.Look, before: int | None
+    ) -> AnyStatus | None:
         between.append(turns)
-        return read(registry, job, look)
+        return read(registry, job, look, before)
 
     monkeypatch.setattr(reading, "read_job", counted)
     while not listing.done():

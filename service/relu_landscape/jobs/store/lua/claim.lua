@@ -1,38 +1,18 @@
 -- holder, name of this call, "1" if it is made again, the place that it would take, then the queues of
 -- what the caller can compute
--- -> {id, kind, token, request, seconds since the first start, attempts, payer, place} of the job whose
--- turn it is, or nil; of a call that is made again the place that the first one took
+-- -> {id, kind, token, request, seconds since the first start, attempts, payer, place, trace} of the job
+-- whose turn it is, or nil; of a call that is made again the place that the first one took
 --
--- It is the turn of the payer of whose jobs the fewest compute; of several, of the one who has used the
--- least; of hers, of the job that has waited longest. In the place "own" of one who has none at all.
-local LOOKED_AT = 1000
+-- Of those whose turn it is (turn.lua); in the place "own" of one of whose jobs none computes.
 local holder, call, again, place = ARGV[4], ARGV[5], ARGV[6] == '1', ARGV[7]
-local shares = p .. ':shares'
-local function computing_by_payer()
-  local count = {}
-  for _, state in ipairs({ 'running', 'cancelling' }) do
-    for _, id in ipairs(redis.call('SMEMBERS', key('state', state))) do
-      if redis.call('HGET', job(id), 'place') ~= 'asking' then
-        count[payer(id)] = (count[payer(id)] or 0) + 1
-      end
-    end
-  end
-  return count
-end
-local function is_before(one, other)
-  for i = 1, 3 do
-    if one[i] ~= other[i] then return one[i] < other[i] end
-  end
-  return false
-end
 local function whose_turn(computing)
   local found, queue, first
   local used = {}
   for i = 8, #ARGV do
-    local waiting = redis.call('ZRANGE', key('queue', ARGV[i]), 0, LOOKED_AT - 1, 'WITHSCORES')
+    local waiting = first_of(ARGV[i])
     for n = 1, #waiting, 2 do
       local who = payer(waiting[n])
-      used[who] = used[who] or tonumber(redis.call('ZSCORE', shares, who) or 0)
+      used[who] = used[who] or used_by(who) or 0
       local rank = { computing[who] or 0, used[who], tonumber(waiting[n + 1]) }
       if (place ~= 'own' or rank[1] == 0) and (not first or is_before(rank, first)) then
         found, queue, first = waiting[n], ARGV[i], rank
@@ -60,7 +40,7 @@ local function answer(id)
   local seconds = tostring(tonumber(now()) - tonumber(get('started')))
   local request = get('whole') or get('request')
   return { id, kind_of(id), get('token'), request, seconds, tonumber(get('attempts')), payer(id),
-           get('place') }
+           get('place'), get('trace') or '' }
 end
 -- The answer of the first call may have been lost on its way: then its job is running already.
 if again then

@@ -103,7 +103,7 @@ end
 local function charge_to(id, who) redis.call('HSET', job(id), 'payer', account(who)) end
 local function over(id, state, ttl, error)
   release(id)
-  redis.call('HDEL', job(id), 'payer')
+  redis.call('HDEL', job(id), 'payer', 'trace')
   for _, name in ipairs(wishes(id)) do redis.call('HDEL', job(id), name) end
   unqueue(id, queue_of(id))
   redis.call('HSET', job(id), 'finished', now(), 'error', error or '')
