@@ -2,6 +2,7 @@
 
 ``python -m tests.house.validation_table report.xml docs/validation.md``. Each line comes from a
 test's ``validation_row(quantity, published, found)``; seconds and peak memory are the test's own.
+Below stands what ``rules_table`` says of descents by other rules.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.house import rules_table
+
 HEAD = """# Validation
 
-Published results against those of this program, written by `make validation`; every line belongs
-to a test with the marker `acceptance`, which fails when the two disagree. Published figures are
-those of Huang, Loureiro and Sarao Mannelli, arXiv:2604.09412, unless the line names another source.
-Seconds are wall-clock time; memory is the peak of the testing process, without worker processes.
+Published results against those of this program, written by `make validation`; every line of the
+first table belongs to a test with the marker `acceptance`, which fails when the two disagree.
+Published figures are those of Huang, Loureiro and Sarao Mannelli, arXiv:2604.09412, unless the line
+names another source. Seconds are wall-clock time; memory is the peak of the testing process,
+without worker processes.
 
 Measured on {machine}, Python {python}.
 
@@ -51,7 +55,8 @@ def main(report: str, document: str) -> int:
         print(f"{report} holds no validation rows", file=sys.stderr)
         return 1
     head = HEAD.format(machine=platform.machine(), python=platform.python_version())
-    Path(document).write_text(head + "".join(lines), encoding="utf-8")
+    rules = rules_table.section(rules_table.FOUND.read_text(encoding="utf-8"))
+    Path(document).write_text(head + "".join(lines) + rules, encoding="utf-8")
     return 0
 
 
