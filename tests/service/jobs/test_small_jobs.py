@@ -45,3 +45,27 @@ async def test_a_small_job_among_ten_large_ones_does_not_wait_for_them(
             await service.cancel(each.id)
         for each in large:
             await service.wait(each.id, PATIENCE_SECONDS)
+
+
+async def test_who_waits_for_an_end_does_not_look_at_the_line(
+    server: EmbeddedServer, pool: DaskPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sorts all that wait, and a thousand who wait look a thousand times a second."""
+    prefix = f"line-{uuid.uuid4().hex}"
+    settings = {"jobs_at_once": 1, "small_jobs_at_once": 0, "keys_at_once": 0}
+    async with attached(server, pool, redis_prefix=prefix, **settings) as service:
+        jobs = [await service.submit(request(starts=3000, seconds=0.05)) for _ in range(2)]
+        run, asked = service._asking._scripts.run, list[str]()
+
+        def noted(script: str, *arguments: bytes | str | float) -> object:
+            asked.append(script)
+            return run(script, *arguments)
+
+        monkeypatch.setattr(service._asking._scripts, "run", noted)
+        status = await service.wait(jobs[1].id, 1.0)
+        assert status.state == "queued"
+        assert asked.count("line") == 1, "once, for the answer"
+        for each in jobs:
+            await service.cancel(each.id)
+        for each in jobs:
+            await service.wait(each.id, PATIENCE_SECONDS)
