@@ -1,7 +1,7 @@
-"""The store of the jobs' tests."""
+"""The store and the workers of the jobs' tests."""
 
 from __future__ import annotations
 
-from tests.service.jobs.conftest import server, target
+from tests.service.jobs.conftest import external, folder, pool, server, target, trace
 
-__all__ = ["server", "target"]
+__all__ = ["external", "folder", "pool", "server", "target", "trace"]

@@ -163,7 +163,12 @@ def test_every_contract_is_tried() -> None:
 
 
 #: Packages that come with a declared one at the release which that one needs.
-COMES_WITH = {"dask": "distributed", "starlette": "fastapi", "pydantic-core": "pydantic"}
+COMES_WITH = {
+    "dask": "distributed",
+    "tornado": "distributed",
+    "starlette": "fastapi",
+    "pydantic-core": "pydantic",
+}
 
 
 def required(project: dict[str, Any]) -> set[str]:

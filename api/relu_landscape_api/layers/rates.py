@@ -28,6 +28,9 @@ _log = logging.getLogger("relu_landscape.api")
 
 #: Name of the quota of what a key's jobs may compute in a day.
 CORES = "core-seconds-per-day"
+#: Nobody waits for more: what was asked by a clock that ran ahead, and was set back, is forgotten.
+#: Two processes whose clocks differ by less than a window are not taken for that.
+MOST_WINDOWS = 2
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,10 @@ class Rates:
                 if not await self._strategy.hit(item, *who):
                     window = await self._strategy.get_window_stats(item, *who)
                     seconds = max(1, math.ceil(window.reset_time - time.time()))
+                    if seconds > MOST_WINDOWS * item.get_expiry():  # the clock was set back
+                        await self._strategy.clear(item, *who)
+                        await self._strategy.hit(item, *who)
+                        continue
                     policies = tuple(_quota(each) for each in items)
                     return Exceeded(_quota(item), policies, seconds)
         except StorageError as error:

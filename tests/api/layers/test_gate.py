@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -102,6 +103,26 @@ async def test_a_limit_that_cannot_be_counted_lets_pass(
         [quota] = await rates.quotas(NOBODY, scope, MemoryKeys(lambda: None))
     assert "rate limit not counted" in caplog.text
     assert (quota.quota, quota.remaining) == (1, None)
+
+
+async def test_a_clock_that_was_set_back_shuts_nobody_out(
+    make_settings: Callable[..., ApiSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever had asked as often as they may in a minute, by a clock an hour ahead, was told
+    to come back an hour later."""
+    real, ahead = time.time, [3600.0]
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+    rates = Rates(make_settings(rate_limit="2/minute"))
+    scope = {"client": ("192.0.2.1", 1234)}
+
+    async def allowed() -> bool:
+        return await rates.exceeded(None, scope) is None
+
+    assert [await allowed() for _ in range(3)] == [True, True, False]
+    ahead[0] = 0.0
+    assert [await allowed() for _ in range(3)] == [True, True, False], "counted anew"
+    ahead[0] = -30.0
+    assert not await allowed(), "less than a window is no more than a wait"
 
 
 def test_who_has_used_the_cores_of_a_day_has_nothing_more_computed(make_client: MakeClient) -> None:

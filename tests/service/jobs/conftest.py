@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -101,12 +101,12 @@ def watcher(make_claims: Callable[[Settings], ClaimingStore], settings: Settings
 
 @pytest.fixture
 def external() -> Iterator[Callable[..., External]]:
-    """``external(*options)``: a redis-server that is running."""
+    """``external(*options, environment=...)``: a redis-server that is running."""
     started: list[External] = []
     with tempfile.TemporaryDirectory(prefix="rl-") as name:
 
-        def start(*options: str) -> External:
-            server = External(Path(name), *options)
+        def start(*options: str, environment: Mapping[str, str] | None = None) -> External:
+            server = External(Path(name), *options, environment=environment)
             server.start()
             started.append(server)
             return server

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ SAFE = ("--appendonly", "yes", "--appendfsync", "always")
 class External:
     """A redis-server of our own on a Unix socket, with the options given."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(
+        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._environment = environment
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._command = [
@@ -37,7 +41,7 @@ class External:
     def start(self) -> None:
         # SIGXFSZ stays ignored, as Python has it: a file at its limit is then an error of a write.
         self.process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, restore_signals=False
+            self._command, env=self._environment, stdout=subprocess.DEVNULL, restore_signals=False
         )
         until(self._answers, "redis-server answers")
 

@@ -66,6 +66,10 @@ class Driver:
         self._process.stdin.flush()
         return self._line() or None
 
+    def send(self, what: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(what)
+
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()

@@ -2,8 +2,8 @@
 
 Requests are ordinary ones; what the toy does with them is told by fields that it does not need:
 ``init_scale`` is the seconds that a chunk takes (0.001 to 1000, so 1.0 stands for none), and
-``structures`` may hold one word that names a misbehaviour (``poison``, ``raise``, ``refuse``,
-``crash-solve``, ``hang-solve``, ``invalid``, ``impossible``).
+``structures`` may hold one word that names a misbehaviour (``poison``, ``hungry``, ``raise``,
+``refuse``, ``crash-solve``, ``hang-solve``, ``invalid``, ``impossible``).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from relu_landscape.wire.landscape import FixedPointDetails, LandscapeBody, Land
 from relu_landscape.wire.requests import LandscapeRequest
 
 CHUNK = 10
+#: Of address space that a hungry chunk takes and never touches.
+HUNGER_BYTES = 2**32
 #: Set in a test to have ``hang-solve`` return.
 released = threading.Event()
 
@@ -159,6 +161,10 @@ def misbehave(request: LandscapeRequest, where: str) -> None:
     what = (request.structures or ("nothing",))[0]
     if what == "poison" and where == "sample:0":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hungry" and where == "sample:0":
+        if request.init_scale != 1.0:
+            time.sleep(request.init_scale)
+        np.empty(HUNGER_BYTES, np.uint8)
     if what == "raise" and where == "sample:0":
         raise ZeroDivisionError("the toy divides by zero")
     if what == "refuse" and where == "sample:0":

@@ -23,7 +23,7 @@ from distributed.utils import LoopRunner
 from relu_landscape import ALGORITHM
 from relu_landscape.analyses import Registry
 from relu_landscape.errors import PoolUnavailable
-from relu_landscape.jobs.pool import lanes, worker
+from relu_landscape.jobs.pool import lanes, steady, worker
 from relu_landscape.jobs.pool.base import Returned, Work, line_up
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.jobs.pool.lanes import Chunk, DaskLane
@@ -91,6 +91,7 @@ class DaskPool:
 
     def open(self) -> None:
         """Start the workers, or begin to connect. Raises ``PoolUnavailable``."""
+        steady.go_by_it()
         if self._local is not None:
             try:
                 self._local.open()
@@ -291,14 +292,13 @@ class DaskPool:
             future.cancel()  # before the worker is gone: Dask would have another one try it
         if chunk is not None and chunk.lane.withdrawn_at is None:
             logger.warning("%s takes too long; ending its worker", chunk.task.key)
+            chunk.overdue += 1
         if self._local is not None:
             self._local.kill(here.worker)
         else:
             restart_external(self._client, here.worker)
         if chunk is None:
             return
-        if chunk.lane.withdrawn_at is None:
-            chunk.overdue += 1
         if chunk.overdue < lanes.LARGEST_OVERDUE:
             self._again(name, chunk)
             return

@@ -18,7 +18,7 @@ from typing import Any
 
 from distributed import LocalCluster, Status
 
-from relu_landscape.jobs.pool import giving_way
+from relu_landscape.jobs.pool import giving_way, steady
 from relu_landscape.jobs.pool.giving_way import NICENESS
 from relu_landscape.jobs.pool.threads import ONE_THREAD
 from relu_landscape.settings import Settings
@@ -60,7 +60,7 @@ class LocalWorkers:
                     # A dead worker is reported at once: we judge ourselves whose fault it was.
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
                     env=self._environment,
-                    preload=[giving_way.__name__],
+                    preload=[giving_way.__name__, steady.__name__],
                 )
             except Exception as error:
                 if attempt == STARTS:

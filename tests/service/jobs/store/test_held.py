@@ -46,8 +46,8 @@ async def test_an_emptied_store_gives_no_token_again(
     asking: AskingStore, claims: ClaimingStore, watcher: ClaimingStore, target: Target,
     settings: Settings,
 ) -> None:  # fmt: skip
-    """Tokens were numbers that the store counted, from 1 again once it was empty: a process that was
-    cut off meanwhile held the job beside whoever had claimed it anew, and could end it for them."""
+    """Tokens were numbers that the store counted, from 1 again once it was empty: a process that
+    was cut off meanwhile held the job beside whoever had claimed it anew, and could end it."""
     stale = await submitted(asking, claims)
     with target.connect() as client:
         client.delete(*client.keys(f"{settings.redis_prefix}:*"))
