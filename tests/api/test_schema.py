@@ -165,7 +165,7 @@ def consistent_descents(values: dict[str, Any]) -> None:
     values["rule"] = "gradient_descent"
     for name, least, most in (
         ("student_width", 1, 24), ("teacher_width", 1, 24), ("starts", 1, 20),
-        ("input_dimension", 64, 1000),
+        ("input_dimension", 64, 1000), ("init_scale", 1e-3, 1e3),
     ):  # fmt: skip
         if name in values:
             values[name] = min(max(values[name], least), most)
