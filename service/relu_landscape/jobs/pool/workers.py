@@ -7,6 +7,7 @@ asks for another. So what is there is compared with what was asked for, and made
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -45,6 +46,7 @@ class LocalWorkers:
         self._environment = {**ONE_THREAD, NICENESS: str(niceness)}
         self.cluster: Any = None
         self._missing: dict[Any, float] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
         """Start the scheduler and the workers. Raises whatever Dask raises, after some tries."""
@@ -88,8 +90,12 @@ class LocalWorkers:
             logger.warning("worker %s is gone for good; starting another", name)
             del self._missing[name]
             nanny = self.cluster.workers.pop(name)
+            _kill(nanny)
             if nanny.status is not Status.closed:
-                await nanny.close(timeout=CLOSE_SECONDS)
+                # Nobody waits for it: meanwhile chunks that nobody wants are to be ended elsewhere.
+                closing = asyncio.create_task(_close(nanny))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
         if len(self.cluster.workers) < self.count:
             self.cluster.scale(self.count)  # opens whatever is wanted and not there
 
@@ -115,6 +121,14 @@ def local_workers(settings: Settings) -> LocalWorkers | None:
     if settings.dask_scheduler is not None:
         return None
     return LocalWorkers(settings.workers, settings.worker_niceness)
+
+
+async def _close(nanny: Any) -> None:
+    """See a nanny out that has been replaced."""
+    try:
+        await nanny.close(timeout=CLOSE_SECONDS)
+    except Exception as error:  # whatever Dask says, another one does its work
+        logger.warning("a nanny that was replaced does not close: %s", error)
 
 
 def _kill(nanny: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -90,6 +91,30 @@ def test_workers_may_be_killed_again_and_again(pool: DaskPool) -> None:
         until(lambda: bool(processes()), "a replacement starts")
     until(lambda: pool.threads == 2, "both workers are there again")
     assert works(pool)
+
+
+async def test_nobody_waits_for_a_nanny_that_is_replaced() -> None:
+    """One took four seconds to close, in which no chunk of a cancelled job was ended anywhere."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def close(timeout: float) -> None:  # noqa: ASYNC109 - as Dask has it
+        del timeout
+        begun.set()
+        await may_end.wait()
+        raise OSError("it does not like that")
+
+    nanny = SimpleNamespace(worker_address="a", status=Status.failed, pid=None, close=close)
+    asked: list[int] = []
+    local = workers.LocalWorkers(2)
+    local.cluster = SimpleNamespace(workers={0: nanny}, scale=asked.append)
+    await asyncio.wait_for(local._mend(frozenset()), PATIENCE_SECONDS)
+    assert (local.cluster.workers, asked) == ({}, [2])
+    (closing,) = local._closing
+    await begun.wait()
+    may_end.set()
+    await closing
+    await asyncio.sleep(0)
+    assert not local._closing
 
 
 def test_a_missing_worker_is_said(pool: DaskPool) -> None:
