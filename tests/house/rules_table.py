@@ -40,8 +40,9 @@ within its interval at 99.9%. No share is published where descents are said not 
 With more students than teachers, zero loss is a continuum to which the loss falls as a power of
 time, so a share depends on the time given and on the loss asked for. At K = 18 an independent data
 set has 76.8% in 17 dimensions (above), and at K = 19 the paper has 99.63% by gradient flow, which
-gradient descent of a small step follows; the last table counts those below a loss at a time. Students held at norm 1 have no zero loss unless K = M
-(proved), so the share published at K = 18 must count something else.
+gradient descent of a small step follows; the last table counts those below a loss at a time.
+Students held at norm 1 have no zero loss unless K = M (proved), so the share published at K = 18
+must count something else.
 
 | rule | K | published | found | starts | agrees |
 |---|---|---|---|---|---|
