@@ -16,7 +16,6 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_START,
     LARGEST_WIDTH,
-    LONGEST_LISTED_ROWS,
     SMALLEST_START,
     AnalysisRequest,
     Gram,
@@ -73,6 +72,7 @@ class DescentsRequest(AnalysisRequest):
     )
 
     kind: ClassVar[str] = "descents"
+    matrices: ClassVar[tuple[str, ...]] = ("teacher_gram",)
 
     student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
     teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
@@ -204,11 +204,6 @@ class DescentsRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return self.teacher_gram is not None
-
-    @property
-    def too_long_for_lists(self) -> tuple[str, ...]:
-        rows = 0 if self.teacher_gram is None else len(self.teacher_gram)
-        return ("teacher_gram",) if rows > LONGEST_LISTED_ROWS else ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out."""

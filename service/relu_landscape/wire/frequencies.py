@@ -15,7 +15,6 @@ from relu_landscape.wire.requests import (
     LARGEST_DIMENSION,
     LARGEST_HESSIAN,
     LARGEST_SEED,
-    LONGEST_LISTED_ROWS,
     AnalysisRequest,
     Gram,
     Width,
@@ -71,6 +70,7 @@ class FrequenciesRequest(AnalysisRequest):
     )
 
     kind: ClassVar[str] = "frequencies"
+    matrices: ClassVar[tuple[str, ...]] = ("teacher_gram",)
 
     student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
     teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
@@ -210,11 +210,6 @@ class FrequenciesRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return self.teacher_gram is not None or self.relative_learning_rates is not None
-
-    @property
-    def too_long_for_lists(self) -> tuple[str, ...]:
-        rows = 0 if self.teacher_gram is None else len(self.teacher_gram)
-        return ("teacher_gram",) if rows > LONGEST_LISTED_ROWS else ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; what does not matter has its default."""

@@ -18,7 +18,6 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_START,
     LARGEST_WIDTH,
-    LONGEST_LISTED_ROWS,
     AnalysisRequest,
     Width,
 )
@@ -70,6 +69,7 @@ class PerturbationsRequest(AnalysisRequest):
     )
 
     kind: ClassVar[str] = "perturbations"
+    matrices: ClassVar[tuple[str, ...]] = ("weights",)
 
     student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
     teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
@@ -171,11 +171,6 @@ class PerturbationsRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return True
-
-    @property
-    def too_long_for_lists(self) -> tuple[str, ...]:
-        rows = 0 if self.weights is None else len(self.weights)
-        return ("weights",) if rows > LONGEST_LISTED_ROWS else ()
 
 
 class PerturbationsFinding(Wire):

@@ -104,6 +104,8 @@ class AnalysisRequest(Wire):
     kind: ClassVar[str]
     #: Names of arrays that a body in NumPy's format may hold; none: such a body is not accepted.
     array_names: ClassVar[tuple[str, ...]] = ()
+    #: Fields that lists leave out where they have many rows.
+    matrices: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Any], options: JsonObject) -> JsonObject:  # noqa: ARG003
@@ -139,7 +141,10 @@ class AnalysisRequest(Wire):
     def too_long_for_lists(self) -> tuple[str, ...]:
         """Fields that a list of jobs leaves out, ``reduced.numbers`` for a member of one; they
         must be allowed to be null."""
-        return ()
+        long = (
+            name for name in self.matrices if len(getattr(self, name) or ()) > LONGEST_LISTED_ROWS
+        )
+        return tuple(long)
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in, long names, JSON types only."""
@@ -172,6 +177,7 @@ class LandscapeRequest(AnalysisRequest):
     )
 
     kind: ClassVar[str] = "landscape"
+    matrices: ClassVar[tuple[str, ...]] = ("teacher_gram",)
 
     student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
     teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
@@ -318,11 +324,6 @@ class LandscapeRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return self.teacher_gram is not None or self.structures is not None
-
-    @property
-    def too_long_for_lists(self) -> tuple[str, ...]:
-        rows = 0 if self.teacher_gram is None else len(self.teacher_gram)
-        return ("teacher_gram",) if rows > LONGEST_LISTED_ROWS else ()
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""

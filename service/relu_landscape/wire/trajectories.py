@@ -20,7 +20,6 @@ from relu_landscape.wire.requests import (
     LARGEST_START,
     LARGEST_STARTS,
     LARGEST_WIDTH,
-    LONGEST_LISTED_ROWS,
     SMALLEST_GRAM_DIAGONAL,
     SMALLEST_START,
     AnalysisRequest,
@@ -80,6 +79,7 @@ class TrajectoryRequest(AnalysisRequest):
     )
 
     kind: ClassVar[str] = "trajectory"
+    matrices: ClassVar[tuple[str, ...]] = ("teacher_gram", "weights", "Q", "R")
 
     student_width: Width = Field(validation_alias=STUDENT_NAMES, description=STUDENT_WORDS)
     teacher_width: Width = Field(validation_alias=TEACHER_NAMES, description=TEACHER_WORDS)
@@ -278,11 +278,6 @@ class TrajectoryRequest(AnalysisRequest):
     @property
     def needs_the_engine(self) -> bool:
         return any(given is not None for given in (self.teacher_gram, self.weights, self.Q))
-
-    @property
-    def too_long_for_lists(self) -> tuple[str, ...]:
-        names = ("teacher_gram", "weights", "Q", "R")
-        return tuple(name for name in names if len(getattr(self, name) or ()) > LONGEST_LISTED_ROWS)
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""
