@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from relu_landscape_client import _files
+from relu_landscape_client import _files, _frames
 from relu_landscape_client._decode import Document
 
 
@@ -42,3 +42,17 @@ class Sealed:
     def to_json(self, path: str | Path | None = None) -> str:
         """The whole result as strict JSON text (NaN as null), also written to ``path``."""
         return _files.write_json(self.document, path)
+
+
+class Tabular(Sealed):
+    """A result with one table, of these columns."""
+
+    _columns: ClassVar[_frames.Columns]
+
+    def _rows(self) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def to_parquet(self, path: str | Path) -> None:
+        """The table of ``to_dataframe`` in Parquet (the extra ``parquet``), with id, digest and
+        request as its metadata."""
+        _frames.write_parquet(path, self._rows(), self._columns, self._origin)

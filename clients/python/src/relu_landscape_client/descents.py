@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from relu_landscape_client._decode import (
     number,
     required,
 )
-from relu_landscape_client._sealed import Sealed
+from relu_landscape_client._sealed import Tabular
 from relu_landscape_client.parts import Attraction, Overlaps, Structure
 
 if TYPE_CHECKING:
@@ -139,9 +138,11 @@ class OtherEnd:
 
 
 @dataclass(frozen=True, eq=False)
-class Descents(Sealed):
+class Descents(Tabular):
     """Ends of descents by one rule, by loss; ``reached`` has the key of the end, or the outcome in
     words, of each start. Two answers with the same digest are the same, and compare equal."""
+
+    _columns: ClassVar[_frames.Columns] = COLUMNS
 
     id: str
     digest: str
@@ -183,11 +184,6 @@ class Descents(Sealed):
     def to_dataframe(self) -> pd.DataFrame:
         """A row per end, then per other outcome, as a pandas table (the extra ``frames``)."""
         return _frames.table(self._rows(), COLUMNS)
-
-    def to_parquet(self, path: str | Path) -> None:
-        """That table in Parquet (the extra ``parquet``), with id, digest and request as its
-        metadata."""
-        _frames.write_parquet(path, self._rows(), COLUMNS, self._origin)
 
     def _rows(self) -> list[dict[str, Any]]:
         return [_row(end) for end in self.ends] + [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from relu_landscape_client._decode import (
     pair,
     required,
 )
-from relu_landscape_client._sealed import Sealed
+from relu_landscape_client._sealed import Tabular
 from relu_landscape_client.parts import Attraction
 from relu_landscape_client.points import FixedPoint, FixedPoints
 
@@ -188,13 +187,15 @@ class RateFrequencies:
 
 
 @dataclass(frozen=True, eq=False)
-class Frequencies(Sealed):
+class Frequencies(Tabular):
     """Frequencies of SGD beside those of gradient flow: the ``fixed_points`` (whose attraction is
     that of gradient flow), and one of the ``rates`` for each learning rate.
 
     ``critical_learning_rate`` is the largest at which the global minimum is stable (NaN where that
     is not known). Two answers with the same digest are the same, and compare equal.
     """
+
+    _columns: ClassVar[_frames.Columns] = COLUMNS
 
     id: str
     digest: str
@@ -241,11 +242,6 @@ class Frequencies(Sealed):
     def to_dataframe(self) -> pd.DataFrame:
         """A row per learning rate and end, as a pandas table (the extra ``frames``)."""
         return _frames.table(self._rows(), COLUMNS)
-
-    def to_parquet(self, path: str | Path) -> None:
-        """That table in Parquet (the extra ``parquet``), with id, digest and request as its
-        metadata."""
-        _frames.write_parquet(path, self._rows(), COLUMNS, self._origin)
 
     def _rows(self) -> list[dict[str, Any]]:
         return [

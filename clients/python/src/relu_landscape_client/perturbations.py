@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from relu_landscape_client._decode import (
     number,
     required,
 )
-from relu_landscape_client._sealed import Sealed
+from relu_landscape_client._sealed import Tabular
 from relu_landscape_client.parts import Attraction
 from relu_landscape_client.points import FixedPoint, FixedPoints
 
@@ -90,12 +89,14 @@ class KickSize:
 
 
 @dataclass(frozen=True, eq=False)
-class Perturbations(Sealed):
+class Perturbations(Tabular):
     """Kicks of the fixed point with the key ``start`` among ``fixed_points``, by ``sizes``.
 
     ``proved_radius``: the flow from everything within this of the point is proved to return; NaN
     without a proof. Two answers with the same digest are the same, and compare equal.
     """
+
+    _columns: ClassVar[_frames.Columns] = COLUMNS
 
     id: str
     digest: str
@@ -153,11 +154,6 @@ class Perturbations(Sealed):
     def to_dataframe(self) -> pd.DataFrame:
         """A row per size and end, as a pandas table (the extra ``frames``)."""
         return _frames.table(self._rows(), COLUMNS)
-
-    def to_parquet(self, path: str | Path) -> None:
-        """That table in Parquet (the extra ``parquet``), with id, digest and request as its
-        metadata."""
-        _frames.write_parquet(path, self._rows(), COLUMNS, self._origin)
 
     def _rows(self) -> list[dict[str, Any]]:
         return [
