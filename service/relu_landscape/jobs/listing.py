@@ -123,7 +123,9 @@ class Rows:
 
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
-        self._rows: list[Row | None] = []
+        # No more of a row than its id is an object of Python's own: a hundred thousand rows would be
+        # a tenth of a second for the collector of garbage, whenever it comes, and a kilobyte each.
+        self._jobs: list[str | None] = []
         self._free: list[int] = []
         # Few different ones for many rows: what is true of a word is looked at once for all.
         self._kinds, self._states, self._words = _Codes[str](), _Codes[str](), _Codes[str]()
@@ -144,7 +146,7 @@ class Rows:
         if slot is None:
             slot = self._free.pop() if self._free else self._grown()
             self._slots[row.job] = slot
-        self._rows[slot] = row
+        self._jobs[slot] = row.job
         self._whole["sequence"][slot] = row.sequence
         self._whole["kind"][slot] = self._kinds.of(row.kind)
         self._whole["state"][slot] = self._states.of(row.state)
@@ -163,14 +165,14 @@ class Rows:
         """Have no row of this job."""
         slot = self._slots.pop(job, None)
         if slot is not None:
-            self._rows[slot] = None
+            self._jobs[slot] = None
             self._labelled.pop(slot, None)
             self._whole["sequence"][slot] = -1
             self._free.append(slot)
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state that occurs."""
-        states = self._whole["state"][: len(self._rows)][self._here()]
+        states = self._whole["state"][: len(self._jobs)][self._here()]
         return {
             name: int(count)
             for name, code in self._states.items()
@@ -196,7 +198,7 @@ class Rows:
             near = keys <= np.partition(keys, limit)[limit]
             slots, keys, newest = slots[near], keys[near], newest[near]
         order = np.lexsort((newest, keys))[: limit + 1]
-        page = [row.job for each in slots[order[:limit]] if (row := self._rows[each]) is not None]
+        page = [job for each in slots[order[:limit]] if (job := self._jobs[each]) is not None]
         if len(order) <= limit:
             return page, None
         last = order[limit - 1]
@@ -216,7 +218,7 @@ class Rows:
 
     def _fitting(self, wanted: Wanted) -> Array:
         mask = self._here()
-        count = len(self._rows)
+        count = len(self._jobs)
         if wanted.kinds:
             mask &= self._kinds.mask(self._whole["kind"][:count], wanted.kinds.__contains__)
         if wanted.states:
@@ -242,14 +244,14 @@ class Rows:
 
     def _saying(self, text: str, viewer: str | None) -> Array:
         """The rows in which this text occurs."""
-        words = self._whole["words"][: len(self._rows)]
+        words = self._whole["words"][: len(self._jobs)]
         found = self._words.mask(words, lambda each: text in each)
         found |= self._said(viewer, lambda label: text in _spoken(label))
         return found | self._beginning(text)
 
     def _said(self, viewer: str | None, holds: Callable[[Label], bool]) -> Array:
         """The rows of which ``viewer`` (None: anybody) said something for which this holds."""
-        found = np.zeros(len(self._rows), dtype=bool)
+        found = np.zeros(len(self._jobs), dtype=bool)
         for slot, labels in self._labelled.items():
             if viewer is None:
                 found[slot] = any(map(holds, labels.values()))
@@ -260,24 +262,24 @@ class Rows:
     def _beginning(self, digits: str) -> Array:
         """The rows whose id begins with these digits."""
         if not _DIGITS.fullmatch(digits):
-            return np.zeros(len(self._rows), dtype=bool)
-        heads = self._whole["head"][: len(self._rows)]
+            return np.zeros(len(self._jobs), dtype=bool)
+        heads = self._whole["head"][: len(self._jobs)]
         known = digits[:_HEAD]
         room = 1 << 4 * (_HEAD - len(known))
         first = int(known, 16) * room
         found = (heads >= first) & (heads < first + room)
         for slot in np.flatnonzero(found).tolist() if len(digits) > _HEAD else ():
-            row = self._rows[slot]
-            found[slot] = row is not None and row.job.startswith(digits)
+            job = self._jobs[slot]
+            found[slot] = job is not None and job.startswith(digits)
         return found
 
     def _here(self) -> Array:
-        here: Array = self._whole["sequence"][: len(self._rows)] >= 0
+        here: Array = self._whole["sequence"][: len(self._jobs)] >= 0
         return here
 
     def _grown(self) -> int:
-        slot = len(self._rows)
-        self._rows.append(None)
+        slot = len(self._jobs)
+        self._jobs.append(None)
         if slot == len(self._whole["sequence"]):
             for columns, empty in ((self._whole, -1), (self._real, np.inf)):
                 for name, column in columns.items():
