@@ -66,8 +66,21 @@ class Metrics:
         self._store_up = Gauge(
             "relu_landscape_store_up", "1 if the store answered", registry=self.registry
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._said = _Said()
         self.registry.register(self._said)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request, of a route template, whose answer began after so many seconds."""
+        series = self._series.get((method, route, status))
+        if series is None:
+            series = (
+                self.requests.labels(method, route, str(status)),
+                self.latency.labels(method, route),
+            )
+            self._series[method, route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     async def exposition(self, service: Service) -> bytes:
         """The text format of Prometheus. A store that is down is a figure, not an error."""

@@ -70,6 +70,7 @@ class _Lingering:
 
     def __init__(self, transport: asyncio.Transport, protocol: _Protocol) -> None:
         self.real = transport
+        self.write = transport.write  # what an answer calls most
         self._protocol = protocol
 
     def __getattr__(self, name: str) -> Any:

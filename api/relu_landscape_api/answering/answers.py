@@ -22,6 +22,7 @@ from relu_landscape_api.drain import Drain
 from relu_landscape_api.reading.negotiation import (
     JSON_TYPE,
     accepts_gzip,
+    header,
     matches_etag,
     retry_after,
 )
@@ -110,7 +111,6 @@ class Answers:
         return self._result(scope, id, result)
 
     def _result(self, scope: Scope, id: str, result: Encoded) -> Response:  # noqa: A002
-        given = Headers(scope=scope)
         etag = f'W/"{id}"'  # weak: seconds and versions in the provenance may differ
         path = job_path(self._analysis, id)
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
@@ -120,11 +120,11 @@ class Answers:
             headers["Cache-Control"] = f"{audience}, {_IMMUTABLE}"
         else:
             headers["Content-Location"] = path
-        if scope["method"] == "GET" and matches_etag(given.get("if-none-match"), etag):
+        if scope["method"] == "GET" and matches_etag(header(scope, b"if-none-match"), etag):
             return Response(status_code=304, headers=headers)
         if result.zipped is None:
             return Response(result.plain, media_type=JSON_TYPE, headers=headers)
-        if not accepts_gzip(",".join(given.getlist("accept-encoding"))):
+        if not accepts_gzip(",".join(Headers(scope=scope).getlist("accept-encoding"))):
             if "is_compressed_later" not in scope["state"]:  # that layer would say it again
                 headers["Vary"] = "Accept-Encoding"
             return Response(result.plain, media_type=JSON_TYPE, headers=headers)

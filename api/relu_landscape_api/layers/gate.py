@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,6 +15,7 @@ from relu_landscape.wire.identity import Scope as KeyScope
 from relu_landscape_api.answering.problems import Row, landscape_error_response, problem_response
 from relu_landscape_api.layers.door import Door, Identity, Refused
 from relu_landscape_api.layers.rates import Exceeded, Rates
+from relu_landscape_api.reading.negotiation import header
 
 _UNAUTHORISED = Row(401, "unauthorised", "An API key is needed")
 _SCOPE = Row(403, "scope", "The key does not allow this")
@@ -157,13 +157,15 @@ def all_spent(scope: Scope, exceeded: Exceeded) -> Response:
 
 def _presented(scope: Scope) -> str | None:
     """The key in the header; None where there is none."""
-    header = Headers(scope=scope).get("authorization")
-    if header is None:
+    said = header(scope, b"authorization")
+    if said is None:
         return None
-    scheme, _, given = header.partition(" ")
+    scheme, _, given = said.partition(" ")
     return (given.strip() or None) if scheme.lower() == "bearer" else None
 
 
 def _has_key_in_query(scope: Scope) -> bool:
     query = scope["query_string"].decode("latin-1")
+    if not query:
+        return False
     return _CALLED_KEY.search(query) is not None or holds_a_key(query)

@@ -14,6 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relu_landscape_api.answering.problems import problem_response, status_row
 
+#: How the pattern of a template names what it catches.
+_NAMED = re.compile(r"\(\?P<\w+>")
+
 
 class Methods:
     """Knows which methods each path template has (ASGI).
@@ -24,22 +27,26 @@ class Methods:
 
     def __init__(self, app: ASGIApp, *, routes: Iterable[BaseRoute]) -> None:
         self._app = app
-        self._table: dict[str, tuple[re.Pattern[str], set[str]]] = {}
+        table: dict[str, tuple[str, set[str]]] = {}
         for route in routes:
             if isinstance(route, Route):
-                _, methods = self._table.setdefault(route.path, (route.path_regex, set()))
+                _, methods = table.setdefault(route.path, (route.path_regex.pattern, set()))
                 methods |= route.methods or set()
-        for _, methods in self._table.values():
+        for _, methods in table.values():
             if "GET" in methods:
                 methods.add("HEAD")
             methods.add("OPTIONS")
+        self._known = [(template, methods) for template, (_, methods) in table.items()]
+        # One expression for all: a loop over them would be a twentieth of a short answer.
+        each = (f"({_NAMED.sub('(?:', pattern)})" for pattern, _ in table.values())
+        self._any = re.compile("|".join(each))
 
     def find(self, path: str) -> tuple[str, set[str]] | None:
         """Template and methods of a path; the first template that matches, as when routing."""
-        for template, (pattern, methods) in self._table.items():
-            if pattern.match(path):
-                return template, methods
-        return None
+        found = self._any.match(path)
+        return (
+            None if found is None or found.lastindex is None else self._known[found.lastindex - 1]
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self.find(scope["path"]) if scope["type"] == "http" else None

@@ -7,6 +7,7 @@ addresses alone, in ``Origin``. Programs send neither and are not concerned.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -16,6 +17,7 @@ from relu_landscape.analyses import Registry
 from relu_landscape_api.answering.problems import Row, problem_response
 from relu_landscape_api.exposure import LOOPBACK_NAMES, trusted_hosts
 from relu_landscape_api.reading.echo import shown
+from relu_landscape_api.reading.negotiation import header
 from relu_landscape_api.settings import ApiSettings
 
 _FORBIDDEN = Row(403, "forbidden", "Not from there")
@@ -36,21 +38,21 @@ class Origins:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         detail = None
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            detail = self._why_not(scope, Headers(scope=scope))
+            detail = self._why_not(scope)
         if detail is None:
             await self._app(scope, receive, send)
         else:
             await problem_response(scope, _FORBIDDEN, detail)(scope, receive, send)
 
-    def _why_not(self, scope: Scope, headers: Headers) -> str | None:
-        host = _name(f"//{headers.get('host', '')}")
+    def _why_not(self, scope: Scope) -> str | None:
+        host = _name(f"//{header(scope, b'host') or ''}")
         if not self._is_trusted(host):
             return (
                 f"This service is not known as {shown(host)!r}. If it should be, add the name to "
                 "RELU_LANDSCAPE_TRUSTED_HOSTS."
             )
         reads = scope["method"] in ("GET", "HEAD") and scope["path"] not in self._computing
-        if reads or scope["method"] == "OPTIONS" or self._is_own(headers):
+        if reads or scope["method"] == "OPTIONS" or self._is_own(Headers(scope=scope)):
             return None
         return "A page of another origin may not start or cancel computations here."
 
@@ -75,6 +77,7 @@ class Origins:
         return self._hosts is not None and _name(origin) in self._hosts - LOOPBACK_NAMES
 
 
+@lru_cache(maxsize=256)
 def _name(address: str) -> str | None:
     """The host of an address, without its port; None where there is none."""
     try:
