@@ -13,6 +13,7 @@
  * cosine that rounding took beyond one counts as one. */
 INLINE void angles(int count, real level, const vec *cosine, vec *pull, vec *dip) {
   vec sine[4], x[4], q[4];
+  UNROLL
   for (int k = 0; k < count; k++) {
     vec a = smaller(all_lanes(1.0), magnitude(cosine[k])); /* a NaN stays one */
     sine[k] = root((1.0 - a) * (1.0 + a));
@@ -20,8 +21,12 @@ INLINE void angles(int count, real level, const vec *cosine, vec *pull, vec *dip
     q[k] = all_lanes(ARCSINE[ARCSINE_DEGREE]);
   }
   UNROLL
-  for (int j = ARCSINE_DEGREE - 1; j >= 0; j--)
-    for (int k = 0; k < count; k++) q[k] = fma_(q[k], x[k], all_lanes(ARCSINE[j]));
+  for (int j = ARCSINE_DEGREE - 1; j >= 0; j--) {
+    const vec coefficient = all_lanes(ARCSINE[j]);
+    UNROLL
+    for (int k = 0; k < count; k++) q[k] = fma_(q[k], x[k], coefficient);
+  }
+  UNROLL
   for (int k = 0; k < count; k++) {
     vec up_to_right_angle = minus_product(sine[k] * q[k], all_lanes((real)(1.0 / TWO_PI)), all_lanes(0.25));
     pull[k] = with_sign(up_to_right_angle, cosine[k]) + level;

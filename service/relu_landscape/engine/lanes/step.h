@@ -30,8 +30,7 @@ static Flow new_flow(Pool *pool, const Problem *problem) {
 static vec first_stage(Flow *f) {
   const size_t K = f->K, p = f->p;
   const vec half = f->step_size * 0.5;
-  take_stiff_part(&f->stiff, f->W, f->gradient.inverse, f->step_size * GAMMA);
-  prepare_for(&f->stiff, f->W, f->force);
+  take_and_prepare(&f->stiff, f->W, f->gradient.inverse, f->step_size * GAMMA, f->force);
   for (size_t i = 0; i < K; i++) {
     const vec row_pull = f->stiff.pull * f->stiff.inverse[i];
     for (size_t c = 0; c < p; c++) {
@@ -44,16 +43,27 @@ static vec first_stage(Flow *f) {
   return frobenius(f->k1, K * p);
 }
 
-/* k2, from the force in the middle that it holds; |k2 - k1|, with k2 - k1 in the place of k1. */
+/* k2, from the force in the middle that it holds; |k2 - k1|. */
 static vec second_stage(Flow *f) {
   const size_t K = f->K, p = f->p;
-  for (size_t at = 0; at < K * p; at++) f->k2[at] = f->k2[at] + f->force[at] - f->k1[at];
-  prepare_for(&f->stiff, f->W, f->k2);
+  Stiff *s = &f->stiff;
+  for (size_t c = 0; c < p; c++) s->mean[c] = (vec){0};
   for (size_t i = 0; i < K; i++) {
-    const vec row_pull = f->stiff.pull * f->stiff.inverse[i];
+    vec row = {0};
     for (size_t c = 0; c < p; c++) {
       const size_t at = i * p + c;
-      const vec k = solved(&f->stiff, c, f->k2[at], f->W[at], row_pull);
+      const vec entry = f->k2[at] = f->k2[at] + f->force[at] - f->k1[at];
+      s->mean[c] += entry;
+      row = fma_(entry, f->W[at], row);
+    }
+    s->row[i] = row;
+  }
+  prepare(s, inner(s->row, s->inverse, K));
+  for (size_t i = 0; i < K; i++) {
+    const vec row_pull = s->pull * s->inverse[i];
+    for (size_t c = 0; c < p; c++) {
+      const size_t at = i * p + c;
+      const vec k = solved(s, c, f->k2[at], f->W[at], row_pull);
       f->k1[at] = k - f->k1[at];
       f->k2[at] = k;
     }

@@ -32,17 +32,22 @@ static Stiff new_stiff(Pool *pool, const Problem *problem) {
   return s;
 }
 
+/* From the sum of the unit vectors, and theta. */
+static void set_shares(Stiff *s, vec theta) {
+  const vec squared = inner(s->unit_sum, s->unit_sum, s->p);
+  s->mean_share = mean_share_of(theta, (real)s->K, s->level);
+  s->pull_share = pull_share_of(theta, (real)s->K, s->mean_share, squared);
+}
+
 /* The point W, whose students have the inverse lengths ``inverse``, and theta. */
-static void take_stiff_part(Stiff *s, const vec *W, const vec *inverse, vec theta) {
+static inline void take_stiff_part(Stiff *s, const vec *W, const vec *inverse, vec theta) {
   const size_t K = s->K, p = s->p;
   for (size_t c = 0; c < p; c++) s->unit_sum[c] = (vec){0};
   for (size_t i = 0; i < K; i++) {
     s->inverse[i] = inverse[i];
     for (size_t c = 0; c < p; c++) s->unit_sum[c] = fma_(W[i * p + c], inverse[i], s->unit_sum[c]);
   }
-  const vec squared = inner(s->unit_sum, s->unit_sum, p);
-  s->mean_share = mean_share_of(theta, (real)K, s->level);
-  s->pull_share = pull_share_of(theta, (real)K, s->mean_share, squared);
+  set_shares(s, theta);
 }
 
 /* From the column sums of b (in ``mean``) and <u, b> to ``mean`` and ``pull`` of the solution. */
@@ -54,7 +59,7 @@ static void prepare(Stiff *s, vec along_units) {
 }
 
 /* Sums of b (K, p) and what follows from them. */
-static void prepare_for(Stiff *s, const vec *W, const vec *b) {
+static inline void prepare_for(Stiff *s, const vec *W, const vec *b) {
   const size_t K = s->K, p = s->p;
   for (size_t c = 0; c < p; c++) s->mean[c] = (vec){0};
   for (size_t i = 0; i < K; i++) {
@@ -65,6 +70,25 @@ static void prepare_for(Stiff *s, const vec *W, const vec *b) {
     }
     s->row[i] = row;
   }
+  prepare(s, inner(s->row, s->inverse, K));
+}
+
+/* ``take_stiff_part`` and ``prepare_for`` in one pass over W and b. */
+static void take_and_prepare(Stiff *s, const vec *W, const vec *inverse, vec theta, const vec *b) {
+  const size_t K = s->K, p = s->p;
+  for (size_t c = 0; c < p; c++) s->unit_sum[c] = s->mean[c] = (vec){0};
+  for (size_t i = 0; i < K; i++) {
+    const vec own = s->inverse[i] = inverse[i];
+    vec row = {0};
+    for (size_t c = 0; c < p; c++) {
+      const vec w = W[i * p + c], entry = b[i * p + c];
+      s->unit_sum[c] = fma_(w, own, s->unit_sum[c]);
+      s->mean[c] += entry;
+      row = fma_(entry, w, row);
+    }
+    s->row[i] = row;
+  }
+  set_shares(s, theta);
   prepare(s, inner(s->row, s->inverse, K));
 }
 
