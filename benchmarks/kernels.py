@@ -12,7 +12,9 @@ With ``--reference N`` the ends of N starts are compared with those of paths tha
 times more accurate (flow_tolerance 1e-6, by the native kernel; ``benchmarks.fidelity`` compares
 with LSODA). With ``--single N`` there is nothing but a table of ``precision``: N starts in double
 and with a beginning in single precision, in turns, twice, and with each set of instructions; with
-``--reference`` too, how many ends of so many of them are others than the reference's.
+``--reference`` too, how many ends of so many of them are others than the reference's. With
+``--against LIBRARY``, the ``_lanes.so`` of another build, there is nothing but a table of both
+builds: the same starts in turns, three times.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ CASES = (
 )  # fmt: skip
 #: Starts that NumPy follows once, to estimate how many fill the time.
 TRIAL = 8
+#: The same of a build of the native kernel, several times its lanes.
+BUILD_TRIAL = 64
 #: Two ends are one: polished points agree to 1e-8, known neighbours are 1e-3 apart.
 SAME = 1e-4
 #: Of the reference: paths are never taken over as creeping.
@@ -155,6 +159,27 @@ def precision(case: tuple[int, int, int], count: int, reference: int, record: Re
     return f"| {case[0]} | {case[1]} | {case[2]} | {count} | " + " | ".join(cells) + " |"
 
 
+def against(case: tuple[int, int, int], library: str, seconds: float, record: Record) -> str:
+    """One line of the table of two builds of the native kernel."""
+    name, cells = "K={}, M={}, d={}".format(*case), []
+    _, trial = follow(problem_of(case, BUILD_TRIAL), load(), BUILD_TRIAL)
+    count = max(BUILD_TRIAL, int(seconds * BUILD_TRIAL / trial))
+    problem = problem_of(case, count)
+    for instructions in available():
+        kernels = load(instructions, library), load(instructions)
+        runs = [[follow(problem, kernel, count) for kernel in kernels] for _ in range(3)]
+        before, now = (min(run[at][1] for run in runs) for at in range(2))
+        is_same = all(
+            one.outcome is two.outcome and np.array_equal(one.W, two.W)
+            for one, two in zip(runs[0][0][0], runs[0][1][0], strict=True)
+        )
+        record.add(f"{name}: {instructions}, before", "starts/s", count / before)
+        record.add(f"{name}: {instructions}, now", "starts/s", count / now)
+        cells += [f"{count / before:.0f}", f"{count / now:.0f}", f"{before / now:.3f}",
+                  "yes" if is_same else "NO"]  # fmt: skip
+    return f"| {case[0]} | {case[1]} | {case[2]} | {count} | " + " | ".join(cells) + " |"
+
+
 def print_precision(
     cases: list[tuple[int, int, int]], count: int, reference: int, record: Record
 ) -> None:
@@ -174,9 +199,20 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=0)
     parser.add_argument("--single", type=int, default=0)
     parser.add_argument("--widest", type=int, default=64)
+    parser.add_argument("--against", help="_lanes.so of another build")
     asked = parser.parse_args()
     record = Record("kernels", vars(asked) | {"compiler": load().info.compiler})
     cases = [case for case in CASES if max(case[:2]) <= asked.widest]
+    if asked.against:
+        columns = "".join(
+            f" {each}: before, starts/s | now | times | same bits |" for each in available()
+        )
+        print(f"| K | M | d | starts |{columns}")
+        print("|---|---|---|---|" + "---|---|---|---|" * len(available()))
+        for case in cases:
+            print(against(case, asked.against, asked.seconds, record), flush=True)
+        record.write()
+        return
     if asked.single:
         print_precision(cases, asked.single, asked.reference, record)
         record.write()
