@@ -8,6 +8,13 @@ from typing import Annotated, Any
 import typer
 
 
+def _gram(text: str) -> list[list[float]]:
+    try:
+        return [[float(entry) for entry in row.split(",")] for row in text.split(";")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no matrix such as '1,0.3;0.3,1'") from error
+
+
 def _rates(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
@@ -20,6 +27,16 @@ class Precision(StrEnum):
 
     DOUBLE = "float64"
     SINGLE = "float32"
+
+
+class Rule(StrEnum):
+    """How students move."""
+
+    GRADIENT_FLOW = "gradient_flow"
+    GRADIENT_DESCENT = "gradient_descent"
+    NORMALISED = "normalised"
+    ORTHONORMALISED = "orthonormalised"
+    TWO_LAYER = "two_layer"
 
 
 class Certify(StrEnum):
@@ -103,6 +120,19 @@ LearningRates = Annotated[
         help="Learning rates of SGD, such as 0.05,0.1: what each does to the minima.",
         show_default="none",
     ),
+]
+TeacherGram = Annotated[
+    Any,  # as above
+    typer.Option(
+        parser=_gram,
+        metavar="ROW;ROW;...",
+        help="Gram matrix of the teacher, rows of numbers with commas: '1,0.3;0.3,1'.",
+        show_default="orthonormal",
+    ),
+]
+StartLayer = Annotated[
+    float | None,
+    typer.Option(help="two_layer: second layer at the start.", show_default="balanced"),
 ]
 Proofs = Annotated[
     Certify | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,16 +17,6 @@ if TYPE_CHECKING:
 
     from relu_landscape.wire.descents import DescentsRequest
     from relu_landscape_client import Descents
-
-
-class Rule(StrEnum):
-    """How a descent goes on."""
-
-    GRADIENT_FLOW = "gradient_flow"
-    GRADIENT_DESCENT = "gradient_descent"
-    NORMALISED = "normalised"
-    ORTHONORMALISED = "orthonormalised"
-    TWO_LAYER = "two_layer"
 
 
 def _layer(text: str) -> list[float]:
@@ -48,16 +37,14 @@ Layer = Annotated[
 def descents(
     student_width: asking.StudentWidth,
     teacher_width: asking.TeacherWidth,
-    rule: Annotated[Rule, typer.Argument(help="How the descent goes on.")],
+    rule: Annotated[asking.Rule, typer.Argument(help="How the descent goes on.")],
     step: Annotated[
         float | None, typer.Option(help="In units of time.", show_default="8/(K+max(K,M)+8)")
     ] = None,
     student_layer: Layer = None,
     teacher_layer: Layer = None,
-    start_layer: Annotated[
-        float | None,
-        typer.Option(help="two_layer: second layer at the start.", show_default="balanced"),
-    ] = None,
+    teacher_gram: asking.TeacherGram = None,
+    start_layer: asking.StartLayer = None,
     init_scale: asking.InitScale = None,
     starts: Annotated[int | None, typer.Option(help="Random starts.", show_default="200")] = None,
     seed: asking.Seed = None,
@@ -82,7 +69,8 @@ def descents(
         "student_width": student_width, "teacher_width": teacher_width, "rule": rule.value,
         **asking.options(
             step=step, student_layer=student_layer, teacher_layer=teacher_layer,
-            start_layer=start_layer, init_scale=init_scale, starts=starts, seed=seed,
+            teacher_gram=teacher_gram, start_layer=start_layer, init_scale=init_scale,
+            starts=starts, seed=seed,
             input_dimension=input_dimension, until=until, flow_tolerance=flow_tolerance,
         ),
     }  # fmt: skip

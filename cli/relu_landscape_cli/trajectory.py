@@ -35,6 +35,17 @@ def trajectory(
         Method | None,
         typer.Option(help="Gradient flow, SGD's equations for d to infinity, or SGD itself."),
     ] = None,
+    rule: Annotated[
+        asking.Rule | None,
+        typer.Option(help="How students move, as of descents.", show_default="gradient_flow"),
+    ] = None,
+    step: Annotated[
+        float | None,
+        typer.Option(
+            help="Of flow by another rule, in units of time.", show_default="that of descents"
+        ),
+    ] = None,
+    start_layer: asking.StartLayer = None,
     learning_rate: Annotated[float | None, typer.Option(help="With ode and sgd.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Inputs of a step (ode, sgd).")] = None,
     label_noise: Annotated[
@@ -69,14 +80,15 @@ def trajectory(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Follow gradient flow or one-pass SGD, and say where it leads.
+    """Follow gradient flow, another rule or one-pass SGD, and say where it leads.
 
     With --server through that server, otherwise here; id, digest and every number are the same.
     What is left out takes the service's default.
     """
     asked = asking.options(
         student_width=student_width, teacher_width=teacher_width,
-        method=method, learning_rate=learning_rate, batch_size=batch_size,
+        method=method, rule=rule, step=step, start_layer=start_layer,
+        learning_rate=learning_rate, batch_size=batch_size,
         label_noise=label_noise, input_dimension=input_dimension, seed=seed, start=start,
         init_scale=init_scale, until=until, points=points, first_time=first_time,
         spacing=None if first_time is None else "logarithmic", runs=runs, own_starts=own_starts,

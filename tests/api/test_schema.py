@@ -198,10 +198,15 @@ def consistent_sweep(values: dict[str, Any]) -> None:
 
 
 def consistent_trajectory(values: dict[str, Any]) -> None:
-    """Only methods but the flow have a learning rate, starts are given in one way, and the effort
-    is bounded."""
+    """Only methods but the flow have a learning rate, starts are given in one way, the effort is
+    bounded, and a rule is that of a flow."""
+    rule = values.get("rule", "gradient_flow")
     for name in IN_TRAJECTORIES - {"method", "learning_rate", "until", "start", "attractors"}:
         values.pop(name, None)
+    if values.get("method") == "flow" and rule != "gradient_flow":
+        values |= {"rule": rule, "until": min(values.get("until", 1.0), 100.0)}
+        for name in ("student_width", "teacher_width"):
+            values[name] = min(values[name], 6)
     if values.get("method", "flow") == "flow":
         values.pop("learning_rate", None)
     else:

@@ -45,6 +45,8 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
     assert found["request"] == expected
     other = command.json("descents", 3, 2, "two_layer", "--start-layer", 0.5, *usual)
     assert other["request"]["start_layer"] == 0.5
+    gram = command.json("descents", 3, 2, "normalised", "--teacher-gram", "1,0.3;0.3,2", *usual)
+    assert gram["request"]["teacher_gram"] == [[1.0, 0.3], [0.3, 2.0]]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,8 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
         (("descents", 3, 3, "sideways"), "sideways"),
         (("descents", 3, 3, "gradient_flow", "--step", 1), "step"),
         (("descents", 3, 3, "gradient_flow", "--student-layer", "1,x"), "numbers with commas"),
+        (("descents", 2, 2, "normalised", "--teacher-gram", "1,0;0,x"), "is no matrix such as"),
+        (("descents", 2, 2, "two_layer", "--teacher-gram", "1,0;0,2"), "left out for two_layer"),
         (("descents", 3, 3, "normalised", "--output", "t.csv"), "must end in .json"),
     ],
 )

@@ -53,9 +53,32 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
     assert {name: found["request"][name] for name in expected} == expected
 
 
+def test_the_fields_of_a_rule_reach_the_server(command: Command, server: Served) -> None:
+    server.finish_at_once()
+    found = command.json(
+        "trajectory", 3, 2, "--rule", "two_layer", "--step", 0.05, "--start-layer", 0.5,
+        "--until", 3, "--server", server.url, "--timeout", 60,
+    )  # fmt: skip
+    expected = {"rule": "two_layer", "step": 0.05, "start_layer": 0.5}
+    assert {name: found["request"][name] for name in expected} == expected
+
+
+def test_a_rule_is_followed_here(command: Command) -> None:
+    words = ("trajectory", 3, 3, "--rule", "orthonormalised", "--until", 8, "--workers", 1)
+    text = command(*words).stdout
+    assert "<Trajectory (flow, orthonormalised) of 3 students and 3 teachers" in text
+    assert "reached the last time" in text
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("trajectory", 2, 2, "--rule", "sideways"), "sideways"),
+        (("trajectory", 2, 2, "--step", 0.1), "step = 0.1"),
+        (
+            ("trajectory", 2, 2, "--method", "ode", "--learning-rate", 0.1, "--rule", "two_layer"),
+            "no equation of the second one",
+        ),
         (("trajectory", 2, 2, "--method", "sgd"), "learning_rate = None"),
         (("trajectory", 2, 2, "--runs", 3), "runs = 3"),
         (("trajectory", 2, 2, "--output", "t.csv"), "must end in .json"),

@@ -80,6 +80,26 @@ def test_what_ran_away_is_not_a_number() -> None:
     assert found.attractors == ()
 
 
+def test_a_second_layer_is_an_array_where_there_is_one(
+    ensemble: tuple[Trajectory, dict[str, TrajectoryRun]],
+) -> None:
+    """Of a run that ended before, not a number; without a rule there is no step and no layer."""
+    found, runs = solved(rule="two_layer", until=4.0, start_layer=0.5)
+    one = runs["r1"]
+    assert one.second_layer is not None
+    assert one.second_layer.shape == (5, 2)
+    assert one.second_layer[0].tolist() == [0.5, 0.5]
+    assert found.step == pytest.approx(4 / 12)
+    assert found.steps == (0, 3, 6, 9, 12)
+    assert "(flow, two_layer)" in repr(found)
+    _, lost = solved(rule="two_layer", until=400.0, step=6.0, seed=4)
+    assert np.isnan(lost["r1"].loss[-1])
+    assert lost["r1"].second_layer is not None
+    assert np.isnan(lost["r1"].second_layer[-1]).all()
+    assert ensemble[0].step is None
+    assert ensemble[1]["r1"].second_layer is None
+
+
 def test_it_is_drawn(ensemble: tuple[Trajectory, dict[str, TrajectoryRun]]) -> None:
     from matplotlib import pyplot
 

@@ -174,7 +174,7 @@ def test_client_asks_for_every_field_of_a_trajectory(client: type[Any]) -> None:
     required = set(SHAPES["TrajectoryRequest"]["required"])
     asked = (parameters & required) | set(get_type_hints(TrajectoryOptions))
     assert asked == fields_of("TrajectoryRequest")
-    for name in ("method", "spacing", "overlaps_at"):
+    for name in ("method", "rule", "spacing", "overlaps_at"):
         known = get_type_hints(TrajectoryOptions)[name]
         assert list(get_args(known)) == words("TrajectoryRequest", name)
 
@@ -245,7 +245,9 @@ def parameters_of(command: str) -> dict[str, Any]:
 def test_trajectory_has_an_option_for_every_field_of_a_request() -> None:
     """But for matrices, and for what a table does not show."""
     left_out = {"teacher_gram", "weights", "Q", "R", "overlaps_at", "spacing"}
-    assert set(parameters_of("trajectory")) == fields_of("TrajectoryRequest") - left_out
+    options = parameters_of("trajectory")
+    assert set(options) == fields_of("TrajectoryRequest") - left_out
+    assert list(options["rule"].type.choices) == words("TrajectoryRequest", "rule")
 
 
 def test_frequencies_has_an_option_for_every_field_of_a_request() -> None:
@@ -262,9 +264,8 @@ def test_perturb_has_an_option_for_every_field_of_a_request() -> None:
 
 
 def test_descents_has_an_option_for_every_field_of_a_request() -> None:
-    """But for a matrix, which is for scripts."""
     options = parameters_of("descents")
-    assert set(options) == fields_of("DescentsRequest") - {"teacher_gram"}
+    assert set(options) == fields_of("DescentsRequest")
     assert list(options["rule"].type.choices) == words("DescentsRequest", "rule")
 
 

@@ -49,10 +49,7 @@ def learned(request: AnalysisRequest) -> Composed:
     """What was recorded of the kinds beside landscapes, whatever their numbers are asked to be."""
     if isinstance(request, TrajectoryRequest):
         answer = recorded("trajectories")[request.method]
-        parts = {
-            key: RunDetails.model_validate({name: part[name] for name in RunDetails.model_fields})
-            for key, part in answer["parts"].items()
-        }
+        parts = {key: _body(RunDetails, part) for key, part in answer["parts"].items()}
         return Composed(result=_body(TrajectoryBody, answer["result"]), parts=parts)
     if isinstance(request, SweepRequest):
         return Composed(result=_body(SweepBody, recorded("sweep")), parts={})
@@ -60,7 +57,7 @@ def learned(request: AnalysisRequest) -> Composed:
 
 
 def _body(shape: type[Wire], result: Mapping[str, Any]) -> Wire:
-    return shape.model_validate({name: result[name] for name in shape.model_fields})
+    return shape.model_validate({n: result[n] for n in shape.model_fields if n in result})
 
 
 def _details(point: FixedPoint, request: LandscapeRequest) -> FixedPointDetails:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import Watched
-from tests.page.drawn import marks
+from tests.page.drawn import lines, marks
 from tests.page.test_accessibility import is_free_of_sideways_scrolling, violations
 
 pytestmark = pytest.mark.page
@@ -55,10 +55,49 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             "others": OTHERS.get(rule, [])}  # fmt: skip
 
 
+#: A curve of each rule, and of one that left its way before the last time.
+TIMES = [0.0, 50.0, 100.0]
+CURVES: dict[str, list[float | None]] = {
+    "gradient_flow": [2.0, 0.4, 0.0226],
+    "normalised": [2.2, 0.3, 0.01],
+    "orthonormalised": [2.4, 0.5, 0.3],
+    "two_layer": [2.0, 0.6, None],
+}
+
+
+def curve(request: dict[str, Any]) -> dict[str, Any]:
+    rule = request.get("rule", "gradient_flow")
+    values = CURVES[rule]
+    loss = {
+        "mean": values,
+        "quantiles": dict.fromkeys(("0.05", "0.95"), values),
+        "running": [1] * 3,
+    }
+    return {"id": rule.ljust(64, "0"), "request": request, "times": TIMES, "loss": loss,
+            "runs": [{"key": "r1"}], "attractors": []}  # fmt: skip
+
+
 @pytest.fixture
-def asked(watched: Watched) -> list[dict[str, Any]]:
+def followed(watched: Watched) -> list[dict[str, Any]]:
+    """Requests for trajectories, each answered at once; known ids are answered too."""
+    requests: list[dict[str, Any]] = []
+
+    def respond(route: Route) -> None:
+        if route.request.method == "POST":
+            requests.append(json.loads(route.request.post_data or "{}"))
+            return route.fulfill(json=curve(requests[-1]))
+        rule = route.request.url.rpartition("/")[2].rstrip("0")
+        return route.fulfill(json=curve({"rule": rule, "start": 0}))
+
+    watched.page.route("**/v1/trajectories**", respond)
+    return requests
+
+
+@pytest.fixture
+def asked(watched: Watched, followed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Requests for descents, each answered at once; known ids are answered too."""
     requests: list[dict[str, Any]] = []
+    assert followed == []
 
     def respond(route: Route) -> None:
         if route.request.method == "POST":
@@ -114,6 +153,65 @@ def test_an_address_shows_the_same_and_asks_for_nothing(
     assert asked == []
 
 
+def test_one_start_is_followed_along_every_rule(
+    watched: Watched, asked: list[dict[str, Any]], followed: list[dict[str, Any]]
+) -> None:
+    """Colours are those of the ladder; a curve ends where its run did."""
+    page = compared(watched, "&start=4&seed=3&until=60&init_scale=0.5")
+    page.wait_for_selector("#descents-curves .picture")
+    assert {each.get("rule", "gradient_flow") for each in followed} == set(CURVES)
+    for each in followed:
+        shared = {name: each[name] for name in ("start", "seed", "until", "init_scale")}
+        assert shared == {"start": 4, "seed": 3, "until": 60, "init_scale": 0.5}
+    for rule, values in CURVES.items():
+        expected = [None if y is None else [x, y] for x, y in zip(TIMES, values, strict=True)]
+        assert lines(page, "#descents-curves", f"loss-{rule}") == expected
+    expect(page.locator("#descents-view")).to_contain_text("of start number 4")
+    legends = page.locator("#descents-view .legend")
+    classes = [
+        [mark.get_attribute("class") for mark in legend.locator("i").all()]
+        for legend in legends.all()
+    ]
+    assert len(classes) == 2
+    assert classes[0] == classes[1]
+    assert len(set(classes[0])) == len(CURVES)
+    assert len(asked) == len(ENDS)
+
+
+def test_curves_are_kept_in_the_address_and_can_be_left_out(
+    watched: Watched, asked: list[dict[str, Any]], followed: list[dict[str, Any]]
+) -> None:
+    page = compared(watched)
+    page.wait_for_selector("#descents-curves .picture")
+    before = lines(page, "#descents-curves", "loss-normalised")
+    followed.clear()
+    page.reload()
+    page.wait_for_selector("#descents-curves .picture")
+    assert lines(page, "#descents-curves", "loss-normalised") == before
+    assert followed == []
+    page = compared(watched, "&curve=false")
+    expect(page.get_by_role("heading", name="One start along each rule")).to_be_hidden()
+    assert followed == []
+    assert len(asked) == 2 * len(ENDS)
+
+
+def test_a_teacher_is_given_by_its_gram_matrix(
+    watched: Watched, asked: list[dict[str, Any]], followed: list[dict[str, Any]]
+) -> None:
+    search = "&student_width=2&teacher_width=2&teacher_gram=1,%200.3;%200.3,%202"
+    compared(watched, search)
+    for each in [*asked, *followed]:
+        assert each["teacher_gram"] == [[1, 0.3], [0.3, 2]]
+    asked.clear()
+    page = watched.open("?view=descents")
+    page.locator("#descents-view").get_by_text("More options").click()
+    page.get_by_label("Gram matrix of the teacher").fill("1, x")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    problem = page.locator("#descents-view .problem:visible")
+    expect(problem).to_contain_text("Gram matrix of the teacher: x is no number")
+    assert asked == []
+
+
 @pytest.mark.parametrize("viewport", [{"width": 320, "height": 700}], ids=["narrow"])
 @pytest.mark.parametrize("theme", ["dark"])
 def test_accessible(watched: Watched, asked: list[dict[str, Any]]) -> None:
@@ -126,7 +224,12 @@ def test_accessible(watched: Watched, asked: list[dict[str, Any]]) -> None:
 def test_what_is_refused_is_said(watched: Watched) -> None:
     watched.expected.append("422")
     problem = {"title": "The request is not valid", "detail": "input_dimension: at least 6."}
-    watched.page.route("**/v1/descents**", lambda route: route.fulfill(status=422, json=problem))
+    for kind in ("descents", "trajectories"):
+        watched.page.route(f"**/v1/{kind}**", lambda route: route.fulfill(status=422, json=problem))
     page = watched.open("?view=descents")
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(page.locator("#descents-view .problem:visible")).to_contain_text("at least 6")
+    complaint = page.locator("#descents-view .problem:visible")
+    expect(complaint).to_contain_text("at least 6")
+    # Ends and curves were refused for one reason, which is said once for each rule.
+    assert str(complaint.text_content()).count("at least 6") == len(ENDS)
+    expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()

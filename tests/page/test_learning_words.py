@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from relu_landscape.analyses import ANALYSES
+from relu_landscape.wire.descents import Rule
 from relu_landscape.wire.sweeps import Grid
 from relu_landscape.wire.trajectories import Method
 from relu_landscape_api.routers.pages import EXPLORER
@@ -37,6 +38,15 @@ def test_no_phase_is_of_nothing() -> None:
         for phase in ANALYSES.analysis(kind).phases
     }
     assert set(LEARNED["phases"]) == phases
+
+
+def test_rules_are_those_of_the_service() -> None:
+    source = (EXPLORER / "js" / "learning" / "words.js").read_text()
+    found = re.search(r"^export const RULES = (\{.*?^\});$", source, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    rules: dict[str, str] = json.loads(found[1])
+    assert list(rules) == list(get_args(Rule))
+    assert all(rules.values())
 
 
 def test_methods_and_axes_are_those_of_the_service() -> None:

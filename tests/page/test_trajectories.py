@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from relu_landscape.errors import Busy
 from relu_landscape.wire.jobs import Progress
@@ -46,6 +46,48 @@ def test_one_form_asks_for_all_three_methods(watched: Watched, stage: Stage) -> 
     assert {each.until for each in requests.values()} == {40.0}
     assert [requests[name].learning_rate for name in ("flow", "ode", "sgd")] == [None, 0.2, 0.2]
     assert requests["sgd"].runs == 5
+
+
+def test_a_rule_is_asked_for_by_the_methods_that_it_has(watched: Watched, stage: Stage) -> None:
+    page = asked(watched, stage, "&rule=two_layer&start=3")
+    assert set(posted(stage)) == {"flow", "sgd"}
+    assert {each.rule for each in posted(stage).values()} == {"two_layer"}
+    expect(page.get_by_label("equations of SGD")).to_be_hidden()
+    expect(page.locator("#trajectories-view .legend")).to_contain_text("SGD, both layers")
+    stage.posted.clear()
+    page = asked(watched, stage, "&rule=gradient_descent&sgd=true")
+    assert set(posted(stage)) == {"flow"}
+    expect(page.get_by_label("learning rate γ")).to_be_hidden()
+
+
+def test_ends_under_a_constraint_are_no_points_of_the_landscape(
+    watched: Watched, stage: Stage
+) -> None:
+    page = asked(watched, stage, "&rule=normalised&start=3")
+    assert set(posted(stage)) == {"flow", "ode", "sgd"}
+    ends = page.get_by_role("region", name="Table of ends")
+    expect(ends).to_contain_text("flow, normalised students")
+    expect(ends).to_contain_text("of this rule alone")
+    expect(ends.locator("tbody").get_by_role("button")).to_have_count(0)
+    assert [mark for mark in marks(page, "#trajectory-loss") if mark["key"]] == []
+
+
+def test_a_second_layer_is_drawn_where_there_is_one(watched: Watched, stage: Stage) -> None:
+    layer = [[0.5 + student + step / 20 for student in range(7)] for step in range(21)]
+
+    def with_layer(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "second_layer": layer})
+
+    page = asked(watched, stage)
+    expect(page.locator("#trajectory-layer")).to_be_hidden()
+    watched.page.route("**/runs/*", with_layer)
+    page = asked(watched, stage, "&rule=two_layer&start=3")
+    page.wait_for_selector("#trajectory-layer .picture")
+    times = ANSWERS["flow"]["times"]
+    drawn = lines(page, "#trajectory-layer", "weight-2")
+    assert drawn == [[time, row[1]] for time, row in zip(times, layer, strict=True)]
+    expect(page.locator("#run-title + *  ~ .note")).to_contain_text("weight in the second layer")
 
 
 def test_losses_and_the_band_of_runs_are_those_of_the_answers(

@@ -22,12 +22,12 @@ from relu_landscape.wire.requests import (
     LARGEST_WIDTH,
     SMALLEST_GRAM_DIAGONAL,
     SMALLEST_START,
-    AnalysisRequest,
     Gram,
     Width,
     is_identity,
     mean_norm,
 )
+from relu_landscape.wire.trajectory_rules import CONSTRAINED, Ruled, check_rule, check_ruled_steps
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
     STUDENT_WORDS,
@@ -59,7 +59,7 @@ Row = Annotated[tuple[Entry, ...], Field(max_length=2 * LARGEST_WIDTH)]
 Matrix = Annotated[tuple[Row, ...], Field(max_length=LARGEST_WIDTH)]
 
 
-class TrajectoryRequest(AnalysisRequest):
+class TrajectoryRequest(Ruled):
     """A trajectory: from where, by what, and when it is looked at."""
 
     model_config = ConfigDict(
@@ -175,6 +175,7 @@ class TrajectoryRequest(AnalysisRequest):
     def _consistent(self) -> TrajectoryRequest:
         self._check_method()
         self._check_place()
+        check_rule(self, self.method, self.until)
         self._check_effort()
         if self.spacing == "logarithmic" and not self.first_time < self.until:
             raise RequestError("first_time", self.first_time, f"less than until, {self.until:g}")
@@ -223,7 +224,7 @@ class TrajectoryRequest(AnalysisRequest):
             raise RequestError(
                 "teacher_gram", min(diagonal), f"{SMALLEST_GRAM_DIAGONAL:g} or more on the diagonal"
             )
-        norm = mean_norm(self.teacher_gram)
+        norm = 1.0 if self.rule in CONSTRAINED else mean_norm(self.teacher_gram)
         low, high = SMALLEST_START * norm, LARGEST_START * norm
         bounds = f"{SMALLEST_START:g} to {LARGEST_START:g} mean norms of the teacher"
         words = f"{bounds}, {low:g} to {high:g} here"
@@ -252,7 +253,9 @@ class TrajectoryRequest(AnalysisRequest):
                 f"fewer runs, points or 'last time': {kept:,} overlaps, and {MOST_OVERLAPS:,} at "
                 "most are kept",
             )
-        if self.steps_asked * self.batch_size * self.runs > MOST_INPUTS:
+        inputs = self.steps_asked * self.batch_size * self.runs
+        check_ruled_steps(self, self.steps_asked, inputs, self.until)
+        if inputs > MOST_INPUTS:
             longest = MOST_INPUTS * (self.learning_rate or 1.0)
             longest /= self.input_dimension * self.batch_size * self.runs
             raise RequestError(
@@ -277,7 +280,8 @@ class TrajectoryRequest(AnalysisRequest):
 
     @property
     def needs_the_engine(self) -> bool:
-        return any(given is not None for given in (self.teacher_gram, self.weights, self.Q))
+        given = any(each is not None for each in (self.teacher_gram, self.weights, self.Q))
+        return given or self.rule != "gradient_flow"
 
     def canonical(self) -> JsonObject:
         """The request with every default filled in; an identity matrix is left out like one."""
@@ -327,8 +331,8 @@ class Run(Wire):
     ended_at: float = Field(description="time at which it ended, or was found to have")
     first_loss: float
     last_loss: float | None = Field(description="at the last time; null where it ended before")
-    attractor: str | None = Field(description="key of where gradient flow goes from its end")
-    attractor_outcome: str | None = Field(description="what became of that flow, one sentence")
+    attractor: str | None = Field(description="key of where the rule's descent goes from its end")
+    attractor_outcome: str | None = Field(description="what became of that descent, one sentence")
 
 
 class RunDetails(Wire):
@@ -336,14 +340,21 @@ class RunDetails(Wire):
 
     times: list[float]
     loss: Curve
-    gradient_norm: Curve = Field(description="Euclidean norm of the population gradient")
-    norms: list[list[float] | None] = Field(description="of the students")
+    gradient_norm: Curve = Field(description="of the population gradient on the rule's surface")
+    norms: list[list[float] | None] = Field(description="of the students; of a_i w_i: two_layer")
     matched_teacher: list[list[int] | None] = Field(
         description="for each student the teacher, from 0, of nearest direction up to its sign"
     )
     overlap_times: list[float] = Field(description="times at which R and Q were kept")
-    R: list[list[list[float]] | None] = Field(description="student-teacher overlaps")
-    Q: list[list[list[float]] | None] = Field(description="student-student overlaps")
+    R: list[list[list[float]] | None] = Field(
+        description="student-teacher overlaps; of two_layer those of a_i w_i, which say the loss"
+    )
+    Q: list[list[list[float]] | None] = Field(description="student-student overlaps, likewise")
+    second_layer: list[list[float] | None] | None = Field(
+        None,
+        exclude_if=lambda layer: layer is None,
+        description="two_layer: second-layer weights a_i at each of the times",
+    )
 
 
 class RunInFull(Run, RunDetails):
@@ -351,15 +362,15 @@ class RunInFull(Run, RunDetails):
 
 
 class Attractor(Wire):
-    """Where gradient flow goes from the ends of runs, up to symmetry."""
+    """Where gradient flow, or descents by the rule, go from the ends of runs, up to symmetry."""
 
     key: str = Field(description="name within this trajectory, by loss: a1, a2")
     loss: float = Field(description="0 where its accuracy cannot tell it from zero")
     is_global: bool
     is_continuum: bool = Field(description="the set of global minima that K > M has")
     attractive: bool | None = Field(
-        description="no negative eigenvalue in input_dimension; null for the continuum, and where "
-        "Newton's method finds no isolated point"
+        description="no negative eigenvalue in input_dimension, along the rule's surface; null for "
+        "the continuum, and where Newton's method finds no isolated point"
     )
     runs: int = Field(description="from how many ends it is reached")
     R: list[list[float]] = Field(description="student-teacher overlaps of the first of them")
@@ -369,8 +380,11 @@ class Attractor(Wire):
 class TrajectoryBody(Wire):
     """The runs, what they have in common, and where they lead."""
 
-    times: list[float] = Field(description="as recorded; for SGD those of whole steps")
-    steps: list[int] | None = Field(description="of SGD at these times; null for the others")
+    times: list[float] = Field(description="as recorded; where there are steps, of whole ones")
+    steps: list[int] | None = Field(description="of SGD, or of flow by a rule; else null")
+    step: float | None = Field(
+        None, exclude_if=lambda step: step is None, description="of flow by a rule; else left out"
+    )
     critical_learning_rate: float | None = Field(
         description="largest at which the global minimum is stable; K = M and orthonormal, else "
         "null"

@@ -36,10 +36,18 @@ class SweepOptions(Options, total=False):
     teacher_width: int
 
 
+Rule = Literal[
+    "gradient_flow", "gradient_descent", "normalised", "orthonormalised", "two_layer"
+]  # fmt: skip
+
+
 class TrajectoryOptions(TypedDict, total=False):
     """Fields of a trajectory's request."""
 
     method: Literal["flow", "ode", "sgd"]
+    rule: Rule
+    step: float
+    start_layer: float
     learning_rate: float
     batch_size: int
     label_noise: float
@@ -93,11 +101,6 @@ class PerturbationsOptions(TypedDict, total=False):
     input_dimension: int
     flow_tolerance: float
     certify: Literal["none", "fast", "strict"]
-
-
-Rule = Literal[
-    "gradient_flow", "gradient_descent", "normalised", "orthonormalised", "two_layer"
-]  # fmt: skip
 
 
 class DescentsOptions(TypedDict, total=False):

@@ -17,6 +17,7 @@ from relu_landscape_client._decode import (
     mapping,
     nullable,
     number,
+    optional,
     required,
 )
 from relu_landscape_client._sealed import Sealed
@@ -88,7 +89,9 @@ class RunSummary:
 class TrajectoryRun(RunSummary):
     """One run over its ``times``: ``loss`` and ``gradient_norm`` (times), ``norms`` and
     ``matched_teacher`` (times, students), ``R`` and ``Q`` at the ``overlap_times``; NaN from where
-    it had ended. Everything the server told is in ``document``."""
+    it had ended. With the rule ``two_layer`` ``second_layer`` (times, students) are its weights,
+    and norms, ``R`` and ``Q`` are of ``a_i w_i``; otherwise it is None. Everything the server told
+    is in ``document``."""
 
     times: Floats
     loss: Floats
@@ -98,6 +101,7 @@ class TrajectoryRun(RunSummary):
     overlap_times: Floats
     R: Floats
     Q: Floats
+    second_layer: Floats | None
     document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
@@ -112,7 +116,8 @@ class TrajectoryRun(RunSummary):
             for name in ("norms", "matched_teacher", "R", "Q")
         }
         members: dict[str, Any] = {**cls.read(document), **curves, **stacks}
-        return cls(**members, document=document)
+        second = optional(document, "second_layer", _stacked)
+        return cls(**members, second_layer=second, document=document)
 
 
 def _stacked(rows: Any) -> Floats:
@@ -127,8 +132,9 @@ def _stacked(rows: Any) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Attractor:
-    """Where gradient flow goes from the ends of ``runs`` many runs; ``R`` and ``Q`` are those of
-    the first of them. ``attractive`` is None for the continuum of global minima."""
+    """Where gradient flow, or the descent by the rule, goes from the ends of ``runs`` many runs;
+    ``R`` and ``Q`` are those of the first of them. ``attractive`` is None for the continuum of
+    global minima."""
 
     key: str
     loss: float
@@ -159,10 +165,11 @@ class Trajectory(Sealed):
     """A finished trajectory: ``times``, the ``loss`` over all runs, what became of each of the
     ``runs``, and the ``attractors`` beneath their ends, by loss.
 
-    ``steps`` are those of SGD at the times, None for the other methods. A run's own curves are
-    fetched by its key (``Client.run``). ``critical_learning_rate`` is the largest at which the
-    global minimum is stable (equal widths, orthonormal teacher; else None). Two trajectories with
-    the same digest are the same, and compare equal.
+    ``steps`` are those at the times, of SGD or of the flow by a rule, whose length is ``step``;
+    else both are None. A run's own curves are fetched by its key (``Client.run``).
+    ``critical_learning_rate`` is the largest at which the global minimum is stable (equal widths,
+    orthonormal teacher, no rule; else None). Two trajectories with the same digest are the same,
+    and compare equal.
     """
 
     id: str
@@ -170,6 +177,7 @@ class Trajectory(Sealed):
     request: Mapping[str, Any]
     times: Floats
     steps: tuple[int, ...] | None
+    step: float | None
     critical_learning_rate: float | None
     loss: LossCurve
     runs: tuple[RunSummary, ...]
@@ -186,6 +194,7 @@ class Trajectory(Sealed):
             request=mapping(required(document, "request")),
             times=array(required(document, "times")),
             steps=nullable(document, "steps", lambda steps: each(steps, integer)),
+            step=optional(document, "step", number),
             critical_learning_rate=nullable(document, "critical_learning_rate", number),
             loss=LossCurve.from_document(mapping(required(document, "loss"))),
             runs=each(required(document, "runs"), RunSummary.from_document),
@@ -197,7 +206,7 @@ class Trajectory(Sealed):
     def __repr__(self) -> str:
         asked = self.request
         return (
-            f"<Trajectory ({asked.get('method')}) of {asked.get('student_width')} students and "
+            f"<Trajectory ({self._words}) of {asked.get('student_width')} students and "
             f"{asked.get('teacher_width')} teachers: {len(self.runs)} runs to time "
             f"{self.times[-1]:g}>"
         )
@@ -219,5 +228,11 @@ class Trajectory(Sealed):
             {one.key: one.loss for one in self.attractors if not one.is_global},
             ax,
             linear_until=number(self.request.get("first_time")) if is_logarithmic else None,
-            title=f"{self.request.get('method')}, {len(self.runs)} runs",
+            title=f"{self._words}, {len(self.runs)} runs",
         )
+
+    @property
+    def _words(self) -> str:
+        """Method and, where it has one, rule."""
+        rule = self.request.get("rule")
+        return f"{self.request.get('method')}" + (f", {rule}" if rule else "")

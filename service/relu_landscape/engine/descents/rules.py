@@ -66,6 +66,15 @@ class Rule(ABC):
     def slope(self, state: Real) -> Real:
         """Gradient along the surface, in the shape of the state."""
 
+    def moved(self, state: Real, step: float) -> Real:
+        """The state after one step of this length."""
+        return self.projected(state - step * self.slope(state))
+
+    def pulled(self, state: Real, g: Real) -> Real:
+        """A gradient ``g`` by ``weights``, in the shape of the state."""
+        del state
+        return g
+
     def multiplier(self, W: Real, g: Real) -> Real:
         """S (K, K) of one point and its plain gradient: the Riemannian Hessian is the plain one
         less S (x) I, on the directions of ``tangent``."""
@@ -180,7 +189,10 @@ class TwoLayer(Rule):
 
     def slope(self, state: Real) -> Real:
         w, a = state[..., :-1], state[..., -1:]
-        g = self.layers.gradient(a * w)
+        return self.pulled(state, self.layers.gradient(a * w))
+
+    def pulled(self, state: Real, g: Real) -> Real:
+        w, a = state[..., :-1], state[..., -1:]
         return np.concatenate([a * g, np.sum(w * g, axis=-1, keepdims=True)], axis=-1)
 
     def steepness(self, W: Real) -> Real:

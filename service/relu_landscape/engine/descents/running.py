@@ -126,7 +126,7 @@ def descend(rule: Rule, states: Real, pace: Pace, dimension: int) -> list[Landed
 
 def _advance(rule: Rule, batch: _Batch, pace: Pace) -> None:
     if pace.step is not None:
-        batch.states = rule.projected(batch.states - pace.step * rule.slope(batch.states))
+        batch.states = rule.moved(batch.states, pace.step)
         batch.times = batch.times + pace.step
         if isinstance(rule, TwoLayer):
             batch.changed |= np.min(batch.states[..., -1], axis=-1) <= 0.0
@@ -174,7 +174,7 @@ def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[in
     steep = np.sqrt(np.sum((slope * slope).reshape(len(W), -1), axis=-1))
     loss = rule.layers.loss(W)
     zero = _at_zero_loss(rule, W, loss)
-    away = np.any(np.sum(W * W, axis=-1) > _far(rule) ** 2, axis=-1)
+    away = np.any(np.sum(W * W, axis=-1) > far(rule) ** 2, axis=-1)
     reach = batch.lengths if pace.step is None else np.full(len(W), pace.step)
     crossing = np.sum(W * W, axis=-1) < (2.0 * reach[:, None]) ** 2 * np.sum(slope**2, axis=-1)
     batch.dying = np.where(np.any(crossing, axis=-1), batch.dying + 1, 0)
@@ -214,7 +214,7 @@ def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[in
         batch.keep(keep)
 
 
-def _far(rule: Rule) -> Real:
+def far(rule: Rule) -> Real:
     """Norms (K,) beyond which students have run away."""
     lengths = np.abs(rule.layers.b).max() / np.abs(rule.layers.a)
     return np.asarray(FAR * np.maximum(1.0, lengths))

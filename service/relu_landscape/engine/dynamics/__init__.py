@@ -1,6 +1,8 @@
 """One-pass SGD at any learning rate: its noise, its fixed points, and trajectories."""
 
+from relu_landscape.engine.dynamics.marching import March
 from relu_landscape.engine.dynamics.problem import Problem
+from relu_landscape.engine.dynamics.settling import Settle
 from relu_landscape.engine.dynamics.solve import compose
 from relu_landscape.engine.dynamics.tasks import Fall, Integrate, Simulate
 from relu_landscape.engine.tasks import Composition
@@ -11,6 +13,6 @@ __all__ = ["COMPOSITION", "Problem", "compose"]
 COMPOSITION = Composition(
     request=TrajectoryRequest,
     problem=Problem.from_request,
-    tasks=(Integrate, Simulate, Fall),
+    tasks=(Integrate, March, Simulate, Fall, Settle),
     compose=compose,
 )

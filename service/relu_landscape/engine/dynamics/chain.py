@@ -164,7 +164,7 @@ class Runs:
 
 
 @dataclass
-class _State:
+class State:
     """Where runs are: ``W`` (B, K, p), the ``limit`` of a norm and ``ran_away``, (B,)."""
 
     W: Real
@@ -207,7 +207,7 @@ class Chain:
         array (B, len(steps), K, M + K). Rows of runs that ran away are those before they did.
         """
         layout = self._layout
-        state = _State(runs.W.copy(), runs.limit, runs.ran_away.copy())
+        state = State(runs.W.copy(), runs.limit, runs.ran_away.copy())
         recorded = []
         if steps and steps[0] == first_stretch * layout.stretch:
             recorded.append(self._folded(state.W)[:, None])
@@ -229,7 +229,7 @@ class Chain:
             self._layout.draw(self._streams.at(stretch, number), self._room, row)
         return self._room
 
-    def _with_kernel(self, state: _State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
+    def _with_kernel(self, state: State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
         """Advance by a stretch, in C; the weights (B, len(steps), K, p + k) after some steps."""
         assert self._kernel is not None  # noqa: S101 - asked before
         layout = self._layout
@@ -243,7 +243,7 @@ class Chain:
             done=done, record_at=np.array([step - done for step in steps], dtype=np.int64),
         )  # fmt: skip
 
-    def _with_arrays(self, state: _State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
+    def _with_arrays(self, state: State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
         """The same with arrays."""
         layout = self._layout
         x = layout.assembled(drawn.normals, drawn.diagonal)

@@ -56,6 +56,16 @@ class Stop(Enum):
 
     RAN_AWAY = "ran away: the weights grow without bound at this learning rate"
     VANISHED = "a student came to norm zero, where the flow's direction does not exist"
+    STEPPED_AWAY = "ran away: a student's norm grows beyond a thousand; use a smaller step"
+    CHANGED_SIGN = (
+        "took a second-layer weight through zero; a smaller step or learning rate keeps it positive"
+    )
+    NOT_FINITE = "left the range of floating-point numbers; use a smaller step"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing is left that could be followed on."""
+        return self is not Stop.VANISHED
 
 
 def longest(W: Real, teacher: Teacher) -> float:
@@ -210,22 +220,24 @@ class Integrator:
         padded = np.pad(force, ((0, 0), (0, len(force))))
         return np.asarray(implicit.solve(NUMPY.asarray(padded[None])))[0, :, :M]
 
-    def _outside(self, W: Real) -> _Outside:
+    def _outside(self, W: Real) -> Outside:
         values, vectors = np.linalg.eigh(places.perpendicular_block(W, self._teacher))
-        gain = np.zeros((len(W), len(W)))
-        rate = self._noise.learning_rate
-        if rate > 0.0:
-            gain = rate * noise(
-                W, self._teacher,
-                label_noise=self._noise.label_noise, batch_size=self._noise.batch_size,
-                kernel=self._kernel,
-            )  # fmt: skip
-            gain = vectors.T @ gain @ vectors
-        return _Outside(values, vectors, gain)
+        if self._noise.learning_rate == 0.0:
+            return Outside(values, vectors, np.zeros((len(W), len(W))))
+        return Outside(values, vectors, vectors.T @ self._gain(W) @ vectors)
+
+    def _gain(self, W: Real) -> Real:
+        """Learning rate times the noise, (K, K)."""
+        found = noise(
+            W, self._teacher,
+            label_noise=self._noise.label_noise, batch_size=self._noise.batch_size,
+            kernel=self._kernel,
+        )  # fmt: skip
+        return self._noise.learning_rate * found
 
 
 @dataclass(frozen=True)
-class _Outside:
+class Outside:
     """The equation of P with A and Sigma frozen: eigenvalues and vectors of A, gain in them."""
 
     values: Real

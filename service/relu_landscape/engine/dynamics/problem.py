@@ -9,15 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import starts
+from relu_landscape.engine.descents.problem import Problem as Descents
+from relu_landscape.engine.descents.rules import Orthonormalised, Rule, TwoLayer
 from relu_landscape.engine.dynamics.chain import Layout
 from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.landscape.units import in_unit, unit_of
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.engine.noise import places
-from relu_landscape.errors import InputError
+from relu_landscape.errors import InputError, RequestError
+from relu_landscape.wire.descents import MOST_STEPS
 from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape.wire.trajectory_rules import as_descents
 
 Real = NDArray[np.float64]
+
+#: Singular values of a given start below this, over the largest: students that are so near to
+#: dependent have no orthonormal ones beside them that rounding does not choose.
+DEPENDENT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,9 @@ class Problem:
     """A trajectory to compute; fields as in ``wire.trajectories.TrajectoryRequest``.
 
     ``given``: weights (K, p) of the start, p the coordinates of a start in this dimension; None: it
-    is drawn. ``times`` to record, from 0; ``steps`` of SGD at these times, empty for the others.
+    is drawn. ``times`` to record, from 0; ``steps`` at these times, empty where there are none.
+    ``ruled``: the descents of the trajectory's rule, None for gradient flow and plain SGD. With a
+    rule states take the place of weights: for two layers they have the second one as a last column.
     """
 
     students: int
@@ -45,6 +55,30 @@ class Problem:
     finds_attractors: bool
     flow_tolerance: float
     unit: float
+    ruled: Descents | None = None
+
+    @property
+    def rule(self) -> Rule | None:
+        """By which students move, if not as they would without one."""
+        return None if self.ruled is None else self.ruled.rule
+
+    @property
+    def step(self) -> float | None:
+        """Of the flow by a rule; None for everything else."""
+        return self.ruled.pace.step if self.ruled and self.method == "flow" else None
+
+    @property
+    def time_per_step(self) -> float:
+        """Time of one step, of SGD or by a rule."""
+        return self.step or self.noise.learning_rate / self.dimension
+
+    def weights(self, states: Real) -> Real:
+        """Weights (..., K, p) that the network's outputs depend on."""
+        return states if self.rule is None else self.rule.weights(states)
+
+    def second_layer(self, states: Real) -> Real | None:
+        """Second-layer weights (..., K) of ``states``, where they move."""
+        return states[..., -1] if isinstance(self.rule, TwoLayer) else None
 
     @property
     def layout(self) -> Layout:
@@ -58,7 +92,11 @@ class Problem:
         return self.start + run if self.own_starts else self.start
 
     def begin(self, runs: tuple[int, ...]) -> Real:
-        """Weights (B, K, p) at time zero of these runs."""
+        """States (B, K, p) at time zero of these runs: their weights, where there is no rule."""
+        W = self._drawn(runs)
+        return W if self.rule is None else self.rule.begun(W)
+
+    def _drawn(self, runs: tuple[int, ...]) -> Real:
         if self.given is not None:
             return np.repeat(self.given[None], len(runs), axis=0)
         return starts.draw(
@@ -75,11 +113,18 @@ class Problem:
         """The problem of a request.
 
         Raises ``TeacherError`` for an impossible teacher, ``InputError`` for overlaps that no
-        weights have, or a start that the input dimension has no room for.
+        weights have, or a start that the input dimension has no room for, or the rule no place.
         """
-        unit = unit_of(request.teacher_gram)
-        teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
-        times, steps = _times(request)
+        if request.rule == "gradient_flow":
+            ruled, unit = None, unit_of(request.teacher_gram)
+            teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
+        else:
+            ruled = Descents.from_request(as_descents(request, request.until))
+            unit, teacher = ruled.unit, ruled.teacher
+        times, steps = _times(request, None if ruled is None else ruled.pace.step)
+        given = _given(request, teacher, unit)
+        if given is not None and ruled is not None and isinstance(ruled.rule, Orthonormalised):
+            _check_independent(given)
         return Problem(
             students=request.student_width,
             teacher=teacher,
@@ -91,7 +136,7 @@ class Problem:
             seed=request.seed,
             start=request.start,
             scale=request.init_scale / unit,
-            given=_given(request, teacher, unit),
+            given=given,
             times=times,
             steps=steps,
             runs=request.runs,
@@ -100,21 +145,40 @@ class Problem:
             finds_attractors=request.attractors,
             flow_tolerance=request.flow_tolerance,
             unit=unit,
+            ruled=ruled,
         )
 
 
-def _times(request: TrajectoryRequest) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Times to record, and the steps of SGD at which it is there; both ascending, no one twice."""
+def _check_independent(W: Real) -> None:
+    """Raise ``InputError`` where students ``W`` (K, p) are linearly dependent."""
+    values = np.linalg.svd(W, compute_uv=False)
+    if len(W) > W.shape[1] or values[-1] < DEPENDENT * values[0]:
+        raise InputError(
+            "The students of the start are linearly dependent: no orthonormal ones are the nearest."
+        )
+
+
+def _times(
+    request: TrajectoryRequest, step: float | None
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Times to record, and the steps at which it is there, of SGD or of length ``step`` by a rule;
+    both ascending, no one twice."""
     if request.spacing == "linear":
         times = np.linspace(0.0, request.until, request.points)
     else:
         times = np.r_[0.0, np.geomspace(request.first_time, request.until, request.points - 1)]
         times[-1] = request.until
-    if request.method != "sgd" or request.learning_rate is None:
+    if request.method == "sgd" and request.learning_rate is not None:
+        per_step, last = request.learning_rate / request.input_dimension, request.steps_asked
+    elif request.method == "flow" and step is not None:
+        per_step, last = step, max(1, round(request.until / step))
+        if last > MOST_STEPS:
+            most = f"at most {MOST_STEPS:,} steps of {step:.6g}"
+            raise RequestError("until", request.until, most)
+    else:
         return tuple(dict.fromkeys(times.tolist())), ()
-    per_step = request.learning_rate / request.input_dimension
     steps = tuple(dict.fromkeys([round(time / per_step) for time in times[:-1]]))
-    steps = tuple(dict.fromkeys([*steps, request.steps_asked]))
+    steps = tuple(dict.fromkeys([*steps, last]))
     return tuple(step * per_step for step in steps), steps
 
 

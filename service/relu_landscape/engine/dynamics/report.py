@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.dynamics.found import Found, Kind
 from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.dynamics.tasks import Ends, Followed
 from relu_landscape.engine.model import kernel, population
@@ -24,19 +24,19 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 REACHED = "reached the last time"
 
 
-def composed(problem: Problem, followed: Followed, ends: Sequence[Ends]) -> Composed:
-    """The result and the details of each run."""
-    found = _attractors(problem, ends)
+def composed(problem: Problem, followed: Followed, found: Found) -> Composed:
+    """The result and the details of each run; ``found``: where their ends lead."""
     runs = [_run(problem, followed, number, found) for number in range(problem.runs)]
     details = {run.key: _details(problem, followed, n) for n, run in enumerate(runs)}
     K, teacher = problem.students, problem.teacher
     critical = None
-    if teacher.width == K and teacher.is_orthonormal:
+    if teacher.width == K and teacher.is_orthonormal and problem.rule is None:
         # The mean over a batch of b has a b-th of the noise.
         critical = critical_learning_rate(K) * problem.noise.batch_size
     body = TrajectoryBody(
         times=list(problem.times),
-        steps=list(problem.steps) if problem.method == "sgd" else None,
+        steps=list(problem.steps) or None,
+        step=problem.step,
         critical_learning_rate=critical,
         loss=_curve(problem, followed),
         runs=runs,
@@ -45,28 +45,8 @@ def composed(problem: Problem, followed: Followed, ends: Sequence[Ends]) -> Comp
     return Composed(body, details)
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """One attractor, and the runs that lead to it."""
-
-    told: Attractor
-    runs: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Attractors by loss, and what became of the flow from each run's end."""
-
-    kinds: tuple[_Kind, ...]
-    outcomes: Mapping[int, Outcome]
-
-    def key(self, run: int) -> str | None:
-        """The attractor of a run, if it has one."""
-        return next((each.told.key for each in self.kinds if run in each.runs), None)
-
-
-def _attractors(problem: Problem, ends: Sequence[Ends]) -> _Found:
-    """Ends grouped up to symmetry; those that did not converge belong to no attractor."""
+def attractors(problem: Problem, ends: Sequence[Ends]) -> Found:
+    """Ends of gradient flow grouped up to symmetry; those that did not converge belong to none."""
     outcomes: dict[int, Outcome] = {}
     known: list[Real] = []
     groups: list[list[tuple[int, Real]]] = []
@@ -93,15 +73,10 @@ def _attractors(problem: Problem, ends: Sequence[Ends]) -> _Found:
     told = [_attractor(problem, group, is_continuum=False) for group in groups]
     if continuum:
         told.append(_attractor(problem, continuum, is_continuum=True))
-    told.sort(key=lambda each: (each.told.loss, each.runs))
-    kinds = tuple(
-        _Kind(each.told.model_copy(update={"key": f"a{n}"}), each.runs)
-        for n, each in enumerate(told, start=1)
-    )
-    return _Found(kinds, outcomes)
+    return Found.of(told, {run: outcome.value for run, outcome in outcomes.items()})
 
 
-def _attractor(problem: Problem, group: Sequence[tuple[int, Real]], *, is_continuum: bool) -> _Kind:
+def _attractor(problem: Problem, group: Sequence[tuple[int, Real]], *, is_continuum: bool) -> Kind:
     W, teacher, area = group[0][1], problem.teacher, problem.unit**2
     attractive: bool | None = None
     if not is_continuum:
@@ -123,7 +98,7 @@ def _attractor(problem: Problem, group: Sequence[tuple[int, Real]], *, is_contin
         R=((W @ teacher.V.T) * area).tolist(),
         Q=((W @ W.T) * area).tolist(),
     )
-    return _Kind(told, tuple(run for run, _ in group))
+    return Kind(told, tuple(run for run, _ in group))
 
 
 def _is_zero(loss: float, problem: Problem) -> bool:
@@ -132,10 +107,9 @@ def _is_zero(loss: float, problem: Problem) -> bool:
     return loss < kernel.loss_accuracy(0.0, width, square)
 
 
-def _run(problem: Problem, followed: Followed, number: int, found: _Found) -> Run:
+def _run(problem: Problem, followed: Followed, number: int, found: Found) -> Run:
     stop, reached = followed.stops[number], followed.reached[number]
     losses = followed.records.loss[number] * problem.unit**2
-    outcome = found.outcomes.get(number)
     return Run(
         key=f"r{number + 1}",
         start=problem.start_number(number),
@@ -145,7 +119,7 @@ def _run(problem: Problem, followed: Followed, number: int, found: _Found) -> Ru
         first_loss=float(losses[0]),
         last_loss=float(losses[-1]) if stop is None and reached == len(problem.times) else None,
         attractor=found.key(number),
-        attractor_outcome=outcome and outcome.value,
+        attractor_outcome=found.outcomes.get(number),
     )
 
 
@@ -161,11 +135,14 @@ def _details(problem: Problem, followed: Followed, number: int) -> RunDetails:
         overlap_times = list(problem.times)
         R, Q = (_until(each[number] * area, reached, count) for each in (records.R, records.Q))
     else:
-        W, M = followed.last[number], problem.teacher.width
+        W, M = problem.weights(followed.last[number]), problem.teacher.width
         overlap_times = [problem.times[-1]]
         there = int(followed.stops[number] is None)
         last_R = (W[:, :M] @ problem.teacher.V.T)[None]
         R, Q = (_until(each * area, there, 1) for each in (last_R, (W @ W.T)[None]))
+    second_layer = None
+    if records.second_layer.shape[-1]:
+        second_layer = _until(records.second_layer[number] * problem.unit, reached, count)
     return RunDetails.model_validate(
         {
             "times": list(problem.times),
@@ -176,6 +153,7 @@ def _details(problem: Problem, followed: Followed, number: int) -> RunDetails:
             "overlap_times": overlap_times,
             "R": R,
             "Q": Q,
+            "second_layer": second_layer,
         }
     )
 

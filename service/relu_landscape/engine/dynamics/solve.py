@@ -12,10 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics import report
+from relu_landscape.engine.dynamics import report, ruled_chain, settling
 from relu_landscape.engine.dynamics.chain import Layout, Runs
+from relu_landscape.engine.dynamics.found import NOTHING
+from relu_landscape.engine.dynamics.marching import March
 from relu_landscape.engine.dynamics.ode import State, Stop
 from relu_landscape.engine.dynamics.problem import Problem
+from relu_landscape.engine.dynamics.settling import Settle, Settled
 from relu_landscape.engine.dynamics.tasks import (
     Ends,
     Fall,
@@ -49,10 +52,17 @@ def compose(
     """
     if problem.method == "sgd":
         followed = _simulate(problem, run, monitor, chunk_starts or RUNS_PER_TASK)
+    elif problem.step is not None:
+        followed = _march(problem, run, monitor)
     else:
         followed = _integrate(problem, run, monitor)
-    ends = _fall(followed, run, monitor) if problem.finds_attractors else []
-    return report.composed(problem, followed, ends)
+    if not problem.finds_attractors:
+        return report.composed(problem, followed, NOTHING)
+    if problem.ruled is not None:
+        settled = _settle(problem, followed, run, monitor)
+        return report.composed(problem, followed, settling.found(problem, settled))
+    ends = _fall(followed, run, monitor)
+    return report.composed(problem, followed, report.attractors(problem, ends))
 
 
 def _answers(
@@ -96,6 +106,52 @@ def _integrate(problem: Problem, run: Runner, monitor: Monitor) -> Followed:
     )
 
 
+def _march(problem: Problem, run: Runner, monitor: Monitor) -> Followed:
+    """Follow the steps of a rule, a piece at a time."""
+    last, together = problem.steps[-1], max(1, int(1.0 / seconds_per_move(problem)))
+    ends = [*range(together, last, together), last]
+    monitor.phase("integrate", len(ends))
+    state, done, stop = problem.begin((0,))[0], 0, None
+    pieces: list[Records] = []
+    for end in ends:
+        if stop is None:
+            low = done if done else -1
+            record = tuple(step for step in problem.steps if low < step <= end)
+            task = March(
+                key=f"march/{together}/{done}", state=state, done=done, until=end, record=record
+            )
+            ((_, answer),) = _answers([task], run, monitor)
+            state, done, stop = answer.state, answer.done, answer.stop
+            if answer.records.loss.shape[1]:
+                pieces.append(answer.records)
+        monitor.advance(task)
+        time, losses = done * problem.time_per_step, pieces[-1].loss[:, -1:]
+        _tell(problem, monitor, time, losses, np.array([stop is None]))
+    records = _joined(pieces, axis=1)
+    return Followed(
+        records=records,
+        last=_folded(problem, state)[None],
+        reached=(records.loss.shape[1],),
+        stops=(stop,),
+        ended_at=((done + (stop is not None)) * problem.time_per_step,),
+    )
+
+
+def _folded(problem: Problem, state: Real) -> Real:
+    """A state (K, q) in M + K coordinates, zeros where the inputs have no such dimension."""
+    K, M = problem.students, problem.teacher.width
+    second = problem.second_layer(state)
+    W = state if second is None else state[:, :-1]
+    W = np.pad(W, ((0, 0), (0, M + K - W.shape[1])))
+    return W if second is None else np.hstack([W, second[:, None]])
+
+
+def seconds_per_move(problem: Problem) -> float:
+    """About what a step by a rule takes: measured at widths of 8 and 17."""
+    K, units = problem.students, problem.students + problem.teacher.width
+    return 1e-4 + 1e-7 * K * units
+
+
 def seconds_per_step(problem: Problem, *, is_fast: bool) -> float:
     """About what a step of the differential equations takes: measured at widths of 8 and 17.
 
@@ -126,7 +182,10 @@ def _simulate(problem: Problem, run: Runner, monitor: Monitor, size: int) -> Fol
     layout, steps = problem.layout, problem.steps
     whole = -(-steps[-1] // layout.stretch)
     size = min(size, problem.runs)
-    together = max(1, int(1.0 / seconds_per_stretch(layout, size, is_fast=pace_of(run) > 1)))
+    seconds = seconds_per_stretch(layout, size, is_fast=pace_of(run) > 1)
+    if problem.rule is not None:
+        seconds = ruled_chain.seconds_per_stretch(layout, size, problem.rule)
+    together = max(1, int(1.0 / seconds))
     rounds = range(0, whole, together)
     numbers = [
         tuple(range(first, min(first + size, problem.runs)))
@@ -160,7 +219,8 @@ def _simulate(problem: Problem, run: Runner, monitor: Monitor, size: int) -> Fol
             losses = np.concatenate([each[-1].loss[:, -1:] for each in pieces])
             _tell(problem, monitor, problem.times[steps.index(record[-1])], losses, ran_away < 0)
     records = _joined([_joined(each, axis=1) for each in pieces], axis=0)
-    return _with_ends(problem, records, np.concatenate(last), ran_away)
+    states = np.concatenate([chunk.W for chunk in chunks])
+    return _with_ends(problem, records, np.concatenate(last), ran_away, states)
 
 
 def _begin(problem: Problem, numbers: tuple[int, ...]) -> Runs:
@@ -168,26 +228,30 @@ def _begin(problem: Problem, numbers: tuple[int, ...]) -> Runs:
 
 
 def _with_ends(
-    problem: Problem, records: Records, last: Real, ran_away: NDArray[np.int64]
+    problem: Problem, records: Records, last: Real, ran_away: NDArray[np.int64], states: Real
 ) -> Followed:
     """A run counts as gone from the beginning of the block after which that was found; where that
-    is past the last step, it did not run away in time."""
+    is past the last step, it did not run away in time. ``states`` (B, K, q) are where the runs were
+    left, which of one that has gone says why."""
     reached, stops, ended = [], [], []
-    per_step = problem.noise.learning_rate / problem.dimension
-    for step in ran_away.tolist():
+    per_step = problem.time_per_step
+    second = problem.second_layer(states)
+    through = np.zeros(len(states), bool) if second is None else np.min(second, axis=-1) <= 0.0
+    for step, has_changed in zip(ran_away.tolist(), through.tolist(), strict=True):
         before = step - problem.layout.steps
         gone = step >= 0 and before < problem.steps[-1]
         reached.append(
             sum(each <= before for each in problem.steps) if gone else len(problem.steps)
         )
-        stops.append(Stop.RAN_AWAY if gone else None)
+        why = Stop.CHANGED_SIGN if has_changed else Stop.RAN_AWAY
+        stops.append(why if gone else None)
         ended.append(min(step * per_step, problem.times[-1]) if gone else problem.times[-1])
     return Followed(records, last, tuple(reached), tuple(stops), tuple(ended))
 
 
 def _fall(followed: Followed, run: Runner, monitor: Monitor) -> list[Ends]:
     """Follow gradient flow from the ends of the runs that did not run away."""
-    falling = [number for number, stop in enumerate(followed.stops) if stop is not Stop.RAN_AWAY]
+    falling = _falling(followed)
     tasks = [
         Fall(
             key=f"fall/{first}",
@@ -199,6 +263,33 @@ def _fall(followed: Followed, run: Runner, monitor: Monitor) -> list[Ends]:
     if tasks:
         monitor.phase("attractors", len(tasks))
     answers: dict[str, Ends] = {}
+    for task, answer in _answers(tasks, run, monitor):
+        answers[task.key] = answer
+        monitor.advance(task)
+    return [answers[task.key] for task in tasks]
+
+
+def _falling(followed: Followed) -> list[int]:
+    """Runs that have an end."""
+    return [n for n, stop in enumerate(followed.stops) if stop is None or not stop.is_lost]
+
+
+def _settle(problem: Problem, followed: Followed, run: Runner, monitor: Monitor) -> list[Settled]:
+    """Follow descents by the rule from the ends of the runs that have one.
+
+    The flow of a rule is followed from its start: it is the descent itself, whose end is then, to
+    the bit, what ``descents`` says of that start.
+    """
+    falling = _falling(followed)
+    states = followed.last if problem.step is None else problem.begin((0,))
+    tasks = [
+        Settle(key=f"settle/{first}", runs=tuple(some), states=states[some])
+        for first in range(0, len(falling), FALLS_PER_TASK)
+        for some in [falling[first : first + FALLS_PER_TASK]]
+    ]
+    if tasks:
+        monitor.phase("attractors", len(tasks))
+    answers: dict[str, Settled] = {}
     for task, answer in _answers(tasks, run, monitor):
         answers[task.key] = answer
         monitor.advance(task)

@@ -12,6 +12,8 @@ from relu_landscape.engine.descent.batch import Descent
 from relu_landscape.engine.dynamics.chain import Chain, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, State, Stop
 from relu_landscape.engine.dynamics.problem import Problem
+from relu_landscape.engine.dynamics.ruled_chain import RuledChain
+from relu_landscape.engine.dynamics.ruled_ode import RuledIntegrator
 from relu_landscape.engine.families.compiled import kernel_beside
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.noise.places import measure
@@ -24,7 +26,7 @@ Whole = NDArray[np.int64]
 @dataclass(frozen=True)
 class Records:
     """What ``places.measure`` says of B runs at T times; ``R``, ``Q`` at none where only the last
-    are kept."""
+    are kept, ``second_layer`` (B, T, K) or, where it does not move, (B, T, 0)."""
 
     loss: Real
     gradient_norm: Real
@@ -32,22 +34,30 @@ class Records:
     matched: Whole
     R: Real
     Q: Real
+    second_layer: Real
 
     @staticmethod
-    def of(W: Real, problem: Problem) -> Records:
-        """Measure weights (B, T, K, M + K)."""
-        B, T, K, p = W.shape
-        found = measure(W.reshape(B * T, K, p), problem.teacher)
+    def of(states: Real, problem: Problem) -> Records:
+        """Measure states (B, T, K, q) of the problem's rule, weights where it has none."""
+        B, T, K, q = states.shape
+        flat = states.reshape(B * T, K, q)
+        W, second = problem.weights(flat), problem.second_layer(flat)
+        found = measure(W, problem.teacher)
+        gradient_norm = found.gradient_norm
+        if problem.rule is not None:
+            slope = problem.rule.steepness(W)
+            gradient_norm = np.sqrt(np.sum(slope * slope, axis=(-2, -1)))
         kept = T if problem.keeps_all_overlaps else 0
         R = found.R.reshape(B, T, K, problem.teacher.width)[:, :kept]
         Q = found.Q.reshape(B, T, K, K)[:, :kept]
         return Records(
             loss=found.loss.reshape(B, T),
-            gradient_norm=found.gradient_norm.reshape(B, T),
+            gradient_norm=gradient_norm.reshape(B, T),
             norms=found.norms.reshape(B, T, K),
             matched=found.matched.reshape(B, T, K),
             R=np.ascontiguousarray(R),
             Q=np.ascontiguousarray(Q),
+            second_layer=np.zeros((B, T, 0)) if second is None else second.reshape(B, T, K),
         )
 
 
@@ -73,18 +83,22 @@ class Integrate(Task[Problem, Integrated]):
     steps: int
 
     def run(self, problem: Problem, backend: Backend) -> Integrated:
-        integrator = Integrator(
-            problem.teacher, problem.noise, tolerance=problem.flow_tolerance,
-            kernel=kernel_beside(backend),
-        )  # fmt: skip
+        teacher, noise, kernel = problem.teacher, problem.noise, kernel_beside(backend)
+        tolerance = problem.flow_tolerance
+        if problem.rule is None:
+            integrator = Integrator(teacher, noise, tolerance=tolerance, kernel=kernel)
+        else:
+            integrator = RuledIntegrator(
+                teacher, noise, problem.rule, tolerance=tolerance, kernel=kernel
+            )
         found = integrator.run(self.state, self.times, steps=self.steps)
         return Integrated(found.state, Records.of(found.recorded[None], problem), found.stop)
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """Where runs of SGD got to, what was passed, and the weights (B, K, M + K) at the last step
-    that was recorded (none: (B, 0, 0))."""
+    """Where runs of SGD got to, what was passed, and the states (B, K, M + K) at the last step
+    that was recorded (none: (B, 0, 0)); those of two layers have one column more."""
 
     runs: Runs
     records: Records
@@ -104,10 +118,12 @@ class Simulate(Task[Problem, Simulated]):
     record: tuple[int, ...]
 
     def run(self, problem: Problem, backend: Backend) -> Simulated:
-        chain = Chain(
-            problem.teacher, problem.layout, problem.noise, seed=problem.seed,
-            kernel=kernel_beside(backend),
-        )  # fmt: skip
+        teacher, layout, noise = problem.teacher, problem.layout, problem.noise
+        if problem.rule is None:
+            kernel = kernel_beside(backend)
+            chain = Chain(teacher, layout, noise, seed=problem.seed, kernel=kernel)
+        else:
+            chain = RuledChain(teacher, layout, noise, problem.rule, seed=problem.seed)
         runs, W = chain.run(
             self.runs,
             first_stretch=self.first_stretch,
@@ -120,7 +136,7 @@ class Simulate(Task[Problem, Simulated]):
 
 @dataclass(frozen=True)
 class Followed:
-    """What came of all runs: records over all times, the weights (K, M + K) at each end, the number
+    """What came of all runs: records over all times, the states (K, M + K) at each end, the number
     of times that each run reached, and why and when it ended before the last one."""
 
     records: Records

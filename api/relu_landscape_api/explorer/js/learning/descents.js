@@ -10,11 +10,9 @@ import { typeset } from "../typeset.js";
 import { shareBar } from "./bars.js";
 import { AskForm } from "./form.js";
 import { Jobs } from "./jobs.js";
+import { drawLoss } from "./trajectoryplots.js";
+import { RULES } from "./words.js";
 
-const RULES = {
-  gradient_flow: "gradient flow", gradient_descent: "gradient descent", normalised: "normalised students",
-  orthonormalised: "orthonormalised students", two_layer: "both layers",
-};
 const SHAPES = ["circle", "square", "triangle", "diamond", "star"];
 /** Losses of one end, computed twice, agree to 1e-12; two ends differ by 1e-3. */
 const SAME = 1e-7;
@@ -27,14 +25,40 @@ const FIELDS = [
   { name: "input_dimension", label: "input dimension d", kind: "whole", value: 1000 },
   ...Object.entries(RULES).map(([name, label]) => ({ name, label, kind: "check", value: name !== "gradient_descent" })),
   { name: "init_scale", label: "initial scale", kind: "number", value: 1, group: "more" },
+  { name: "teacher_gram", label: "Gram matrix of the teacher", kind: "matrix", value: "", optional: true, group: "more",
+    placeholder: "orthonormal; 1, 0.3; 0.3, 1" },
+  { name: "curve", label: "curves of one start", kind: "check", value: true, group: "more" },
+  { name: "start", label: "number of that start", kind: "whole", value: 0, group: "more", shown: ({ curve }) => curve === "true" },
+  { name: "until", label: "curves until time", kind: "number", value: 100, group: "more", shown: ({ curve }) => curve === "true" },
 ];
+const CURVE_POINTS = 101;
+const DASHES = [null, "7 4", null, "2 3", "9 3 2 3"];
 
 /** A request for each rule that is chosen. */
 export function requestsOf(values) {
-  const { student_width, teacher_width, starts, seed, input_dimension, init_scale } = values;
-  return Object.fromEntries(Object.keys(RULES).filter((rule) => values[rule]).map((rule) =>
-    [rule, { student_width, teacher_width, rule, starts, seed, input_dimension, init_scale }]));
+  const { starts } = values;
+  return byRule(values, (common) => ({ ...common, starts }));
 }
+
+/** The trajectory of one start for each rule that is chosen. */
+export function curvesOf(values) {
+  const { start, until, curve } = values;
+  return curve ? byRule(values, (common) => ({ ...common, start, until, points: CURVE_POINTS, attractors: false })) : {};
+}
+
+function byRule(values, request) {
+  const { student_width, teacher_width, seed, input_dimension, init_scale, teacher_gram } = values;
+  const common = { student_width, teacher_width, seed, input_dimension, init_scale, ...(teacher_gram && { teacher_gram }) };
+  return Object.fromEntries(Object.keys(RULES).filter((rule) => values[rule]).map((rule) => [rule, request({ ...common, rule })]));
+}
+
+/** {name: id} of "name:id,name:id" in an address. */
+const idsOf = (text) => Object.fromEntries((text ?? "").split(",").map((part) => part.split(":")).filter(([rule, id]) => rule in RULES && id));
+const textOf = (ids) => Object.entries(ids).map(([rule, id]) => `${rule}:${id}`).join(",");
+const askedOf = (requests) => Object.fromEntries(Object.entries(requests).map(([rule, request]) => [rule, { request, words: RULES[rule] }]));
+const knownOf = (ids) => Object.fromEntries(Object.entries(ids).map(([rule, id]) => [rule, { id, words: RULES[rule] }]));
+/** Answers by rule, in the order of the rules. */
+const sorted = (answers) => new Map(Object.keys(RULES).filter((rule) => answers.has(rule)).map((rule) => [rule, answers.get(rule)]));
 
 const isSame = (a, b) => a.kind === b.kind && (a.structure?.name ?? null) === (b.structure?.name ?? null) && Math.abs(a.loss - b.loss) <= SAME;
 
@@ -55,33 +79,40 @@ export function rowsOf(answers) {
 
 const nameOf = ({ end, outcome }) => (end ? `${KINDS[end.kind] ?? end.kind}${end.structure ? ` ${structureWords(end.structure.name)}` : ""}` : outcome);
 
-function drawLadder(element, answers, rows) {
-  const rules = [...answers.keys()];
+function drawLadder(element, answers, rows, places) {
   const ends = rows.filter(({ end }) => end);
   draw(element, (theme) => ({
     x: { title: "share of the starts that end here (%)", range: [-4, 106] },
     y: { title: "population loss", range: fromZero(ends.map(({ end }) => end.loss), 0.12) },
     marks: ends.flatMap((row) => [...row.shares].map(([rule, share]) => ({
-      type: "point", name: `${rule} ${row.end.loss}`, x: 100 * share.probability, y: row.end.loss, r: 5.5, shape: SHAPES[rules.indexOf(rule)],
-      fill: theme.series[rules.indexOf(rule)],
+      type: "point", name: `${rule} ${row.end.loss}`, x: 100 * share.probability, y: row.end.loss, r: 5.5, shape: SHAPES[places[rule]],
+      fill: theme.series[places[rule]],
       lines: [RULES[rule], nameOf(row), `loss ${real(row.end.loss, 8)}`, interval(share)],
     }))),
-    legend: rules.map((rule, i) => ({ text: RULES[rule], shape: SHAPES[i], fill: theme.series[i] })), inset: 24, form: "wide",
+    legend: [...answers.keys()].map((rule) => ({ text: RULES[rule], shape: SHAPES[places[rule]], fill: theme.series[places[rule]] })), inset: 24, form: "wide",
   }), { label: `Shares of each rule. ${ends.map((row) => `${nameOf(row)} at loss ${real(row.end.loss, 4)}: ${[...row.shares].map(([rule, share]) =>
     `${RULES[rule]} ${interval(share)}`).join(", ")}`).join("; ")}.` });
 }
 
 export class View {
   constructor(element, on) {
-    Object.assign(this, { element, on, asked: {}, ids: {}, answers: new Map() });
+    Object.assign(this, { element, on, asked: {}, ids: {}, answers: new Map(), curves: new Map(), wanted: new Set(), problems: {} });
     this.form = new AskForm(FIELDS, { button: "Compare", submit: () => this.submit(), label: "One start, several rules" });
     this.note = h("p", { class: "address-note", role: "status", hidden: true });
-    this.progress = h("div", { class: "runs" });
-    this.jobs = new Jobs(this.progress, "descents", {
-      done: (rule, answer) => this.take(rule, answer), settled: () => this.form.busy(false),
-      problem: (sentence) => this.form.complain(sentence), report: (error) => on.report(error),
-      found: ([{ ended, starts }]) => `${ended} of ${plural(starts, "start", "starts")} ended`,
+    const calls = (kind, take) => ({
+      done: take, settled: () => this.settled(), problem: (sentence) => this.complain(kind, sentence), report: (error) => on.report(error),
     });
+    const ends = h("div", { class: "runs" });
+    const ways = h("div", { class: "runs" });
+    this.jobs = new Jobs(ends, "descents", { ...calls("ends", (rule, answer) => this.take(rule, answer)),
+      found: ([{ ended, starts }]) => `${ended} of ${plural(starts, "start", "starts")} ended` });
+    this.ways = new Jobs(ways, "trajectories", { ...calls("curves", (rule, answer) => this.takeCurve(rule, answer)),
+      found: ([{ time, loss }]) => `time ${real(time, 4)}, loss ${real(loss, 4)}` });
+    this.curvePlot = h("div", { class: "plot wide", id: "descents-curves" });
+    this.curveLegend = h("div", { class: "legend" });
+    this.curveWords = h("p", {});
+    this.curveBox = h("figure", { class: "card", hidden: true }, h("figcaption", {}, h("h2", {}, "One start along each rule"), this.curveWords),
+      this.curveLegend, this.curvePlot);
     this.plot = h("div", { class: "plot wide", id: "descents-ladder" });
     this.legend = h("div", { class: "legend" });
     this.table = h("div", {});
@@ -94,66 +125,110 @@ export class View {
     element.replaceChildren(
       h("header", { class: "headline" }, h("h1", {}, "One start, several rules"),
         h("p", { class: "lead" }, "The same random starts, learned by gradient flow, with students kept at norm one, kept orthonormal, or with both layers learned.")),
-      this.note, h("section", { class: "card", "aria-label": "What to compute" }, this.form.element), this.progress, this.results);
+      this.note, h("section", { class: "card", "aria-label": "What to compute" }, this.form.element), ends, ways, this.curveBox, this.results);
   }
 
   show(asked) {
     if (JSON.stringify(asked) === this.shown) return this.redraw();
     this.shown = JSON.stringify(asked);
     this.asked = asked;
-    const { jobs, ...texts } = asked;
+    const { jobs, curves, ...texts } = asked;
     const known = FIELDS.map(({ name }) => name);
     const said = [...this.form.write(texts), ...Object.keys(texts).filter((name) => !known.includes(name)).map((name) => `The page knows no ${name}.`)];
     this.note.textContent = said.join(" ");
     show(this.note, said.length > 0);
-    const ids = Object.fromEntries((jobs ?? "").split(",").map((part) => part.split(":")).filter(([rule, id]) => rule in RULES && id));
+    const ids = idsOf(jobs);
     if (JSON.stringify(ids) === JSON.stringify(this.ids)) return this.redraw();
     this.clear();
     this.ids = ids;
-    if (jobs) this.jobs.open(Object.fromEntries(Object.entries(ids).map(([rule, id]) => [rule, { id, words: RULES[rule] }])));
+    this.wanted = new Set(Object.keys({ ...ids, ...idsOf(curves) }));
+    if (jobs) this.jobs.open(knownOf(ids));
+    if (curves) this.ways.open(knownOf(idsOf(curves)));
   }
 
   clear() {
     this.jobs.leave();
+    this.ways.leave();
     this.answers = new Map();
+    this.curves = new Map();
     this.ids = {};
+    this.problems = {};
     show(this.results, false);
+    show(this.curveBox, false);
     this.form.complain(null);
+  }
+
+  /** Ends and curves each have their sentence; both are said, each once. */
+  complain(kind, sentence) {
+    this.problems[kind] = sentence;
+    this.form.complain([...new Set(Object.values(this.problems).filter(Boolean))].join(" ") || null);
+  }
+
+  /** Which colour and shape each rule has, in both pictures: its place among those that are asked for. */
+  get places() {
+    const known = Object.keys(RULES).filter((rule) => this.wanted.has(rule) || this.answers.has(rule) || this.curves.has(rule));
+    return Object.fromEntries(known.map((rule, i) => [rule, i]));
+  }
+
+  settled() {
+    if (!this.asking && !this.jobs.running.size && !this.ways.running.size) this.form.busy(false);
   }
 
   async submit() {
     try {
-      const requests = requestsOf(this.form.read());
+      const values = this.form.read();
+      const requests = requestsOf(values);
       if (!Object.keys(requests).length) throw new Error("Choose at least one rule.");
       this.clear();
+      this.wanted = new Set(Object.keys(requests));
       this.form.busy(true);
-      const ids = await this.jobs.ask(Object.fromEntries(Object.entries(requests).map(([rule, request]) => [rule, { request, words: RULES[rule] }])));
-      if (!ids) return;
+      this.asking = true;
+      const [ids, ways] = await Promise.all([this.jobs.ask(askedOf(requests)), this.ways.ask(askedOf(curvesOf(values)))]);
+      this.asking = false;
+      this.settled();
+      if (!ids || !ways) return;
       this.ids = Object.fromEntries(Object.keys(requests).filter((rule) => ids[rule]).map((rule) => [rule, ids[rule]]));
-      const jobs = Object.entries(this.ids).map(([rule, id]) => `${rule}:${id}`).join(",");
-      this.asked = { ...this.form.asked(), ...(jobs && { jobs }) };
+      const [jobs, curves] = [textOf(this.ids), textOf(Object.fromEntries([...sorted(new Map(Object.entries(ways)))]))];
+      this.asked = { ...this.form.asked(), ...(jobs && { jobs }), ...(curves && { curves }) };
       this.shown = JSON.stringify(this.asked);
       this.on.changed(this.asked, true);
     } catch (error) {
+      this.asking = false;
       this.form.busy(false);
       this.form.complain(error.message);
     }
   }
 
   take(rule, answer) {
-    const all = new Map([...this.answers, [rule, answer]]);
-    this.answers = new Map(Object.keys(RULES).filter((name) => all.has(name)).map((name) => [name, all.get(name)]));
+    this.answers = sorted(new Map([...this.answers, [rule, answer]]));
     show(this.results, true);
     this.redraw();
     announce(`${RULES[rule]} is shown.`);
   }
 
+  takeCurve(rule, answer) {
+    this.curves = sorted(new Map([...this.curves, [rule, answer]]));
+    show(this.curveBox, true);
+    this.redraw();
+  }
+
+  drawCurves() {
+    const { request } = [...this.curves.values()][0];
+    this.curveWords.textContent = `Loss against time of start number ${request.start}; constrained rules begin at its projection.`;
+    const styles = Object.fromEntries(Object.entries(this.places).map(([rule, i]) => [rule, [i, DASHES[i], SHAPES[i]]]));
+    drawLoss(this.curvePlot, this.curveLegend, this.curves, { axes: { loss: false, time: false }, request, styles,
+      words: (rule) => RULES[rule], below: "" });
+  }
+
   redraw() {
+    if (this.curves.size) this.drawCurves();
     if (!this.answers.size) return;
     const rows = rowsOf(this.answers);
     const rules = [...this.answers.keys()];
-    drawLadder(this.plot, this.answers, rows);
-    this.legend.replaceChildren(...rules.map((rule, i) => h("span", { class: "key" }, h("i", { class: `mark series-${i}`, "aria-hidden": "true" }), RULES[rule])));
+    const { places } = this;
+    drawLadder(this.plot, this.answers, rows, places);
+    this.legend.replaceChildren(...rules.map((rule) => h("span", { class: "key" },
+      h("i", { class: `mark series-${places[rule]} as-${SHAPES[places[rule]]}`, "aria-hidden": "true" }), RULES[rule])));
     this.table.replaceChildren(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of rules" }, h("table", {},
       h("thead", {}, h("tr", {}, ["end", "loss", ...rules.map((rule) => RULES[rule])].map((name, at) =>
         h("th", { scope: "col", class: at === 1 ? "number" : null }, term(name))))),
@@ -163,7 +238,8 @@ export class View {
     const { student_width: students, teacher_width: teachers, seed } = this.answers.get(rules[0]).request;
     const stem = `rules-K${students}-M${teachers}-seed${seed}`;
     this.files.replaceChildren(h("div", { class: "buttons" },
-      h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(this.answers), `${stem}.json`) }, "Rules, JSON")),
-    pictureButtons([["rules", this.plot, stem]], (sentence) => this.form.complain(sentence)));
+      h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(this.answers), `${stem}.json`) }, "Rules, JSON"),
+      this.curves.size ? h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(this.curves), `${stem}-curves.json`) }, "Curves, JSON") : null),
+    pictureButtons([["rules", this.plot, stem], ...(this.curves.size ? [["curves", this.curvePlot, `${stem}-curves`]] : [])], (sentence) => this.form.complain(sentence)));
   }
 }

@@ -24,7 +24,11 @@ function numberOf(text, isWhole) {
   return value;
 }
 
+/** "1, 0.3; 0.3, 1" as rows of numbers. */
+const matrixOf = (text) => text.split(";").map((row) => row.split(",").map((entry) => numberOf(entry.trim(), false)));
+
 const READ = {
+  matrix: matrixOf,
   whole: (text) => numberOf(text, true),
   number: (text) => numberOf(text, false),
   wholes: (text) => listOf(text, true),
@@ -50,7 +54,7 @@ function control(field) {
   const common = { name: field.name, "aria-describedby": field.hint ? `${field.name}-hint` : null };
   if (field.kind === "choice") return h("select", common);
   if (field.kind === "check") return h("input", { type: "checkbox", ...common });
-  const isList = field.kind.endsWith("s");
+  const isList = field.kind.endsWith("s") || field.kind === "matrix";
   return h("input", { type: isList ? "text" : "number", step: "any", autocomplete: "off", spellcheck: "false",
     placeholder: field.placeholder, class: isList ? "list" : null, ...common });
 }

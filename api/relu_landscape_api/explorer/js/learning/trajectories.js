@@ -10,8 +10,8 @@ import { AskForm } from "./form.js";
 import { Jobs, sentenceOf } from "./jobs.js";
 import { kicked } from "./kick.js";
 import { hasLeak, isOf, levelOf } from "./levels.js";
-import { drawLoss, drawNorms, drawOverlaps } from "./trajectoryplots.js";
-import { learned, LEARNED } from "./words.js";
+import { drawLines, drawLoss, drawOverlaps } from "./trajectoryplots.js";
+import { LEARNED, methodWords, RULES } from "./words.js";
 
 const METHODS = Object.keys(LEARNED.methods);
 const POINTS = 101;
@@ -19,7 +19,14 @@ const POINTS = 101;
 const MOST_STUDENTS = 8;
 const isStart = ({ from }) => from === "start";
 const isKick = ({ from }) => from === "point";
-const needsRate = ({ ode, sgd }) => ode === "true" || sgd === "true";
+/** Methods that a rule has beside flow; the service says why not the others. */
+const METHODS_OF = {
+  gradient_flow: ["ode", "sgd"], gradient_descent: [], normalised: ["ode", "sgd"], orthonormalised: ["ode", "sgd"], two_layer: ["sgd"],
+};
+/** Rules whose ends are no points of a landscape: students have norm one there. */
+const CONSTRAINED = ["normalised", "orthonormalised"];
+const isFollowed = (method, rule) => method === "flow" || Boolean(METHODS_OF[rule]?.includes(method));
+const needsRate = ({ ode, sgd, rule }) => (ode === "true" && isFollowed("ode", rule)) || (sgd === "true" && isFollowed("sgd", rule));
 const AXES = { linear: "linear", logarithmic: "logarithmic" };
 
 function fields(landscape) {
@@ -32,10 +39,11 @@ function fields(landscape) {
     { name: "point", label: "fixed point", kind: "choice", value: "m1", shown: isKick, always: true,
       options: () => Object.fromEntries((landscape()?.fixed_points ?? []).map(({ key, loss }) => [key, `${key}, loss ${real(loss, 4)}`])) },
     { name: "size", label: "length of the kick", kind: "number", value: 0.1, shown: isKick },
+    { name: "rule", label: "rule", kind: "choice", value: "gradient_flow", options: () => ({ ...RULES, gradient_flow: "none" }) },
     { name: "learning_rate", label: "learning rate γ", kind: "number", value: 0.1, shown: needsRate },
     { name: "until", label: "until time", kind: "number", value: 100 },
-    { name: "runs", label: "runs of SGD", kind: "whole", value: 8, shown: ({ sgd }) => sgd === "true" },
-    ...METHODS.map((name) => ({ name, label: learned("methods", name), kind: "check", value: true })),
+    { name: "runs", label: "runs of SGD", kind: "whole", value: 8, shown: ({ sgd, rule }) => sgd === "true" && isFollowed("sgd", rule) },
+    ...METHODS.map((name) => ({ name, label: methodWords(name), kind: "check", value: true, shown: ({ rule }) => isFollowed(name, rule) })),
     { name: "spacing", label: "recorded times", kind: "choice", value: "linear", options: () => AXES, group: "more" },
     { name: "input_dimension", label: "input dimension d", kind: "whole", value: 1000, group: "more" },
     { name: "init_scale", label: "initial scale", kind: "number", value: 1, group: "more", shown: isStart },
@@ -47,9 +55,9 @@ function fields(landscape) {
 /** The requests of what the form says, by method; `weights` are of a kicked point. */
 export function requestsOf(values, weights, widths) {
   const { student_width = widths?.student_width, teacher_width = widths?.teacher_width } = values;
-  const { seed, until, spacing, input_dimension, init_scale, learning_rate, batch_size, label_noise, runs } = values;
+  const { seed, until, spacing, input_dimension, init_scale, learning_rate, batch_size, label_noise, runs, rule = "gradient_flow" } = values;
   const base = {
-    student_width, teacher_width, seed, until, spacing, input_dimension, points: POINTS,
+    student_width, teacher_width, seed, until, spacing, input_dimension, points: POINTS, ...(rule !== "gradient_flow" && { rule }),
     ...(weights ? { weights } : { start: values.start, init_scale }),
     ...(spacing === "logarithmic" && { first_time: Math.min(0.1, until / 10) }),
   };
@@ -93,6 +101,8 @@ export class View {
     this.lossPlot = h("div", { class: "plot wide", id: "trajectory-loss" });
     this.legend = h("div", { class: "legend" });
     this.norms = h("div", { class: "plot medium", id: "trajectory-norms" });
+    this.layer = h("div", { class: "plot medium", id: "trajectory-layer" });
+    this.layerBox = h("div", { hidden: true }, h("h3", {}, "Weights of the second layer"), this.layer);
     this.overlaps = h("div", { class: "multiples", id: "trajectory-overlaps" });
     this.overlapNote = h("p", { class: "note" });
     this.chooser = h("select", { name: "run", onchange: () => this.drawRun() });
@@ -110,7 +120,7 @@ export class View {
       h("div", { class: "buttons" }, this.axisBoxes.loss, this.axisBoxes.time), this.legend, this.lossPlot),
       h("section", { class: "card", "aria-labelledby": "ends-title" }, h("h2", { id: "ends-title" }, "Where they end"), this.ends),
       h("section", { class: "card", "aria-labelledby": "run-title" }, h("h2", { id: "run-title" }, "One run: overlaps and norms"),
-        h("label", { class: "choice" }, "run", this.chooser), this.overlapNote, this.overlaps, h("h3", {}, "Norms of the students"), this.norms),
+        h("label", { class: "choice" }, "run", this.chooser), this.overlapNote, this.overlaps, h("h3", {}, "Norms of the students"), this.norms, this.layerBox),
       h("section", { class: "card", "aria-labelledby": "trajectory-files" }, h("h2", { id: "trajectory-files" }, "Download"), this.files));
     this.element.replaceChildren(
       h("header", { class: "headline" }, h("h1", {}, "Trajectories"),
@@ -138,7 +148,7 @@ export class View {
     this.clear();
     this.ids = ids;
     if (Object.keys(ids).length) {
-      this.jobs.open(Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, { id, words: learned("methods", name) }])));
+      this.jobs.open(Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, { id, words: methodWords(name, this.rule) }])));
     }
   }
 
@@ -195,7 +205,7 @@ export class View {
       const requests = requestsOf(values, weights, this.on.landscape()?.request);
       this.clear();
       this.form.busy(true);
-      const questions = Object.entries(requests).map(([name, request]) => [name, { request, words: learned("methods", name) }]);
+      const questions = Object.entries(requests).map(([name, request]) => [name, { request, words: methodWords(name, request.rule) }]);
       const ids = await this.jobs.ask(Object.fromEntries(questions));
       if (!ids) return;
       this.ids = Object.fromEntries(METHODS.filter((name) => ids[name]).map((name) => [name, ids[name]]));
@@ -218,7 +228,7 @@ export class View {
     show(this.results, true);
     const chosen = this.chooser.value;
     this.chooser.replaceChildren(...[...this.answers].flatMap(([method, { runs }]) => runs.slice(0, 50).map(({ key }) =>
-      h("option", { value: `${method} ${key}` }, runs.length > 1 ? `${learned("methods", method)}, run ${key.slice(1)}` : learned("methods", method)))));
+      h("option", { value: `${method} ${key}` }, runs.length > 1 ? `${this.words(method)}, run ${key.slice(1)}` : this.words(method)))));
     if (chosen) this.chooser.value = chosen;
     if (!this.chooser.value) this.chooser.selectedIndex = 0;
     this.redraw();
@@ -236,10 +246,19 @@ export class View {
     return [...this.answers.values()][0].request;
   }
 
-  /** The landscape shown, where it is that of these widths. */
+  /** The rule that the form says, for what has not come yet. */
+  get rule() {
+    return this.form.texts().rule;
+  }
+
+  words(method) {
+    return methodWords(method, this.request.rule);
+  }
+
+  /** The landscape shown, where it is that of these widths, and its points are where this rule rests. */
   get landscape() {
     const landscape = this.on.landscape();
-    return isOf(landscape, this.request) ? landscape : null;
+    return !CONSTRAINED.includes(this.request.rule) && isOf(landscape, this.request) ? landscape : null;
   }
 
   drawLoss() {
@@ -257,6 +276,7 @@ export class View {
     const rows = [...this.answers].flatMap(([name, answer]) => endsOf(name, answer));
     const where = ({ attractor }) => {
       if (!attractor) return "–";
+      if (CONSTRAINED.includes(request.rule)) return "of this rule alone";
       const level = landscape && levelOf(landscape, { R: attractor.R, Q: attractor.Q, isContinuum: attractor.is_continuum });
       if (level) return h("button", { type: "button", class: "pick", onclick: () => this.openPoint(level.key) }, `${level.key} of the ladder`);
       if (landscape) return "not among the points of the landscape shown";
@@ -266,7 +286,7 @@ export class View {
       h("thead", {}, h("tr", {}, ["method", "runs", "loss of the end", "what it is", "in the landscape"].map((name, at) =>
         h("th", { scope: "col", class: at === 1 || at === 2 ? "number" : null }, term(name))))),
       h("tbody", {}, rows.map((row) => h("tr", {},
-        h("th", { scope: "row" }, learned("methods", row.name)),
+        h("th", { scope: "row" }, this.words(row.name)),
         h("td", { class: "number" }, `${row.runs} of ${this.answers.get(row.name).runs.length}`),
         h("td", { class: "number" }, row.attractor ? typeset(real(row.attractor.loss, 8)) : "–"),
         h("td", {}, row.attractor ? endWords(row.attractor) : row.outcome),
@@ -290,10 +310,13 @@ export class View {
       if (this.drawn !== chosen || !this.parts.has(chosen)) return;
       const run = this.parts.get(chosen);
       const students = this.request.student_width;
+      const layers = run.second_layer ? " Students count with their weight in the second layer, a w." : "";
       this.overlapNote.textContent = "Each student's row of R, its overlaps with the teachers (the nearest one strong), and of Q, its overlaps with the " +
-        `students (its own norm squared strong), against time.${students > MOST_STUDENTS ? ` The first ${MOST_STUDENTS} of ${students} students are drawn.` : ""}`;
+        `students (its own norm squared strong), against time.${students > MOST_STUDENTS ? ` The first ${MOST_STUDENTS} of ${students} students are drawn.` : ""}${layers}`;
       drawOverlaps(this.overlaps, run, MOST_STUDENTS);
-      drawNorms(this.norms, run);
+      drawLines(this.norms, run.times, run.norms, "norm", "Norms of the students");
+      show(this.layerBox, Boolean(run.second_layer));
+      if (run.second_layer) drawLines(this.layer, run.times, run.second_layer, "weight", "Weights of the second layer");
       this.overlaps.dataset.run = chosen;
     } catch (error) {
       this.form.complain(`The run could not be read: ${sentenceOf(error)}`);

@@ -6,7 +6,7 @@ import { fromZero, padded } from "../chart/scale.js";
 import { h } from "../dom.js";
 import { markOf } from "../ladder.js";
 import { kindWords, plural, real } from "../format.js";
-import { learned } from "./words.js";
+import { methodWords } from "./words.js";
 
 /** Colour, dash and shape of each method. */
 const STYLES = { flow: [1, null, "square"], ode: [0, "7 4", "circle"], sgd: [2, null, "triangle"] };
@@ -36,19 +36,20 @@ function timeRange(answers, isLog) {
   return isLog ? [Math.min(...times), Math.max(...times) * 1.02] : [0, Math.max(...times) * 1.02];
 }
 
-function curve(name, answer, theme, axes) {
-  const [series, dash, shape] = STYLES[name];
+function curve(name, answer, theme, { axes, styles, words }) {
+  const [series, dash, shape] = styles[name];
+  const isEnsemble = answer.runs.length > 1;
   const { times, loss } = answer;
   const stride = Math.max(1, Math.round(times.length / MARKS));
   const marks = times.map((time, i) => ({ time, i })).filter(({ time, i }) =>
     (i % stride === 0 || i === times.length - 1) && isShown(loss.mean[i], axes.loss) && isShown(time, axes.time));
   return [
-    name === "sgd" && answer.runs.length > 1 && { type: "area", name: "spread", points: band(answer, axes), fill: theme.series[series], opacity: 0.22 },
+    isEnsemble && { type: "area", name: "spread", points: band(answer, axes), fill: theme.series[series], opacity: 0.22 },
     { type: "path", name: `loss-${name}`, points: corners(times, loss.mean, axes), stroke: theme.series[series], width: 2.2, dash },
     ...marks.map(({ time, i }) => ({
       type: "point", x: time, y: loss.mean[i], r: 3.4, shape, fill: theme.series[series], name: `${name} at ${real(time, 4)}`,
-      lines: [learned("methods", name), `time ${real(time, 5)}`, `loss ${real(loss.mean[i], 6)}`,
-        ...(name === "sgd" && answer.runs.length > 1
+      lines: [words(name), `time ${real(time, 5)}`, `loss ${real(loss.mean[i], 6)}`,
+        ...(isEnsemble
           ? [`90% of ${plural(loss.running[i], "run", "runs")}: ${BAND.map((q) => real(loss.quantiles[q][i], 4)).join(" to ")}`] : [])],
     })),
   ].filter(Boolean);
@@ -63,12 +64,17 @@ function levels(points, request, xs, ys, theme) {
   ]);
 }
 
-/** {series, shape, text} of the methods that there are. */
-const legendOf = (answers, theme) => [...answers.keys()].map((name) => ({
-  text: learned("methods", name), shape: STYLES[name][2], fill: theme.series[STYLES[name][0]] }));
+/** {series, shape, text} of the answers that there are. */
+const legendOf = (answers, theme, { styles, words }) => [...answers.keys()].map((name) => ({
+  text: words(name), shape: styles[name][2], fill: theme.series[styles[name][0]] }));
 
-/** Loss against time; `minima`: fixed points of the landscape, `choose(key)` opens one. */
-export function drawLoss(element, legend, answers, { axes, minima, request, choose }) {
+/**
+ * Loss against time; `minima`: fixed points of the landscape, `choose(key)` opens one. `styles` and `words` of the
+ * answers by name: methods, where nothing else is said.
+ */
+export function drawLoss(element, legend, answers, { axes, minima = [], request, choose, styles = STYLES,
+  words = (name) => methodWords(name, request.rule), below = " The table below says where each ends." }) {
+  const look = { axes, styles, words };
   const all = [...answers.values()];
   const values = all.flatMap(({ loss }) => [...loss.mean, ...BAND.flatMap((q) => loss.quantiles[q])]).filter((value) => value != null);
   // What runs away would press everything else to the bottom of a linear axis.
@@ -78,17 +84,18 @@ export function drawLoss(element, legend, answers, { axes, minima, request, choo
   const ys = range([...values.filter((value) => value <= most), ...(axes.loss ? [] : known.map(({ loss }) => loss))], axes.loss);
   const label = [...answers].map(([name, { times, loss }]) => {
     const last = loss.mean.findLastIndex((value) => value != null);
-    return `${learned("methods", name)}: loss from ${real(loss.mean[0])} to ${real(loss.mean[last])} at time ${real(times[last])}.`;
+    return `${words(name)}: loss from ${real(loss.mean[0])} to ${real(loss.mean[last])} at time ${real(times[last])}.`;
   }).join(" ");
   draw(element, (theme) => ({
     x: { title: "time", kind: axes.time ? "log" : "linear", range: xs },
     y: { title: "population loss", kind: axes.loss ? "log" : "linear", range: ys },
-    marks: [...levels(known, request, xs, ys, theme), ...[...answers].flatMap(([name, answer]) => curve(name, answer, theme, axes))],
+    marks: [...levels(known, request, xs, ys, theme), ...[...answers].flatMap(([name, answer]) => curve(name, answer, theme, look))],
     labels: known.map(({ key }) => ({ key, text: key, rank: 0 })),
-    legend: legendOf(answers, theme), along: "x", form: "wide",
-  }), { label: `Loss against time. ${label} The table below says where each ends.`, click: choose });
-  legend.replaceChildren(...legendOf(answers, colours()).map(({ text }, i) =>
-    h("span", { class: "key" }, h("i", { class: `mark series-${STYLES[[...answers.keys()][i]][0]} as-${STYLES[[...answers.keys()][i]][2]}`, "aria-hidden": "true" }), text)));
+    legend: legendOf(answers, theme, look), along: "x", form: "wide",
+  }), { label: `Loss against time. ${label}${below}`, click: choose });
+  const names = [...answers.keys()];
+  legend.replaceChildren(...legendOf(answers, colours(), look).map(({ text, shape }, i) =>
+    h("span", { class: "key" }, h("i", { class: `mark series-${styles[names[i]][0]} as-${shape}`, "aria-hidden": "true" }), text)));
 }
 
 /** Entries of row i of a matrix that changes with time, as lines. */
@@ -128,18 +135,18 @@ export function drawOverlaps(grid, run, most) {
   }
 }
 
-/** Norms of all students against time. */
-export function drawNorms(element, run) {
-  const norms = run.norms.filter(Boolean);
-  const count = norms[0]?.length ?? 0;
+/** A number of each student against time, `rows` by time: called `title` on its axis, `words` at length. */
+export function drawLines(element, times, rows, title, words) {
+  const known = rows.filter(Boolean);
+  const count = known[0]?.length ?? 0;
   draw(element, (theme) => ({
-    x: { title: "time", range: [0, run.times.at(-1) || 1] },
-    y: { title: "norm", range: fromZero(norms.flat(), 0.08) },
+    x: { title: "time", range: [0, times.at(-1) || 1] },
+    y: { title, range: fromZero(known.flat(), 0.08) },
     marks: Array.from({ length: count }, (_, i) => ({
-      type: "path", name: `norm-${i + 1}`, stroke: theme.series[i % theme.series.length], width: 1.8,
+      type: "path", name: `${title}-${i + 1}`, stroke: theme.series[i % theme.series.length], width: 1.8,
       dash: i >= theme.series.length ? "5 3" : null,
-      points: run.times.map((time, at) => (run.norms[at] ? [time, run.norms[at][i]] : null)),
+      points: times.map((time, at) => (rows[at] ? [time, rows[at][i]] : null)),
     })),
     form: "wide",
-  }), { plain: true, label: `Norms of the students against time: ${(norms.at(-1) ?? []).map((value) => real(value, 4)).join(", ")} at the end.` });
+  }), { plain: true, label: `${words} against time: ${(known.at(-1) ?? []).map((value) => real(value, 4)).join(", ")} at the end.` });
 }

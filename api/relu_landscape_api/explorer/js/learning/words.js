@@ -35,5 +35,20 @@ export const LEARNED = {
   }
 };
 
+/** Rules of descents and of trajectories. */
+export const RULES = {
+  "gradient_flow": "gradient flow",
+  "gradient_descent": "gradient descent",
+  "normalised": "normalised students",
+  "orthonormalised": "orthonormalised students",
+  "two_layer": "both layers"
+};
+
 /** What is shown for a name; one that this page does not know yet, as it is. */
 export const learned = (list, name) => LEARNED[list][name] ?? name;
+
+/** A method of trajectories, under a rule where there is one. */
+export function methodWords(method, rule = "gradient_flow") {
+  if (rule === "gradient_flow") return learned("methods", method);
+  return method === "flow" ? `flow, ${RULES[rule] ?? rule}` : `${learned("methods", method)}, ${RULES[rule] ?? rule}`;
+}
