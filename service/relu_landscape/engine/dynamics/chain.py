@@ -32,7 +32,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.ode import RUN_AWAY, Noise
+from relu_landscape.engine.dynamics.network import Network
+from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.lanes.stretches import Drawn, SgdRules, advance
 from relu_landscape.engine.model import activation
@@ -161,10 +162,11 @@ class Runs:
     ran_away: Whole
 
     @staticmethod
-    def begin(numbers: tuple[int, ...], W: Real, teacher: Teacher) -> Runs:
+    def begin(
+        numbers: tuple[int, ...], W: Real, teacher: Teacher, layers: SecondLayers | None = None
+    ) -> Runs:
         """Runs at their starts ``W`` (B, K, p)."""
-        lengths = np.linalg.norm(W, axis=-1).max(axis=-1)
-        limit = RUN_AWAY * np.maximum(lengths, teacher.mean_norm)
+        limit = Network(teacher, layers).limit(W)
         return Runs(numbers, W, limit, np.full(len(numbers), -1))
 
 

@@ -1,8 +1,11 @@
-"""What is asked, in the engine's own terms: lengths in the teacher's unit (``landscape.units``)."""
+"""What is asked, in the engine's own terms: lengths in the teacher's unit (``landscape.units``),
+losses, learning rates and times in that of a leak (``model.activation``)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -10,8 +13,11 @@ from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import starts
 from relu_landscape.engine.dynamics.chain import Layout
+from relu_landscape.engine.dynamics.network import Network
 from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.landscape.units import in_unit, unit_of
+from relu_landscape.engine.model import activation
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.engine.noise import places
 from relu_landscape.errors import InputError
@@ -25,7 +31,8 @@ class Problem:
     """A trajectory to compute; fields as in ``wire.trajectories.TrajectoryRequest``.
 
     ``given``: weights (K, p) of the start, p the coordinates of a start in this dimension; None: it
-    is drawn. ``times`` to record, from 0; ``steps`` of SGD at these times, empty for the others.
+    is drawn. ``times`` to record, from 0, in the request's unit; ``steps`` of SGD at these times,
+    empty for the others. ``layers``: None where all their weights are 1.
     """
 
     students: int
@@ -45,6 +52,32 @@ class Problem:
     finds_attractors: bool
     flow_tolerance: float
     unit: float
+    layers: SecondLayers | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """What is trained."""
+        return Network(self.teacher, self.layers)
+
+    @property
+    def height(self) -> float:
+        """``activation.height``: losses of the engine times this, over times of the engine, are
+        those of the request."""
+        return activation.height(self.teacher.leak)
+
+    @property
+    def loss_unit(self) -> float:
+        """What a loss of 1 in the engine stands for."""
+        return self.unit**2 * self.height
+
+    def clock(self, times: Sequence[float]) -> tuple[float, ...]:
+        """Times of the request, as the engine has them."""
+        return tuple(time * self.height for time in times)
+
+    @property
+    def time_per_step(self) -> float:
+        """Of SGD, in the request's unit."""
+        return self.noise.learning_rate / self.dimension / self.height
 
     @property
     def layout(self) -> Layout:
@@ -77,8 +110,10 @@ class Problem:
         Raises ``TeacherError`` for an impossible teacher, ``InputError`` for overlaps that no
         weights have, or a start that the input dimension has no room for.
         """
-        unit = unit_of(request.teacher_gram)
-        teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
+        unit, height = unit_of(request.teacher_gram), activation.height(request.leak)
+        teacher = make_teacher(
+            request.teacher_width, in_unit(request.teacher_gram, unit), request.leak
+        )
         times, steps = _times(request)
         return Problem(
             students=request.student_width,
@@ -86,7 +121,9 @@ class Problem:
             dimension=request.input_dimension,
             method=request.method,
             noise=Noise(
-                request.learning_rate or 0.0, request.label_noise / unit, request.batch_size
+                (request.learning_rate or 0.0) * height,
+                request.label_noise / unit / (1.0 - request.leak),
+                request.batch_size,
             ),
             seed=request.seed,
             start=request.start,
@@ -100,7 +137,15 @@ class Problem:
             finds_attractors=request.attractors,
             flow_tolerance=request.flow_tolerance,
             unit=unit,
+            layers=_layers(request),
         )
+
+
+def _layers(request: TrajectoryRequest) -> SecondLayers | None:
+    """The second layers; None where all weights are 1."""
+    a = np.array(request.student_layer or (1.0,) * request.student_width)
+    b = np.array(request.teacher_layer or (1.0,) * request.teacher_width)
+    return None if np.all(a == 1.0) and np.all(b == 1.0) else SecondLayers(a, b)
 
 
 def _times(request: TrajectoryRequest) -> tuple[tuple[float, ...], tuple[int, ...]]:

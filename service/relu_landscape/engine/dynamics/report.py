@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.descents.running import Outcome as Descended
+from relu_landscape.engine.dynamics import layered
 from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.dynamics.tasks import Ends, Followed
 from relu_landscape.engine.model import kernel, population
@@ -16,7 +18,13 @@ from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.engine.points import classify, identity
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import NumericalError
-from relu_landscape.wire.trajectories import Attractor, LossCurve, Run, RunDetails, TrajectoryBody
+from relu_landscape.wire.trajectory_answers import (
+    Attractor,
+    LossCurve,
+    Run,
+    RunDetails,
+    TrajectoryBody,
+)
 
 Real = NDArray[np.float64]
 
@@ -31,7 +39,8 @@ def composed(problem: Problem, followed: Followed, ends: Sequence[Ends]) -> Comp
     details = {run.key: _details(problem, followed, n) for n, run in enumerate(runs)}
     K, teacher = problem.students, problem.teacher
     critical = None
-    if teacher.width == K and teacher.is_orthonormal:
+    is_plain = problem.layers is None and teacher.leak == 0.0
+    if teacher.width == K and teacher.is_orthonormal and is_plain:
         # The mean over a batch of b has a b-th of the noise.
         critical = critical_learning_rate(K) * problem.noise.batch_size
     body = TrajectoryBody(
@@ -58,7 +67,7 @@ class _Found:
     """Attractors by loss, and what became of the flow from each run's end."""
 
     kinds: tuple[_Kind, ...]
-    outcomes: Mapping[int, Outcome]
+    outcomes: Mapping[int, Outcome | Descended]
 
     def key(self, run: int) -> str | None:
         """The attractor of a run, if it has one."""
@@ -67,6 +76,10 @@ class _Found:
 
 def _attractors(problem: Problem, ends: Sequence[Ends]) -> _Found:
     """Ends grouped up to symmetry; those that did not converge belong to no attractor."""
+    layers = problem.network.layers
+    if layers is not None:
+        led, became = layered.attractors(problem, layers, ends)
+        return _Found(_keyed([_Kind(*each) for each in led]), became)
     outcomes: dict[int, Outcome] = {}
     known: list[Real] = []
     groups: list[list[tuple[int, Real]]] = []
@@ -93,12 +106,17 @@ def _attractors(problem: Problem, ends: Sequence[Ends]) -> _Found:
     told = [_attractor(problem, group, is_continuum=False) for group in groups]
     if continuum:
         told.append(_attractor(problem, continuum, is_continuum=True))
-    told.sort(key=lambda each: (each.told.loss, each.runs))
-    kinds = tuple(
+    return _Found(_keyed(told), outcomes)
+
+
+def _keyed(told: Sequence[_Kind]) -> tuple[_Kind, ...]:
+    """By loss, with their keys."""
+    return tuple(
         _Kind(each.told.model_copy(update={"key": f"a{n}"}), each.runs)
-        for n, each in enumerate(told, start=1)
+        for n, each in enumerate(
+            sorted(told, key=lambda each: (each.told.loss, each.runs)), start=1
+        )
     )
-    return _Found(kinds, outcomes)
 
 
 def _attractor(problem: Problem, group: Sequence[tuple[int, Real]], *, is_continuum: bool) -> _Kind:
@@ -115,7 +133,7 @@ def _attractor(problem: Problem, group: Sequence[tuple[int, Real]], *, is_contin
     is_global = is_continuum or _is_zero(loss, problem)
     told = Attractor(
         key="",
-        loss=0.0 if is_global else loss * area,
+        loss=0.0 if is_global else loss * problem.loss_unit,
         is_global=is_global,
         is_continuum=is_continuum,
         attractive=attractive,
@@ -134,7 +152,7 @@ def _is_zero(loss: float, problem: Problem) -> bool:
 
 def _run(problem: Problem, followed: Followed, number: int, found: _Found) -> Run:
     stop, reached = followed.stops[number], followed.reached[number]
-    losses = followed.records.loss[number] * problem.unit**2
+    losses = followed.records.loss[number] * problem.loss_unit
     outcome = found.outcomes.get(number)
     return Run(
         key=f"r{number + 1}",
@@ -169,8 +187,10 @@ def _details(problem: Problem, followed: Followed, number: int) -> RunDetails:
     return RunDetails.model_validate(
         {
             "times": list(problem.times),
-            "loss": _until(records.loss[number] * area, reached, count),
-            "gradient_norm": _until(records.gradient_norm[number] * problem.unit, reached, count),
+            "loss": _until(records.loss[number] * problem.loss_unit, reached, count),
+            "gradient_norm": _until(
+                records.gradient_norm[number] * (problem.unit * problem.height), reached, count
+            ),
             "norms": _until(records.norms[number] * problem.unit, reached, count),
             "matched_teacher": _until(records.matched[number], reached, count),
             "overlap_times": overlap_times,
@@ -190,7 +210,7 @@ def _curve(problem: Problem, followed: Followed) -> LossCurve:
     running = [int(np.sum(reached > place)) for place in range(count)]
     for place in range(count):
         some = followed.records.loss[reached > place, place] if running[place] else np.zeros(0)
-        some = some * problem.unit**2
+        some = some * problem.loss_unit
         mean.append(float(np.mean(some)) if some.size else None)
         spread.append(float(np.std(some, ddof=1)) if some.size > 1 else None)
         for q in QUANTILES:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descents.rules import Plain
+from relu_landscape.engine.descents.running import LONGEST, Pace, descend
 from relu_landscape.engine.dynamics.chain import Chain, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, State, Stop
 from relu_landscape.engine.dynamics.problem import Problem
@@ -19,6 +21,10 @@ from relu_landscape.engine.tasks import Task
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+#: Time, over the square of the smallest second-layer weight, and steps after which a flow from an
+#: end is given up where there are second layers: some twenty seconds.
+LONGEST_FALL, FALL_STEPS = 1e4, 100_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Records:
     def of(W: Real, problem: Problem) -> Records:
         """Measure weights (B, T, K, M + K)."""
         B, T, K, p = W.shape
-        found = measure(W.reshape(B * T, K, p), problem.teacher)
+        found = measure(W.reshape(B * T, K, p), problem.teacher, problem.network)
         kept = T if problem.keeps_all_overlaps else 0
         R = found.R.reshape(B, T, K, problem.teacher.width)[:, :kept]
         Q = found.Q.reshape(B, T, K, K)[:, :kept]
@@ -75,7 +81,7 @@ class Integrate(Task[Problem, Integrated]):
     def run(self, problem: Problem, backend: Backend) -> Integrated:
         integrator = Integrator(
             problem.teacher, problem.noise, tolerance=problem.flow_tolerance,
-            kernel=kernel_beside(backend),
+            layers=problem.layers, kernel=kernel_beside(backend),
         )  # fmt: skip
         found = integrator.run(self.state, self.times, steps=self.steps)
         return Integrated(found.state, Records.of(found.recorded[None], problem), found.stop)
@@ -106,7 +112,7 @@ class Simulate(Task[Problem, Simulated]):
     def run(self, problem: Problem, backend: Backend) -> Simulated:
         chain = Chain(
             problem.teacher, problem.layout, problem.noise, seed=problem.seed,
-            kernel=kernel_beside(backend),
+            layers=problem.layers, kernel=kernel_beside(backend),
         )  # fmt: skip
         runs, W = chain.run(
             self.runs,
@@ -132,8 +138,8 @@ class Followed:
 
 @dataclass(frozen=True)
 class Ends:
-    """Where gradient flow went from the ends of runs: names of ``descent.outcomes.Outcome``, and
-    weights (B, K, M)."""
+    """Where gradient flow went from the ends of runs: names of ``descent.outcomes.Outcome`` and
+    weights (B, K, M); with second layers of ``descents.running.Outcome``, and (B, K, M + K)."""
 
     runs: tuple[int, ...]
     outcomes: tuple[str, ...]
@@ -165,3 +171,27 @@ class Fall(Task[Problem, Ends]):
             outcomes=tuple(end.outcome.name for end in ends),
             W=np.array([end.W for end in ends]),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FallWithLayers(Task[Problem, Ends]):
+    """The same where there are second layers, by the descents that have them."""
+
+    kind: ClassVar[str] = "fall with layers"
+    answer: ClassVar[type[Ends]] = Ends
+
+    runs: tuple[int, ...]
+    W: Real
+
+    def run(self, problem: Problem, backend: Backend) -> Ends:  # noqa: ARG002
+        layers = problem.network.layers
+        assert layers is not None  # noqa: S101 - no other problem has such tasks
+        slowest = float(np.min(layers.a**2))
+        until = min(LONGEST_FALL / slowest, FALL_STEPS * LONGEST / layers.curvature)
+        pace = Pace(None, problem.flow_tolerance, until)
+        landed = descend(Plain(layers), self.W, pace, problem.dimension)
+        W = np.zeros(self.W.shape)
+        for place, each in enumerate(landed):
+            K, p = each.W.shape
+            W[place, :K, :p] = each.W
+        return Ends(self.runs, tuple(each.outcome for each in landed), W)

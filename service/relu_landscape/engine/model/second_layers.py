@@ -24,3 +24,8 @@ class SecondLayers:
     def both(self) -> Real:
         """All of them (K + M,), students first."""
         return np.concatenate([self.a, self.b])
+
+    @property
+    def reach(self) -> float:
+        """The norm of the longest student that stands for a teacher, in units of it; 1 at least."""
+        return max(1.0, float(np.abs(self.b).max() / np.abs(self.a).min()))

@@ -16,7 +16,7 @@ factors be among the conditions,
 where beta is linear in S, so that S needs no direction, and may vanish.
 
 **Accuracy**: that of ``sigma`` times (1 + |kappa|)^4: 1e-15 (K + M)^2 of the largest squared
-length, 1e-9 where units coincide. It is absolute, as everywhere here: S may be small beside its terms.
+length, 1e-9 where units coincide. It is absolute: S may be small beside its terms.
 """
 
 from __future__ import annotations

@@ -8,12 +8,13 @@ P positive semidefinite says all that Q must satisfy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.model import activation, kernel
-from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model.arrays import NUMPY, Array
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher
@@ -98,9 +99,17 @@ class Measured:
     matched: Whole
 
 
-def measure(W: Real, teacher: Teacher) -> Measured:
-    """Measure students ``W`` (B, K, p); none may have norm zero."""
-    loss = Loss.of(teacher, NUMPY)
+class Differentiable(Protocol):
+    """A loss on batches (B, K, p)."""
+
+    def value(self, W: Array, /) -> Array: ...
+    def gradient(self, W: Array, /) -> Array: ...
+
+
+def measure(W: Real, teacher: Teacher, loss: Differentiable | None = None) -> Measured:
+    """Measure students ``W`` (B, K, p); none may have norm zero. ``loss``: None for that of this
+    teacher, without second layers."""
+    loss = Loss.of(teacher, NUMPY) if loss is None else loss
     W = np.ascontiguousarray(W)
     slope = np.asarray(loss.gradient(NUMPY.asarray(W)))
     R = np.asarray(W[..., : teacher.width] @ teacher.V.T)
