@@ -84,8 +84,8 @@ class TrajectoryBody(Wire):
     times: list[float] = Field(description="as recorded; for SGD those of whole steps")
     steps: list[int] | None = Field(description="of SGD at these times; null for the others")
     critical_learning_rate: float | None = Field(
-        description="largest at which the global minimum is stable; K = M, orthonormal, ReLU and "
-        "second layers of 1, else null"
+        description="largest at which the global minimum is stable; K = M, orthonormal and second "
+        "layers of 1, else null"
     )
     loss: LossCurve
     runs: list[Run]

@@ -39,10 +39,9 @@ def composed(problem: Problem, followed: Followed, ends: Sequence[Ends]) -> Comp
     details = {run.key: _details(problem, followed, n) for n, run in enumerate(runs)}
     K, teacher = problem.students, problem.teacher
     critical = None
-    is_plain = problem.layers is None and teacher.leak == 0.0
-    if teacher.width == K and teacher.is_orthonormal and is_plain:
+    if teacher.width == K and teacher.is_orthonormal and problem.layers is None:
         # The mean over a batch of b has a b-th of the noise.
-        critical = critical_learning_rate(K) * problem.noise.batch_size
+        critical = critical_learning_rate(K, teacher.leak) * problem.noise.batch_size
     body = TrajectoryBody(
         times=list(problem.times),
         steps=list(problem.steps) if problem.method == "sgd" else None,

@@ -20,6 +20,7 @@ from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, Stop
 from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import make_teacher
+from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.wire.trajectory_answers import TrajectoryBody
 from tests.service.engine.descents import solving
 from tests.service.engine.dynamics.test_chain import plain_sgd
@@ -249,7 +250,8 @@ def test_where_a_flow_with_a_leak_ends(leak: float, has_layers: bool) -> None:
     rested = plain_loss(y.reshape(W.shape), V, leak, a, b)
     assert attractor.loss == pytest.approx(rested, abs=1e-7)
     assert attractor.attractive is True
-    assert found.critical_learning_rate is None
+    critical = None if has_layers else pytest.approx(critical_learning_rate(3, leak))
+    assert found.critical_learning_rate == critical
 
 
 def test_layers_of_one_are_none() -> None:
