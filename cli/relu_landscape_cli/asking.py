@@ -22,6 +22,13 @@ def _rates(text: str) -> list[float]:
         raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0.05,0.1") from error
 
 
+def _layer(text: str) -> list[float]:
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter("numbers with commas, such as 1,1,-1") from error
+
+
 class Precision(StrEnum):
     """Arithmetic of gradient flow."""
 
@@ -53,6 +60,12 @@ StudentWidth = Annotated[
 TeacherWidth = Annotated[
     int, typer.Argument(metavar="TEACHER", help="How many ReLU units the teacher has.")
 ]
+Layer = Annotated[
+    Any,  # what ``parser`` makes of a text; a list of floats would be an option to repeat
+    typer.Option(
+        parser=_layer, metavar="A,B,...", show_default="all 1", help="Fixed second layer."
+    ),
+]  # fmt: skip
 Starts = Annotated[
     int | None,
     typer.Option(help="Random starts; 0 is the structured search alone.", show_default="1000"),

@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from relu_landscape_client import Descents
 
 
-def _layer(text: str) -> list[float]:
-    try:
-        return [float(each) for each in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter("numbers with commas, such as 1,1,-1") from error
-
-
-Layer = Annotated[
-    Any,  # what ``parser`` makes of a text; a list of floats would be an option to repeat
-    typer.Option(
-        parser=_layer, metavar="A,B,...", show_default="all 1", help="Fixed second layer."
-    ),
-]  # fmt: skip
-
-
 def descents(
     student_width: asking.StudentWidth,
     teacher_width: asking.TeacherWidth,
@@ -41,8 +26,8 @@ def descents(
     step: Annotated[
         float | None, typer.Option(help="In units of time.", show_default="8/(K+max(K,M)+8)")
     ] = None,
-    student_layer: Layer = None,
-    teacher_layer: Layer = None,
+    student_layer: asking.Layer = None,
+    teacher_layer: asking.Layer = None,
     teacher_gram: asking.TeacherGram = None,
     start_layer: asking.StartLayer = None,
     init_scale: asking.InitScale = None,

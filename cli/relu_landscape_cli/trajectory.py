@@ -72,6 +72,11 @@ def trajectory(
     flow_tolerance: Annotated[
         float | None, typer.Option(help="Local error of the integrator (flow, ode, ends).")
     ] = None,
+    leak: Annotated[
+        float | None, typer.Option(help="Slope below zero of students and teachers.")
+    ] = None,
+    student_layer: asking.Layer = None,
+    teacher_layer: asking.Layer = None,
     server: ServerIfAny = None,
     api_key: ApiKey = None,
     workers: Workers = None,
@@ -92,7 +97,8 @@ def trajectory(
         label_noise=label_noise, input_dimension=input_dimension, seed=seed, start=start,
         init_scale=init_scale, until=until, points=points, first_time=first_time,
         spacing=None if first_time is None else "logarithmic", runs=runs, own_starts=own_starts,
-        attractors=attractors, flow_tolerance=flow_tolerance,
+        attractors=attractors, flow_tolerance=flow_tolerance, leak=leak,
+        student_layer=student_layer, teacher_layer=teacher_layer,
     )  # fmt: skip
     way = Way(server, api_key, workers, timeout, output, quiet, as_json)
     answer(

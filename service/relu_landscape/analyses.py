@@ -56,12 +56,11 @@ from relu_landscape.wire.structures import StructureChoices, StructuresQuery
 from relu_landscape.wire.sweeps import PHASES as SWEEP_PHASES
 from relu_landscape.wire.sweeps import Sweep, SweepFinding, SweepRequest
 from relu_landscape.wire.trajectories import PHASES as TRAJECTORY_PHASES
-from relu_landscape.wire.trajectories import (
+from relu_landscape.wire.trajectories import Trajectory, TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
     RunDetails,
     RunInFull,
-    Trajectory,
     TrajectoryFinding,
-    TrajectoryRequest,
 )
 
 if TYPE_CHECKING:

@@ -114,9 +114,8 @@ def consistent(values: Any) -> None:
             values["input_dimension"] = max(values["input_dimension"], 64)
         if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
             values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
-        if values.get("leak"):  # proofs are of ReLU, and so is the noise of SGD
+        if values.get("leak"):  # proofs are of ReLU
             values.pop("certify", None)
-            values.pop("learning_rates", None)
         if IN_TRAJECTORIES & values.keys():
             consistent_trajectory(values)
 
@@ -205,6 +204,7 @@ def consistent_trajectory(values: dict[str, Any]) -> None:
         values.pop(name, None)
     if values.get("method") == "flow" and rule != "gradient_flow":
         values |= {"rule": rule, "until": min(values.get("until", 1.0), 100.0)}
+        values.pop("leak", None)
         for name in ("student_width", "teacher_width"):
             values[name] = min(values[name], 6)
     if values.get("method", "flow") == "flow":

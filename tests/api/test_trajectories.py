@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from relu_landscape.jobs.local import solve_locally
-from relu_landscape.wire.trajectories import RunInFull, Trajectory, TrajectoryRequest
+from relu_landscape.wire.trajectories import Trajectory, TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
+    RunInFull,
+)
 from tests.tally.test_over_http import waited
 
 ASKED = {

@@ -40,7 +40,8 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
         "trajectory", 3, 2, "--method", "sgd", "--learning-rate", 0.25, "--batch-size", 2,
         "--label-noise", 0.5, "--input-dimension", 20, "--seed", 7, "--start", 4,
         "--init-scale", 0.5, "--until", 3, "--points", 4, "--first-time", 0.5, "--runs", 2,
-        "--own-starts", "--no-attractors", "--flow-tolerance", 0.002,
+        "--own-starts", "--no-attractors", "--flow-tolerance", 0.002, "--leak", -0.5,
+        "--student-layer", "1,-1,0.5", "--teacher-layer", "1,-2",
         "--server", server.url, "--timeout", 60,
     )  # fmt: skip
     expected = {
@@ -48,7 +49,8 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
         "batch_size": 2, "label_noise": 0.5, "input_dimension": 20, "seed": 7, "start": 4,
         "init_scale": 0.5, "until": 3.0, "points": 4, "first_time": 0.5,
         "spacing": "logarithmic", "runs": 2, "own_starts": True, "attractors": False,
-        "flow_tolerance": 0.002,
+        "flow_tolerance": 0.002, "leak": -0.5, "student_layer": [1.0, -1.0, 0.5],
+        "teacher_layer": [1.0, -2.0],
     }  # fmt: skip
     assert {name: found["request"][name] for name in expected} == expected
 
@@ -81,6 +83,8 @@ def test_a_rule_is_followed_here(command: Command) -> None:
         ),
         (("trajectory", 2, 2, "--method", "sgd"), "learning_rate = None"),
         (("trajectory", 2, 2, "--runs", 3), "runs = 3"),
+        (("trajectory", 2, 2, "--student-layer", "1"), "student_layer = [1.0]"),
+        (("trajectory", 2, 2, "--teacher-layer", "1;1"), "numbers with commas"),
         (("trajectory", 2, 2, "--output", "t.csv"), "must end in .json"),
         (("trajectory", 2, 2, "--output", "nowhere/t.json"), "there is no folder"),
     ],

@@ -18,7 +18,11 @@ from relu_landscape.wire.landscape import (
 )
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import SweepBody, SweepRequest
-from relu_landscape.wire.trajectories import RunDetails, TrajectoryBody, TrajectoryRequest
+from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
+    RunDetails,
+    TrajectoryBody,
+)
 from relu_landscape_api.routers.pages import EXPLORER
 
 RECORDED = Path(__file__).parent / "recorded"

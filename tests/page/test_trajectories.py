@@ -12,7 +12,10 @@ from playwright.sync_api import Page, Route, expect
 
 from relu_landscape.errors import Busy
 from relu_landscape.wire.jobs import Progress
-from relu_landscape.wire.trajectories import TrajectoryFinding, TrajectoryRequest
+from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
+    TrajectoryFinding,
+)
 from tests.page.answers import recorded
 from tests.page.conftest import Watched
 from tests.page.drawn import lines, marks
@@ -88,6 +91,19 @@ def test_a_second_layer_is_drawn_where_there_is_one(watched: Watched, stage: Sta
     drawn = lines(page, "#trajectory-layer", "weight-2")
     assert drawn == [[time, row[1]] for time, row in zip(times, layer, strict=True)]
     expect(page.locator("#run-title + *  ~ .note")).to_contain_text("weight in the second layer")
+
+
+def test_a_leak_and_second_layers_are_asked_for(watched: Watched, stage: Stage) -> None:
+    """And left out where there are none, so that the question is the one it was."""
+    asked(watched, stage, "&start=3&leak=-0.5&student_layer=1,-1,1,1,1,1,1&teacher_layer=")
+    found = posted(stage)
+    assert {each.leak for each in found.values()} == {-0.5}
+    assert {each.student_layer for each in found.values()} == {(1.0, -1.0, *[1.0] * 5)}
+    assert {each.teacher_layer for each in found.values()} == {None}
+    stage.posted.clear()
+    asked(watched, stage)
+    for each in posted(stage).values():
+        assert not {"leak", "student_layer", "teacher_layer"} & each.model_fields_set
 
 
 def test_losses_and_the_band_of_runs_are_those_of_the_answers(

@@ -123,8 +123,8 @@ class Rows:
 
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
-        # No more of a row than its id is an object of Python's own: a hundred thousand rows would be
-        # a tenth of a second for the collector of garbage, whenever it comes, and a kilobyte each.
+        # No more of a row than its id is an object of Python's own: of a hundred thousand rows the
+        # collector of garbage would make a tenth of a second, whenever it comes.
         self._jobs: list[str | None] = []
         self._free: list[int] = []
         # Few different ones for many rows: what is true of a word is looked at once for all.

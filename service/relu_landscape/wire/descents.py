@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
@@ -11,11 +11,17 @@ from relu_landscape.errors import RequestError
 from relu_landscape.wire.base import JsonObject, Wire
 from relu_landscape.wire.jobs import Sealed
 from relu_landscape.wire.landscape import Attraction, Overlaps, Structure
+from relu_landscape.wire.layers import (
+    LARGEST_END,
+    LARGEST_WEIGHT,
+    SMALLEST_WEIGHT,
+    Layer,
+    check_layer,
+)
 from relu_landscape.wire.requests import (
     LARGEST_DIMENSION,
     LARGEST_SEED,
     LARGEST_START,
-    LARGEST_WIDTH,
     SMALLEST_START,
     AnalysisRequest,
     Gram,
@@ -35,12 +41,8 @@ PHASES = ("descend", "classify")
 
 #: Starts of one request; a start is two numbers of what is kept, and its end a matrix.
 MOST_STARTS = 100_000
-#: Numbers of the Hessian at an end, squared: 0.5 GB of doubles at most.
-LARGEST_END = 4096
 #: Steps of one descent, about: a limit of time over the step.
 MOST_STEPS = 10_000_000
-#: Second-layer weights; the loss has their square as its unit.
-SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-3, 1e3
 #: Step of a descent. Beyond 8 nothing is stable: one student has curvature 1/2 at the least.
 SMALLEST_STEP, LARGEST_STEP = 1e-4, 8.0
 LONGEST_DESCENT = 1e7
@@ -49,9 +51,6 @@ Rule = Literal[
     "gradient_flow", "gradient_descent", "normalised", "orthonormalised", "two_layer"
 ]  # fmt: skip
 EndKind = Literal["global", "minimum", "degenerate", "saddle"]
-
-Weight = Annotated[FiniteFloat, Field(ge=-LARGEST_WEIGHT, le=LARGEST_WEIGHT)]
-Layer = Annotated[tuple[Weight, ...], Field(min_length=1, max_length=LARGEST_WIDTH)]
 
 
 class DescentsRequest(AnalysisRequest):
@@ -175,10 +174,7 @@ class DescentsRequest(AnalysisRequest):
                 continue
             if self.rule not in ("gradient_flow", "gradient_descent"):
                 raise RequestError(name, list(layer), f"left out for {self.rule}")
-            if len(layer) != width or min(map(abs, layer)) < SMALLEST_WEIGHT:
-                raise RequestError(
-                    name, list(layer), f"{width} numbers of size {SMALLEST_WEIGHT:g} or more"
-                )
+            check_layer(name, layer, width)
 
     def _check_teacher(self) -> None:
         gram, M = self.teacher_gram, self.teacher_width

@@ -56,7 +56,10 @@ class AtRate(Wire):
 class PointRates(Wire):
     """A minimum under one-pass SGD."""
 
-    slope: float = Field(description="d loss / d gamma at 0: gamma/4 sum_i E[e^2 1_i]; any width")
+    slope: float = Field(
+        description="d loss / d gamma at 0: sum_i E[e^2 1_i] / 4, with a leak the square of the "
+        "unit's derivative for 1_i; any width"
+    )
     critical_rate: float | None = Field(
         description="learning rate from which second moments outside the span grow, the part in "
         "the span held: exact at zero loss, elsewhere to second order, and a minimum may be stable "

@@ -300,12 +300,6 @@ class LandscapeRequest(AnalysisRequest):
             raise RequestError(
                 "certify", self.certify, "none where leak is not 0: proofs are of ReLU"
             )
-        if self.leak != 0.0 and self.learning_rates:
-            raise RequestError(
-                "learning_rates",
-                list(self.learning_rates),
-                "none where leak is not 0: the noise of SGD is known for ReLU",
-            )
         check_init_scale(self.init_scale, self.teacher_gram)
         return self
 

@@ -1,4 +1,4 @@
-"""What is asked of a trajectory, and how it is answered.
+"""What is asked of a trajectory; what is answered is in ``trajectory_answers``.
 
 Time is ``gamma n / d`` after n steps of SGD at learning rate gamma; for the flow it is that of
 ``dW/dt = -grad L``. Losses are in units of squared output.
@@ -12,14 +12,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from relu_landscape.errors import RequestError
-from relu_landscape.wire.base import JsonObject, Wire
+from relu_landscape.wire.base import JsonObject
 from relu_landscape.wire.jobs import Sealed
+from relu_landscape.wire.layers import LARGEST_END, Layer, check_layer
 from relu_landscape.wire.requests import (
     LARGEST_DIMENSION,
     LARGEST_SEED,
     LARGEST_START,
     LARGEST_STARTS,
     LARGEST_WIDTH,
+    LEAST_LEAK,
+    MOST_LEAK,
     SMALLEST_GRAM_DIAGONAL,
     SMALLEST_START,
     Gram,
@@ -27,6 +30,7 @@ from relu_landscape.wire.requests import (
     is_identity,
     mean_norm,
 )
+from relu_landscape.wire.trajectory_answers import TrajectoryBody
 from relu_landscape.wire.trajectory_rules import CONSTRAINED, Ruled, check_rule, check_ruled_steps
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
@@ -170,12 +174,35 @@ class TrajectoryRequest(Ruled):
         le=1e-2,
         description="local error per step and student of flow and ode, and of the flow from ends",
     )
+    leak: FiniteFloat = Field(
+        0.0,
+        ge=LEAST_LEAK,
+        le=MOST_LEAK,
+        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
+        description="slope below zero of the activation of students and teachers, leaky ReLU: "
+        "max(x, leak x), -0.9 to 0.9",
+    )
+    student_layer: Layer | None = Field(
+        None,
+        exclude_if=lambda layer: layer is None,
+        description="fixed second-layer weights of the students, of any sign; left out: all 1",
+    )
+    teacher_layer: Layer | None = Field(
+        None,
+        exclude_if=lambda layer: layer is None,
+        description="second-layer weights of the teachers, of any sign; left out: all 1",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TrajectoryRequest:
         self._check_method()
         self._check_place()
+        check_layer("student_layer", self.student_layer, self.student_width)
+        check_layer("teacher_layer", self.teacher_layer, self.teacher_width)
         check_rule(self, self.method, self.until)
+        for name in ("leak", "student_layer", "teacher_layer"):
+            if self.rule != "gradient_flow" and getattr(self, name):
+                raise RequestError(name, getattr(self, name), f"left out for {self.rule}")
         self._check_effort()
         if self.spacing == "logarithmic" and not self.first_time < self.until:
             raise RequestError("first_time", self.first_time, f"less than until, {self.until:g}")
@@ -245,6 +272,12 @@ class TrajectoryRequest(Ruled):
             raise RequestError(
                 "student_width", K, f"at most {MOST_UNITS} students and teachers together with ode"
             )
+        if self.attractors and self._has_layers and K * (M + K) > LARGEST_END:
+            raise RequestError(
+                "attractors", True, f"false with second layers of more than {LARGEST_END:,} "
+                "weights in the coordinates of students and teachers: the Hessian at an end would "
+                "not fit",
+            )  # fmt: skip
         kept = self.runs * K * (K + M) * (self.points if self.overlaps_at == "all times" else 1)
         if kept > MOST_OVERLAPS:
             raise RequestError(
@@ -261,6 +294,13 @@ class TrajectoryRequest(Ruled):
             raise RequestError(
                 "until", self.until, f"at most {longest:.6g} here: {MOST_INPUTS:,} inputs in all"
             )
+
+    @property
+    def _has_layers(self) -> bool:
+        return any(
+            layer is not None and {*layer} != {1.0}
+            for layer in (self.student_layer, self.teacher_layer)
+        )
 
     @property
     def algorithm(self) -> str:
@@ -300,98 +340,6 @@ def _check_shape(
     if len(matrix) != rows or len(columns) != 1 or not fewest <= columns.pop() <= most:
         wanted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
         raise RequestError(name, f"{len(matrix)} rows", f"{rows} rows of {wanted} numbers")
-
-
-class TrajectoryFinding(Wire):
-    """How far a trajectory is."""
-
-    time: float = Field(description="time up to which every run was followed")
-    loss: float | None = Field(description="mean loss there; null: every run has ended before")
-
-
-Curve = list[float | None]
-
-
-class LossCurve(Wire):
-    """The loss over the runs that were still on their way, at each time."""
-
-    running: list[int] = Field(description="runs that had not ended before")
-    mean: Curve
-    standard_deviation: Curve = Field(description="between runs; null for fewer than two")
-    quantiles: dict[str, Curve] = Field(description="by probability: 0.05, 0.25, 0.5, 0.75, 0.95")
-
-
-class Run(Wire):
-    """One run."""
-
-    key: str = Field(description="name within this trajectory: r1, r2")
-    start: int | None = Field(description="number of its random start; null where it was given")
-    outcome: str = Field(description="what became of it, one sentence")
-    reached_end: bool
-    ended_at: float = Field(description="time at which it ended, or was found to have")
-    first_loss: float
-    last_loss: float | None = Field(description="at the last time; null where it ended before")
-    attractor: str | None = Field(description="key of where the rule's descent goes from its end")
-    attractor_outcome: str | None = Field(description="what became of that descent, one sentence")
-
-
-class RunDetails(Wire):
-    """One run at each time; null after its end. Students are in the order of the start."""
-
-    times: list[float]
-    loss: Curve
-    gradient_norm: Curve = Field(description="of the population gradient on the rule's surface")
-    norms: list[list[float] | None] = Field(description="of the students; of a_i w_i: two_layer")
-    matched_teacher: list[list[int] | None] = Field(
-        description="for each student the teacher, from 0, of nearest direction up to its sign"
-    )
-    overlap_times: list[float] = Field(description="times at which R and Q were kept")
-    R: list[list[list[float]] | None] = Field(
-        description="student-teacher overlaps; of two_layer those of a_i w_i, which say the loss"
-    )
-    Q: list[list[list[float]] | None] = Field(description="student-student overlaps, likewise")
-    second_layer: list[list[float] | None] | None = Field(
-        None,
-        exclude_if=lambda layer: layer is None,
-        description="two_layer: second-layer weights a_i at each of the times",
-    )
-
-
-class RunInFull(Run, RunDetails):
-    """One run with its curves."""
-
-
-class Attractor(Wire):
-    """Where gradient flow, or descents by the rule, go from the ends of runs, up to symmetry."""
-
-    key: str = Field(description="name within this trajectory, by loss: a1, a2")
-    loss: float = Field(description="0 where its accuracy cannot tell it from zero")
-    is_global: bool
-    is_continuum: bool = Field(description="the set of global minima that K > M has")
-    attractive: bool | None = Field(
-        description="no negative eigenvalue in input_dimension, along the rule's surface; null for "
-        "the continuum, and where Newton's method finds no isolated point"
-    )
-    runs: int = Field(description="from how many ends it is reached")
-    R: list[list[float]] = Field(description="student-teacher overlaps of the first of them")
-    Q: list[list[float]] = Field(description="student-student overlaps of the first of them")
-
-
-class TrajectoryBody(Wire):
-    """The runs, what they have in common, and where they lead."""
-
-    times: list[float] = Field(description="as recorded; where there are steps, of whole ones")
-    steps: list[int] | None = Field(description="of SGD, or of flow by a rule; else null")
-    step: float | None = Field(
-        None, exclude_if=lambda step: step is None, description="of flow by a rule; else left out"
-    )
-    critical_learning_rate: float | None = Field(
-        description="largest at which the global minimum is stable; K = M and orthonormal, else "
-        "null"
-    )
-    loss: LossCurve
-    runs: list[Run]
-    attractors: list[Attractor]
 
 
 class Trajectory(TrajectoryBody, Sealed):

@@ -68,6 +68,9 @@ class TrajectoryOptions(TypedDict, total=False):
     overlaps_at: Literal["all times", "last time"]
     attractors: bool
     flow_tolerance: float
+    leak: float
+    student_layer: Sequence[float]
+    teacher_layer: Sequence[float]
 
 
 class FrequenciesOptions(TypedDict, total=False):

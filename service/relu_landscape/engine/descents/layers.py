@@ -9,6 +9,9 @@ every pair term of the loss has the two weights as its factor:
     d2g/dw2 = |v| (s (I - u u') + e e' / s) / (2 pi |w|),    e = v / |v| - c u
     d2g/dw dv = ((pi - t) I + (u e' + u_v f') / s) / (2 pi), f = u - c u_v
 
+Where units leak, all is in the unit of ``model.activation``, in which the loss has
+``tilt |S|^2 / 2`` more, ``S = sum a_i w_i - sum b_m v_m``.
+
 Coordinates: the first M axes are orthonormal teachers, or span those of another Gram matrix, whose
 lengths are in b: ``b ReLU(v . x) = b |v| ReLU(v . x / |v|)``. Members of a batch do not see each
 other: their bits do not depend on it.
@@ -26,6 +29,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.kernel import loss_accuracy
 from relu_landscape.engine.model.loss import Loss
@@ -40,11 +44,13 @@ TWO_PI = 2.0 * np.pi
 @dataclass(frozen=True)
 class Layers:
     """Fixed second layers: ``a`` (K,) of the students, ``b`` (M,) of teachers of norm 1, whose
-    ``directions`` (M, M) are rows in the first M coordinates; None: they are orthonormal."""
+    ``directions`` (M, M) are rows in the first M coordinates; None: they are orthonormal. ``leak``
+    of the activation."""
 
     a: Real
     b: Real
     directions: Real | None = None
+    leak: float = 0.0
 
     @staticmethod
     def plain(students: int, teachers: int) -> Layers:
@@ -55,8 +61,9 @@ class Layers:
     def beside(a: Real, b: Real, teacher: Teacher) -> Layers:
         """Weights ``a`` (K,) of the students, and ``b`` (M,) of this teacher's units."""
         if teacher.is_orthonormal:
-            return Layers(a, b)
-        return Layers(a, b * teacher.norms, teacher.V / teacher.norms[:, None])
+            return Layers(a, b, leak=teacher.leak)
+        directions = teacher.V / teacher.norms[:, None]
+        return Layers(a, b * teacher.norms, directions, teacher.leak)
 
     @property
     def is_plain(self) -> bool:
@@ -81,22 +88,40 @@ class Layers:
     @cached_property
     def plain_loss(self) -> Loss:
         """The loss where every weight is 1."""
-        return Loss.of(make_teacher(len(self.b)), NUMPY)
+        return Loss.of(make_teacher(len(self.b), leak=self.leak), NUMPY)
 
     @property
     def unit(self) -> float:
-        """Unit of losses: the largest square of a weight."""
-        return float(max(np.abs(self.a).max(), np.abs(self.b).max()) ** 2)
+        """Unit of losses: the largest square of a weight, and what a leak makes of rounding."""
+        largest = float(max(np.abs(self.a).max(), np.abs(self.b).max()) ** 2)
+        return largest * activation.stiffness(self.leak)
 
     @property
     def stiffness(self) -> float:
-        """Largest curvature, at most, of any network of zero loss: half the sum of a_i^2."""
-        return float(np.sum(self.a * self.a)) / 2.0
+        """Largest curvature, at most, of any network of zero loss: the sum of a_i^2, times half of
+        ``activation.lone``."""
+        return float(np.sum(self.a * self.a)) * activation.lone(self.leak) / 2.0
 
     @property
     def stiffest(self) -> float:
-        """Unit of curvatures: the largest a_i^2."""
-        return float(np.max(self.a * self.a))
+        """Unit of curvatures: the largest a_i^2, times ``activation.lone``."""
+        return float(np.max(self.a * self.a)) * activation.lone(self.leak)
+
+    @property
+    def curvature(self) -> float:
+        """Largest curvature, about, at ends: ``(M + 2)/4`` where each student has its teacher, and
+        ``stiffness`` where several share one."""
+        if len(self.a) > len(self.b):
+            return self.stiffness
+        common = max(0.0, activation.tilt(self.leak)) * float(np.sum(self.a * self.a))
+        return (len(self.b) + 2) / 4.0 * float(np.max(self.a * self.a)) + common
+
+    def sum_of_all(self, W: Real) -> Real:
+        """S (..., p) at ``W`` (..., K, p)."""
+        found: Real = self.a @ W
+        M = len(self.b)
+        found[..., :M] -= self.b if self.directions is None else self.b @ self.directions
+        return found
 
     @property
     def shortest(self) -> float:
@@ -117,6 +142,9 @@ class Layers:
         across = _kernel(r) @ self.b
         teachers = self.b @ _kernel(self.angles_of_teachers) @ self.b / 2.0
         found: Real = np.sum(first * (between / 2.0 - across), axis=-1) + teachers
+        if self.leak != 0.0:
+            S = self.sum_of_all(W)
+            found += activation.tilt(self.leak) / 2.0 * np.sum(S * S, axis=-1)
         return found
 
     def gradient(self, W: Real) -> Real:
@@ -130,6 +158,9 @@ class Layers:
         pull = _turned(r) * self.b
         found[..., :M] -= pull if self.directions is None else pull @ self.directions
         found *= self.a[:, None] / TWO_PI
+        if self.leak != 0.0:
+            pull = activation.tilt(self.leak) * self.sum_of_all(W)
+            found += self.a[:, None] * pull[..., None, :]
         return found
 
     def hessian(self, W: Real) -> tuple[Real, Real]:
@@ -163,6 +194,10 @@ class Layers:
         own *= (self.a / TWO_PI)[:, None, None]
         here = np.arange(K)
         blocks[here, here] = own + np.diagonal(beside)[:, None, None] * np.eye(p)
+        if self.leak != 0.0:
+            tilted = activation.tilt(self.leak) * np.outer(self.a, self.a)
+            blocks += tilted[:, :, None, None] * np.eye(p)
+            beside += tilted
         H = blocks.transpose(0, 2, 1, 3).reshape(K * p, K * p)
         return (H + H.T) / 2.0, (beside + beside.T) / 2.0
 

@@ -154,7 +154,7 @@ def _flow(rule: Rule, batch: _Batch, tolerance: float) -> None:
     last = rule.slope(moved)
     errors = h * (-5.0 * first / 72.0 + second / 12.0 + third / 9.0 - last / 8.0)
     error = np.sqrt(np.max(np.sum(errors * errors, axis=-1), axis=-1))
-    K, M, layers = len(rule.layers.a), len(rule.layers.b), rule.layers
+    layers = rule.layers
     shortest = SHORTEST / max(1.0, layers.stiffest)
     taken = (error <= tolerance) | (batch.lengths <= shortest)
     batch.states = np.where(taken[:, None, None], moved, batch.states)
@@ -162,8 +162,8 @@ def _flow(rule: Rule, batch: _Batch, tolerance: float) -> None:
     batch.times = batch.times + np.where(taken, batch.lengths, 0.0)
     factor = 0.9 * (tolerance / np.maximum(error, 1e-300)) ** (1.0 / 3.0)
     change = np.where(np.isfinite(factor), np.clip(factor, 0.2, 2.0), 0.2)
-    curved = layers.stiffness if K > M else (M + 2) / 4.0 * layers.stiffest
-    batch.lengths = np.clip(batch.lengths * change, shortest, max(shortest, LONGEST / curved))
+    longest = max(shortest, LONGEST / layers.curvature)
+    batch.lengths = np.clip(batch.lengths * change, shortest, longest)
 
 
 def _look(rule: Rule, batch: _Batch, pace: Pace, dimension: int, landed: dict[int, Landed]) -> None:

@@ -17,6 +17,9 @@ into K by a Cholesky root of their Gram matrix. The law of the next block does n
 rotation, so the chain of Gram matrices is that of SGD in d dimensions, for every d. A batch of b
 is b inputs that meet the same weights.
 
+With weights a of a second layer and units that leak (in the unit of ``activation``),
+``delta_i = e a_i (1_i + slope)``.
+
 Run r draws from Philox streams with key (seed, 2) and counter (stretch, r): it depends on them
 alone, not on which runs are computed beside it.
 """
@@ -29,9 +32,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.dynamics.ode import RUN_AWAY, Noise
+from relu_landscape.engine.dynamics.network import Network
+from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.lanes.stretches import Drawn, SgdRules, advance
+from relu_landscape.engine.model import activation
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -156,10 +162,11 @@ class Runs:
     ran_away: Whole
 
     @staticmethod
-    def begin(numbers: tuple[int, ...], W: Real, teacher: Teacher) -> Runs:
+    def begin(
+        numbers: tuple[int, ...], W: Real, teacher: Teacher, layers: SecondLayers | None = None
+    ) -> Runs:
         """Runs at their starts ``W`` (B, K, p)."""
-        lengths = np.linalg.norm(W, axis=-1).max(axis=-1)
-        limit = RUN_AWAY * np.maximum(lengths, teacher.mean_norm)
+        limit = Network(teacher, layers).limit(W)
         return Runs(numbers, W, limit, np.full(len(numbers), -1))
 
 
@@ -186,9 +193,12 @@ class Chain:
         noise: Noise,
         *,
         seed: int,
+        layers: SecondLayers | None = None,
         kernel: Kernel | None = None,
     ) -> None:
         self._teacher = teacher
+        self._layers = layers
+        self._slope = activation.slope(teacher.leak)
         self._layout = layout
         self._noise = noise
         self._streams = Streams(seed)
@@ -236,11 +246,12 @@ class Chain:
         rules = SgdRules(
             students=layout.students, coordinates=layout.coordinates, columns=layout.columns,
             batch=layout.batch, steps=layout.steps, blocks=layout.blocks, rate=self._rate,
-            label_noise=self._noise.label_noise, rounding=ROUNDING,
+            label_noise=self._noise.label_noise, rounding=ROUNDING, slope=self._slope,
         )  # fmt: skip
         return advance(
             self._kernel, self._teacher, rules, drawn, state.W, state.limit, state.ran_away,
             done=done, record_at=np.array([step - done for step in steps], dtype=np.int64),
+            layers=None if self._layers is None else self._layers.both,
         )  # fmt: skip
 
     def _with_arrays(self, state: State, drawn: Drawn, done: int, steps: Sequence[int]) -> Real:
@@ -278,20 +289,40 @@ class Chain:
         inside = np.swapaxes(x[..., :p], -1, -2)
         # Runs last: what is done step by step is done for all of them at once.
         fields = np.ascontiguousarray(np.moveaxis(np.matmul(W, inside), 0, -1))
-        answers = np.maximum(np.matmul(self._teacher.V, inside[:, :M]), 0.0).sum(axis=1) + labels
+        seen = np.matmul(self._teacher.V, inside[:, :M])
+        answers = self._outputs(seen, of_students=False).sum(axis=1) + labels
         answers = np.ascontiguousarray(answers.T)
         gram = np.ascontiguousarray(np.moveaxis(np.matmul(x, np.swapaxes(x, -1, -2)), 0, -1))
         deltas = np.empty_like(fields)
         for first in range(0, layout.inputs, batch):
             here = slice(first, first + batch)
-            active = fields[:, here] > 0.0
-            errors = np.where(active, fields[:, here], 0.0).sum(axis=0) - answers[here]
-            deltas[:, here] = delta = np.where(active, errors, 0.0)
+            errors = self._outputs(fields[:, here], of_students=True).sum(axis=0) - answers[here]
+            deltas[:, here] = delta = self._pulled(fields[:, here], errors)
             later = slice(first + batch, None)
             for row in range(batch):
                 push = self._rate * delta[:, row, None]
                 fields[:, later] -= push * gram[first + row, later]
         return np.moveaxis(deltas, -1, 0)
+
+    def _outputs(self, fields: Real, *, of_students: bool) -> Real:
+        """What units add to the output of their network: students (K, n, B), or teachers
+        (B, M, n)."""
+        found = np.maximum(fields, 0.0)
+        if self._slope != 0.0:
+            found += self._slope * fields
+        if self._layers is not None:
+            weights = self._layers.a if of_students else self._layers.b
+            found *= weights[:, None, None] if of_students else weights[:, None]
+        return found
+
+    def _pulled(self, fields: Real, errors: Real) -> Real:
+        """delta (K, n, B) of students with these fields and errors (n, B)."""
+        found = np.where(fields > 0.0, errors, 0.0)
+        if self._slope != 0.0:
+            found += self._slope * errors
+        if self._layers is not None:
+            found *= self._layers.a[:, None, None]
+        return found
 
     def _after(self, W: Real, x: Real, deltas: Real) -> Real:
         """Weights (B, K, p + k) after the inputs ``x`` (B, n, p + k)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from relu_landscape.wire.trajectories import Attractor
+from relu_landscape.wire.trajectory_answers import Attractor
 
 
 @dataclass(frozen=True)

@@ -31,20 +31,16 @@ from relu_landscape.engine.descent.flow import (
     LATE_EIGENVALUE,
     STABILITY,
 )
+from relu_landscape.engine.dynamics.network import Network
 from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.model.arrays import NUMPY
-from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.stiff import ImplicitPart
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.noise import places
-from relu_landscape.engine.noise.compiled import noise
 
 Real = NDArray[np.float64]
 
-#: Norm of a student above which it counts as having run away, in units of the longest student at
-#: the start or of the teacher's mean norm: where the learning rate is too large growth is
-#: exponential, and the teacher no longer matters.
-RUN_AWAY = 100.0
 #: Norm below which a student of the flow counts as vanished; it goes to zero in finite time.
 VANISHED = 1e-6
 #: A step this short follows a student that vanishes, or nothing.
@@ -55,6 +51,7 @@ class Stop(Enum):
     """Why a trajectory ends before its time. The value is the sentence that users read."""
 
     RAN_AWAY = "ran away: the weights grow without bound at this learning rate"
+    GREW = "ran away: a student grew to a hundred times what it began with, and a teacher needs"
     VANISHED = "a student came to norm zero, where the flow's direction does not exist"
     STEPPED_AWAY = "ran away: a student's norm grows beyond a thousand; use a smaller step"
     CHANGED_SIGN = (
@@ -68,9 +65,9 @@ class Stop(Enum):
         return self is not Stop.VANISHED
 
 
-def longest(W: Real, teacher: Teacher) -> float:
+def longest(W: Real, teacher: Teacher, layers: SecondLayers | None = None) -> float:
     """The norm above which students that start at ``W`` (K, p) have run away."""
-    return RUN_AWAY * max(teacher.mean_norm, float(np.linalg.norm(W, axis=1).max()))
+    return float(Network(teacher, layers).limit(W))
 
 
 @dataclass(frozen=True)
@@ -97,16 +94,17 @@ class State:
     limit: float
 
     @staticmethod
-    def of(W: Real, teacher: Teacher) -> State:
+    def of(W: Real, teacher: Teacher, layers: SecondLayers | None = None) -> State:
         """At time zero from weights (K, p)."""
-        beside = W[:, teacher.width :]
+        M = teacher.width
+        beside = W[:, M:]
         return State(
-            span=W[:, : teacher.width].copy(),
+            span=W[:, :M].copy(),
             P=beside @ beside.T,
             time=0.0,
             step_size=FIRST_STEP,
             steps=0,
-            limit=longest(W, teacher),
+            limit=longest(W, teacher, layers),
         )
 
     @property
@@ -135,10 +133,11 @@ class Integrator:
         noise_: Noise,
         *,
         tolerance: float,
+        layers: SecondLayers | None = None,
         kernel: Kernel | None = None,
     ) -> None:
+        self._network = Network(teacher, layers)
         self._teacher = teacher
-        self._loss = Loss.of(teacher, NUMPY)
         self._noise = noise_
         self._tolerance = tolerance
         self._kernel = kernel
@@ -167,7 +166,7 @@ class Integrator:
         norms = np.sqrt(np.sum(state.span**2, axis=1) + np.diagonal(state.P))
         unit = self._teacher.mean_norm
         if float(norms.max()) > state.limit:
-            return Stop.RAN_AWAY
+            return Stop.RAN_AWAY if self._noise.learning_rate > 0.0 else Stop.GREW
         if float(norms.min()) < VANISHED * unit or state.step_size < SHORTEST_STEP:
             return Stop.VANISHED
         return None
@@ -178,7 +177,7 @@ class Integrator:
         K, M = state.span.shape
         W = state.W
         force = self._force(W)
-        implicit = ImplicitPart(W[None], np.array([GAMMA * h]), xp=NUMPY)
+        implicit = self._network.implicit(W, GAMMA * h)
         k1 = self._solved(implicit, force, M)
         here = self._outside(W)
         middle = here.after(state.P, h / 2.0)
@@ -196,7 +195,9 @@ class Integrator:
         if not math.isfinite(error):
             error = 1e6
         growth = min(max(0.8 / math.sqrt(error + 1e-300), 0.2), 2.5)
-        limit = STABILITY / (EARLY_EIGENVALUE if state.time < EARLY_TIME else LATE_EIGENVALUE)
+        pace = self._network.pace
+        is_early = state.time < EARLY_TIME / pace
+        limit = STABILITY / (EARLY_EIGENVALUE if is_early else LATE_EIGENVALUE) / pace
         if error > 1.0:
             return replace(state, step_size=h * growth, steps=state.steps + 1)
         # A step cut short by a time to be recorded says nothing against a longer one.
@@ -212,7 +213,7 @@ class Integrator:
         )
 
     def _force(self, W: Real) -> Real:
-        found = -np.asarray(self._loss.gradient(NUMPY.asarray(W[None])))[0]
+        found = -np.asarray(self._network.gradient(NUMPY.asarray(W[None])))[0]
         return np.asarray(found[:, : self._teacher.width])
 
     @staticmethod
@@ -221,16 +222,15 @@ class Integrator:
         return np.asarray(implicit.solve(NUMPY.asarray(padded[None])))[0, :, :M]
 
     def _outside(self, W: Real) -> Outside:
-        values, vectors = np.linalg.eigh(places.perpendicular_block(W, self._teacher))
+        values, vectors = np.linalg.eigh(self._network.block(W))
         if self._noise.learning_rate == 0.0:
             return Outside(values, vectors, np.zeros((len(W), len(W))))
         return Outside(values, vectors, vectors.T @ self._gain(W) @ vectors)
 
     def _gain(self, W: Real) -> Real:
         """Learning rate times the noise, (K, K)."""
-        found = noise(
-            W, self._teacher,
-            label_noise=self._noise.label_noise, batch_size=self._noise.batch_size,
+        found = self._network.noise(
+            W, label_noise=self._noise.label_noise, batch_size=self._noise.batch_size,
             kernel=self._kernel,
         )  # fmt: skip
         return self._noise.learning_rate * found

@@ -1,8 +1,11 @@
-"""What is asked, in the engine's own terms: lengths in the teacher's unit (``landscape.units``)."""
+"""What is asked, in the engine's own terms: lengths in the teacher's unit (``landscape.units``),
+losses, learning rates and times in that of a leak (``model.activation``)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,8 +15,11 @@ from relu_landscape.engine.descent import starts
 from relu_landscape.engine.descents.problem import Problem as Descents
 from relu_landscape.engine.descents.rules import Orthonormalised, Rule, TwoLayer
 from relu_landscape.engine.dynamics.chain import Layout
+from relu_landscape.engine.dynamics.network import Network
 from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.landscape.units import in_unit, unit_of
+from relu_landscape.engine.model import activation
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
 from relu_landscape.engine.noise import places
 from relu_landscape.errors import InputError, RequestError
@@ -33,9 +39,10 @@ class Problem:
     """A trajectory to compute; fields as in ``wire.trajectories.TrajectoryRequest``.
 
     ``given``: weights (K, p) of the start, p the coordinates of a start in this dimension; None: it
-    is drawn. ``times`` to record, from 0; ``steps`` at these times, empty where there are none.
-    ``ruled``: the descents of the trajectory's rule, None for gradient flow and plain SGD. With a
-    rule states take the place of weights: for two layers they have the second one as a last column.
+    is drawn. ``times`` to record, from 0, in the request's unit; ``steps`` at these times, empty
+    where there are none. ``layers``: None where all their weights are 1. ``ruled``: the descents of
+    the trajectory's rule, None for gradient flow and plain SGD. With a rule states take the place
+    of weights: for two layers they have the second one as a last column.
     """
 
     students: int
@@ -55,7 +62,28 @@ class Problem:
     finds_attractors: bool
     flow_tolerance: float
     unit: float
+    layers: SecondLayers | None = None
     ruled: Descents | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """What is trained."""
+        return Network(self.teacher, self.layers)
+
+    @property
+    def height(self) -> float:
+        """``activation.height``: losses of the engine times this, over times of the engine, are
+        those of the request."""
+        return activation.height(self.teacher.leak)
+
+    @property
+    def loss_unit(self) -> float:
+        """What a loss of 1 in the engine stands for."""
+        return self.unit**2 * self.height
+
+    def clock(self, times: Sequence[float]) -> tuple[float, ...]:
+        """Times of the request, as the engine has them."""
+        return tuple(time * self.height for time in times)
 
     @property
     def rule(self) -> Rule | None:
@@ -69,8 +97,8 @@ class Problem:
 
     @property
     def time_per_step(self) -> float:
-        """Time of one step, of SGD or by a rule."""
-        return self.step or self.noise.learning_rate / self.dimension
+        """Time of one step, of SGD or by a rule, in the request's unit."""
+        return self.step or self.noise.learning_rate / self.dimension / self.height
 
     def weights(self, states: Real) -> Real:
         """Weights (..., K, p) that the network's outputs depend on."""
@@ -115,9 +143,11 @@ class Problem:
         Raises ``TeacherError`` for an impossible teacher, ``InputError`` for overlaps that no
         weights have, or a start that the input dimension has no room for, or the rule no place.
         """
+        height = activation.height(request.leak)
         if request.rule == "gradient_flow":
             ruled, unit = None, unit_of(request.teacher_gram)
-            teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
+            gram = in_unit(request.teacher_gram, unit)
+            teacher = make_teacher(request.teacher_width, gram, request.leak)
         else:
             ruled = Descents.from_request(as_descents(request, request.until))
             unit, teacher = ruled.unit, ruled.teacher
@@ -131,7 +161,9 @@ class Problem:
             dimension=request.input_dimension,
             method=request.method,
             noise=Noise(
-                request.learning_rate or 0.0, request.label_noise / unit, request.batch_size
+                (request.learning_rate or 0.0) * height,
+                request.label_noise / unit / (1.0 - request.leak),
+                request.batch_size,
             ),
             seed=request.seed,
             start=request.start,
@@ -145,8 +177,16 @@ class Problem:
             finds_attractors=request.attractors,
             flow_tolerance=request.flow_tolerance,
             unit=unit,
+            layers=_layers(request),
             ruled=ruled,
         )
+
+
+def _layers(request: TrajectoryRequest) -> SecondLayers | None:
+    """The second layers; None where all weights are 1."""
+    a = np.array(request.student_layer or (1.0,) * request.student_width)
+    b = np.array(request.teacher_layer or (1.0,) * request.teacher_width)
+    return None if np.all(a == 1.0) and np.all(b == 1.0) else SecondLayers(a, b)
 
 
 def _check_independent(W: Real) -> None:

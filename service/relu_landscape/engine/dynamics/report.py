@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.outcomes import Outcome
+from relu_landscape.engine.dynamics import layered
 from relu_landscape.engine.dynamics.found import Found, Kind
 from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.dynamics.tasks import Ends, Followed
@@ -16,7 +17,13 @@ from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.engine.points import classify, identity
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import NumericalError
-from relu_landscape.wire.trajectories import Attractor, LossCurve, Run, RunDetails, TrajectoryBody
+from relu_landscape.wire.trajectory_answers import (
+    Attractor,
+    LossCurve,
+    Run,
+    RunDetails,
+    TrajectoryBody,
+)
 
 Real = NDArray[np.float64]
 
@@ -30,9 +37,10 @@ def composed(problem: Problem, followed: Followed, found: Found) -> Composed:
     details = {run.key: _details(problem, followed, n) for n, run in enumerate(runs)}
     K, teacher = problem.students, problem.teacher
     critical = None
-    if teacher.width == K and teacher.is_orthonormal and problem.rule is None:
+    is_plain = problem.rule is None and problem.layers is None
+    if teacher.width == K and teacher.is_orthonormal and is_plain:
         # The mean over a batch of b has a b-th of the noise.
-        critical = critical_learning_rate(K) * problem.noise.batch_size
+        critical = critical_learning_rate(K, teacher.leak) * problem.noise.batch_size
     body = TrajectoryBody(
         times=list(problem.times),
         steps=list(problem.steps) or None,
@@ -47,6 +55,11 @@ def composed(problem: Problem, followed: Followed, found: Found) -> Composed:
 
 def attractors(problem: Problem, ends: Sequence[Ends]) -> Found:
     """Ends of gradient flow grouped up to symmetry; those that did not converge belong to none."""
+    layers = problem.network.layers
+    if layers is not None:
+        led, became = layered.attractors(problem, layers, ends)
+        told = [Kind(*each) for each in led]
+        return Found.of(told, {run: outcome.value for run, outcome in became.items()})
     outcomes: dict[int, Outcome] = {}
     known: list[Real] = []
     groups: list[list[tuple[int, Real]]] = []
@@ -90,7 +103,7 @@ def _attractor(problem: Problem, group: Sequence[tuple[int, Real]], *, is_contin
     is_global = is_continuum or _is_zero(loss, problem)
     told = Attractor(
         key="",
-        loss=0.0 if is_global else loss * area,
+        loss=0.0 if is_global else loss * problem.loss_unit,
         is_global=is_global,
         is_continuum=is_continuum,
         attractive=attractive,
@@ -109,7 +122,7 @@ def _is_zero(loss: float, problem: Problem) -> bool:
 
 def _run(problem: Problem, followed: Followed, number: int, found: Found) -> Run:
     stop, reached = followed.stops[number], followed.reached[number]
-    losses = followed.records.loss[number] * problem.unit**2
+    losses = followed.records.loss[number] * problem.loss_unit
     return Run(
         key=f"r{number + 1}",
         start=problem.start_number(number),
@@ -146,8 +159,10 @@ def _details(problem: Problem, followed: Followed, number: int) -> RunDetails:
     return RunDetails.model_validate(
         {
             "times": list(problem.times),
-            "loss": _until(records.loss[number] * area, reached, count),
-            "gradient_norm": _until(records.gradient_norm[number] * problem.unit, reached, count),
+            "loss": _until(records.loss[number] * problem.loss_unit, reached, count),
+            "gradient_norm": _until(
+                records.gradient_norm[number] * (problem.unit * problem.height), reached, count
+            ),
             "norms": _until(records.norms[number] * problem.unit, reached, count),
             "matched_teacher": _until(records.matched[number], reached, count),
             "overlap_times": overlap_times,
@@ -168,7 +183,7 @@ def _curve(problem: Problem, followed: Followed) -> LossCurve:
     running = [int(np.sum(reached > place)) for place in range(count)]
     for place in range(count):
         some = followed.records.loss[reached > place, place] if running[place] else np.zeros(0)
-        some = some * problem.unit**2
+        some = some * problem.loss_unit
         mean.append(float(np.mean(some)) if some.size else None)
         spread.append(float(np.std(some, ddof=1)) if some.size > 1 else None)
         for q in QUANTILES:

@@ -77,7 +77,7 @@ class RuledIntegrator(Integrator):
         """At weights ``W`` (K, p): force and moments are asked for at the same ones in turn, and
         the noise is nearly all of the work."""
         if self._known is None or self._known[0] is not W:
-            g = np.asarray(self._loss.gradient(NUMPY.asarray(W[None])))[0]
+            g = np.asarray(self._network.gradient(NUMPY.asarray(W[None])))[0]
             gain = self._gain(W)
             kept = np.diag(np.diagonal(gain)) if isinstance(self._rule, Normalised) else gain
             pull = _Pull(g, gain, self._rule.multiplier(W, g) - kept / 2.0)

@@ -21,7 +21,7 @@ from relu_landscape.engine.dynamics.problem import Problem
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.points.spectrum import shown
 from relu_landscape.engine.tasks import Task
-from relu_landscape.wire.trajectories import Attractor
+from relu_landscape.wire.trajectory_answers import Attractor
 
 Real = NDArray[np.float64]
 

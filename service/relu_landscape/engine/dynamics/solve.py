@@ -22,13 +22,16 @@ from relu_landscape.engine.dynamics.settling import Settle, Settled
 from relu_landscape.engine.dynamics.tasks import (
     Ends,
     Fall,
+    FallWithLayers,
     Followed,
     Integrate,
     Records,
     Simulate,
 )
 from relu_landscape.engine.tasks import Composed, Monitor, Runner, Task, pace_of
-from relu_landscape.wire.trajectories import TrajectoryFinding
+from relu_landscape.wire.trajectory_answers import (
+    TrajectoryFinding,
+)
 
 Real = NDArray[np.float64]
 AnswerT = TypeVar("AnswerT")
@@ -61,7 +64,7 @@ def compose(
     if problem.ruled is not None:
         settled = _settle(problem, followed, run, monitor)
         return report.composed(problem, followed, settling.found(problem, settled))
-    ends = _fall(followed, run, monitor)
+    ends = _fall(problem, followed, run, monitor)
     return report.composed(problem, followed, report.attractors(problem, ends))
 
 
@@ -80,9 +83,9 @@ def _integrate(problem: Problem, run: Runner, monitor: Monitor) -> Followed:
     times, seconds = problem.times, seconds_per_step(problem, is_fast=pace_of(run) > 1)
     steps = max(1, int(1.0 / seconds))
     size = -(-len(times) // PARTS)
-    parts = [times[first : first + size] for first in range(0, len(times), size)]
+    parts = [problem.clock(times[first : first + size]) for first in range(0, len(times), size)]
     monitor.phase("integrate", len(parts))
-    state = State.of(problem.begin((0,))[0], problem.teacher)
+    state = State.of(problem.begin((0,))[0], problem.teacher, problem.layers)
     pieces: list[Records] = []
     stop: Stop | None = None
     for part in parts:
@@ -95,14 +98,20 @@ def _integrate(problem: Problem, run: Runner, monitor: Monitor) -> Followed:
             pieces.append(answer.records)
             waiting = waiting[answer.records.loss.shape[1] :]
         monitor.advance(task)
-        _tell(problem, monitor, state.time, pieces[-1].loss[:, -1:], np.array([stop is None]))
+        _tell(
+            problem,
+            monitor,
+            state.time / problem.height,
+            pieces[-1].loss[:, -1:],
+            np.array([stop is None]),
+        )
     records = _joined(pieces, axis=1)
     return Followed(
         records=records,
         last=state.W[None],
         reached=(records.loss.shape[1],),
         stops=(stop,),
-        ended_at=(state.time,),
+        ended_at=(state.time / problem.height,),
     )
 
 
@@ -224,7 +233,7 @@ def _simulate(problem: Problem, run: Runner, monitor: Monitor, size: int) -> Fol
 
 
 def _begin(problem: Problem, numbers: tuple[int, ...]) -> Runs:
-    return Runs.begin(numbers, problem.begin(numbers), problem.teacher)
+    return Runs.begin(numbers, problem.begin(numbers), problem.teacher, problem.layers)
 
 
 def _with_ends(
@@ -249,11 +258,12 @@ def _with_ends(
     return Followed(records, last, tuple(reached), tuple(stops), tuple(ended))
 
 
-def _fall(followed: Followed, run: Runner, monitor: Monitor) -> list[Ends]:
+def _fall(problem: Problem, followed: Followed, run: Runner, monitor: Monitor) -> list[Ends]:
     """Follow gradient flow from the ends of the runs that did not run away."""
     falling = _falling(followed)
+    kind = Fall if problem.layers is None else FallWithLayers
     tasks = [
-        Fall(
+        kind(
             key=f"fall/{first}",
             runs=tuple(falling[first : first + FALLS_PER_TASK]),
             W=followed.last[falling[first : first + FALLS_PER_TASK]],
@@ -310,5 +320,5 @@ def _tell(
 ) -> None:
     """Say how far it is."""
     some = losses[running]
-    mean = float(np.mean(some)) * problem.unit**2 if some.size else None
+    mean = float(np.mean(some)) * problem.loss_unit if some.size else None
     monitor.findings([TrajectoryFinding(time=time, loss=mean)])

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent.batch import Descent
+from relu_landscape.engine.descents.rules import Plain
+from relu_landscape.engine.descents.running import LONGEST, Pace, descend
 from relu_landscape.engine.dynamics.chain import Chain, Runs
 from relu_landscape.engine.dynamics.ode import Integrator, State, Stop
 from relu_landscape.engine.dynamics.problem import Problem
@@ -21,6 +23,10 @@ from relu_landscape.engine.tasks import Task
 
 Real = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+#: Time, over the square of the smallest second-layer weight, and steps after which a flow from an
+#: end is given up where there are second layers: some twenty seconds.
+LONGEST_FALL, FALL_STEPS = 1e4, 100_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Records:
         B, T, K, q = states.shape
         flat = states.reshape(B * T, K, q)
         W, second = problem.weights(flat), problem.second_layer(flat)
-        found = measure(W, problem.teacher)
+        found = measure(W, problem.teacher, problem.network)
         gradient_norm = found.gradient_norm
         if problem.rule is not None:
             slope = problem.rule.steepness(W)
@@ -86,7 +92,9 @@ class Integrate(Task[Problem, Integrated]):
         teacher, noise, kernel = problem.teacher, problem.noise, kernel_beside(backend)
         tolerance = problem.flow_tolerance
         if problem.rule is None:
-            integrator = Integrator(teacher, noise, tolerance=tolerance, kernel=kernel)
+            integrator = Integrator(
+                teacher, noise, tolerance=tolerance, layers=problem.layers, kernel=kernel
+            )
         else:
             integrator = RuledIntegrator(
                 teacher, noise, problem.rule, tolerance=tolerance, kernel=kernel
@@ -120,8 +128,10 @@ class Simulate(Task[Problem, Simulated]):
     def run(self, problem: Problem, backend: Backend) -> Simulated:
         teacher, layout, noise = problem.teacher, problem.layout, problem.noise
         if problem.rule is None:
-            kernel = kernel_beside(backend)
-            chain = Chain(teacher, layout, noise, seed=problem.seed, kernel=kernel)
+            chain = Chain(
+                teacher, layout, noise, seed=problem.seed, layers=problem.layers,
+                kernel=kernel_beside(backend),
+            )  # fmt: skip
         else:
             chain = RuledChain(teacher, layout, noise, problem.rule, seed=problem.seed)
         runs, W = chain.run(
@@ -148,8 +158,8 @@ class Followed:
 
 @dataclass(frozen=True)
 class Ends:
-    """Where gradient flow went from the ends of runs: names of ``descent.outcomes.Outcome``, and
-    weights (B, K, M)."""
+    """Where gradient flow went from the ends of runs: names of ``descent.outcomes.Outcome`` and
+    weights (B, K, M); with second layers of ``descents.running.Outcome``, and (B, K, M + K)."""
 
     runs: tuple[int, ...]
     outcomes: tuple[str, ...]
@@ -181,3 +191,27 @@ class Fall(Task[Problem, Ends]):
             outcomes=tuple(end.outcome.name for end in ends),
             W=np.array([end.W for end in ends]),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FallWithLayers(Task[Problem, Ends]):
+    """The same where there are second layers, by the descents that have them."""
+
+    kind: ClassVar[str] = "fall with layers"
+    answer: ClassVar[type[Ends]] = Ends
+
+    runs: tuple[int, ...]
+    W: Real
+
+    def run(self, problem: Problem, backend: Backend) -> Ends:  # noqa: ARG002
+        layers = problem.network.layers
+        assert layers is not None  # noqa: S101 - no other problem has such tasks
+        slowest = float(np.min(layers.a**2))
+        until = min(LONGEST_FALL / slowest, FALL_STEPS * LONGEST / layers.curvature)
+        pace = Pace(None, problem.flow_tolerance, until)
+        landed = descend(Plain(layers), self.W, pace, problem.dimension)
+        W = np.zeros(self.W.shape)
+        for place, each in enumerate(landed):
+            K, p = each.W.shape
+            W[place, :K, :p] = each.W
+        return Ends(self.runs, tuple(each.outcome for each in landed), W)

@@ -3,6 +3,10 @@
 Per isolated minimum: the slope of the loss at any width; the equation of second moments up to
 ``LARGEST_SECOND_ORDER`` students; where the equations for d to infinity come to rest, and how far
 SGD strays within the span, up to ``LARGEST_EQUATIONS`` students and teachers together.
+
+Learning rates are those of the request, losses are in the unit of ``activation``. In it the
+learning rate of a leak is ``height`` times the one asked for: what is per learning rate is handed
+on times the height, and rates in time likewise.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from relu_landscape.engine.landscape.rated_answer import (
     without_noise,
 )
 from relu_landscape.engine.landscape.report import Listed
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.noise import plane
@@ -67,7 +72,8 @@ class Rate(Task[Problem, Rated]):
 
     def run(self, problem: Problem, backend: Backend) -> Rated:  # noqa: ARG002
         teacher = problem.in_order(self.teacher)
-        slope = loss_shift(self.weights, teacher)
+        height = activation.height(teacher.leak)
+        slope = loss_shift(self.weights, teacher) * height
         none = np.full(len(problem.learning_rates), np.nan)
         reason = _no_moments(problem)
         if reason is None:
@@ -78,16 +84,12 @@ class Rate(Task[Problem, Rated]):
         if reason is not None:
             return Rated(slope, None, none, none, reason)
         critical = moments.critical_rate
+        rates = [rate * height for rate in problem.learning_rates]
         return Rated(
             slope=slope,
-            critical=critical,
-            eigenvalues=np.array([moments.eigenvalue(rate) for rate in problem.learning_rates]),
-            rises=np.array(
-                [
-                    moments.rise(rate) if rate < critical else np.nan
-                    for rate in problem.learning_rates
-                ]
-            ),
+            critical=critical / height,
+            eigenvalues=np.array([moments.eigenvalue(rate) * height for rate in rates]),
+            rises=np.array([moments.rise(rate) if rate < critical else np.nan for rate in rates]),
             reason=None,
         )
 
@@ -105,7 +107,8 @@ class Rest(Task[Problem, Rested]):
 
     def run(self, problem: Problem, backend: Backend) -> Rested:  # noqa: ARG002
         teacher = problem.in_order(self.teacher)
-        found = fixed_point(self.weights, teacher, self.learning_rate)
+        rate = self.learning_rate * activation.height(teacher.leak)
+        found = fixed_point(self.weights, teacher, rate)
         if found is None:
             return Rested(None, attracts=False)
         return Rested(found.loss, attracts=growth(found, teacher) < 0.0)
@@ -225,5 +228,11 @@ def _strays(problem: Problem, phases: Phases, placed: Placed) -> dict[str, plane
     for key, (W, V) in placed.items():
         blocks = np.concatenate([next(answers).blocks for _ in tasks[key]])
         teacher: Teacher = problem.in_order(V)
-        found[key] = plane.fluctuations(W, teacher, list(blocks))
+        strayed, height = (
+            plane.fluctuations(W, teacher, list(blocks)),
+            activation.height(teacher.leak),
+        )
+        found[key] = plane.Plane(
+            strayed.variance * height, strayed.largest * height, strayed.rise * height
+        )
     return found

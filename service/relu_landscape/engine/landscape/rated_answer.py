@@ -163,7 +163,7 @@ def _best(at: AtRate) -> float | None:
 
 
 def scaled(rates: PointRates | None, length: float, loss: float) -> PointRates | None:
-    """In the units of the request; learning rates and times have none without a leak."""
+    """In the units of the request, in which learning rates are already."""
     if rates is None:
         return None
     plane = rates.plane

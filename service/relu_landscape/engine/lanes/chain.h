@@ -83,6 +83,23 @@ INLINE void load_inputs(Block *b, const double *normals, const double *diagonal,
 /* Columns of x that input t has. */
 INLINE size_t reach(const Block *b, size_t t) { return b->p + (t < b->k ? t + 1 : b->k); }
 
+/* What a unit adds to the output of its network. */
+INLINE vec output(const Block *b, size_t unit, vec field) {
+  const double slope = b->rules->slope, *layers = b->rules->layers;
+  vec found = larger(field, all_lanes(0.0));
+  if (slope != 0.0) found = fma_(all_lanes(slope), field, found);
+  return layers ? all_lanes(layers[unit]) * found : found;
+}
+
+/* ``change`` times the derivative of a student's output by its field. */
+INLINE vec moved(const Block *b, size_t student, vec field, vec change) {
+  const vec none = all_lanes(0.0);
+  const double slope = b->rules->slope, *layers = b->rules->layers;
+  vec found = choose(field > none, change, none);
+  if (slope != 0.0) found = fma_(all_lanes(slope), change, found);
+  return layers ? all_lanes(layers[student]) * found : found;
+}
+
 /* The teacher's answer to input t, with its noise. */
 INLINE vec answer(const Block *b, size_t t) {
   const vec *z = b->x + t * b->w, none = all_lanes(0.0);
@@ -94,7 +111,7 @@ INLINE vec answer(const Block *b, size_t t) {
       field = none;
       for (size_t c = 0; c <= m; c++) field = fma_(all_lanes(V[m * b->M + c]), z[c], field);
     }
-    sum = sum + larger(field, none);
+    sum = sum + output(b, b->K + m, field);
   }
   return sum;
 }
@@ -102,7 +119,6 @@ INLINE vec answer(const Block *b, size_t t) {
 /* ``push`` of every input of the block. */
 static void steps_of(Block *b) {
   const size_t K = b->K, batch = (size_t)b->rules->batch;
-  const vec none = all_lanes(0.0);
   for (size_t t = 0; t < b->n; t++) {
     const vec *x = b->x + t * b->w;
     vec *fields = b->fields + t * K, *push = b->push + t * K;
@@ -111,9 +127,9 @@ static void steps_of(Block *b) {
     dots(b->gram, b->zero, b->x, b->w, before, x, 0, before ? reach(b, before - 1) : 0);
     for (size_t s = 0; s < before; s++) less(fields, b->gram[s], b->push + s * K, 0, K);
     vec error = -answer(b, t);
-    for (size_t i = 0; i < K; i++) error = error + larger(fields[i], none);
+    for (size_t i = 0; i < K; i++) error = error + output(b, i, fields[i]);
     const vec change = b->rate * error;
-    for (size_t i = 0; i < K; i++) push[i] = choose(fields[i] > none, change, none);
+    for (size_t i = 0; i < K; i++) push[i] = moved(b, i, fields[i], change);
   }
 }
 

@@ -99,6 +99,8 @@ typedef struct {
   double label_noise; /* what multiplies ``labels`` */
   double rounding;    /* added to a Gram matrix' diagonal, in units of K times its trace */
   const double *teacher; /* (M, M) rows, zero above the diagonal; NULL: the identity */
+  const double *layers;  /* (K + M,) weights of the second layers; NULL: all 1 */
+  double slope;          /* the activation is ReLU(x) + slope x */
 } Sgd;
 
 /* What was drawn for n runs: (n, blocks, ...) each. */
@@ -131,6 +133,7 @@ typedef struct {
   double steep_below;    /* sine between the pairs */
   double label_variance, batch;
   const double *easy, *steep;
+  const double *layers; /* (K + M,) weights of the second layers; NULL: all 1 */
 } Noise;
 
 enum Status { FINISHED = 0, NO_MEMORY = 1, CANCELLED = 2 };

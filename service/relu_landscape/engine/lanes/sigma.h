@@ -1,5 +1,5 @@
-/* The noise of one-pass SGD, Sigma_ij = E[e^2 1_i 1_j]: the sums of noise/sigma.py over sets of one
- * to four units. Everything is added in the order of the sets, whatever the instructions. */
+/* The noise of one-pass SGD, Sigma_ij = E[e^2 1_i 1_j] of ReLU: the sums of noise/sigma.py over sets
+ * of one to four units. Everything is added in the order of the sets, whatever the instructions. */
 #ifndef RELU_LANDSCAPE_SIGMA_H
 #define RELU_LANDSCAPE_SIGMA_H
 
@@ -214,7 +214,7 @@ static void add_fours(Sums *sums) {
   finish_sets(sums);
 }
 
-/* ``Sigma`` (K, K) of students W (K, p) and the teacher's rows V (M, M). */
+/* ``Sigma`` (K, K) of students W (K, p) and the teacher's rows V (M, M): E[e^2 1_i 1_j]. */
 static int noise_of(const Noise *rules, const double *W, const double *V, double *Sigma) {
   const size_t K = (size_t)rules->students, M = (size_t)rules->teachers;
   const size_t p = (size_t)rules->coordinates;
@@ -225,7 +225,7 @@ static int noise_of(const Noise *rules, const double *W, const double *V, double
   const int status = pool.failed ? NO_MEMORY : FINISHED;
   if (!status) {
     const Units *s = &sums.units;
-    set_units(&sums.units, W, V, p);
+    set_units(&sums.units, W, V, rules->layers, p);
     for (size_t i = 0; i < K; i++) {
       Sigma[i * K + i] = diagonal(s, i);
       for (size_t j = i + 1; j < K; j++) Sigma[i * K + j] = two_and_three(s, i, j);

@@ -35,7 +35,7 @@ class _Noise(ctypes.Structure):
                                               "steep_nodes")),
         *((name, ctypes.c_double) for name in ("apart", "orthogonal", "flat", "steep_below",
                                                "label_variance", "batch")),
-        ("easy", ctypes.c_void_p), ("steep", ctypes.c_void_p),
+        ("easy", ctypes.c_void_p), ("steep", ctypes.c_void_p), ("layers", ctypes.c_void_p),
     )  # fmt: skip
 
 
@@ -45,14 +45,18 @@ def sigma(
     W: Real,
     V: Real,
     *,
+    layers: Real | None = None,
     label_noise: float = 0.0,
     batch_size: int = 1,
 ) -> Real:
-    """Sigma (K, K), exactly symmetric, at students ``W`` (K, p), the teacher's rows ``V`` (M, M).
+    """E[e^2 1_i 1_j] (K, K), exactly symmetric, of ReLU at students ``W`` (K, p), the teacher's
+    rows ``V`` (M, M).
 
-    Parameters as of ``noise.sigma.noise``, and accuracy as there. NaN at a norm of zero. The bits
-    do not depend on the set of instructions. Raises ``ValueError`` where the teacher does not fit
-    into p, ``MemoryError`` without memory for the workspace.
+    ``layers`` (K + M,): weights of the second layers, of any sign, students first; None: all 1.
+    Where they are 1 that is Sigma. Other parameters as of ``noise.sigma.noise``, and accuracy as
+    there. NaN at a norm of zero. The bits do not depend on the set of instructions. Raises
+    ``ValueError`` where the teacher does not fit into p, ``MemoryError`` without memory for the
+    workspace.
     """
     W = np.array(W, dtype=np.float64, order="C")
     V = np.array(V, dtype=np.float64, order="C")
@@ -67,10 +71,14 @@ def sigma(
     checked("V", V, (len(V), len(V)), np.float64)
     for name, path in (("easy", easy), ("steep", steep)):
         checked(name, path, (len(path), 3), np.float64)
+    if layers is not None:
+        layers = np.array(layers, dtype=np.float64, order="C")
+        checked("layers", layers, (K + len(V),), np.float64)
     found = np.empty((K, K))
     given = _Noise(
         K, len(V), p, len(easy), len(steep), rules.apart, rules.orthogonal, rules.flat,
         rules.steep_below, label_noise**2, batch_size, address(easy), address(steep),
+        None if layers is None else address(layers),
     )  # fmt: skip
     kernel.call("sigma", ctypes.byref(given), *map(address, (W, V, found)))
     return found

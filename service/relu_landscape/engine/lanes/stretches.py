@@ -28,6 +28,7 @@ class SgdRules:
     rate: float
     label_noise: float
     rounding: float
+    slope: float = 0.0
 
     @property
     def inputs(self) -> int:
@@ -56,7 +57,7 @@ class _Sgd(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("students", "teachers", "coordinates", "columns",
                                               "batch", "steps", "blocks")),
         *((name, ctypes.c_double) for name in ("rate", "label_noise", "rounding")),
-        ("teacher", ctypes.c_void_p),
+        ("teacher", ctypes.c_void_p), ("layers", ctypes.c_void_p), ("slope", ctypes.c_double),
     )  # fmt: skip
 
 
@@ -83,10 +84,12 @@ def advance(
     *,
     done: int,
     record_at: Whole,
+    layers: Real | None = None,
 ) -> Real:
     """Advance runs by a stretch, ``W`` (n, K, p) and ``ran_away`` (n,) in place.
 
-    ``limit`` (n,) of a student's norm; ``done``: steps before. Returns the weights (n, records, K,
+    ``limit`` (n,) of a student's norm; ``done``: steps before; ``layers`` (K + M,): weights of the
+    second layers, students first, None: all 1. Returns the weights (n, records, K,
     p + k) after ``record_at`` (records,) steps of this stretch, ascending. The bits of a run depend
     on that run alone. Raises ``ValueError`` for arrays that do not fit, ``MemoryError`` without
     memory for the workspace.
@@ -109,6 +112,9 @@ def advance(
     if rules.columns and rules.coordinates != M + K:
         raise ValueError("Something is outside the coordinates, which do not hold all students.")
     V = checked("V", np.array(teacher.V, dtype=np.float64, order="C"), (M, M), np.float64)
+    if layers is not None:
+        layers = np.array(layers, dtype=np.float64, order="C")
+        checked("layers", layers, (K + M,), np.float64)
     recorded = np.zeros((n, len(record_at), K, rules.coordinates + rules.columns))
     runs = _Runs(
         address(W), address(limit), address(ran_away), done, len(record_at), address(record_at),
@@ -120,6 +126,7 @@ def advance(
         ctypes.byref(_Sgd(
             K, M, rules.coordinates, rules.columns, rules.batch, rules.steps, rules.blocks,
             rules.rate, rules.label_noise, rules.rounding, where,
+            None if layers is None else address(layers), rules.slope,
         )),
         ctypes.c_int64(n),
         ctypes.byref(_Drawn(

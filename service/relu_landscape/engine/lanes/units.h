@@ -76,7 +76,8 @@ static double two(double angle) { return (PI - angle) / TWO_PI; }
 static double three(double a, double b, double c) { return (TWO_PI - a - b - c) / (2.0 * TWO_PI); }
 
 /* Directions and signed lengths of W (K, p) and the teacher's rows V (M, M). */
-static void set_directions(Units *s, const double *W, const double *V, size_t p) {
+static void set_directions(Units *s, const double *W, const double *V, const double *layers,
+                           size_t p) {
   const size_t M = s->n - s->K;
   for (size_t a = 0; a < s->n; a++) {
     double *u = s->u + a * s->width;
@@ -88,6 +89,7 @@ static void set_directions(Units *s, const double *W, const double *V, size_t p)
     const double length = root_of(dot(u, u, s->width));
     for (size_t c = 0; c < s->width; c++) u[c] /= length;
     s->signed_length[a] = a < s->K ? length : -length;
+    if (layers) s->signed_length[a] *= layers[a];
   }
 }
 
@@ -134,9 +136,10 @@ static void set_triples(Units *s) {
     }
 }
 
-/* All of it. No student may have norm zero: there everything is NaN. */
-static void set_units(Units *s, const double *W, const double *V, size_t p) {
-  set_directions(s, W, V, p);
+/* All of it; ``layers`` (n,) multiply lengths, NULL: none. No student may have norm zero: there
+ * everything is NaN. */
+static void set_units(Units *s, const double *W, const double *V, const double *layers, size_t p) {
+  set_directions(s, W, V, layers, p);
   for (size_t a = 0; a < s->n; a++) {
     for (size_t b = 0; b < s->n; b++)
       if (a != b) set_pair(s, a, b);

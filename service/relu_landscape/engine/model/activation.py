@@ -39,6 +39,12 @@ def tilt(leak: float) -> float:
     return leak / (1.0 - leak) ** 2
 
 
+def slope(leak: float) -> float:
+    """Below zero, in the unit: the activation is ``(1 - c) (ReLU(x) + slope x)``, slope c/(1 - c),
+    so ``tilt`` is ``slope (1 + slope)``."""
+    return leak / (1.0 - leak)
+
+
 def lone(leak: float) -> float:
     """Twice E[sigma^2] of a unit vector: a student that is left alone decays at half this rate, 1/2
     for ReLU."""

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from relu_landscape.engine.lanes import sigma as native_sigma
 from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.lanes.sigma import NoiseRules
+from relu_landscape.engine.model import activation
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher
-from relu_landscape.engine.noise import orthants
+from relu_landscape.engine.noise import leaking, orthants
 from relu_landscape.engine.noise import sigma as with_arrays
-from relu_landscape.engine.noise.units import APART
+from relu_landscape.engine.noise.units import APART, Units
 
 Real = NDArray[np.float64]
 
@@ -34,17 +36,29 @@ def noise(
     *,
     label_noise: float = 0.0,
     batch_size: int = 1,
+    layers: SecondLayers | None = None,
     kernel: Kernel | None = None,
 ) -> Real:
     """Sigma (K, K) by the ``kernel``, by arrays without one; all else as of ``sigma.noise``.
 
-    Both differ by rounding and by the 1e-9 that either has where units coincide.
+    Both differ by rounding and by the 1e-9 that either has where units coincide. What a leak adds
+    is elementary, and by arrays in any case.
     """
     if kernel is None:
-        return with_arrays.noise(W, teacher, label_noise=label_noise, batch_size=batch_size)
-    return native_sigma.sigma(
-        kernel, rules(), W, teacher.V, label_noise=label_noise, batch_size=batch_size
-    )
+        return with_arrays.noise(
+            W, teacher, label_noise=label_noise, batch_size=batch_size, layers=layers
+        )
+    both = None if layers is None else layers.both
+    if teacher.leak == 0.0:
+        found = native_sigma.sigma(
+            kernel, rules(), W, teacher.V, layers=both, label_noise=label_noise,
+            batch_size=batch_size,
+        )  # fmt: skip
+    else:
+        relu = native_sigma.sigma(kernel, rules(), W, teacher.V, layers=both)
+        units, slope = Units.of(W, teacher, layers), activation.slope(teacher.leak)
+        found = leaking.noise(units, relu, slope, label_noise=label_noise) / batch_size
+    return found if layers is None else np.asarray(np.outer(layers.a, layers.a) * found)
 
 
 @cache

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.model import population
+from relu_landscape.engine.model import activation, population
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher
@@ -72,7 +72,8 @@ def fixed_point(
     """
     if moments is None:
         moments = SecondMoment.at(W, teacher)
-    if not np.any(moments.source > ZERO_NOISE * teacher.mean_norm**2):  # zero loss, no noise
+    least = ZERO_NOISE * teacher.mean_norm**2 * activation.stiffness(teacher.leak) ** 2
+    if not np.any(moments.source > least):  # zero loss, no noise
         loss = float(population.loss(W, teacher))
         if rate >= moments.critical_rate:
             return None

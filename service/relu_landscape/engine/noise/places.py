@@ -8,13 +8,15 @@ P positive semidefinite says all that Q must satisfy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.model import kernel
-from relu_landscape.engine.model.arrays import NUMPY
+from relu_landscape.engine.model import activation, kernel
+from relu_landscape.engine.model.arrays import NUMPY, Array
 from relu_landscape.engine.model.loss import Loss
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.errors import InputError
 
@@ -56,17 +58,28 @@ def of_overlaps(Q: Real, R: Real, teacher: Teacher) -> Real:
     return weights(span, P)
 
 
-def perpendicular_block(W: Real, teacher: Teacher) -> Real:
-    """A (K, K) with gradient ``A W_perp`` outside the teacher's span, for ``W`` (K, p)."""
+def perpendicular_block(W: Real, teacher: Teacher, layers: SecondLayers | None = None) -> Real:
+    """A (K, K) with gradient ``A W_perp`` outside the teacher's span, for ``W`` (K, p).
+
+    In the unit of ``activation``; ``layers`` None for weights of 1.
+    """
     M = teacher.width
     n = np.linalg.norm(W, axis=1)
     u = W / n[:, None]
     c = np.clip(u @ u.T, -1.0, 1.0)
     b = np.clip(u[:, :M] @ (teacher.V / teacher.norms[:, None]).T, -1.0, 1.0)
     A = 0.25 + np.arcsin(c) / (2.0 * np.pi)
+    a = np.ones(len(W)) if layers is None else layers.a
     np.fill_diagonal(c, 1.0)
-    radial = np.sqrt(1.0 - c * c) @ n - np.sqrt(1.0 - b * b) @ teacher.norms
-    np.fill_diagonal(A, 0.5 + radial / (2.0 * np.pi * n))
+    if layers is None:
+        radial = np.sqrt(1.0 - c * c) @ n - np.sqrt(1.0 - b * b) @ teacher.norms
+        np.fill_diagonal(A, 0.5 + radial / (2.0 * np.pi * n))
+    else:
+        radial = np.sqrt(1.0 - c * c) @ (a * n) - np.sqrt(1.0 - b * b) @ (layers.b * teacher.norms)
+        A *= np.outer(a, a)
+        np.fill_diagonal(A, a * a / 2.0 + a * radial / (2.0 * np.pi * n))
+    if teacher.leak != 0.0:
+        A += activation.tilt(teacher.leak) * np.outer(a, a)
     return np.asarray(A)
 
 
@@ -86,9 +99,17 @@ class Measured:
     matched: Whole
 
 
-def measure(W: Real, teacher: Teacher) -> Measured:
-    """Measure students ``W`` (B, K, p); none may have norm zero."""
-    loss = Loss.of(teacher, NUMPY)
+class Differentiable(Protocol):
+    """A loss on batches (B, K, p)."""
+
+    def value(self, W: Array, /) -> Array: ...
+    def gradient(self, W: Array, /) -> Array: ...
+
+
+def measure(W: Real, teacher: Teacher, loss: Differentiable | None = None) -> Measured:
+    """Measure students ``W`` (B, K, p); none may have norm zero. ``loss``: None for that of this
+    teacher, without second layers."""
+    loss = Loss.of(teacher, NUMPY) if loss is None else loss
     W = np.ascontiguousarray(W)
     slope = np.asarray(loss.gradient(NUMPY.asarray(W)))
     R = np.asarray(W[..., : teacher.width] @ teacher.V.T)

@@ -11,6 +11,10 @@ point exists and attracts as long as no eigenvalue of ``A (x) 1 + 1 (x) A - (gam
 negative. P4 is symmetric and positive semidefinite, so that fails at ``b/mu``, mu the largest
 eigenvalue of the pencil (P4, A (x) 1 + 1 (x) A).
 
+Where units leak, in the unit of ``activation``, an output moves by ``sum_a p_a z_a`` with the
+derivatives ``p = 1 + kappa`` of active units and kappa of others (``sigma``), and P of four units
+is E[p_i p_j p_a p_b]: expanded, it has orthants of four units and less.
+
 At the global minimum Sigma and all that was held vanish with X: the rate is exact there, and its
 closed form for K = M (``learning_rates.critical_learning_rate``) a test. Elsewhere terms of the
 same order are left out: at K = M = 8, one anti-aligned student, the rise of the loss is that of
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +33,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.teacher import Teacher
 from relu_landscape.engine.noise import orthants
 from relu_landscape.engine.noise.orthants import Quadruples
@@ -119,11 +125,12 @@ class SecondMoment:
 
 
 def _together(W: Real, teacher: Teacher, i: Whole, j: Whole) -> Real:
-    """P(students i, j, a, b all active) for pairs (i, j) and (a, b), i <= j; (N, N)."""
+    """E[p_i p_j p_a p_b] for pairs (i, j) and (a, b), i <= j, of students; (N, N). Without a leak
+    that is P(students i, j, a, b all active)."""
     K = len(W)
     units = Units.of(W, teacher)
     angle = units.angle[:K, :K] * (1.0 - np.eye(K))
-    found = _table(K, angle, units)
+    found = _table(K, angle, units, activation.slope(teacher.leak))
     pairs = np.stack([i, j], axis=1)
     sets = np.sort(
         np.concatenate(
@@ -134,9 +141,9 @@ def _together(W: Real, teacher: Teacher, i: Whole, j: Whole) -> Real:
     return np.asarray(found[tuple(sets.T)].reshape(len(pairs), len(pairs)))
 
 
-def _table(K: int, angle: Real, units: Units) -> Real:
-    """The probability at each ascending index (i <= j <= a <= b); (K, K, K, K)."""
-    values: dict[tuple[int, ...], float] = {(k,): 0.5 for k in range(K)}
+def _table(K: int, angle: Real, units: Units, slope: float) -> Real:
+    """The average at each ascending index (i <= j <= a <= b); (K, K, K, K)."""
+    values: dict[tuple[int, ...], float] = {(): 1.0, **{(k,): 0.5 for k in range(K)}}
     for size, rule in ((2, orthants.two), (3, orthants.three)):
         sets = list(itertools.combinations(range(K), size))
         if sets:
@@ -152,5 +159,20 @@ def _table(K: int, angle: Real, units: Units) -> Real:
         values |= dict(zip(map(tuple, four.tolist()), found.tolist(), strict=True))
     table = np.full((K, K, K, K), np.nan)
     for chosen in itertools.combinations_with_replacement(range(K), 4):
-        table[chosen] = values[tuple(sorted(set(chosen)))]
+        if slope == 0.0:
+            table[chosen] = values[tuple(sorted(set(chosen)))]
+        else:
+            table[chosen] = _expanded(chosen, values, slope)
     return table
+
+
+def _expanded(
+    chosen: tuple[int, ...], values: Mapping[tuple[int, ...], float], slope: float
+) -> float:
+    """E of the product of ``1(unit active) + slope`` over four units, some of them the same."""
+    count = len(chosen)
+    return math.fsum(
+        slope ** (count - size) * values[tuple(sorted(set(places)))]
+        for size in range(count + 1)
+        for places in itertools.combinations(chosen, size)
+    )

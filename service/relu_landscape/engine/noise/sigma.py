@@ -18,6 +18,12 @@ about 1e-9 where three of four units coincide or are opposite (``units.APART``),
 path passes near such a place (measured in the tests).
 
 **Label noise** of variance s^2 adds ``s^2 P(i and j active)``; a batch of b divides all by b.
+
+**Leaky units**, and the teacher says how much they leak: all is in the unit of ``activation``, in
+which the activation is ``ReLU(x) + kappa x``. Sigma is then E[e^2 p_i p_j] with ``p = 1 + kappa``
+where the unit is active and kappa where not, and ``leaking`` adds what that is more: elementary.
+**Second layers** a, b of any sign: lengths have their weights, and Sigma_ij is ``a_i a_j`` times
+the average, for ``dw_i`` has the factor a_i.
 """
 
 from __future__ import annotations
@@ -28,8 +34,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model import activation
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher
-from relu_landscape.engine.noise import orthants
+from relu_landscape.engine.noise import leaking, orthants
 from relu_landscape.engine.noise.orthants import PAIRS, Quadruples
 from relu_landscape.engine.noise.units import Units
 
@@ -42,21 +50,41 @@ ORTHOGONAL = 1e-15
 
 
 def squared_errors(W: Real, teacher: Teacher) -> Real:
-    """E[e^2 1_i] (K,) for students ``W`` (K, p), p >= M, none of norm zero; elementary."""
-    return _diagonal(Units.of(W, teacher))
+    """Sigma_ii (K,), E[e^2 1_i] of ReLU, for students ``W`` (K, p), p >= M, none of norm zero;
+    elementary."""
+    units = Units.of(W, teacher)
+    found = _diagonal(units)
+    if teacher.leak != 0.0:
+        found = leaking.squared(units, found, activation.slope(teacher.leak))
+    return found
 
 
-def noise(W: Real, teacher: Teacher, *, label_noise: float = 0.0, batch_size: int = 1) -> Real:
+def noise(
+    W: Real,
+    teacher: Teacher,
+    *,
+    label_noise: float = 0.0,
+    batch_size: int = 1,
+    layers: SecondLayers | None = None,
+) -> Real:
     """Sigma (K, K), symmetric and positive semidefinite up to its accuracy.
 
     Parameters: ``W`` (K, p) with the teacher's span in its first M coordinates, no student of norm
-    zero; ``label_noise`` the standard deviation of the labels. In units of squared output.
+    zero; ``label_noise`` the standard deviation of the labels; ``layers`` None for weights of 1. In
+    units of squared output; where units leak, of ``activation.height`` squared, and so for labels.
     """
-    return noise_of(Units.of(W, teacher), label_noise=label_noise, batch_size=batch_size)
+    units = Units.of(W, teacher, layers)
+    if teacher.leak == 0.0:
+        found = noise_of(units, label_noise=label_noise, batch_size=batch_size)
+    else:
+        slope = activation.slope(teacher.leak)
+        found = leaking.noise(units, noise_of(units), slope, label_noise=label_noise) / batch_size
+    return found if layers is None else np.asarray(np.outer(layers.a, layers.a) * found)
 
 
 def noise_of(units: Units, *, label_noise: float = 0.0, batch_size: int = 1) -> Real:
-    """The same for units of any signs: those of students' outputs are not in Sigma."""
+    """E[e^2 1_i 1_j] of ReLU for units of any signs: those of students' outputs, ``a_i a_j``, are
+    not in it."""
     K = units.students
     Sigma = np.diag(_diagonal(units))
     if K > 1:

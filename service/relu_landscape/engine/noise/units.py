@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -27,9 +28,10 @@ APART = 1e-9
 class Units:
     """Students first, then teachers: ``n = K + M`` units.
 
-    ``students`` K; ``directions`` (n, p + n), unit vectors; ``signed`` (n,), their lengths, for
-    teachers times -1, so that ``f - f* = sum_a signed_a ReLU(u_a . x)``. For pairs (n, n):
-    ``cosine``, ``sine``, ``angle`` and ``half``, the tangent of half the angle.
+    ``students`` K; ``directions`` (n, p + n), unit vectors; ``signed`` (n,), their lengths, times
+    the second layer's weight, for teachers times -1, so that ``f - f* = sum_a signed_a
+    ReLU(u_a . x)``. For pairs (n, n): ``cosine``, ``sine``, ``angle`` and ``half``, the tangent of
+    half the angle.
     """
 
     students: int
@@ -41,10 +43,11 @@ class Units:
     half: Real
 
     @staticmethod
-    def of(W: Real, teacher: Teacher) -> Units:
+    def of(W: Real, teacher: Teacher, layers: SecondLayers | None = None) -> Units:
         """The units of the students ``W`` (K, p), p >= M, and of this teacher.
 
-        The first M coordinates are the teacher's span. No student may have norm zero.
+        The first M coordinates are the teacher's span. No student may have norm zero. ``layers``:
+        None for weights of 1.
         """
         K, p = W.shape
         M = teacher.width
@@ -52,7 +55,10 @@ class Units:
         rows[:K] = W
         rows[K:, :M] = teacher.V
         lengths = np.linalg.norm(rows, axis=1)
-        return Units.along(rows / lengths[:, None], np.r_[lengths[:K], -lengths[K:]], K)
+        signed = np.r_[lengths[:K], -lengths[K:]]
+        if layers is not None:
+            signed = signed * layers.both
+        return Units.along(rows / lengths[:, None], signed, K)
 
     @staticmethod
     def along(directions: Real, signed: Real, students: int) -> Units:

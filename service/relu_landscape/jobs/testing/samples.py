@@ -43,13 +43,13 @@ from relu_landscape.wire.perturbations import (
 from relu_landscape.wire.points import PointsRequest
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import SweepAxis, SweepBody, SweepRequest, SweepRow
-from relu_landscape.wire.trajectories import (
+from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
     Attractor,
     LossCurve,
     Run,
     RunDetails,
     TrajectoryBody,
-    TrajectoryRequest,
 )
 
 

@@ -11,15 +11,32 @@ from scipy.stats import ks_2samp
 from relu_landscape.engine.descent import starts
 from relu_landscape.engine.dynamics.chain import Chain, Layout, Runs, Streams
 from relu_landscape.engine.dynamics.ode import Integrator, Noise, State, longest
-from relu_landscape.engine.model import population
+from relu_landscape.engine.lanes.native import Kernel
+from relu_landscape.engine.model import activation, population
+from relu_landscape.engine.model.second_layers import SecondLayers
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
+from tests.service.engine.lanes.setups import KERNELS, name
 from tests.service.engine.oracles import Real
 
 
 def plain_sgd(
-    W: Real, V: Real, noise: Noise, dimension: int, steps: list[int], runs: int, seed: int
+    W: Real,
+    V: Real,
+    noise: Noise,
+    dimension: int,
+    steps: list[int],
+    runs: int,
+    seed: int,
+    *,
+    leak: float = 0.0,
+    layers: SecondLayers | None = None,
 ) -> Real:
     """Weights (T, runs, K, d) of SGD in d dimensions after each of ``steps``; nothing clever."""
+    a, b = (np.ones(len(W)), np.ones(len(V))) if layers is None else (layers.a, layers.b)
+
+    def output(fields: Real) -> Real:
+        return np.where(fields > 0.0, fields, leak * fields)
+
     rng = np.random.default_rng(seed)
     here = np.zeros((runs, W.shape[0], dimension))
     here[..., : W.shape[1]] = W
@@ -33,9 +50,10 @@ def plain_sgd(
         for _ in range(noise.batch_size):
             x = rng.standard_normal((runs, dimension))
             fields = np.einsum("rkd,rd->rk", here, x)
-            e = np.maximum(fields, 0.0).sum(axis=1) - np.maximum(x @ teacher.T, 0.0).sum(axis=1)
+            e = output(fields) @ a - output(x @ teacher.T) @ b
             e -= noise.label_noise * rng.standard_normal(runs)
-            change += (e[:, None] * (fields > 0.0))[..., None] * x[:, None]
+            pulled = a * np.where(fields > 0.0, 1.0, leak)
+            change += (e[:, None] * pulled)[..., None] * x[:, None]
         here = here - noise.learning_rate / (dimension * noise.batch_size) * change
     return np.array(found)
 
@@ -48,11 +66,18 @@ def begin(W: Real, teacher: Teacher, layout: Layout, numbers: tuple[int, ...]) -
 
 
 def simulated(
-    W: Real, teacher: Teacher, noise: Noise, dimension: int, steps: list[int], runs: int
+    W: Real,
+    teacher: Teacher,
+    noise: Noise,
+    dimension: int,
+    steps: list[int],
+    runs: int,
+    layers: SecondLayers | None = None,
+    kernel: Kernel | None = None,
 ) -> Real:
     """Weights (runs, T, K, M + K) by the engine."""
     layout = Layout.of(len(W), teacher.width, dimension, noise.batch_size)
-    chain = Chain(teacher, layout, noise, seed=5)
+    chain = Chain(teacher, layout, noise, seed=5, layers=layers, kernel=kernel)
     stretches = -(-steps[-1] // layout.stretch)
     _, found = chain.run(
         begin(W, teacher, layout, tuple(range(runs))),
@@ -82,12 +107,18 @@ def test_distribution_is_that_of_sgd(
     steps, runs = [0, 1, 7, 16, 40, 90], 1500
     plain = plain_sgd(W, teacher.V, noise, dimension, steps, runs, seed=8)
     ours = np.swapaxes(simulated(W, teacher, noise, dimension, steps, runs), 0, 1)
+    _same_law(plain, ours, teacher.V, steps)
+
+
+def _same_law(plain: Real, ours: Real, V: Real, steps: list[int]) -> None:
+    """Of weights (T, runs, K, d) and (T, runs, K, M + K)."""
+    teachers, runs = len(V), plain.shape[1]
     for at in range(1, len(steps)):
         measured = []
         for weights in (plain[at], ours[at]):
             Q = weights @ np.swapaxes(weights, -1, -2)
-            R = weights[..., :teachers] @ teacher.V.T
-            loss = np.asarray(population.loss(weights, teacher))[:, None]
+            R = weights[..., :teachers] @ V.T
+            loss = np.asarray(population.loss(weights, V @ V.T))[:, None]
             both = np.concatenate([loss, Q.reshape(runs, -1), R.reshape(runs, -1)], axis=1)
             measured.append(both)
         first, second = measured
@@ -97,6 +128,45 @@ def test_distribution_is_that_of_sgd(
         assert float(away.max()) < 4.5, steps[at]
         for column in (0, 1, -1):
             assert ks_2samp(first[:, column], second[:, column]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("leak", [-0.9, -0.5, 0.0, 0.5])
+@pytest.mark.parametrize("kernel", [None, *KERNELS[:1]])
+def test_with_a_leak_and_signs(kernel: Kernel | None, leak: float) -> None:
+    """The same, of units that leak and second layers of both signs: in the engine's unit the
+    learning rate is (1 - c)^2 times that of the plain simulation, label noise 1/(1 - c) of it."""
+    dimension, height = 30, activation.height(leak)
+    teacher = make_teacher(2, [[1.0, 0.3], [0.3, 1.2]], leak)
+    layers = SecondLayers(np.array([0.8, -1.2, 0.6]), np.array([1.1, -0.7]))
+    W = starts.draw([3], seed=1, students=3, teacher=teacher, dimension=dimension)[0]
+    steps, runs = [0, 1, 7, 40, 90], 1500
+    plain = plain_sgd(
+        W, teacher.V, Noise(0.4, 0.3, 2), dimension, steps, runs, seed=8, leak=leak, layers=layers
+    )
+    ours = simulated(
+        W, teacher, Noise(0.4 * height, 0.3 / math.sqrt(height), 2), dimension, steps, runs,
+        layers, kernel,
+    )  # fmt: skip
+    _same_law(plain, np.swapaxes(ours, 0, 1), teacher.V, steps)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=name)
+def test_the_kernel_steps_as_the_arrays_do(kernel: Kernel) -> None:
+    """From the same draws to the same overlaps, up to rounding; layers of one are none."""
+    teacher = make_teacher(2, [[1.0, 0.3], [0.3, 1.2]], -0.5)
+    W = starts.draw([3], seed=1, students=3, teacher=teacher, dimension=30)[0]
+    layers = SecondLayers(np.array([0.8, -1.2, 0.6]), np.array([1.1, -0.7]))
+    ones = SecondLayers(np.ones(3), np.ones(2))
+    found = {}
+    for key, (each, second) in {
+        "arrays": (None, layers), "C": (kernel, layers), "none": (kernel, None),
+        "ones": (kernel, ones), "other": (KERNELS[0], layers),
+    }.items():  # fmt: skip
+        W_there = simulated(W, teacher, Noise(0.3, 0.2), 30, [200], 9, second, each)
+        found[key] = W_there @ np.swapaxes(W_there, -1, -2)
+    assert found["C"] == pytest.approx(found["arrays"], rel=1e-9, abs=1e-12)
+    assert np.array_equal(found["C"], found["other"])
+    assert np.array_equal(found["none"], found["ones"])
 
 
 def test_nothing_depends_on_company_or_pieces() -> None:

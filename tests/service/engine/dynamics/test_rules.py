@@ -245,6 +245,9 @@ SGD = {"method": "sgd", "learning_rate": 0.1}
     ("fields", "field"),
     [
         ({"step": 0.1}, "step"),
+        ({"rule": "normalised", "leak": 0.1}, "leak"),
+        ({"rule": "gradient_descent", "student_layer": [1.0, -1.0]}, "student_layer"),
+        ({"rule": "gradient_descent", "teacher_layer": [1.0, -1.0]}, "teacher_layer"),
         ({**SGD, "rule": "normalised", "step": 0.1}, "step"),
         ({"start_layer": 1.0}, "start_layer"),
         ({"rule": "normalised", "start_layer": 1.0}, "start_layer"),

@@ -18,11 +18,11 @@ from relu_landscape.engine.tasks import Composed, Monitor, Runner, SilentMonitor
 from relu_landscape.errors import Cancelled, InputError
 from relu_landscape.jobs.pool.codec import decode_answer, decode_task, encode_answer, encode_task
 from relu_landscape.wire.base import Wire
-from relu_landscape.wire.trajectories import (
+from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
     RunDetails,
     TrajectoryBody,
     TrajectoryFinding,
-    TrajectoryRequest,
 )
 
 NUMPY = backend_named("numpy")

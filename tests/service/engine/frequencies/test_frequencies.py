@@ -20,7 +20,10 @@ from relu_landscape.wire.base import Wire
 from relu_landscape.wire.frequencies import PHASES, FrequenciesFinding
 from relu_landscape.wire.landscape import LandscapeBody
 from relu_landscape.wire.requests import LandscapeRequest
-from relu_landscape.wire.trajectories import TrajectoryBody, TrajectoryRequest
+from relu_landscape.wire.trajectories import TrajectoryRequest
+from relu_landscape.wire.trajectory_answers import (
+    TrajectoryBody,
+)
 from tests.service.engine.frequencies.solving import NUMPY, as_bytes, body, only, request, solve
 
 #: Two learning rates, at the larger of which some runs run away.

@@ -143,11 +143,6 @@ def test_impossible_rates_are_refused(rate: float) -> None:
         request(3, 3, learning_rates=[rate])
 
 
-def test_with_a_leak_they_are_refused() -> None:
-    with pytest.raises(ValidationError, match="where leak is not 0"):
-        request(3, 3, leak=0.1)
-
-
 def test_a_continuum_is_not_rated() -> None:
     diagram = found(3, 2).learning_rates
     assert diagram is not None

@@ -19,9 +19,11 @@ static double *some(size_t count) {
   return x;
 }
 
-/* K, M, p, and how many students are along the first teacher: sets in a plane */
-static const int64_t CASES[][4] = {{1, 1, 1, 0}, {1, 4, 5, 0}, {3, 2, 5, 0}, {2, 6, 8, 2},
-                                   {9, 3, 12, 0}, {7, 5, 8, 4}, {5, 1, 9, 5}};
+/* K, M, p, how many students are along the first teacher (sets in a plane), and whether there are
+ * second layers */
+static const int64_t CASES[][5] = {{1, 1, 1, 0, 0},  {1, 4, 5, 0, 0}, {3, 2, 5, 0, 1},
+                                   {2, 6, 8, 2, 0},  {9, 3, 12, 0, 0}, {7, 5, 8, 4, 1},
+                                   {5, 1, 9, 5, 0}};
 
 int main(void) {
   int status = 0;
@@ -30,7 +32,9 @@ int main(void) {
                                                                      0.9, 0.1, 0.3};
   for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
     const int64_t K = CASES[i][0], M = CASES[i][1], p = CASES[i][2];
-    const Noise rules = {K, M, p, 2, 3, 1e-9, 1e-15, 1e-6, 0.3, 0.25, 2.0, easy, steep};
+    double *layers = some((size_t)(K + M));
+    const Noise rules = {K, M, p, 2, 3, 1e-9, 1e-15, 1e-6, 0.3, 0.25, 2.0, easy, steep,
+                         CASES[i][4] ? layers : NULL};
     double *W = some((size_t)(K * p)), *V = some((size_t)(M * M)), *Sigma = some((size_t)(K * K));
     for (int64_t a = 0; a < M; a++)
       for (int64_t b = a; b < M; b++) V[a * M + b] = a == b;
@@ -44,7 +48,7 @@ int main(void) {
       for (int64_t j = 0; j < K; j++) printf(" %a", Sigma[k * K + j]);
       printf("\n");
     }
-    free(W), free(V), free(Sigma);
+    free(W), free(V), free(Sigma), free(layers);
   }
   return status;
 }

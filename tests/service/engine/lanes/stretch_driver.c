@@ -18,10 +18,11 @@ static double *some(size_t count, double low, double high) {
   return x;
 }
 
-/* K, M, p, k, batch, steps, and whether the teacher is orthonormal and labels are noisy */
-static const int64_t CASES[][8] = {
-    {3, 2, 5, 16, 1, 16, 1, 0}, {5, 3, 8, 4, 1, 16, 0, 1}, {2, 3, 5, 15, 5, 3, 0, 1},
-    {4, 2, 4, 0, 1, 16, 1, 1},  {1, 1, 2, 7, 40, 1, 1, 0}, {6, 4, 10, 16, 1, 16, 0, 0},
+/* K, M, p, k, batch, steps, and whether the teacher is orthonormal, labels are noisy, units have
+ * second layers of their own and leak */
+static const int64_t CASES[][9] = {
+    {3, 2, 5, 16, 1, 16, 1, 0, 0}, {5, 3, 8, 4, 1, 16, 0, 1, 0}, {2, 3, 5, 15, 5, 3, 0, 1, 1},
+    {4, 2, 4, 0, 1, 16, 1, 1, 0},  {1, 1, 2, 7, 40, 1, 1, 0, 0}, {6, 4, 10, 16, 1, 16, 0, 0, 1},
 };
 
 int main(void) {
@@ -32,7 +33,9 @@ int main(void) {
     size_t normals = (size_t)(inputs * p);
     for (int64_t t = 0; t < inputs; t++) normals += (size_t)(t < k ? t : k);
     double *V = some((size_t)(M * M), 0.5, 1.0);
-    const Sgd rules = {K, M, p, k, c[4], c[5], blocks, 0.01, 0.1, 4e-16, c[6] ? NULL : V};
+    double *layers = some((size_t)(K + M), -1.5, 1.5);
+    const Sgd rules = {K, M, p, k, c[4], c[5], blocks, 0.01, 0.1, 4e-16, c[6] ? NULL : V,
+                       c[8] ? layers : NULL, c[8] ? 0.4 : 0.0};
     double *x = some((size_t)(n * blocks) * normals, -2.0, 2.0);
     double *diagonal = some((size_t)(n * blocks * k), 3.0, 4.0);
     double *labels = some((size_t)(n * blocks * inputs), -1.0, 1.0);
@@ -48,7 +51,7 @@ int main(void) {
     for (int64_t j = 0; j < n * 3 * K * (p + k); j++) printf("%a ", recorded[j]);
     for (int64_t r = 0; r < n; r++) printf("\nrun %ld", (long)gone[r]);
     printf("\n");
-    free(V), free(x), free(diagonal), free(labels), free(W), free(limit), free(recorded);
+    free(V), free(layers), free(x), free(diagonal), free(labels), free(W), free(limit), free(recorded);
     free(gone);
   }
   return status;

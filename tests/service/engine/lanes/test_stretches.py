@@ -150,6 +150,7 @@ def test_arrays_that_do_not_fit_are_refused(kernel: Kernel) -> None:
         {"W": np.ones((3, 2, 6))}, {"limit": np.ones(2)}, {"ran_away": np.ones(3)},
         {"normals": np.zeros((3, 2, 5))}, {"diagonal": np.ones((3, 2, 3))},
         {"labels": np.zeros((3, 2, 3))}, {"record_at": np.ones(1)},
+        {"layers": np.ones(4)},
     ):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(changed))):
             call(rules, **changed)

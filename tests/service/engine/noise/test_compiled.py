@@ -165,6 +165,8 @@ def test_arrays_that_do_not_fit_are_refused(kernel: Kernel) -> None:
             sigma(kernel, rules, students, teachers)
     with pytest.raises(ValueError, match="V has shape"):
         sigma(kernel, rules, W, np.ones((3, 2)))
+    with pytest.raises(ValueError, match="layers has shape"):
+        sigma(kernel, rules, W, V, layers=np.ones(3))
     wrong: list[dict[str, Any]] = [{"easy": np.ones((16, 2))}, {"steep": np.ones((48, 4))}]
     for change in wrong:
         with pytest.raises(ValueError, match=next(iter(change))):

@@ -9,7 +9,7 @@ import { typeset } from "../typeset.js";
 import { AskForm } from "./form.js";
 import { Jobs, sentenceOf } from "./jobs.js";
 import { kicked } from "./kick.js";
-import { hasLeak, isOf, levelOf } from "./levels.js";
+import { hasLeak, hasLayers, isOf, levelOf } from "./levels.js";
 import { drawLines, drawLoss, drawOverlaps } from "./trajectoryplots.js";
 import { LEARNED, methodWords, RULES } from "./words.js";
 
@@ -27,6 +27,8 @@ const METHODS_OF = {
 const CONSTRAINED = ["normalised", "orthonormalised"];
 const isFollowed = (method, rule) => method === "flow" || Boolean(METHODS_OF[rule]?.includes(method));
 const needsRate = ({ ode, sgd, rule }) => (ode === "true" && isFollowed("ode", rule)) || (sgd === "true" && isFollowed("sgd", rule));
+// A rule has neither a leak nor second layers of its own.
+const isFree = ({ from, rule }) => isStart({ from }) && (rule ?? "gradient_flow") === "gradient_flow";
 const AXES = { linear: "linear", logarithmic: "logarithmic" };
 
 function fields(landscape) {
@@ -49,6 +51,9 @@ function fields(landscape) {
     { name: "init_scale", label: "initial scale", kind: "number", value: 1, group: "more", shown: isStart },
     { name: "batch_size", label: "batch size", kind: "whole", value: 1, group: "more", shown: needsRate },
     { name: "label_noise", label: "noise of the labels", kind: "number", value: 0, group: "more", shown: needsRate },
+    { name: "leak", label: "leak, the slope below zero", kind: "number", value: 0, group: "more", shown: isFree },
+    ...["student", "teacher"].map((who) => ({ name: `${who}_layer`, label: `second layer of the ${who}s`, kind: "numbers", value: "",
+      placeholder: "all 1", optional: true, group: "more", shown: isFree })),
   ];
 }
 
@@ -56,10 +61,12 @@ function fields(landscape) {
 export function requestsOf(values, weights, widths) {
   const { student_width = widths?.student_width, teacher_width = widths?.teacher_width } = values;
   const { seed, until, spacing, input_dimension, init_scale, learning_rate, batch_size, label_noise, runs, rule = "gradient_flow" } = values;
+  const { leak = widths?.leak ?? 0, student_layer, teacher_layer } = values;
   const base = {
     student_width, teacher_width, seed, until, spacing, input_dimension, points: POINTS, ...(rule !== "gradient_flow" && { rule }),
     ...(weights ? { weights } : { start: values.start, init_scale }),
     ...(spacing === "logarithmic" && { first_time: Math.min(0.1, until / 10) }),
+    ...(leak && { leak }), ...(student_layer && { student_layer }), ...(teacher_layer && { teacher_layer }),
   };
   const steps = { learning_rate, batch_size, label_noise };
   const all = { flow: {}, ode: steps, sgd: { ...steps, runs } };
@@ -182,7 +189,6 @@ export class View {
     if (values.from !== "point") return null;
     const landscape = this.on.landscape();
     if (!landscape) throw new Error("There is no landscape whose point could be kicked: open one first.");
-    if (hasLeak(landscape.request)) throw new Error("Trajectories are of ReLU students: the landscape shown has a leak.");
     const part = await this.weightsOf(landscape, values.point);
     const { teacher_width: teachers } = landscape.request;
     return kicked(part, { size: values.size, seed: values.seed, teachers, dimension: values.input_dimension });
@@ -280,7 +286,9 @@ export class View {
       const level = landscape && levelOf(landscape, { R: attractor.R, Q: attractor.Q, isContinuum: attractor.is_continuum });
       if (level) return h("button", { type: "button", class: "pick", onclick: () => this.openPoint(level.key) }, `${level.key} of the ladder`);
       if (landscape) return "not among the points of the landscape shown";
-      return h("a", { href: `?student_width=${request.student_width}&teacher_width=${request.teacher_width}` }, "landscape of these widths");
+      if (hasLayers(request)) return "landscapes have second layers of 1";
+      const leak = hasLeak(request) ? `&leak=${request.leak}` : "";
+      return h("a", { href: `?student_width=${request.student_width}&teacher_width=${request.teacher_width}${leak}` }, "landscape of these widths");
     };
     this.ends.replaceChildren(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of ends" }, h("table", {},
       h("thead", {}, h("tr", {}, ["method", "runs", "loss of the end", "what it is", "in the landscape"].map((name, at) =>
