@@ -102,8 +102,11 @@ def test_the_equations_against_runge_kutta(leak: float, has_layers: bool) -> Non
     W, times = start(3, teacher), [0.5, 2.0, 6.0]
 
     def sigma(w: Real) -> Real:
-        return height**2 * Network(teacher, second).noise(
-            w, label_noise=label_noise / math.sqrt(height), batch_size=batch
+        return np.asarray(
+            height**2
+            * Network(teacher, second).noise(
+                w, label_noise=label_noise / math.sqrt(height), batch_size=batch
+            )
         )
 
     mean, error = by_sampling(W, teacher.V, leak, second, label_noise=label_noise, batch_size=batch)
@@ -116,7 +119,8 @@ def test_the_equations_against_runge_kutta(leak: float, has_layers: bool) -> Non
         w = np.hstack([S, root])
         g = plain_gradient(w, teacher.V, leak, a, b)
         inner = g[:, 2:] @ root
-        return np.r_[-g[:, :2].ravel(), (-inner - inner.T + gamma * sigma(w)).ravel()]
+        outside = -inner - inner.T + gamma * sigma(w)
+        return np.asarray(np.r_[-g[:, :2].ravel(), outside.ravel()])
 
     first = np.r_[W[:, :2].ravel(), (W[:, 2:] @ W[:, 2:].T).ravel()]
     wanted = solve_ivp(
@@ -172,7 +176,8 @@ def test_sgd_of_the_request_is_plain_sgd(leak: float) -> None:
              *(w[:, :2] @ teacher.V.T).ravel()] for w in plain[at]
         ])  # fmt: skip
         mine = np.array([
-            [each.loss[at], *np.ravel(each.Q[at]), *np.ravel(each.R[at])] for each in ours
+            [each.loss[at], *np.array(each.Q[at]).ravel(), *np.array(each.R[at]).ravel()]
+            for each in ours
         ])  # fmt: skip
         if at == 0:
             assert mine == pytest.approx(theirs, rel=1e-9)
