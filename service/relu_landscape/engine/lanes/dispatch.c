@@ -12,6 +12,9 @@ EXPORTED int lanes_knows_leaks(void) { return 1; }
 /* A library without this function has none for the noise of SGD. */
 EXPORTED int lanes_knows_noise(void) { return 1; }
 
+/* A kernel without this function takes every second layer for ones, and no slope in SGD. */
+EXPORTED int lanes_knows_second_layers(void) { return 1; }
+
 /* 1 where this processor, and the system that saves its registers, has a variant's instructions. */
 EXPORTED int lanes_supports_avx2(void) {
 #if defined(__x86_64__)

@@ -346,10 +346,10 @@ def load(instructions: str | None = None, library: str | None = None) -> Kernel:
             f"needs version {VERSION}: install relu-landscape again"
         )
     has_single = any(hasattr(loaded, f"lanes_flow_{variant}_single") for variant in VARIANTS)
-    later = {"leaking units": "lanes_knows_leaks", "noise of SGD": "lanes_knows_noise"}
-    missing = [what for what, function in later.items() if not hasattr(loaded, function)]
+    later = ("leaks", "noise", "second_layers")
+    missing = [what for what in later if not hasattr(loaded, f"lanes_knows_{what}")]
     if missing or not has_single:
-        what = missing[0] if has_single else "single precision"
+        what = missing[0].replace("_", " ") if has_single else "single precision"
         raise KernelError(
             f"the native kernel beside this code has no {what}, so it is of an earlier build: "
             "install relu-landscape again"
