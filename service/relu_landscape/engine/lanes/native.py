@@ -351,7 +351,7 @@ def load(instructions: str | None = None, library: str | None = None) -> Kernel:
     if missing or not has_single:
         what = missing[0].replace("_", " ") if has_single else "single precision"
         raise KernelError(
-            f"the native kernel beside this code has no {what}, so it is of an earlier build: "
+            f"the native kernel beside this code knows no {what}, so it is of an earlier build: "
             "install relu-landscape again"
         )
     for variant in (instructions,) if instructions else VARIANTS:
