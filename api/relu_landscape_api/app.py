@@ -38,6 +38,7 @@ from relu_landscape_api.routers import atlas, identity, operations, pages
 from relu_landscape_api.routers.analyses import analysis_router
 from relu_landscape_api.routers.calls import calls_router
 from relu_landscape_api.routers.jobs import jobs_router
+from relu_landscape_api.routers.ogc import ogc_router
 from relu_landscape_api.settings import ApiSettings, proxies_in
 
 #: Makes the service as an asynchronous context manager.
@@ -157,6 +158,7 @@ def _routers(
         calls_router(registry, settings),
         *(analysis_router(each, settings, answers[each.kind]) for each in registry.analyses),
         jobs_router(registry),
+        ogc_router(answers),
         atlas.router,
         identity.router,
         operations.router,

@@ -10,6 +10,8 @@ from relu_landscape_api.settings import ApiSettings
 
 #: Names of this machine for itself, as browsers and tools write them.
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+#: How paths begin that take keys, scopes and limits; probes and pages do not.
+GUARDED = ("/v1/", "/ogc")
 
 
 def is_loopback(host: str) -> bool:

@@ -18,6 +18,7 @@ from relu_landscape.schema import definitions
 from relu_landscape.wire.problem import Problem
 from relu_landscape.wire.requests import AnalysisRequest
 from relu_landscape_api.answering.problems import MEDIA_TYPE
+from relu_landscape_api.exposure import GUARDED
 from relu_landscape_api.reading.fields import Schema, maxima_of, schema_of, with_maxima
 from relu_landscape_api.reading.negotiation import JSON_TYPE, NPZ_TYPE
 from relu_landscape_api.settings import ApiSettings
@@ -95,14 +96,14 @@ def plain_docs(*statuses: int) -> Responses:
     }
 
 
-def body_docs(model: type[AnalysisRequest]) -> Extra:
+def body_docs(model: type[BaseModel]) -> Extra:
     """A JSON body of this model, or in words one of arrays where it has names for them."""
     content: dict[str, Any] = {"schema": shape(model)}
     examples = schema_of(model).get("examples")
     if examples:
         content["example"] = examples[0]
     docs: dict[str, Any] = {"required": True, "content": {JSON_TYPE: content}}
-    if model.array_names:
+    if issubclass(model, AnalysisRequest) and model.array_names:
         # Its schema could only say "bytes", which no tool could make a request of.
         docs["description"] = (
             f"Or, as {NPZ_TYPE}, a NumPy archive of the arrays {', '.join(model.array_names)}, and "
@@ -173,7 +174,7 @@ def build_openapi(app: FastAPI, settings: ApiSettings, registry: Registry) -> di
     if settings.api_key is None:
         security.append({})
     for path, item in document["paths"].items():
-        if path.startswith("/v1/"):
+        if path.startswith(GUARDED):
             for operation in item.values():
                 operation["security"] = security
     return document

@@ -26,6 +26,9 @@ from __future__ import annotations
 class LandscapeError(Exception):
     """Base of everything this project raises on purpose."""
 
+    #: The name of its kind in a standard that has one, for whoever speaks it.
+    standard_type: str | None = None
+
 
 class InputError(LandscapeError, ValueError):
     """The caller asked for something impossible; the message says what would be possible."""

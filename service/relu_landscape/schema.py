@@ -21,6 +21,7 @@ from relu_landscape.wire.base import JsonObject, short_names
 from relu_landscape.wire.identity import AuditPage, Me
 from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent
 from relu_landscape.wire.labels import LabelChange
+from relu_landscape.wire.ogc import OgcExecute, OgcObject
 from relu_landscape.wire.problem import Problem, StreamProblem
 from relu_landscape.wire.rows import Rows, RowsPage
 from relu_landscape.wire.service import Alive, ApiInfo
@@ -46,6 +47,7 @@ _COMMON: tuple[Model, ...] = (
     Rows,
     RowsPage,
     Atlas,
+    OgcObject,
 )
 
 
@@ -81,6 +83,7 @@ def published(registry: Registry) -> JsonObject:
         "rows_page": reference(RowsPage),
         "label_change": reference(LabelChange),
         "atlas": reference(Atlas),
+        "ogc": {"object": reference(OgcObject), "execute": reference(OgcExecute)},
         "$defs": cast("JsonObject", definitions(registry)),
     }
 
@@ -124,6 +127,7 @@ def _models(registry: Registry) -> Iterator[tuple[Model, JsonSchemaMode]]:
         yield call.query, _ASKED
         yield call.result, _ANSWERED
     yield LabelChange, _ASKED
+    yield OgcExecute, _ASKED
     for model in (registry.page, *_COMMON):
         yield model, _ANSWERED
 

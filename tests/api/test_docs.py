@@ -60,7 +60,7 @@ SCRIPTS = [text for language, text in BLOCKS if language == "sh"]
 def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path) -> None:
     (
         query, post, estimate, trajectory, sweep, reading, events, cancelling, located, reached,
-        kicked, descended, families, leaking, atlas, shapes, wrong,
+        kicked, descended, families, leaking, atlas, processes, shapes, wrong,
     ) = (run(script, running, tmp_path) for script in SCRIPTS)  # fmt: skip
     for text in (*query, *post, reading[1]):
         Landscape.model_validate_json(text)
@@ -81,6 +81,9 @@ def test_the_examples_answer_what_the_page_says(running: Running, tmp_path: Path
     assert Descents.model_validate_json(descended[0]).zero_loss.hits == 20
     assert all(isinstance(json.loads(text), dict) for text in (*families, *leaking))
     assert json.loads(atlas[0])["cells"]
+    assert json.loads(processes[0])["id"] == "landscape"
+    assert json.loads(processes[1])["status"] == "successful"
+    assert json.loads(processes[1])["jobID"] in processes[2]
     assert "landscape" in json.loads(shapes[0])["analyses"]
     assert without_id(json.loads(wrong[0])) == without_id(printed_problem())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,26 @@ def test_changes_of_a_script() -> None:
     assert SCRIPT.replace("'error', ", "") in scripts
     assert SCRIPT.partition("redis.call('HSET'")[0] in scripts
     assert SCRIPT.replace(" or ", " and ") in scripts
+
+
+def test_parentheses_in_texts_and_comments_are_no_code() -> None:
+    """``'(' .. least``, a bound of a range, was looked for an end of, for ever."""
+    lines = [
+        "redis.call('ZREMRANGEBYSCORE', shares, '-inf', '(' .. least)\n",
+        "redis.call('SET', 'it\\'s (', 1) -- it's not (open\n",
+        "redis.call('HSET', job(id),  -- (two lines\n",
+        "           'kind', ')')\n",
+        "local left = 1\n",
+    ]
+    assert list(lua_changes.statements(lines)) == [(0, 1), (1, 2), (2, 4)]
+    with pytest.raises(ValueError, match="line 3 has no end"):
+        list(lua_changes.statements(lines[:3]))
+
+
+@pytest.mark.parametrize("script", sorted(SERVICE.rglob("*.lua")), ids=lambda path: path.name)
+def test_every_script_is_changed_in_places_that_it_has(script: Path) -> None:
+    source = script.read_text()
+    found = list(lua_changes.changes(source))
+    assert found != []
+    assert all(0 < line <= len(source.splitlines()) for _, line, _ in found)
+    assert all(changed != source for _, _, changed in found)

@@ -136,7 +136,8 @@ def landscape_error_response(scope: Scope, error: errors.LandscapeError) -> Resp
     faults: Sequence[FieldProblem] = ()
     if isinstance(error, errors.RequestError):
         faults = (fault(error.field, error.value, error.bounds),)
-    return problem_response(scope, row, str(error), headers=headers, faults=faults)
+    extra = {"type": error.standard_type} if error.standard_type else None
+    return problem_response(scope, row, str(error), headers=headers, faults=faults, extra=extra)
 
 
 def unknown_error_response(scope: Scope, error: Exception) -> Response:

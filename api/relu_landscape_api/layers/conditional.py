@@ -1,4 +1,4 @@
-"""Entity tags for every answer to a GET under /v1 that has none of its own."""
+"""Entity tags for every answer to a GET under /v1 or /ogc that has none of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relu_landscape_api.exposure import GUARDED
 from relu_landscape_api.reading.negotiation import matches_etag
 
 #: Headers of an answer that its 304 has as well (RFC 9110, 15.4.5), and ours for people.
@@ -25,7 +26,7 @@ class Conditional:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_read = scope["type"] == "http" and scope["method"] == "GET"
-        if not is_read or not scope["path"].startswith("/v1/"):
+        if not is_read or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
         await self._app(scope, receive, _Tagged(scope, send))

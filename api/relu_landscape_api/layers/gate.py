@@ -1,4 +1,4 @@
-"""Who may ask, what, and how often: before anything under ``/v1`` is read."""
+"""Who may ask, what, and how often: before anything under ``/v1`` or ``/ogc`` is read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from relu_landscape.jobs.identity import allows, holds_a_key
 from relu_landscape.jobs.words import ANYONE
 from relu_landscape.wire.identity import Scope as KeyScope
 from relu_landscape_api.answering.problems import Row, landscape_error_response, problem_response
+from relu_landscape_api.exposure import GUARDED
 from relu_landscape_api.layers.door import Door, Identity, Refused
 from relu_landscape_api.layers.rates import Exceeded, Rates
 from relu_landscape_api.reading.negotiation import header
@@ -42,7 +43,7 @@ class Gate:
         self._computing = {call.path for call in registry.calls}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http" and scope["path"].startswith(GUARDED):
             refusal = await self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)

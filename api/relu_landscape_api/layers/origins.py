@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relu_landscape.analyses import Registry
 from relu_landscape_api.answering.problems import Row, problem_response
-from relu_landscape_api.exposure import LOOPBACK_NAMES, trusted_hosts
+from relu_landscape_api.exposure import GUARDED, LOOPBACK_NAMES, trusted_hosts
 from relu_landscape_api.reading.echo import shown
 from relu_landscape_api.reading.negotiation import header
 from relu_landscape_api.settings import ApiSettings
@@ -37,7 +37,7 @@ class Origins:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         detail = None
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http" and scope["path"].startswith(GUARDED):
             detail = self._why_not(scope)
         if detail is None:
             await self._app(scope, receive, send)

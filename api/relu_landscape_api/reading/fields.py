@@ -78,6 +78,11 @@ def with_maxima(schema: Schema, maxima: Mapping[str, int]) -> Schema:
     return {**schema, "properties": properties}
 
 
+def schema_within(model: type[AnalysisRequest], settings: Settings) -> Schema:
+    """JSON schema of a request to a service with these settings."""
+    return with_maxima(schema_of(model), maxima_of(model, settings))
+
+
 def _bounded(part: Schema, largest: int) -> Schema:
     default = {"default": min(part["default"], largest)} if "default" in part else {}
     return {**part, "maximum": largest, **default}

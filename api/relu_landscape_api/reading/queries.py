@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Literal, get_args
 
@@ -45,6 +46,7 @@ class ListQuery(Wire):
 #: A word, or several with commas.
 Words = Annotated[str, Field(min_length=1, max_length=500)]
 _STATES = "|".join(get_args(State))
+_OGC = "accepted|running|successful|failed|dismissed"
 States = Annotated[str, Field(max_length=500, pattern=f"^({_STATES})(,({_STATES}))*$")]
 Number = Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True)]
 #: A day, or a moment: of UTC unless it says otherwise.
@@ -146,3 +148,46 @@ class RowsQuery(Wire):
         description="columns with commas, in this order; left out: all of them",
         examples=["key,kind,loss"],
     )
+
+
+class OgcProcessesQuery(Wire):
+    """How many processes are listed."""
+
+    limit: int = Field(50, ge=1, le=200, strict=True)
+
+
+class OgcResultsQuery(Wire):
+    """In which form a result is wanted: the result itself, or in a document of outputs."""
+
+    response: Literal["raw", "document"] = "raw"
+
+
+class OgcJobsQuery(ListQuery):
+    """Which jobs, in the parameters of OGC API - Processes; several words with commas."""
+
+    type: Literal["process"] = "process"
+    processID: Words | None = Field(None, description="of these processes")  # noqa: N815
+    status: Annotated[str, Field(pattern=f"^({_OGC})(,({_OGC}))*$")] | None = None
+    datetime: Annotated[str, Field(pattern=r"^[0-9T:.Z+-]*(/[0-9T:.Z+-]*)?$")] | None = Field(
+        None, description="first asked for then: a moment, or a span such as 2026-01-31/.."
+    )
+    minDuration: FiniteFloat | None = Field(None, ge=0, description="seconds")  # noqa: N815
+    maxDuration: FiniteFloat | None = Field(None, ge=0, description="seconds")  # noqa: N815
+
+    def interval(self) -> list[float | None]:
+        """Begin and end of ``datetime`` in seconds since 1970, the end excluded; None: open.
+
+        Moments of jobs are said in milliseconds. Raises ``RequestError``.
+        """
+        first, slash, last = (self.datetime or "/").partition("/")
+        return [
+            None if text in ("", "..") else KindQuery.moment("datetime", text).timestamp() + more
+            for text, more in ((first, 0.0), (last if slash else first, 0.001))
+        ]
+
+    def holds(self, seconds: float | None) -> bool:
+        """Whether a job may have lasted so long; None: it has not begun."""
+        if self.minDuration is None and self.maxDuration is None:
+            return True
+        most = math.inf if self.maxDuration is None else self.maxDuration
+        return seconds is not None and (self.minDuration or 0.0) <= seconds <= most

@@ -18,7 +18,7 @@ from relu_landscape_api.answering.answers import Answers, noticed, wait_for
 from relu_landscape_api.auditing import remember
 from relu_landscape_api.dependencies import Draining, JobId, Service, job_of
 from relu_landscape_api.layers.gate import all_spent, identity_of, wrong_scope
-from relu_landscape_api.layers.rates import Exceeded, Rates
+from relu_landscape_api.layers.rates import Rates
 from relu_landscape_api.openapi import (
     PREFER,
     Extra,
@@ -31,14 +31,13 @@ from relu_landscape_api.openapi import (
 from relu_landscape_api.reading.bodies import read_body
 from relu_landscape_api.reading.fields import (
     invalid,
-    maxima_of,
     query_model,
     query_pairs,
     schema_of,
+    schema_within,
     validated,
     with_arrays,
     with_long_names,
-    with_maxima,
 )
 from relu_landscape_api.reading.negotiation import preferred_wait
 from relu_landscape_api.reading.npz import read_npz
@@ -148,8 +147,7 @@ class _Calls:
         self._body_limit_bytes = settings.body_limit_bytes
         self._body_seconds = settings.body_seconds
         self._answers = answers
-        maxima = maxima_of(analysis.request, settings)
-        self._schema = with_maxima(schema_of(analysis.request), maxima)
+        self._schema = schema_within(analysis.request, settings)
 
     def query_docs(self) -> Extra:
         """What the query string of ``ask`` may hold."""
@@ -250,35 +248,17 @@ class _Calls:
                 await service.note_asker(job, identity_of(request.scope).name)
             return known
         if not allows(identity_of(request.scope).scope, "submit"):
-            looked = await self._looked_up(service, job)
+            looked = await _looked_up(service, job)
             if looked is None:
                 return wrong_scope(request.scope, "submit")
             status = looked
         else:
-            exceeded = await self._spent(request, service, job)
-            if exceeded is not None:
-                return all_spent(request.scope, exceeded)
-            status = await service.submit(asked, identity_of(request.scope).name)
-            await remember(request, service, "submitted", status.id, status.kind)
+            started = await begun(request, service, asked)
+            if isinstance(started, Response):
+                return started
+            status = started
         status = await wait_for(request, service, status, seconds, drain)
         return await self._answers.submitted(request, service, status)
-
-    async def _spent(self, request: Request, service: Service, job: str) -> Exceeded | None:
-        """The quota of cores, where it is used up and the job would have to be computed."""
-        rates: Rates = request.app.state.rates
-        exceeded = await rates.spent(identity_of(request.scope), service.keys)
-        if exceeded is None or await self._looked_up(service, job) is not None:
-            return None
-        return exceeded
-
-    @staticmethod
-    async def _looked_up(service: Service, job: str) -> AnyStatus | None:
-        """A job that is there already, for whoever may not start one."""
-        try:
-            status = await service.status(job)
-        except NotFound:
-            return None
-        return None if status.state in ("failed", "cancelled") else status
 
     async def _posted(self, request: Request) -> tuple[AnalysisRequest, str | None]:
         """The request in a body, and what to say of how it was asked.
@@ -307,6 +287,29 @@ class _Calls:
         values = with_long_names(body.items(), model, place="body")
         asked = validated(model, values, self._schema, place="body")
         return asked, width_notice(body, asked)
+
+
+async def begun(request: Request, service: Service, asked: AnalysisRequest) -> AnyStatus | Response:
+    """The job that answers the request, known or begun; 429 where a day's cores are used up and it
+    would have to be computed. Raises what ``Service.submit`` raises.
+    """
+    identity = identity_of(request.scope)
+    rates: Rates = request.app.state.rates
+    exceeded = await rates.spent(identity, service.keys)
+    if exceeded is not None and await _looked_up(service, service.identify(asked)) is None:
+        return all_spent(request.scope, exceeded)
+    status = await service.submit(asked, identity.name)
+    await remember(request, service, "submitted", status.id, status.kind)
+    return status
+
+
+async def _looked_up(service: Service, job: str) -> AnyStatus | None:
+    """A job that is there already, for whoever may not start one."""
+    try:
+        status = await service.status(job)
+    except NotFound:
+        return None
+    return None if status.state in ("failed", "cancelled") else status
 
 
 def _applied(response: Response, seconds: float | None) -> Response:

@@ -12,13 +12,7 @@ from relu_landscape.wire.widths import width_notice
 from relu_landscape_api.answering.answers import json_response, noticed
 from relu_landscape_api.dependencies import Draining, Service
 from relu_landscape_api.openapi import answer_docs, problem_docs, query_docs
-from relu_landscape_api.reading.fields import (
-    maxima_of,
-    query_model,
-    query_pairs,
-    schema_of,
-    with_maxima,
-)
+from relu_landscape_api.reading.fields import query_model, query_pairs, schema_of, schema_within
 from relu_landscape_api.settings import ApiSettings
 
 #: Most seconds of computing that an answer waits for; the setting ``call_seconds`` may say less.
@@ -36,7 +30,7 @@ def calls_router(registry: Registry, settings: ApiSettings) -> APIRouter:
 def _add(router: APIRouter, call: ShortCall, settings: ApiSettings) -> None:
     schema = schema_of(call.query)
     if issubclass(call.query, AnalysisRequest):  # bounded like the jobs that it is about
-        schema = with_maxima(schema, maxima_of(call.query, settings))
+        schema = schema_within(call.query, settings)
 
     async def answer(request: Request, service: Service, drain: Draining) -> Response:
         pairs = query_pairs(request)
