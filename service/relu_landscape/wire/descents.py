@@ -33,7 +33,7 @@ from relu_landscape.wire.widths import (
 #: The phases, in order: descents from the starts, then what their ends are.
 PHASES = ("descend", "structures", "classify")
 
-#: The structured search: pairs of a student and a teacher, whose number is the size of a spectrum.
+#: The structured search: students times the larger width, about the size of a spectrum.
 MOST_STRUCTURED = 400
 
 #: Starts of one request; a start is two numbers of what is kept, and its end a matrix.
@@ -153,7 +153,7 @@ class DescentsRequest(AnalysisRequest):
         strict=True,
         exclude_if=lambda structured: not structured,  # requests without it keep their ids
         description="also search critical points, saddles included, on what groups of relabellings "
-        f"leave fixed; for an orthonormal teacher, and K M up to {MOST_STRUCTURED}",
+        f"leave fixed; for an orthonormal teacher, and K max(K, M) up to {MOST_STRUCTURED}",
     )
 
     @model_validator(mode="after")
@@ -189,11 +189,12 @@ class DescentsRequest(AnalysisRequest):
                 "structured", True,
                 "left out beside a teacher_gram: relabellings are known of orthonormal teachers",
             )  # fmt: skip
-        if self.student_width * self.teacher_width > MOST_STRUCTURED:
+        K, M = self.student_width, self.teacher_width
+        if K * max(K, M) > MOST_STRUCTURED:
             raise RequestError(
                 "structured", True,
-                f"left out where student_width times teacher_width is above {MOST_STRUCTURED}: a "
-                "spectrum of every point takes too long",
+                f"left out where student_width times the larger width is above {MOST_STRUCTURED}: "
+                "a spectrum of every point takes too long",
             )  # fmt: skip
 
     def _check_layers(self) -> None:

@@ -90,12 +90,14 @@ def joined(problem: Problem, ends: Sequence[Real], found: SoughtOut | None) -> J
     if found is None:
         return Joined(frozenset(), [])
     together = [*ends, *found.weights]
-    again, fresh = set(), []
+    again: set[int] = set()
+    fresh = []
     for group in _groups(problem, together):
-        if group[0] >= len(ends):
+        reached = {place for place in group if place < len(ends)}
+        if not reached:
             fresh.append(together[group[0]])
-        elif len(group) > 1:
-            again.add(group[0])
+        elif len(reached) < len(group):
+            again |= reached
     return Joined(frozenset(again), fresh)
 
 

@@ -23,12 +23,15 @@ from relu_landscape.engine.descents.structured.seeking import Limits
 from relu_landscape.engine.descents.structured.table import Places, Table, spread, table_of
 from relu_landscape.engine.points import identity
 from relu_landscape.errors import InputError
+from relu_landscape.wire.descents import MOST_STRUCTURED
 
 Real = NDArray[np.float64]
 
 #: Starts times squared unknowns of all patterns together, at most: half a minute of one core. The
 #: patterns of K = M = 17 have 800,000 to 900,000.
 MOST_WORK = 1_500_000
+#: Weights of a point, with directions beside the span, at most.
+LARGEST_POINT = 2 * MOST_STRUCTURED
 #: Rounds of a task take about a second: starts times squared unknowns.
 WORK_PER_TASK = 60_000
 
@@ -88,11 +91,11 @@ class Search:
     def counts(self) -> Counts:
         """What there is of each colour."""
         problem = self.problem
-        teachers = self.teacher_colours
+        teachers, K, M = self.teacher_colours, problem.students, problem.teachers
         return Counts(
             students=tuple(self.student_colours.count(c) for c in range(len(self.a))),
             teachers=tuple(teachers.count(c) for c in range(len(self.b) - 1)),
-            most_beside=min(problem.students, problem.dimension - problem.teachers),
+            most_beside=min(K, problem.dimension - M, LARGEST_POINT // K - M),
             may_coincide=problem.name == "normalised",
             is_orthonormal=problem.name == "orthonormalised",
         )
