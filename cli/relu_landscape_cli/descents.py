@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from relu_landscape.wire.descents import DescentsRequest
     from relu_landscape_client import Descents
+    from relu_landscape_client.descents import DescentEnd, StructuredSearch
 
 
 def descents(
@@ -38,6 +39,10 @@ def descents(
         float | None, typer.Option(help="Time at which it is given up.", show_default="10000")
     ] = None,
     flow_tolerance: asking.FlowTolerance = None,
+    structured: Annotated[
+        bool,
+        typer.Option("--structured", help="Also search saddles and minima by their symmetry."),
+    ] = False,
     server: ServerIfAny = None,
     api_key: ApiKey = None,
     workers: Workers = None,
@@ -57,6 +62,7 @@ def descents(
             teacher_gram=teacher_gram, start_layer=start_layer, init_scale=init_scale,
             starts=starts, seed=seed,
             input_dimension=input_dimension, until=until, flow_tolerance=flow_tolerance,
+            structured=structured or None,
         ),
     }  # fmt: skip
     way = Way(server, api_key, workers, timeout, output, quiet, as_json)
@@ -73,7 +79,8 @@ def _tables(found: Descents) -> list[RenderableType]:
     from relu_landscape_cli.tables import number
 
     table = Table(title=f"ends of {len(found.reached)} descents", title_justify="left")
-    for heading in ("end", "kind", "loss", "structure", "turned", "smallest", "share"):
+    usual = ("end", "kind", "loss", "structure", "turned", "smallest", "share")
+    for heading in usual if found.searched is None else (*usual, "index", "found by"):
         table.add_column(heading, justify="left" if heading in ("end", "kind") else "right")
     for end in found.ends:
         named, bent = end.structure, end.curvature
@@ -85,13 +92,28 @@ def _tables(found: Descents) -> list[RenderableType]:
         table.add_row(
             end.key, end.kind, number(end.loss, 8), "" if named is None else named.name,
             "" if named is None else str(named.anti_aligned), smallest, _share(end.attraction),
+            *_structured(found, end),
         )  # fmt: skip
     for one in found.others:
         table.add_row("-", one.outcome, number(one.lowest_loss, 8), "", "", "",
                       _share(one.attraction))  # fmt: skip
     zero = f"zero loss: {_share(found.zero_loss)}"
     bound = [] if not found.loss_bound else [f"no loss is below {number(found.loss_bound, 8)}"]
-    return [repr(found), table, zero, *bound, f"id {found.id}"]
+    searched = [] if found.searched is None else [_coverage(found.searched)]
+    return [repr(found), table, zero, *bound, *searched, f"id {found.id}"]
+
+
+def _structured(found: Descents, end: DescentEnd) -> list[str]:
+    """What stands in the columns of a structured search."""
+    if found.searched is None:
+        return []
+    return ["" if end.curvature is None else str(end.curvature.index), ", ".join(end.found_by)]
+
+
+def _coverage(searched: StructuredSearch) -> str:
+    starts = sum(each.starts for each in searched.patterns)
+    left_out = f", {searched.not_searched} left out" if searched.not_searched else ""
+    return f"structured search: {len(searched.patterns)} patterns{left_out}, {starts} starts"
 
 
 def _or_last(value: float) -> tuple[bool, float]:

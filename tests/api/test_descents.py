@@ -27,6 +27,18 @@ def test_they_are_found_by_the_workers(http: httpx.Client) -> None:
     assert (again.status_code, again.json()["digest"]) == (200, found["digest"])
 
 
+def test_the_structured_search_is_done_by_the_workers(http: httpx.Client) -> None:
+    asked = {**ASKED, "student_width": 3, "teacher_width": 3, "structured": True}
+    first = http.post("/v1/descents", json=asked)
+    assert first.status_code == 202, first.text
+    found = waited(http, first.headers["location"], {"finished"})
+    here = solve_locally(DescentsRequest.model_validate(asked), workers=1).result
+    assert (found["id"], found["digest"]) == (here["id"], here["digest"])
+    answer = Descents.model_validate(found)
+    assert answer.searched is not None
+    assert {way for end in answer.ends for way in end.found_by or ()} == {"starts", "structures"}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -47,6 +59,14 @@ def test_they_are_found_by_the_workers(http: httpx.Client) -> None:
             "at most 4,096",
         ),
         ({"step": 1e-4, "until": 1e6}, "steps"),
+        ({"structured": True, "student_width": 20, "teacher_width": 21}, "above 400"),
+        (
+            {
+                "structured": True,
+                "teacher_gram": [[2.0 if i == j else 0.1 for j in range(4)] for i in range(4)],
+            },
+            "orthonormal teachers",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -167,7 +167,10 @@ def consistent_perturbations(values: dict[str, Any]) -> None:
 
 def consistent_descents(values: dict[str, Any]) -> None:
     """Fields of one rule, and little effort."""
-    fields = ("step", "student_layer", "teacher_layer", "teacher_gram", "start_layer", "until")
+    fields = (
+        "step", "student_layer", "teacher_layer", "teacher_gram", "start_layer", "until",
+        "structured",
+    )  # fmt: skip
     for name in fields:
         values.pop(name, None)
     values["rule"] = "gradient_descent"

@@ -28,6 +28,16 @@ def test_it_is_computed_here(command: Command, tmp_path: Path) -> None:
     assert found.id in text
 
 
+def test_structured_points_have_columns_of_their_own(command: Command) -> None:
+    words = ("descents", 3, 3, "orthonormalised", "--starts", 2, "--input-dimension", 20,
+             "--workers", 1, "--structured")  # fmt: skip
+    text = command(*words).stdout
+    assert "found by" in text
+    assert "starts, structures" in text
+    assert "structured search:" in text
+    assert command.json(*words)["request"]["structured"] is True
+
+
 def test_every_field_reaches_the_server(command: Command, server: Served) -> None:
     server.finish_at_once()
     usual = ("--starts", 4, "--seed", 7, "--input-dimension", 20, "--until", 50, "--init-scale", 2,

@@ -59,6 +59,24 @@ def test_what_is_null_is_not_a_number(found: Descents) -> None:
     assert changed.to_dataframe()["end"].tolist()[-1] == "gone"
 
 
+def test_structured_points_say_how_they_were_found(found: Descents) -> None:
+    assert found.searched is None
+    assert {end.found_by for end in found.ends} == {()}
+    request = DescentsRequest(
+        student_width=3, teacher_width=3, rule="orthonormalised", starts=2, input_dimension=20,
+        structured=True,
+    )  # fmt: skip
+    more = Descents.from_document(solve_locally(request, workers=1).result)
+    assert more.searched is not None
+    assert more.searched.patterns[0].unknowns == 2
+    assert more.searched.not_searched == 0
+    ways = more.to_dataframe()["found_by"].tolist()
+    assert ways[0] == "starts structures"
+    assert "structures" in ways
+    none = next(end for end in more.ends if end.found_by == ("structures",))
+    assert (none.attraction.hits, none.attraction.probability) == (0, 0.0)
+
+
 def test_it_goes_to_a_file_and_back(found: Descents, tmp_path: Path) -> None:
     target = tmp_path / "d.json"
     found.to_json(target)

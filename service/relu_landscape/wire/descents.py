@@ -37,7 +37,10 @@ from relu_landscape.wire.widths import (
 )
 
 #: The phases, in order: descents from the starts, then what their ends are.
-PHASES = ("descend", "classify")
+PHASES = ("descend", "structures", "classify")
+
+#: The structured search: students times the larger width, about the size of a spectrum.
+MOST_STRUCTURED = 400
 
 #: Starts of one request; a start is two numbers of what is kept, and its end a matrix.
 MOST_STARTS = 100_000
@@ -51,6 +54,10 @@ Rule = Literal[
     "gradient_flow", "gradient_descent", "normalised", "orthonormalised", "two_layer"
 ]  # fmt: skip
 EndKind = Literal["global", "minimum", "degenerate", "saddle"]
+EndFoundBy = Literal["starts", "structures"]
+PatternSetAside = Literal[
+    "zero_loss", "zero_student", "ran_away", "coincide", "degenerate", "high_index", "failed"
+]
 
 
 class DescentsRequest(AnalysisRequest):
@@ -140,10 +147,18 @@ class DescentsRequest(AnalysisRequest):
         le=1e-2,
         description="gradient_flow: local error of the integrator per step and student",
     )
+    structured: bool = Field(
+        False,
+        strict=True,
+        exclude_if=lambda structured: not structured,  # requests without it keep their ids
+        description="also search critical points, saddles included, on what groups of relabellings "
+        f"leave fixed; for an orthonormal teacher, and K max(K, M) up to {MOST_STRUCTURED}",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> DescentsRequest:
         self._check_place()
+        self._check_structured()
         self._check_layers()
         self._check_teacher()
         if self.rule == "gradient_flow" and self.step is not None:
@@ -163,6 +178,22 @@ class DescentsRequest(AnalysisRequest):
             raise RequestError(
                 "student_width", K, f"at most {LARGEST_END:,} weights of a student network in "
                 "the coordinates of the descent",
+            )  # fmt: skip
+
+    def _check_structured(self) -> None:
+        if not self.structured:
+            return
+        if self.teacher_gram is not None and not is_identity(self.teacher_gram):
+            raise RequestError(
+                "structured", True,
+                "left out beside a teacher_gram: relabellings are known of orthonormal teachers",
+            )  # fmt: skip
+        K, M = self.student_width, self.teacher_width
+        if K * max(K, M) > MOST_STRUCTURED:
+            raise RequestError(
+                "structured", True,
+                f"left out where student_width times the larger width is above {MOST_STRUCTURED}: "
+                "a spectrum of every point takes too long",
             )  # fmt: skip
 
     def _check_layers(self) -> None:
@@ -283,6 +314,12 @@ class DescentEnd(Wire):
         description="of the loss under the constraint; null for a continuum of zero loss"
     )
     attraction: Attraction
+    found_by: list[EndFoundBy] | None = Field(
+        None,
+        exclude_if=lambda found_by: found_by is None,  # results without keep their bytes
+        description="random starts that end there, the structured search, or both; left out where "
+        "structured was not asked for",
+    )
 
 
 class OtherEnd(Wire):
@@ -294,6 +331,29 @@ class OtherEnd(Wire):
         description="where they were left; null beyond the range of floating-point numbers"
     )
     highest_loss: float | None
+
+
+class PatternSearch(Wire):
+    """What the search on the fixed points of one group covered."""
+
+    pattern: str = Field(description="what moves together, in words")
+    unknowns: int = Field(description="dimension of what the group leaves fixed")
+    starts: int
+    points: int = Field(
+        description="distinct points that were kept; the same ones may be in other patterns"
+    )
+    set_aside: dict[PatternSetAside, int] = Field(
+        description="starts that gave none, by why; high_index: a saddle of more than two distinct "
+        "negative eigenvalues"
+    )
+
+
+class StructuredSearch(Wire):
+    """What the structured search covered."""
+
+    explanation: str
+    patterns: list[PatternSearch] = Field(description="by rarity, then unknowns")
+    not_searched: int = Field(description="patterns that were left out for their work")
 
 
 class DescentsBody(Wire):
@@ -309,6 +369,11 @@ class DescentsBody(Wire):
     ends: list[DescentEnd] = Field(description="by loss")
     others: list[OtherEnd] = Field(description="starts that ended at no point, by outcome")
     reached: list[str] = Field(description="key of the end, or the outcome, of each start")
+    searched: StructuredSearch | None = Field(
+        None,
+        exclude_if=lambda searched: searched is None,  # results without keep their bytes
+        description="left out where structured was not asked for",
+    )
 
 
 class Descents(DescentsBody, Sealed):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from relu_landscape_client.descents import DescentEnd as DescentEnd
     from relu_landscape_client.descents import Descents as Descents
     from relu_landscape_client.descents import OtherEnd as OtherEnd
+    from relu_landscape_client.descents import PatternSearch as PatternSearch
+    from relu_landscape_client.descents import StructuredSearch as StructuredSearch
     from relu_landscape_client.descents import UniformFamily as UniformFamily
     from relu_landscape_client.disconnectivity import Disconnectivity as Disconnectivity
     from relu_landscape_client.errors import AddressError as AddressError
@@ -123,7 +125,10 @@ _HOMES = {
         "MissingService", "NotAuthorised", "NotFound", "ProtocolError", "RequestRefused",
         "ServerAbsent", "ServerError", "TimedOut",
     ),
-    "descents": ("Curvature", "DescentEnd", "Descents", "OtherEnd", "UniformFamily"),
+    "descents": (
+        "Curvature", "DescentEnd", "Descents", "OtherEnd", "PatternSearch", "StructuredSearch",
+        "UniformFamily",
+    ),
     "disconnectivity": ("Disconnectivity",),
     "estimates": ("Estimate",),
     "families": ("Change", "Continuation", "Event", "Family", "FamilyStability"),

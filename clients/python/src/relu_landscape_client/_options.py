@@ -120,6 +120,7 @@ class DescentsOptions(TypedDict, total=False):
     input_dimension: int
     until: float
     flow_tolerance: float
+    structured: bool
 
 
 class DescentsQuestion(DescentsOptions, total=False):

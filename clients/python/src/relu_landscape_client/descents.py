@@ -17,6 +17,7 @@ from relu_landscape_client._decode import (
     mapping,
     nullable,
     number,
+    optional,
     required,
 )
 from relu_landscape_client._sealed import Tabular
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 COLUMNS: _frames.Columns = {
     "end": "text", "kind": "text", "loss": "float", "structure": "text", "anti_aligned": "int",
     "index": "int", "min_eigenvalue_span": "float", "min_eigenvalue_beside": "float",
-    "hits": "int", "probability": "float", "low": "float", "high": "float",
+    "hits": "int", "probability": "float", "low": "float", "high": "float", "found_by": "text",
 }  # fmt: skip
 
 
@@ -82,7 +83,7 @@ class UniformFamily:
 class DescentEnd:
     """One end of descents: ``kind`` is global, minimum, degenerate or saddle; ``curvature`` is None
     for a continuum of zero loss, ``structure`` where second layers differ or the point leaves the
-    teacher's span."""
+    teacher's span. ``found_by``: starts, structures or both; empty without a structured search."""
 
     key: str
     kind: str
@@ -96,6 +97,7 @@ class DescentEnd:
     teacher_layer: tuple[float, ...]
     curvature: Curvature | None
     attraction: Attraction
+    found_by: tuple[str, ...] = ()
 
     @classmethod
     def from_document(cls, document: Document) -> DescentEnd:
@@ -113,6 +115,7 @@ class DescentEnd:
             teacher_layer=each(required(document, "teacher_layer"), number),
             curvature=nullable(document, "curvature", _curvature),
             attraction=Attraction.from_document(mapping(required(document, "attraction"))),
+            found_by=optional(document, "found_by", _words) or (),
         )
 
 
@@ -137,10 +140,54 @@ class OtherEnd:
         )
 
 
+@dataclass(frozen=True)
+class PatternSearch:
+    """What the search on the fixed points of one group covered: what moves together in words,
+    dimension of what it leaves fixed, starts, points kept, and starts set aside by why."""
+
+    pattern: str
+    unknowns: int
+    starts: int
+    points: int
+    set_aside: Mapping[str, int]
+
+    @classmethod
+    def from_document(cls, document: Document) -> PatternSearch:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        aside = mapping(required(document, "set_aside"))
+        return cls(
+            pattern=str(required(document, "pattern")),
+            unknowns=integer(required(document, "unknowns")),
+            starts=integer(required(document, "starts")),
+            points=integer(required(document, "points")),
+            set_aside={str(reason): integer(count) for reason, count in aside.items()},
+        )
+
+
+@dataclass(frozen=True)
+class StructuredSearch:
+    """What the structured search covered; ``not_searched`` patterns were left out for their
+    work."""
+
+    explanation: str
+    patterns: tuple[PatternSearch, ...]
+    not_searched: int
+
+    @classmethod
+    def from_document(cls, document: Document) -> StructuredSearch:
+        """Read; raises ``ProtocolError`` where a member is missing."""
+        return cls(
+            explanation=str(required(document, "explanation")),
+            patterns=each(required(document, "patterns"), PatternSearch.from_document),
+            not_searched=integer(required(document, "not_searched")),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Descents(Tabular):
     """Ends of descents by one rule, by loss; ``reached`` has the key of the end, or the outcome in
-    words, of each start. Two answers with the same digest are the same, and compare equal."""
+    words, of each start; ``searched`` says what the structured search covered, None without one.
+    Two answers with the same digest are the same, and compare equal."""
 
     _columns: ClassVar[_frames.Columns] = COLUMNS
 
@@ -153,6 +200,7 @@ class Descents(Tabular):
     ends: tuple[DescentEnd, ...]
     others: tuple[OtherEnd, ...]
     reached: tuple[str, ...]
+    searched: StructuredSearch | None
     provenance: Mapping[str, Any]
     document: Document = field(repr=False, metadata=OURS)
 
@@ -169,6 +217,7 @@ class Descents(Tabular):
             ends=each(required(document, "ends"), DescentEnd.from_document),
             others=each(required(document, "others"), OtherEnd.from_document),
             reached=each(required(document, "reached"), str),
+            searched=optional(document, "searched", _searched),
             provenance=mapping(required(document, "provenance")),
             document=document,
         )
@@ -201,6 +250,14 @@ def _structure(value: Any) -> Structure:
     return Structure.from_document(mapping(value))
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    return each(value, str)
+
+
+def _searched(value: Any) -> StructuredSearch:
+    return StructuredSearch.from_document(mapping(value))
+
+
 def _family(value: Any) -> UniformFamily:
     return UniformFamily.from_document(mapping(value))
 
@@ -219,6 +276,8 @@ def _row(end: DescentEnd) -> dict[str, Any]:
             "min_eigenvalue_span": end.curvature.min_eigenvalue_span,
             "min_eigenvalue_beside": end.curvature.min_eigenvalue_beside,
         }
+    if end.found_by:
+        found["found_by"] = " ".join(end.found_by)
     return found | _share(end.attraction)
 
 

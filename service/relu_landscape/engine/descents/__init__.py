@@ -2,7 +2,7 @@
 
 from relu_landscape.engine.descents.problem import Problem
 from relu_landscape.engine.descents.solve import compose
-from relu_landscape.engine.descents.tasks import Descend, Judge
+from relu_landscape.engine.descents.tasks import Descend, Judge, JudgeAll, Seek
 from relu_landscape.engine.tasks import Composition
 from relu_landscape.wire.descents import DescentsRequest
 
@@ -11,6 +11,6 @@ __all__ = ["COMPOSITION", "compose"]
 COMPOSITION: Composition[Problem] = Composition(
     request=DescentsRequest,
     problem=Problem.from_request,
-    tasks=(Descend, Judge),
+    tasks=(Descend, Judge, Seek, JudgeAll),
     compose=compose,
 )

@@ -52,6 +52,7 @@ class Problem:
     pace: Pace
     teacher: Teacher
     unit: float
+    structured: bool
 
     @staticmethod
     def from_request(request: DescentsRequest) -> Problem:
@@ -73,6 +74,7 @@ class Problem:
             pace=_pace(request, teacher),
             teacher=teacher,
             unit=unit,
+            structured=request.structured,
         )
 
     @cached_property

@@ -21,11 +21,14 @@ from relu_landscape.engine.points import symmetry
 from relu_landscape.engine.points.spectrum import Block, shown, zero_tolerance
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.wire.descents import (
+    MOST_STARTS,
     Curvature,
     DescentEnd,
     DescentsBody,
+    EndFoundBy,
     EndKind,
     OtherEnd,
+    StructuredSearch,
     UniformFamily,
 )
 from relu_landscape.wire.landscape import Attraction, Overlaps
@@ -39,11 +42,13 @@ ZERO_LOSS = 1e-10
 
 @dataclass(frozen=True)
 class Found:
-    """A point ``W`` (K, M + r), what it is, and the starts that end there."""
+    """A point ``W`` (K, M + r), what it is, the starts that end there, and whether the structured
+    search found it."""
 
     W: Real
     judged: Judged
     hits: tuple[int, ...]
+    is_structured: bool = False
 
 
 def is_zero_loss(problem: Problem, landed: Landed) -> bool:
@@ -66,7 +71,10 @@ def of_the_set(problem: Problem, landed: Landed) -> Landed:
     return landed
 
 
-def composed(problem: Problem, landed: Sequence[Landed], found: Sequence[Found]) -> Composed:
+def composed(
+    problem: Problem, landed: Sequence[Landed], found: Sequence[Found],
+    searched: StructuredSearch | None = None,
+) -> Composed:  # fmt: skip
     """The result; ``landed`` by the number of the start."""
     ends = [_point(problem, each) for each in found]
     hits = [each.hits for each in found]
@@ -74,7 +82,7 @@ def composed(problem: Problem, landed: Sequence[Landed], found: Sequence[Found])
     if flat:
         ends.append(_continuum(problem, landed[flat[0]].W, len(flat)))
         hits.append(tuple(flat))
-    order = sorted(range(len(ends)), key=lambda n: _place(ends[n], hits[n]))
+    order = sorted(range(len(ends)), key=lambda n: (*_place(ends[n], hits[n]), n))
     keys = _keys([ends[n] for n in order])
     reached = {n: Outcome[each.outcome].value for n, each in enumerate(landed)}
     listed = []
@@ -89,13 +97,14 @@ def composed(problem: Problem, landed: Sequence[Landed], found: Sequence[Found])
         ends=listed,
         others=_others(problem, landed),
         reached=[reached[n] for n in range(problem.starts)],
+        searched=searched,
     )
     return Composed(body, {})
 
 
 def _place(end: DescentEnd, hits: tuple[int, ...]) -> tuple[bool, float, int]:
     """Zero loss first, then by loss; what is equal by the first start that came there."""
-    return end.kind != "global", end.loss, hits[0]
+    return end.kind != "global", end.loss, hits[0] if hits else MOST_STARTS
 
 
 def _keys(ends: Sequence[DescentEnd]) -> list[str]:
@@ -122,6 +131,7 @@ def _point(problem: Problem, found: Found) -> DescentEnd:
             update={"gradient_norm": curvature.gradient_norm * problem.unit}
         ),
         attraction=_share(len(found.hits), problem),
+        found_by=_found_by(problem, found.hits, found.is_structured),
         **_network(problem, found.W),
     )
 
@@ -151,8 +161,18 @@ def _continuum(problem: Problem, W: Real, hits: int) -> DescentEnd:
         outside_span=0,
         curvature=None,
         attraction=_share(hits, problem),
+        found_by=["starts"] if problem.structured else None,
         **network,
     )
+
+
+def _found_by(
+    problem: Problem, hits: Sequence[int], is_structured: bool
+) -> list[EndFoundBy] | None:
+    if not problem.structured:
+        return None
+    ways: list[tuple[EndFoundBy, bool]] = [("starts", bool(hits)), ("structures", is_structured)]
+    return [way for way, found in ways if found]
 
 
 def _network(problem: Problem, W: Real) -> dict[str, Any]:

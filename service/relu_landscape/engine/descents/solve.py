@@ -1,4 +1,5 @@
-"""Descents: from every start to its end, the distinct ends, and what each of them is.
+"""Descents: from every start to its end, the distinct ends, and what each of them is; and, where
+asked for, critical points that a structured search finds beside them.
 
 The result is a function of the request alone: start n has a stream of its own, and what a descent
 does depends on itself alone.
@@ -6,7 +7,7 @@ does depends on itself alone.
 
 from __future__ import annotations
 
-from relu_landscape.engine.descents import report, sorting
+from relu_landscape.engine.descents import joining, report, sorting
 from relu_landscape.engine.descents.problem import Problem
 from relu_landscape.engine.descents.report import Found
 from relu_landscape.engine.descents.running import Landed, Outcome
@@ -34,18 +35,21 @@ def compose(
         [landed[n].W for n in numbers], [landed[n].loss for n in numbers], problem.layers
     )
     hits = [tuple(numbers[place] for place in group) for group in groups]
-    tasks = [Judge(key=f"judge/{group[0]}", W=landed[group[0]].W) for group in hits]
-    judged = {}
-    if tasks:
-        monitor.phase("classify", len(tasks))
-        for task, answer in run(tasks):
-            monitor.check()
-            judged[task.key] = answer
-            monitor.advance(task)
+    ends = [landed[group[0]].W for group in hits]
+    sought = joining.sought(problem, run, monitor) if problem.structured else None
+    joined = joining.joined(problem, ends, sought)
+    tasks = [Judge(key=f"judge/{group[0]}", W=W) for group, W in zip(hits, ends, strict=True)]
+    batches = joining.judging(problem, joined.fresh)
+    if tasks or batches:
+        monitor.phase("classify", len(tasks) + len(batches))
+    judged = dict(joining.answered(tasks, run, monitor))
     found = [
-        Found(task.W, judged[task.key], group) for task, group in zip(tasks, hits, strict=True)
+        Found(task.W, judged[task.key], group, is_structured=place in joined.again)
+        for place, (task, group) in enumerate(zip(tasks, hits, strict=True))
     ]
-    return report.composed(problem, landed, found)
+    found += joining.kept(batches, dict(joining.answered(batches, run, monitor)))
+    searched = None if sought is None else sought.searched
+    return report.composed(problem, landed, found, searched)
 
 
 def _descended(problem: Problem, run: Runner, monitor: Monitor, chunk: int | None) -> list[Landed]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from relu_landscape.engine.descents import ending
 from relu_landscape.engine.descents.problem import Problem
 from relu_landscape.engine.descents.running import Landed, descend
+from relu_landscape.engine.descents.structured.search import Sought, search_of
 from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.tasks import Task
 
@@ -68,5 +69,45 @@ class Judge(Task[Problem, Judged]):
     W: Real
 
     def run(self, problem: Problem, backend: Backend) -> Judged:  # noqa: ARG002
-        end = ending.spectrum_at(problem.rule, self.W, problem.dimension)
-        return Judged(end.loss, end.gradient_norm, end.span, end.beside)
+        return judged(problem, self.W)
+
+
+def judged(problem: Problem, W: Real) -> Judged:
+    """What the point ``W`` (K, M + r) is."""
+    end = ending.spectrum_at(problem.rule, W, problem.dimension)
+    return Judged(end.loss, end.gradient_norm, end.span, end.beside)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seek(Task[Problem, Sought]):
+    """Search the rounds ``first`` to ``last``, the latter excluded, of the pattern ``number``."""
+
+    kind: ClassVar[str] = "seek"
+    answer: ClassVar[type[Sought]] = Sought
+
+    number: int
+    first: int
+    last: int
+
+    def run(self, problem: Problem, backend: Backend) -> Sought:  # noqa: ARG002
+        return search_of(problem).sought(self.number, range(self.first, self.last))
+
+
+@dataclass(frozen=True)
+class AllJudged:
+    """What points are, in their order."""
+
+    points: tuple[Judged, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeAll(Task[Problem, AllJudged]):
+    """Compute the spectra at the points ``weights``, each (K, M + r)."""
+
+    kind: ClassVar[str] = "judge_all"
+    answer: ClassVar[type[AllJudged]] = AllJudged
+
+    weights: tuple[Real, ...]
+
+    def run(self, problem: Problem, backend: Backend) -> AllJudged:  # noqa: ARG002
+        return AllJudged(tuple(judged(problem, W) for W in self.weights))
