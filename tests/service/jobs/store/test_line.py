@@ -102,6 +102,27 @@ async def test_the_line_is_the_order_of_the_claims(
     assert len(order) == len(waiting) > 5
 
 
+async def test_who_comes_back_is_levelled_before_her_second_job_is_placed(
+    asking: AskingStore, claims: ClaimingStore
+) -> None:
+    """With the 20 seconds that bob once used he would have two jobs before one of ada's, who used
+    100 and computes: what he did not use meanwhile would have been saved up."""
+    held = []
+    for job in ("bob0", "ada0"):
+        await asking.submit(job, KIND, REQUEST, job[:3])
+        held += [each for each in [claims.claim(QUEUES)] if each]
+    bob, ada = held
+    claims.checkpoint(bob, "chunk", b"1", seconds=20.0)
+    claims.checkpoint(ada, "chunk", b"1", seconds=100.0)
+    claims.finish(bob, b"{}", {})
+    jobs = ["ada1", "bob1", "bob2"]
+    for job in jobs:
+        await asking.submit(job, KIND, REQUEST, job[:3])
+    said = await positions(asking, jobs)
+    assert said == {"bob1": 0, "ada1": 1, "bob2": 2}
+    assert taken(claims, QUEUES, 3) == ["bob1", "ada1", "bob2"]
+
+
 async def test_each_claim_moves_all_who_wait_by_one(
     asking: AskingStore, claims: ClaimingStore
 ) -> None:
