@@ -4,8 +4,9 @@
     python -m benchmarks.expectation fit [benchmarks/runs/expectation-....json ...]
 
 (from the repository root). ``measure`` runs the landscapes below one after another in this process
-and keeps processor seconds by phase, and the bytes of their answers and results, in
-benchmarks/runs. ``fit`` takes all such files, or those named, writes the coefficients into
+and keeps processor seconds by phase in benchmarks/runs; bytes in the store are those that
+``benchmarks.stored_jobs`` measured. ``fit`` takes all files of both, or those named, writes the
+coefficients into
 ``engine/landscape/expectation_fit.py``, and prints a table in Markdown: what was measured, what the
 model says, and what a model says that has not seen the line (leave one out).
 """
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from benchmarks._record import ROOT, RUNS, Record
 from relu_landscape.engine.landscape import COMPOSITION, expectation
@@ -62,14 +62,13 @@ def request_of(case: str) -> LandscapeRequest:
 
 
 class Phased:
-    """A monitor and a runner that add up processor seconds by phase, and bytes."""
+    """A monitor and a runner that add up processor seconds by phase."""
 
     def __init__(self, problem: Any) -> None:
         self._problem = problem
         self._backend = backend_named(choose_backend("numpy").computes)
         self._name = ""
         self.seconds: dict[str, float] = defaultdict(float)
-        self.stored = 0
 
     @property
     def pace(self) -> int:
@@ -89,7 +88,6 @@ class Phased:
             began = time.process_time()
             data = encode_answer(task.run(self._problem, self._backend))
             self.seconds[self._name] += time.process_time() - began
-            self.stored += len(data)
             yield task, decode_answer(task, data)
 
 
@@ -99,24 +97,26 @@ def measure(cases: Sequence[str]) -> None:
     for case in cases:
         problem = COMPOSITION.problem(request_of(case))
         phased = Phased(problem)
-        composed = COMPOSITION.compose(problem, run=phased, monitor=phased, chunk_starts=None)
-        bodies = [composed.result, *composed.parts.values()]
-        stored = phased.stored + sum(len(orjson.dumps(each.model_dump(mode="json")))
-                                     for each in bodies)  # fmt: skip
+        COMPOSITION.compose(problem, run=phased, monitor=phased, chunk_starts=None)
         for name, seconds in phased.seconds.items():
             record.add(f"{case}: {name}", "CPU s", seconds)
-        record.add(f"{case}: stored", "bytes", stored)
         words = ", ".join(f"{name} {spent:.2f}" for name, spent in phased.seconds.items())
-        print(f"{case}: {words}; {stored / 1e3:.0f} kB", flush=True)
+        print(f"{case}: {words}", flush=True)
     record.write()
 
 
 def figures(paths: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """By case: seconds by phase of the model, and bytes under ``stored``."""
+    """By case: seconds by phase of the model, and bytes under ``stored``.
+
+    Measurements of seconds once had bytes as well, of answers before they were compressed.
+    """
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for row in (each for path in paths for each in json.loads(path.read_text())["rows"]):
-        case, _, name = row["case"].partition(": ")
-        found[case][expectation.PART_OF.get(name, name)] += row["value"]
+    for path in paths:
+        unit = "bytes" if path.name.startswith("stored") else "CPU s"
+        for row in json.loads(path.read_text())["rows"]:
+            case, _, name = row["case"].partition(": ")
+            if row["unit"] == unit:
+                found[case][expectation.PART_OF.get(name, name)] += row["value"]
     return found
 
 
@@ -158,26 +158,39 @@ def fit(paths: Sequence[Path]) -> None:
     found = figures(paths)
     coefficients = fitted(found)
     write(coefficients, ",\n# ".join(path.name for path in paths))
+    compare(found, coefficients, "CPU s", "seconds", 1.0)
+    compare(found, coefficients, "kB", "bytes", 1e-3)
+
+
+def compare(
+    found: dict[str, dict[str, float]],
+    coefficients: dict[str, list[float]],
+    unit: str,
+    what: str,
+    scale: float,
+) -> None:
+    """The table of measured and expected seconds, or bytes, ``scale`` of a unit each."""
+
+    def said(by: dict[str, list[float]], case: str) -> float:
+        there = expectation.by(by, COMPOSITION.problem(request_of(case)))
+        return there.stored_bytes if what == "bytes" else sum(there.seconds.values())
+
+    print(f"\n| K, M, d, starts, options | measured, {unit} | expected | not having seen it |")
+    print("|---|---|---|---|")
     factors = []
-    print("| K, M, d, starts, options | measured, CPU s | expected | not having seen it "
-          "| stored, kB | expected | not having seen it |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|")
-    for case in found:
-        problem = COMPOSITION.problem(request_of(case))
-        spent = sum(value for name, value in found[case].items() if name != "stored")
-        here = expectation.by(coefficients, problem)
-        blind = expectation.by(fitted(found, without=case), problem)
-        seconds = [sum(each.seconds.values()) for each in (here, blind)]
-        stored = [each.stored_bytes / 1e3 for each in (here, blind)]
-        kept = found[case]["stored"] / 1e3
-        factors.append((spent / seconds[1], kept / stored[1]))
-        print(f"| {case.replace(',', ', ')} | {spent:.2f} | {seconds[0]:.2f} | {seconds[1]:.2f} "
-              f"| {kept:.0f} | {stored[0]:.0f} | {stored[1]:.0f} |")  # fmt: skip
-    for name, column in zip(("seconds", "bytes"), np.log(factors).T, strict=True):
-        within = np.mean(np.abs(column) < np.log(1.5))
-        worst = np.exp(np.abs(column).max())
-        print(f"\nNot having seen the line, {name} are within a factor of 1.5 in "
-              f"{100 * within:.0f} % of the lines; the largest factor is {worst:.2f}.")  # fmt: skip
+    for case, values in found.items():
+        is_kept = [name for name in values if (name == "stored") == (what == "bytes")]
+        if not is_kept:
+            continue
+        measured = sum(values[name] for name in is_kept)
+        seen, blind = said(coefficients, case), said(fitted(found, without=case), case)
+        factors.append(measured / blind)
+        cells = (f"{scale * each:.3g}" for each in (measured, seen, blind))
+        print(f"| {case.replace(',', ', ')} | " + " | ".join(cells) + " |")
+    column = np.log(factors)
+    within, worst = np.mean(np.abs(column) < np.log(1.5)), np.exp(np.abs(column).max())
+    print(f"\nNot having seen the line, {what} are within a factor of 1.5 in "
+          f"{100 * within:.0f} % of the lines; the largest factor is {worst:.2f}.")  # fmt: skip
 
 
 def main() -> None:
@@ -191,7 +204,8 @@ def main() -> None:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
         measure(asked.cases)
     else:
-        fit(asked.paths or sorted(RUNS.glob("expectation-*.json")))
+        kept = [path for name in ("expectation", "stored") for path in RUNS.glob(f"{name}-*.json")]
+        fit(asked.paths or sorted(kept))
 
 
 if __name__ == "__main__":
