@@ -175,6 +175,8 @@ def test_one_start_is_followed_along_every_rule(
     assert len(classes) == 2
     assert classes[0] == classes[1]
     assert len(set(classes[0])) == len(CURVES)
+    for name in ("Shares by rule", "Curves by rule", "Curves, JSON"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_visible()
     assert len(asked) == len(ENDS)
 
 

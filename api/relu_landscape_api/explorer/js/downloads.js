@@ -23,7 +23,8 @@ const stem = ({ request }) => `landscape-K${request.student_width}-M${request.te
 const PICTURES = {
   ladder: "Loss ladder", graph: "Disconnectivity graph", R: "Overlaps R", Q: "Overlaps Q",
   spectrum: "Spectrum", families: "Families", comparison: "Comparison", loss: "Loss", norms: "Norms",
-  frequencies: "Frequencies", critical: "Largest learning rates", losses: "Losses at a learning rate", sweep: "Chart", rules: "Shares by rule",
+  frequencies: "Frequencies", critical: "Largest learning rates", losses: "Losses at a learning rate", sweep: "Chart",
+  rules: "Shares by rule", curves: "Curves by rule", layer: "Second layer",
 };
 
 /** How wide pictures are saved, and as what: chosen once for all of them. */

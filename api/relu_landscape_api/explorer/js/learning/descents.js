@@ -214,9 +214,9 @@ export class View {
 
   drawCurves() {
     const { request } = [...this.curves.values()][0];
-    this.curveWords.textContent = `Loss against time of start number ${request.start}; constrained rules begin at its projection.`;
+    this.curveWords.textContent = `Loss against time of start number ${request.start}, where it is above zero; constrained rules begin at its projection.`;
     const styles = Object.fromEntries(Object.entries(this.places).map(([rule, i]) => [rule, [i, DASHES[i], SHAPES[i]]]));
-    drawLoss(this.curvePlot, this.curveLegend, this.curves, { axes: { loss: false, time: false }, request, styles,
+    drawLoss(this.curvePlot, this.curveLegend, this.curves, { axes: { loss: true, time: false }, request, styles,
       words: (rule) => RULES[rule], below: "" });
   }
 

@@ -306,7 +306,7 @@ export class View {
     const stem = `trajectory-K${students}-M${teachers}-seed${seed}-start${start}`;
     this.files.replaceChildren(h("div", { class: "buttons" },
       h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(this.answers), `${stem}.json`) }, "Trajectories, JSON")),
-    pictureButtons([["loss", this.lossPlot, stem], ["norms", this.norms, stem]], (text) => this.form.complain(text)));
+    pictureButtons([["loss", this.lossPlot, stem], ["norms", this.norms, stem], ...(this.request.rule === "two_layer" ? [["layer", this.layer, stem]] : [])], (text) => this.form.complain(text)));
   }
 
   /** The run that is chosen, in full: asked for once. */
