@@ -168,7 +168,7 @@ class Expected:
     """What a computation will take, about, before it has begun.
 
     ``seconds`` of one core by phase, in the order of the phases, on the machine that the model was
-    fitted on; ``stored_bytes``: what the result and the answers of its tasks take in a store.
+    fitted on; ``stored_bytes``: what it takes in a store at its largest.
     """
 
     seconds: Mapping[str, float]
