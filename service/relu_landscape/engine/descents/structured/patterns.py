@@ -112,6 +112,11 @@ class Counts:
     is_orthonormal: bool = False
 
     @property
+    def needs_beside(self) -> bool:
+        """Whether students cannot do without directions beside the span."""
+        return self.is_orthonormal and sum(self.students) > sum(self.teachers)
+
+    @property
     def beside(self) -> int:
         """Colour of directions beside the span."""
         return len(self.teachers)
@@ -165,11 +170,10 @@ def _rarities(pattern: Pattern, counts: Counts) -> int:
     beside = [*pattern.axes, *(c for group in pattern.groups for c in group.axes)]
     together = sum(len(group.axes) > 1 for group in pattern.groups)
     K, M = sum(counts.students), sum(counts.teachers)
-    needed = counts.is_orthonormal and K > M
     found = together + sum(each.copies > 1 for each in pattern.singles)
     if K >= M and len(counts.students) == len(counts.teachers) == 1:
         found += sum(not group.students for group in pattern.groups)
-    return found + (counts.beside in beside and not together and not needed)
+    return found + (counts.beside in beside and not together and not counts.needs_beside)
 
 
 def _rank(pattern: Pattern, counts: Counts) -> tuple[object, ...]:
@@ -197,7 +201,13 @@ def _axes(counts: Counts, beside: int) -> Iterator[tuple[Block, ...]]:
         ways.append([((beside, counts.beside),)])
     for chosen in product(*ways):
         blocks = tuple(sorted(block for part in chosen for block in part))
-        if sum(size == 1 for size, _ in blocks) <= MOST_APART:
+        apart = sum(size == 1 for size, _ in blocks)
+        # Every block of axes has an unknown with every block of students, of which there is one of
+        # each colour at least.
+        fewest = len(blocks) * sum(number > 0 for number in counts.students)
+        most = MOST_RARE_UNKNOWNS if beside and not counts.needs_beside else MOST_UNKNOWNS
+        together = len(blocks) - apart
+        if apart <= MOST_APART and fewest <= most and together <= MOST_SERVED + MOST_ALONE:
             yield blocks
 
 
@@ -215,26 +225,30 @@ def _served(counts: Counts, blocks: tuple[Block, ...]) -> Iterator[Pattern]:
     """Every way in which students go with these blocks."""
     single = tuple(sorted(colour for size, colour in blocks if size == 1))
     for joined in _joined([block for block in blocks if block[0] > 1]):
-        choices = [_students(counts, size, axes) for size, axes in joined]
-        for chosen in product(*choices):
-            groups = tuple(
-                sorted(
-                    Group(size, students, axes)
-                    for (size, axes), students in zip(joined, chosen, strict=True)
-                )
-            )
+        for chosen, left in _dealt(counts, joined, counts.students):
+            groups = tuple(sorted(chosen))
             served = sum(bool(group.students) for group in groups)
             if served > MOST_SERVED or len(groups) - served > MOST_ALONE:
-                continue
-            left = list(counts.students)
-            for group in groups:
-                for colour in group.students:
-                    left[colour] -= group.size
-            if min(left) < 0:
                 continue
             most = max(len(single) + MOST_EXTRA, ALWAYS)
             for singles in _singles(counts, left, most):
                 yield Pattern(groups, singles, single)
+
+
+def _dealt(
+    counts: Counts, joined: Sequence[tuple[int, tuple[int, ...]]], left: tuple[int, ...]
+) -> Iterator[tuple[tuple[Group, ...], tuple[int, ...]]]:
+    """Students for each of these groups, of so many that are left of each colour; and what then
+    is."""
+    if not joined:
+        yield (), left
+        return
+    size, axes = joined[0]
+    for students in _students(counts, size, axes):
+        rest = tuple(n - size * students.count(c) for c, n in enumerate(left))
+        if min(rest) >= 0:
+            for groups, remaining in _dealt(counts, joined[1:], rest):
+                yield (Group(size, students, axes), *groups), remaining
 
 
 def _joined(blocks: list[Block]) -> Iterator[list[tuple[int, tuple[int, ...]]]]:
