@@ -20,7 +20,7 @@ class Estimate(Wire):
         description="their sum; divided by the number of workers, about the time to wait"
     )
     stored_bytes: float = Field(
-        description="what the answers of its chunks and the result take in the store, uncompressed"
+        description="what the job takes of the store's memory at its largest, compressed as it is"
     )
     worker_bytes: float = Field(description="most memory that one worker process may need")
     factor: float = Field(
