@@ -29,7 +29,7 @@ Real = NDArray[np.float64]
 
 #: Starts times squared unknowns of all patterns together, at most: half a minute of one core. The
 #: patterns of K = M = 17 have 800,000 to 900,000.
-MOST_WORK = 1_500_000
+MOST_WORK = 3_000_000
 #: Weights of a point, with directions beside the span, at most.
 LARGEST_POINT = 2 * MOST_STRUCTURED
 #: Rounds of a task take about a second: starts times squared unknowns.
