@@ -211,9 +211,10 @@ def bar(*, is_quiet: bool) -> Iterator[Callable[[Status], None] | None]:
             phase = now.phase or status.state
             if phase not in shown:
                 shown[phase] = progress.add_task(phase, total=None, words="")
-            words = f"{len(status.findings)} fixed points" if status.findings else ""
-            if now.seconds_left is not None:
-                words += f"  {now.seconds_left:.0f} s left"
+            before = status.waiting_before if status.state == "queued" else None
+            found = f"{len(status.findings)} fixed points" if status.findings else ""
+            waits = f"{before} before it" if before else ""
+            words = "  ".join(filter(None, (waits, found, now.time_left)))
             progress.update(
                 shown[phase], completed=now.tasks_done, total=now.tasks or None, words=words
             )

@@ -19,7 +19,7 @@ from relu_landscape.analyses import Analysis, Registry, ShortCall
 from relu_landscape.wire.atlas import Atlas
 from relu_landscape.wire.base import JsonObject, short_names
 from relu_landscape.wire.identity import AuditPage, Me
-from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent
+from relu_landscape.wire.jobs import Progress, Readiness, State, StateEvent, WaitingEvent
 from relu_landscape.wire.labels import LabelChange
 from relu_landscape.wire.ogc import OgcExecute, OgcObject
 from relu_landscape.wire.problem import Problem, StreamProblem
@@ -36,6 +36,7 @@ _ANSWERED: Literal["serialization"] = "serialization"
 #: What every service answers, whatever it computes.
 _COMMON: tuple[Model, ...] = (
     StateEvent,
+    WaitingEvent,
     Progress,
     StreamProblem,
     ApiInfo,
@@ -67,6 +68,7 @@ def published(registry: Registry) -> JsonObject:
             "page": reference(registry.page),
             "events": {
                 "state": reference(StateEvent),
+                "waiting": reference(WaitingEvent),
                 "progress": reference(Progress),
                 "problem": reference(StreamProblem),
             },

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2 as httpx
 import orjson
@@ -13,8 +16,10 @@ from starlette.testclient import TestClient
 
 from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.errors import StoreUnavailable
-from relu_landscape.wire.jobs import Progress
+from relu_landscape.wire.jobs import Event, Progress
 from relu_landscape.wire.landscape import LandscapeFinding
+from relu_landscape_api.drain import Drain
+from relu_landscape_api.routers import events as routes
 from tests.api.conftest import service_of
 from tests.serving import Running
 
@@ -173,3 +178,59 @@ def test_the_end_of_the_process_ends_streams_and_waits(running: Running, held: s
     ready = httpx.get(f"{running.url}/readyz")
     assert ready.status_code == 503
     assert ready.json()["detail"] == "The service is stopping."
+
+
+class Line:
+    """A service that knows of one job where it stands, as often as it is asked."""
+
+    def __init__(self, places: list[int | None]) -> None:
+        self.places, self.asked, self.over = places, 0, asyncio.Event()
+
+    async def status(self, job: str) -> Any:
+        assert job == "waits"
+        place = self.places[min(self.asked, len(self.places) - 1)]
+        self.asked += 1
+        if self.asked == 2:
+            raise StoreUnavailable("It does not answer.")
+        if self.asked > len(self.places):
+            self.over.set()
+        return SimpleNamespace(waiting_before=place, state="queued")
+
+    async def events(self) -> AsyncGenerator[Event]:
+        yield Event(id="1-0", name="state", data={"state": "queued", "error": None})
+        await self.over.wait()
+        yield Event(id="2-0", name="state", data={"state": "running", "error": None})
+        self.asked_then = self.asked
+        await asyncio.sleep(0.2)
+        yield Event(id="3-0", name="state", data={"state": "finished", "error": None})
+
+
+@pytest.mark.asyncio
+async def test_whoever_waits_is_told_where_in_the_line_when_that_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stream said `queued`, and nothing more until the job began."""
+    monkeypatch.setattr(routes, "_FIRST_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(routes, "_LAST_LOOK_SECONDS", 0.02)
+    line = Line([4, None, 4, 2, 2, 0])
+    told = routes._with_place(line.events(), Drain(), cast(Any, line), "waits")
+    heard = [(each.event, orjson.loads(each.raw_data or ""), each.id) async for each in told]
+    assert heard == [
+        ("state", {"state": "queued", "error": None}, "1-0"),
+        ("waiting", {"waiting_before": 4}, None),
+        ("waiting", {"waiting_before": 2}, None),
+        ("waiting", {"waiting_before": 0}, None),
+        ("state", {"state": "running", "error": None}, "2-0"),
+        ("state", {"state": "finished", "error": None}, "3-0"),
+    ]
+    assert line.asked <= line.asked_then + 1, "whoever has begun has no place to be looked up"
+
+
+@pytest.mark.asyncio
+async def test_a_reader_who_leaves_a_line_leaves_nothing_behind() -> None:
+    line = Line([4])
+    events = line.events()
+    async with aclosing(routes._with_place(events, Drain(), cast(Any, line), "waits")) as told:
+        assert (await anext(told)).event == "state"
+    await events.aclose()
+    assert len(asyncio.all_tasks()) == 1

@@ -36,6 +36,25 @@ def test_long_waits_are_told_in_minutes() -> None:
     assert _bar._words(slow) == "60 min left"
 
 
+def test_a_range_of_the_time_left_is_told_where_it_says_more() -> None:
+    def words(**fields: object) -> str:
+        at = progress(1).model_copy(update=fields)
+        return _bar._words(Status.from_document(status("running", progress=at)))
+
+    assert words(seconds_left=12.3, seconds_left_range=[8.2, 20.4]) == "8 to 20 s left"
+    assert words(seconds_left=12.3, seconds_left_range=[12.2, 12.4]) == "12 s left"
+    assert words(seconds_left=600.0, seconds_left_range=[300.0, 1200.0]) == "5 to 20 min left"
+    assert words(seconds_left=None, seconds_left_range=None) == ""
+
+
+def test_a_place_in_the_line_is_heard_and_left() -> None:
+    waiting = Status.from_document(status("queued"))
+    told = waiting.after("waiting", {"waiting_before": 3})
+    assert _bar._words(told).startswith("3 before it")
+    assert told.after("waiting", {"waiting_before": "three"}) == told, "what is no number is left"
+    assert told.after("state", {"state": "running"}).waiting_before is None
+
+
 def test_a_bar_is_closed_when_the_landscape_fails(capsys: pytest.CaptureFixture[str]) -> None:
     watchers: list[_bar.Watcher] = []
 

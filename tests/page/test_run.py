@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from relu_landscape.errors import StoreUnavailable
+from relu_landscape.wire.jobs import Progress
 from relu_landscape.wire.landscape import PHASES
 from tests.page.conftest import Watched
 from tests.page.contract import CONTRACT
@@ -66,11 +67,28 @@ def test_progress_findings_and_result_arrive(
     expect(page.locator("#progress")).to_contain_text("1 s left")
     expect(page.locator("#table tbody tr")).to_have_count(2)
     page.wait_for_selector("#ladder .mark-point")
+    job.tell(Progress(phase="sample", seconds_left=12.3, seconds_left_range=[8.0, 20.0]))
+    expect(page.locator("#progress")).to_contain_text("8 s to 20 s left")
     job.finish()
     expect(page.locator("#headline h1")).to_have_text(WIDE_TITLE)
     expect(page.locator("#progress")).to_be_hidden()
     expect(page.locator("#table tbody tr")).to_have_count(len(wide["fixed_points"]))
     assert f"id={job.id}" in page.url
+
+
+def test_whoever_waits_sees_where_in_the_line(watched: Watched) -> None:
+    page = watched.open()
+    told = page.evaluate(
+        """async () => {
+          const { ProgressPanel } = await import("/explorer/js/progress.js");
+          const panel = new ProgressPanel(document.createElement("div"), () => {});
+          const text = (news) => { panel.update(news); return panel.text.textContent; };
+          const told = [3, 1, 0].map((waiting_before) => text({ waiting_before }));
+          return [...told, text({ state: "running", waiting_before: 1 })];
+        }"""
+    )
+    soon = "The first figures come in a moment."
+    assert told == ["3 computations before it", "1 computation before it", soon, soon]
 
 
 def test_known_landscape_needs_no_waiting(

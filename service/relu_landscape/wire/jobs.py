@@ -77,6 +77,12 @@ class Progress(Wire):
         description="estimate for the rest of the job: this phase by its pace so far, later ones "
         "by what is expected of them where the kind has a model of that; null: not known",
     )
+    seconds_left_range: list[float] | None = Field(
+        None,
+        min_length=2,
+        max_length=2,
+        description="between which it will be, about nine times in ten; null where seconds_left is",
+    )
 
 
 class Needs(Wire):
@@ -198,6 +204,12 @@ class StateEvent(Wire):
 
     state: State
     error: str | None = Field(None, description="why it failed, one sentence")
+
+
+class WaitingEvent(Wire):
+    """Data of an event named ``waiting``, which has no id: whoever connects again is told anew."""
+
+    waiting_before: int = Field(description="jobs that will be claimed before this one, as it is")
 
 
 class FindingsEvent(Wire, Generic[FindingT]):

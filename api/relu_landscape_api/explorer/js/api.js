@@ -180,6 +180,7 @@ export function follow(id, on, kind = "landscapes") {
     source = new EventSource(place(kind, id, "events"));
     hear("progress", (progress) => on.status({ progress }));
     hear("findings", ({ findings }) => on.status({ findings }));
+    hear("waiting", on.status);
     hear("state", (status) => {
       on.status(status);
       if (!TERMINAL.has(status.state)) return;

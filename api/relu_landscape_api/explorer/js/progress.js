@@ -11,6 +11,12 @@ function phaseWords(name) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
+/** The time left, with its range where the service says one that is told apart. */
+function timeLeft({ seconds_left: left, seconds_left_range: range }) {
+  const ends = (range ?? [left]).map(seconds);
+  return ends[0] === ends.at(-1) ? ends[0] : `${ends[0]} to ${ends.at(-1)}`;
+}
+
 const LANDSCAPE = {
   phase: phaseWords, found: (findings) => `${plural(findings.length, "fixed point", "fixed points")} so far`,
 };
@@ -70,10 +76,12 @@ export class ProgressPanel {
     if (progress.tasks > 0 && runs) this.bar.value = progress.fraction ?? 0;
     else this.bar.removeAttribute("value");
     const parts = [];
+    const before = this.status.waiting_before;
+    if (state === "queued" && before > 0) parts.push(`${plural(before, "computation", "computations")} before it`);
     if (progress.starts > 0) parts.push(`${count(progress.starts_done)} of ${plural(progress.starts, "start", "starts")}`);
     if (progress.tasks > 0) parts.push(`${progress.tasks_done} of ${plural(progress.tasks, "chunk", "chunks")} of this phase`);
     if (findings?.length) parts.push(this.say.found(findings));
-    if (progress.seconds_left != null) parts.push(`${seconds(progress.seconds_left)} left`);
+    if (progress.seconds_left != null) parts.push(`${timeLeft(progress)} left`);
     this.text.textContent = parts.join(" · ") || "The first figures come in a moment.";
     return this.status;
   }

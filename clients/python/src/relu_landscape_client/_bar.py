@@ -84,7 +84,6 @@ def _words(status: Status) -> str:
         words.append(f"{status.waiting_before} before it")
     if status.findings:
         words.append(f"{len(status.findings)} fixed points")
-    left = status.progress.seconds_left
-    if left is not None:
-        words.append(f"{left:.0f} s left" if left < 120 else f"{left / 60:.0f} min left")
+    if status.progress.time_left:
+        words.append(status.progress.time_left)
     return ", ".join(words)

@@ -29,6 +29,8 @@ RESULTS = {
     "runs": "trajectory",
     "rows": "sweep",
 }
+#: From here on a time left is told in minutes.
+LONG_SECONDS = 120.0
 #: States from which nothing more happens by itself.
 FINAL = frozenset({"finished", "failed", "cancelled"})
 
@@ -38,7 +40,8 @@ class Progress:
     """How far the computation has come.
 
     ``tasks`` counts the chunks of the current phase, ``starts`` the random starts of the whole
-    job; ``fraction`` lies in [0, 1]; ``seconds_left`` is the server's estimate, or None.
+    job; ``fraction`` lies in [0, 1]; ``seconds_left`` is the server's estimate, or None, and
+    ``seconds_left_range`` between what it will be about nine times in ten.
     """
 
     phase: str | None = None
@@ -48,6 +51,22 @@ class Progress:
     starts: int = 0
     fraction: float = 0.0
     seconds_left: float | None = None
+    seconds_left_range: tuple[float, float] | None = None
+
+    @property
+    def time_left(self) -> str:
+        """The time left in words, with its range where there is one; empty: it is not known.
+
+        >>> Progress(seconds_left=12.3, seconds_left_range=(8.0, 20.4)).time_left
+        '8 to 20 s left'
+        """
+        seconds = self.seconds_left
+        if seconds is None:
+            return ""
+        size, unit = (1.0, "s") if seconds < LONG_SECONDS else (60.0, "min")
+        ends = self.seconds_left_range or (seconds, seconds)
+        low, high = (f"{each / size:.0f}" for each in ends)
+        return f"{low} to {high} {unit} left" if low != high else f"{low} {unit} left"
 
     @classmethod
     def from_document(cls, document: Document) -> Progress:
@@ -60,6 +79,7 @@ class Progress:
             starts=integer(document.get("starts", 0)),
             fraction=number(document.get("fraction", 0.0)),
             seconds_left=optional(document, "seconds_left", number),
+            seconds_left_range=optional(document, "seconds_left_range", _range),
         )
 
 
@@ -181,8 +201,17 @@ class Status:
         if event == "findings" and "findings" in data:
             return replace(self, findings=_findings(self.kind, data["findings"]))
         if event == "state" and "state" in data:
-            return replace(self, state=str(data["state"]), error=data.get("error") or self.error)
+            state, error = str(data["state"]), data.get("error") or self.error
+            before = self.waiting_before if state == "queued" else None
+            return replace(self, state=state, error=error, waiting_before=before)
+        if event == "waiting":
+            return replace(self, waiting_before=optional(data, "waiting_before", integer))
         return self
+
+
+def _range(given: Any) -> tuple[float, float]:
+    low, high = each(given, number)
+    return low, high
 
 
 def _findings(kind: str, documents: Any) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,10 @@ from relu_landscape.wire.jobs import Progress
 
 #: Progress and findings are published at most this often: every publication is a durable write.
 PUBLISH_SECONDS = 0.25
+
+#: What a model expects of a phase is within this factor about nine times in ten
+#: (docs/benchmarks-expectation.md has it of whole jobs, phases vary a little more).
+EXPECTED_WITHIN = 2.0
 
 Reason = Literal["cancel", "close", "lost"]
 Publish = Callable[[Literal["progress", "findings"], JsonObject], None]
@@ -80,22 +85,35 @@ class Clock:
         elif beside in self._expected:
             self._beside.add(beside)
 
-    def left(self, tasks: int) -> float | None:
-        """Seconds until the job's end with so many ``tasks`` of this phase to do; None: unknown."""
+    def left(self, tasks: int) -> JsonObject:
+        """Seconds until the job's end with so many ``tasks`` of this phase to do, and the range in
+        which they will be, as ``Progress`` has them; None: unknown.
+
+        Of n chunks that vary by as much as they take, the mean is known to a part of ``1/sqrt n``;
+        what is only expected of a phase, to ``EXPECTED_WITHIN``.
+        """
         passed, foreseen, here = self._passed, self._foreseen, 0.0
+        doubt = EXPECTED_WITHIN
         if self._computed:
             elapsed = time.monotonic() - self._began
             share, shared = self._share(), self._shared()
             own = share / (share + shared) if share else 1.0
             here = own * elapsed / self._computed * tasks
             passed, foreseen = passed + elapsed, foreseen + share + shared
+            doubt = 1.0 + 1.0 / math.sqrt(self._computed)
         elif foreseen:
             here = passed / foreseen * self._expected.get(self._name, 0.0)
         else:
-            return None
+            return {"seconds_left": None, "seconds_left_range": None}
         pace = passed / foreseen if foreseen else 0.0
-        later = (self._expected[name] for name in self._later if name not in self._beside)
-        return round(here + pace * sum(later), 3)
+        names = (name for name in self._later if name not in self._beside)
+        later = pace * sum(self._expected[name] for name in names)
+        low = here / doubt + later / EXPECTED_WITHIN
+        high = here * doubt + later * EXPECTED_WITHIN
+        return {
+            "seconds_left": round(here + later, 3),
+            "seconds_left_range": [round(low, 3), round(high, 3)],
+        }
 
     def _share(self) -> float:
         """Of the seconds expected for this phase, those of what was computed."""
@@ -130,7 +148,7 @@ class ProgressMonitor:
                 "tasks": tasks,
                 "tasks_done": 0,
                 "fraction": 0.0,
-                "seconds_left": self._clock.left(tasks),
+                **self._clock.left(tasks),
             }
         )
         self._speak(at_once=True)
@@ -151,7 +169,7 @@ class ProgressMonitor:
                 "tasks": tasks,
                 "starts_done": min(old.starts, old.starts_done + task.starts),
                 "fraction": done / tasks,
-                "seconds_left": self._clock.left(tasks - done),
+                **self._clock.left(tasks - done),
             }
         )
         self._speak(at_once=done == tasks)

@@ -67,4 +67,5 @@ def progress_of(analysis: Analysis, request: AnalysisRequest) -> Progress:
         starts=request.starts_asked,
         fraction=0.25,
         seconds_left=12.3,
+        seconds_left_range=[8.0, 20.0],
     )

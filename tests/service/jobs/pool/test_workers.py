@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from distributed import Status
+from distributed.spans import Span
 
 from relu_landscape.errors import PoolUnavailable
 from relu_landscape.jobs.pool import dask, workers
@@ -202,3 +205,14 @@ def test_workers_give_way_to_the_process_that_answers(pool: DaskPool) -> None:
     # Each in the thread that computes, where a niceness counts: on Linux it is a thread's own.
     asked = [client.submit(os.nice, 0, workers=[each], pure=False) for each in client.nthreads()]
     assert [each.result(PATIENCE_SECONDS) for each in asked] == [min(19, os.nice(0) + 5)] * 2
+
+
+def test_nothing_is_kept_of_what_was_computed(pool: DaskPool) -> None:
+    """Dask's scheduler kept a span, with a page of figures, for each pause between two jobs."""
+    for _ in range(3):
+        assert works(pool)
+    assert pool._local is not None
+    there = pool._local.cluster.scheduler.workers.values()
+    over = time.time()
+    until(lambda: all(each.last_seen > over for each in there), "no worker told its figures")
+    assert [each for each in gc.get_objects() if isinstance(each, Span)] == []

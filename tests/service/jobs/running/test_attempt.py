@@ -120,6 +120,7 @@ def test_progress_counts_and_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
             "starts": 30,
             "fraction": pytest.approx(2 / 3),
             "seconds_left": 2.0,
+            "seconds_left_range": [1.0, 4.0],  # one chunk tells the pace to a factor of two
         },
     )
     monitor.findings([finding(3)])
@@ -242,6 +243,26 @@ def test_the_rest_of_a_job_is_estimated_from_what_its_phases_should_take(
     monitor.phase("structures", 10)  # classify was skipped: it had no tasks
     assert said[-1] == pytest.approx(20.0)
     assert one(1.0) == 9.0
+
+
+def test_how_far_the_estimate_is_known_is_told_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This phase by the chunks that told its pace, what is to come by how well models are known."""
+    clock = [0.0]
+    monkeypatch.setattr("relu_landscape.jobs.running.progress.time.monotonic", lambda: clock[0])
+    said: list[Any] = []
+    monitor = ProgressMonitor(0, StopSign(), lambda _, data: said.append(data))
+    monitor.expect({"sample": 8.0, "structures": 10.0})
+    task = Sample(key="sample", first=0, last=10)
+    monitor.phase("sample", 8)
+    assert said[-1]["seconds_left_range"] is None
+    for _ in range(4):
+        clock[0] += 1.0
+        monitor.computed()
+        monitor.advance(task)
+    assert said[-1]["seconds_left"] == pytest.approx(4.0 + 10.0)
+    assert said[-1]["seconds_left_range"] == pytest.approx([7.667, 26.0])
+    monitor.phase("structures", 5)  # nothing of it is computed yet
+    assert said[-1]["seconds_left_range"] == pytest.approx([5.0, 20.0])
 
 
 def test_a_phase_that_is_worked_at_beside_another_one_shares_its_time(
