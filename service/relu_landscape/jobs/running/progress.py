@@ -19,6 +19,8 @@ PUBLISH_SECONDS = 0.25
 #: What a model expects of a phase is within this factor about nine times in ten
 #: (docs/benchmarks-expectation.md has it of whole jobs, phases vary a little more).
 EXPECTED_WITHIN = 2.0
+#: Seconds in which the result is put together and stored, after the last phase.
+COMPOSED_WITHIN = 1.0
 
 Reason = Literal["cancel", "close", "lost"]
 Publish = Callable[[Literal["progress", "findings"], JsonObject], None]
@@ -90,7 +92,7 @@ class Clock:
         which they will be, as ``Progress`` has them; None: unknown.
 
         Of n chunks that vary by as much as they take, the mean is known to a part of ``1/sqrt n``;
-        what is only expected of a phase, to ``EXPECTED_WITHIN``.
+        what is only expected of a phase, to ``EXPECTED_WITHIN``; no model has what comes after.
         """
         passed, foreseen, here = self._passed, self._foreseen, 0.0
         doubt = EXPECTED_WITHIN
@@ -109,7 +111,7 @@ class Clock:
         names = (name for name in self._later if name not in self._beside)
         later = pace * sum(self._expected[name] for name in names)
         low = here / doubt + later / EXPECTED_WITHIN
-        high = here * doubt + later * EXPECTED_WITHIN
+        high = here * doubt + later * EXPECTED_WITHIN + COMPOSED_WITHIN
         return {
             "seconds_left": round(here + later, 3),
             "seconds_left_range": [round(low, 3), round(high, 3)],

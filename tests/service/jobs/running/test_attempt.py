@@ -120,7 +120,7 @@ def test_progress_counts_and_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
             "starts": 30,
             "fraction": pytest.approx(2 / 3),
             "seconds_left": 2.0,
-            "seconds_left_range": [1.0, 4.0],  # one chunk tells the pace to a factor of two
+            "seconds_left_range": [1.0, 5.0],  # one chunk tells the pace to a factor of two
         },
     )
     monitor.findings([finding(3)])
@@ -260,9 +260,9 @@ def test_how_far_the_estimate_is_known_is_told_with_it(monkeypatch: pytest.Monke
         monitor.computed()
         monitor.advance(task)
     assert said[-1]["seconds_left"] == pytest.approx(4.0 + 10.0)
-    assert said[-1]["seconds_left_range"] == pytest.approx([7.667, 26.0])
+    assert said[-1]["seconds_left_range"] == pytest.approx([7.667, 27.0])
     monitor.phase("structures", 5)  # nothing of it is computed yet
-    assert said[-1]["seconds_left_range"] == pytest.approx([5.0, 20.0])
+    assert said[-1]["seconds_left_range"] == pytest.approx([5.0, 21.0])
 
 
 def test_a_phase_that_is_worked_at_beside_another_one_shares_its_time(
