@@ -135,7 +135,8 @@ def test_a_start_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
         starts.append(options["n_workers"])
         if len(starts) < workers.STARTS:
             raise RuntimeError("Worker failed to start.")
-        return SimpleNamespace(close=lambda timeout: None)
+        scheduler = SimpleNamespace(extensions={})
+        return SimpleNamespace(close=lambda timeout: None, scheduler=scheduler)
 
     monkeypatch.setattr(workers, "LocalCluster", broken)
     local = workers.LocalWorkers(3)

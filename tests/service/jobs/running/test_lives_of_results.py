@@ -103,11 +103,11 @@ class Life(RuleBasedStateMachine):
             return
         assert answer == "deleted" if job in self.results else answer in ("deleted", None)
         if answer == "deleted":
-            if is_killed:
-                self.half_deleted.add(job)
-            else:
+            if not is_killed:
                 self.here.remove(job)
                 self.half_deleted.discard(job)
+            elif job not in self.unkept:  # else the archive never had it
+                self.half_deleted.add(job)
             self.results.pop(job, None)
             self.unkept.discard(job)
 
