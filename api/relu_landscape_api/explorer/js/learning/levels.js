@@ -10,13 +10,16 @@ const agree = (a, b) => a.length === b.length && a.every((value, i) => Math.abs(
 /** Whether students and teachers of a request leak; without the field they do not. */
 export const hasLeak = (request) => "leak" in request && request.leak !== 0;
 
+/** A member of a request that is left out where it is what it is for most. */
+export const asked = (request, name, otherwise = null) => (name in request ? request[name] : otherwise);
+
 /** Whether a request has second layers of its own; landscapes have layers of 1. */
-export const hasLayers = ({ student_layer: students, teacher_layer: teachers }) =>
-  [students, teachers].some((layer) => layer?.some((weight) => weight !== 1));
+export const hasLayers = (request) => ["student_layer", "teacher_layer"]
+  .some((name) => asked(request, name)?.some((weight) => weight !== 1));
 
 /** Whether a landscape is of these widths, this teacher and this leak, and the request has no second layers. */
 export function isOf(landscape, request) {
-  if (!landscape || hasLayers(request) || (landscape.request.leak ?? 0) !== (request.leak ?? 0)) return false;
+  if (!landscape || hasLayers(request) || asked(landscape.request, "leak", 0) !== asked(request, "leak", 0)) return false;
   const { student_width: students, teacher_width: teachers, teacher_gram: gram } = landscape.request;
   return students === request.student_width && teachers === request.teacher_width &&
     JSON.stringify(gram ?? null) === JSON.stringify(request.teacher_gram ?? null);

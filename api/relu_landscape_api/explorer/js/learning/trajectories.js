@@ -9,7 +9,7 @@ import { typeset } from "../typeset.js";
 import { AskForm } from "./form.js";
 import { Jobs, sentenceOf } from "./jobs.js";
 import { kicked } from "./kick.js";
-import { hasLeak, hasLayers, isOf, levelOf } from "./levels.js";
+import { asked, hasLeak, hasLayers, isOf, levelOf } from "./levels.js";
 import { drawLines, drawLoss, drawOverlaps } from "./trajectoryplots.js";
 import { LEARNED, methodWords, RULES } from "./words.js";
 
@@ -61,7 +61,7 @@ function fields(landscape) {
 export function requestsOf(values, weights, widths) {
   const { student_width = widths?.student_width, teacher_width = widths?.teacher_width } = values;
   const { seed, until, spacing, input_dimension, init_scale, learning_rate, batch_size, label_noise, runs, rule = "gradient_flow" } = values;
-  const { leak = widths?.leak ?? 0, student_layer, teacher_layer } = values;
+  const { leak = widths ? asked(widths, "leak", 0) : 0, student_layer, teacher_layer } = values;
   const base = {
     student_width, teacher_width, seed, until, spacing, input_dimension, points: POINTS, ...(rule !== "gradient_flow" && { rule }),
     ...(weights ? { weights } : { start: values.start, init_scale }),
@@ -258,13 +258,13 @@ export class View {
   }
 
   words(method) {
-    return methodWords(method, this.request.rule);
+    return methodWords(method, asked(this.request, "rule", "gradient_flow"));
   }
 
   /** The landscape shown, where it is that of these widths, and its points are where this rule rests. */
   get landscape() {
     const landscape = this.on.landscape();
-    return !CONSTRAINED.includes(this.request.rule) && isOf(landscape, this.request) ? landscape : null;
+    return !CONSTRAINED.includes(asked(this.request, "rule", "gradient_flow")) && isOf(landscape, this.request) ? landscape : null;
   }
 
   drawLoss() {
@@ -282,7 +282,7 @@ export class View {
     const rows = [...this.answers].flatMap(([name, answer]) => endsOf(name, answer));
     const where = ({ attractor }) => {
       if (!attractor) return "–";
-      if (CONSTRAINED.includes(request.rule)) return "of this rule alone";
+      if (CONSTRAINED.includes(asked(request, "rule", "gradient_flow"))) return "of this rule alone";
       const level = landscape && levelOf(landscape, { R: attractor.R, Q: attractor.Q, isContinuum: attractor.is_continuum });
       if (level) return h("button", { type: "button", class: "pick", onclick: () => this.openPoint(level.key) }, `${level.key} of the ladder`);
       if (landscape) return "not among the points of the landscape shown";
@@ -306,7 +306,7 @@ export class View {
     const stem = `trajectory-K${students}-M${teachers}-seed${seed}-start${start}`;
     this.files.replaceChildren(h("div", { class: "buttons" },
       h("button", { type: "button", class: "quiet", onclick: () => saveJson(Object.fromEntries(this.answers), `${stem}.json`) }, "Trajectories, JSON")),
-    pictureButtons([["loss", this.lossPlot, stem], ["norms", this.norms, stem], ...(this.request.rule === "two_layer" ? [["layer", this.layer, stem]] : [])], (text) => this.form.complain(text)));
+    pictureButtons([["loss", this.lossPlot, stem], ["norms", this.norms, stem], ...(asked(this.request, "rule", "gradient_flow") === "two_layer" ? [["layer", this.layer, stem]] : [])], (text) => this.form.complain(text)));
   }
 
   /** The run that is chosen, in full: asked for once. */
@@ -318,13 +318,14 @@ export class View {
       if (this.drawn !== chosen || !this.parts.has(chosen)) return;
       const run = this.parts.get(chosen);
       const students = this.request.student_width;
-      const layers = run.second_layer ? " Students count with their weight in the second layer, a w." : "";
+      const layer = asked(run, "second_layer");
+      const layers = layer ? " Students count with their weight in the second layer, a w." : "";
       this.overlapNote.textContent = "Each student's row of R, its overlaps with the teachers (the nearest one strong), and of Q, its overlaps with the " +
         `students (its own norm squared strong), against time.${students > MOST_STUDENTS ? ` The first ${MOST_STUDENTS} of ${students} students are drawn.` : ""}${layers}`;
       drawOverlaps(this.overlaps, run, MOST_STUDENTS);
       drawLines(this.norms, run.times, run.norms, "norm", "Norms of the students");
-      show(this.layerBox, Boolean(run.second_layer));
-      if (run.second_layer) drawLines(this.layer, run.times, run.second_layer, "weight", "Weights of the second layer");
+      show(this.layerBox, Boolean(layer));
+      if (layer) drawLines(this.layer, run.times, layer, "weight", "Weights of the second layer");
       this.overlaps.dataset.run = chosen;
     } catch (error) {
       this.form.complain(`The run could not be read: ${sentenceOf(error)}`);

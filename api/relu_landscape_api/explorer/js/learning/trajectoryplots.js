@@ -6,6 +6,7 @@ import { fromZero, padded } from "../chart/scale.js";
 import { h } from "../dom.js";
 import { markOf } from "../ladder.js";
 import { kindWords, plural, real } from "../format.js";
+import { asked } from "./levels.js";
 import { methodWords } from "./words.js";
 
 /** Colour, dash and shape of each method. */
@@ -73,7 +74,7 @@ const legendOf = (answers, theme, { styles, words }) => [...answers.keys()].map(
  * answers by name: methods, where nothing else is said.
  */
 export function drawLoss(element, legend, answers, { axes, minima = [], request, choose, styles = STYLES,
-  words = (name) => methodWords(name, request.rule), below = " The table below says where each ends." }) {
+  words = (name) => methodWords(name, asked(request, "rule", "gradient_flow")), below = " The table below says where each ends." }) {
   const look = { axes, styles, words };
   const all = [...answers.values()];
   const values = all.flatMap(({ loss }) => [...loss.mean, ...BAND.flatMap((q) => loss.quantiles[q])]).filter((value) => value != null);
