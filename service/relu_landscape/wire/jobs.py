@@ -81,7 +81,8 @@ class Progress(Wire):
         None,
         min_length=2,
         max_length=2,
-        description="between which it will be, about nine times in ten; null where seconds_left is",
+        description="between which it should be, as far as pace and model are known; null where "
+        "seconds_left is",
     )
 
 

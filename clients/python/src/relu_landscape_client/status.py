@@ -41,7 +41,7 @@ class Progress:
 
     ``tasks`` counts the chunks of the current phase, ``starts`` the random starts of the whole
     job; ``fraction`` lies in [0, 1]; ``seconds_left`` is the server's estimate, or None, and
-    ``seconds_left_range`` between what it will be about nine times in ten.
+    ``seconds_left_range`` between what it should be.
     """
 
     phase: str | None = None
