@@ -16,8 +16,8 @@ from relu_landscape.wire.jobs import Progress
 #: Progress and findings are published at most this often: every publication is a durable write.
 PUBLISH_SECONDS = 0.25
 
-#: What a model expects of whole jobs is within 1.5 for nine of ten (docs/benchmarks-expectation.md),
-#: and phases vary more.
+#: What a model expects of whole jobs is within 1.5 for nine of ten, and phases vary more
+#: (docs/benchmarks-expectation.md).
 EXPECTED_WITHIN = 2.0
 #: Seconds in which the result is put together and stored, after the last phase.
 COMPOSED_WITHIN = 1.0
