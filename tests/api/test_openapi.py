@@ -155,6 +155,7 @@ def test_every_event_is_typed(document: dict[str, Any]) -> None:
         "state": {"StateEvent"},
         "progress": {"Progress"},
         "findings": {"LandscapeFindings"},
+        "waiting": {"WaitingEvent"},
         "problem": {"StreamProblem"},
     }
 
