@@ -228,10 +228,8 @@ def _strays(problem: Problem, phases: Phases, placed: Placed) -> dict[str, plane
     for key, (W, V) in placed.items():
         blocks = np.concatenate([next(answers).blocks for _ in tasks[key]])
         teacher: Teacher = problem.in_order(V)
-        strayed, height = (
-            plane.fluctuations(W, teacher, list(blocks)),
-            activation.height(teacher.leak),
-        )
+        strayed = plane.fluctuations(W, teacher, list(blocks))
+        height = activation.height(teacher.leak)
         found[key] = plane.Plane(
             strayed.variance * height, strayed.largest * height, strayed.rise * height
         )
