@@ -123,8 +123,6 @@ def consistent(values: Any) -> None:
             values["input_dimension"] = max(values["input_dimension"], 64)
         if "init_scale" in values:  # in norms of the teacher, which is orthonormal then
             values["init_scale"] = min(max(values["init_scale"], 1e-3), 1e3)
-        if values.get("leak"):  # proofs are of ReLU
-            values.pop("certify", None)
         if IN_TRAJECTORIES & values.keys():
             consistent_trajectory(values)
 

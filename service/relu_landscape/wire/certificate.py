@@ -64,6 +64,12 @@ class Certificate(Wire):
     bits: int | None = Field(None, description="working precision of the proof")
     student_width: int
     teacher_width: int
+    leak: float = Field(
+        0.0,
+        exclude_if=lambda leak: leak == 0.0,
+        description="slope below zero of all units, whose loss and eigenvalues these are; left "
+        "out: 0, ReLU",
+    )
     weights: list[list[float]] | None = Field(
         None, description="stored point of the dense method, students x span"
     )

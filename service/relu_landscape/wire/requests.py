@@ -296,10 +296,6 @@ class LandscapeRequest(AnalysisRequest):
                     shortest,
                     f"{SMALLEST_GRAM_DIAGONAL:g} or more on the diagonal: squares of lengths",
                 )
-        if self.leak != 0.0 and self.certify != "none":
-            raise RequestError(
-                "certify", self.certify, "none where leak is not 0: proofs are of ReLU"
-            )
         check_init_scale(self.init_scale, self.teacher_gram)
         return self
 

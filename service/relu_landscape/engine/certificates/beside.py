@@ -99,7 +99,7 @@ def _kind(value: object, beside: Beside) -> bool:
 def _allowed(beside: Beside, loss: Fraction) -> Fraction:
     stored = beside.stored
     terms = 1 if stored.weights is None else max(stored.students, stored.teachers)
-    return LOSS_ROUNDING * terms + LOSS_RELATIVE * abs(loss)
+    return LOSS_ROUNDING * terms * Fraction(stored.scale) + LOSS_RELATIVE * abs(loss)
 
 
 def _loss(value: object, beside: Beside) -> bool:

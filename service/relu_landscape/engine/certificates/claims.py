@@ -26,6 +26,7 @@ from typing import Literal
 from flint import arb
 
 from relu_landscape.engine.certificates.balls import above, below, decimals, fraction
+from relu_landscape.engine.certificates.leaking import height, own_curvature
 from relu_landscape.engine.certificates.lipschitz import Students, lipschitz, reach
 from relu_landscape.engine.certificates.spectrum import Spectrum
 from relu_landscape.errors import NumericalError
@@ -84,11 +85,15 @@ class Claims:
 
 
 def operator_bound(students: Students) -> arb:
-    """Upper bound of ``|H|_2``: blocks off the diagonal are at most 1/2, ``H_ii`` 1/2 + h_i."""
+    """Upper bound of ``|H|_2``: blocks off the diagonal are at most 1/2, ``H_ii`` 1/2 + h_i; what a
+    leak c adds, c in every entry of a K x K matrix, is at most K |c|."""
     steepest = arb(0)
     for h in students.curvatures:
         steepest = steepest.max(h)
-    return (arb(students.width) / 2 + steepest).upper()
+    relu, leak = arb(students.width) / 2 + steepest, students.leak
+    if leak == 0.0:
+        return relu.upper()
+    return (height(leak) * relu + students.width * abs(arb(leak))).upper()
 
 
 def _radius(evidence: Evidence, gap: arb) -> arb | None:
@@ -107,11 +112,11 @@ def _radius(evidence: Evidence, gap: arb) -> arb | None:
 def too_far(evidence: Evidence) -> str | None:
     """Refuse a gradient that no Hessian of this loss could make up for, before any spectrum.
 
-    A gradient norm up to ``sigma^2 / (4 B)`` can be mastered; sigma stays below 1/2, the curvature
-    along a student itself, except where eigenvalues of both signs are all large.
+    A gradient norm up to ``sigma^2 / (4 B)`` can be mastered; sigma stays below the curvature along
+    a student itself, 1/2 without a leak, except where eigenvalues of both signs are all large.
     """
     bound = lipschitz(evidence.students, arb(SMALLEST_RADIUS))
-    if evidence.gradient < 1 / (16 * bound):
+    if evidence.gradient < own_curvature(evidence.students.leak) ** 2 / (4 * bound):
         return None
     return (
         f"the gradient norm {float(evidence.gradient):.2g} is too large for a critical point "

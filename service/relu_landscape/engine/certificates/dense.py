@@ -25,15 +25,29 @@ from relu_landscape.engine.certificates.claims import (
     operator_bound,
     too_far,
 )
-from relu_landscape.engine.certificates.document import certified, refused
+from relu_landscape.engine.certificates.document import (
+    certified,
+    leak_member,
+    read_leak,
+    refused,
+)
 from relu_landscape.engine.certificates.geometry import (
     Geometry,
-    gradient_norm,
+    excess,
+    gradient,
     loss,
     measure,
     perpendicular_block,
 )
 from relu_landscape.engine.certificates.hessian import in_balls, in_doubles
+from relu_landscape.engine.certificates.leaking import (
+    error_scale,
+    leaky_balls,
+    leaky_block,
+    leaky_doubles,
+    leaky_gradient,
+    leaky_loss,
+)
 from relu_landscape.engine.certificates.lipschitz import Students
 from relu_landscape.engine.certificates.spectrum import (
     BallMatrix,
@@ -70,20 +84,23 @@ def certify(
     mode: Mode,
     teacher_width: int,
     teacher_gram: Doubles | None = None,
+    leak: float = 0.0,
 ) -> dict[str, Any]:
     """Certificate of the critical point near ``W``, as JSON types.
 
     Parameters: ``W`` (K, M) student weights in the coordinates of the orthonormal teacher, taken
     exactly as they are; ``mode`` "fast" (Hessian in doubles, with a proven rounding error) or
     "strict" (no rounding of doubles enters the proof; 10 to 30 times slower); ``teacher_gram``
-    anything but the identity is answered by "not certified".
+    anything but the identity is answered by "not certified"; ``leak`` the slope c of the units
+    below zero, ``-1 < c < 1``.
 
     Returns a dictionary; ``verdict`` is "minimum", "saddle" or "not certified", the last with
     ``reason``, a sentence. Eigenvalue bounds and radii are doubles rounded to the safe side, loss
     ends are decimal strings that enclose. See ``docs/mathematics/certificates.md``, section 7.
 
-    Raises ``InputError`` where W is no finite (K, M) matrix. Accuracy: everything stated is proven;
-    the smallest eigenvalue is bounded from below to 1e-6 relative plus 1e-9.
+    Raises ``InputError`` where W is no finite (K, M) matrix or the leak is out of range. Accuracy:
+    everything stated is proven; the smallest eigenvalue is bounded from below to 1e-6 relative plus
+    1e-9.
     """
     weights = _checked(W, teacher_width)
     if mode not in ("fast", "strict"):
@@ -94,6 +111,7 @@ def certify(
         "bits": BITS,
         "student_width": len(weights),
         "teacher_width": teacher_width,
+        **leak_member(leak),
         "weights": weights.tolist(),
     }
     if teacher_gram is not None and not np.array_equal(teacher_gram, np.eye(teacher_width)):
@@ -110,7 +128,7 @@ def certify(
             f"leave it out and ask for a narrower student.",
         )
     with precision(BITS):
-        point = evaluate(weights, mode)
+        point = evaluate(weights, mode, leak)
         outcome = _prove(point)
         if isinstance(outcome, str):
             return refused(method, outcome)
@@ -133,32 +151,35 @@ def _checked(W: Doubles, teacher_width: int) -> Doubles:
     return weights
 
 
-def evaluate(W: Doubles, mode: Mode) -> Point:
+def evaluate(W: Doubles, mode: Mode, leak: float) -> Point:
     """Everything that is proven about the point from; call it inside ``precision(BITS)``."""
     geometry = measure(W)
-    perpendicular = perpendicular_block(geometry)
+    beside, around = perpendicular_block(geometry), excess(geometry)
     span: Matrix
     if mode == "fast":
-        rounded = in_doubles(geometry)
-        span, curvatures = RoundedMatrix(rounded.matrix, rounded.error), rounded.curvatures
+        rounded, K = in_doubles(geometry), geometry.width
+        span = RoundedMatrix(*leaky_doubles(rounded.matrix, rounded.error, K, leak))
+        curvatures = rounded.curvatures
     else:
         balls = in_balls(geometry)
-        span, curvatures = BallMatrix(balls.matrix), balls.curvatures
+        span = BallMatrix(leaky_balls(balls.matrix, geometry.width, leak))
+        curvatures = balls.curvatures
     students = Students(
         norms=geometry.norms,
         curvatures=curvatures,
         counts=[1] * geometry.width,
         operator_norm=geometry.operator_norm,
         teachers=geometry.teachers,
+        leak=leak,
     )
     evidence = Evidence(
-        gradient=gradient_norm(geometry, perpendicular),
-        loss=loss(geometry),
+        gradient=norm(leaky_gradient(gradient(geometry, beside), around, leak).entries()),
+        loss=leaky_loss(loss(geometry), around, leak),
         hessian=operator_bound(students),
         students=students,
         to_teacher=_distance_to_teacher(W),
     )
-    return Point(geometry, evidence, span, BallMatrix(perpendicular))
+    return Point(geometry, evidence, span, BallMatrix(leaky_block(beside, leak)))
 
 
 def _distance_to_teacher(W: Doubles) -> arb | None:
@@ -226,7 +247,7 @@ def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> Store
         raw = np.array(certificate.get("weights"), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise InputError("weights are not a matrix of numbers.") from None
-    weights = _checked(raw, teacher_width)
+    weights, leak = _checked(raw, teacher_width), read_leak(certificate)
     if certificate.get("student_width") != len(weights):
         return "the number of rows of the weights is not the student width."
     if certificate.get("bits") != BITS:
@@ -234,7 +255,7 @@ def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> Store
     if not weights.any(axis=1).all():
         return "a student unit is zero."
     with precision(BITS):
-        point = evaluate(weights, mode)
+        point = evaluate(weights, mode, leak)
         if not holds(point.span, claims.span):
             return "the index or an eigenvalue bound of the Hessian could not be proven."
         if not holds(point.perpendicular, claims.perpendicular):
@@ -242,10 +263,10 @@ def recheck(certificate: Mapping[str, Any], claims: Claims, mode: Mode) -> Store
                 "the index or an eigenvalue bound of the perpendicular block could not be proven."
             )
         objection = examine(point.evidence, claims)
-    return _stored(point, weights) if objection is None else objection
+    return _stored(point, weights, leak) if objection is None else objection
 
 
-def _stored(point: Point, weights: Doubles) -> Stored:
+def _stored(point: Point, weights: Doubles, leak: float) -> Stored:
     """Eigenvalues in doubles are known to a few units of rounding of the largest, far below the
     digits to which numbers beside a certificate are compared; both are computed when asked for."""
 
@@ -261,5 +282,6 @@ def _stored(point: Point, weights: Doubles) -> Stored:
         below=lambda space, bound: int(np.searchsorted(eigenvalues(space), bound)),
         sizes={"span": K * M, "perpendicular": K},
         largest=above(point.evidence.hessian),
+        scale=error_scale(leak),
         weights=weights,
     )

@@ -25,6 +25,7 @@ from flint import arb, arb_mat
 
 from relu_landscape.engine.certificates.balls import symmetric
 from relu_landscape.engine.certificates.geometry import Angle, angle
+from relu_landscape.engine.certificates.leaking import height, leaky_loss
 from relu_landscape.engine.certificates.structure import Blocks
 
 
@@ -135,11 +136,11 @@ def loss(point: Blocks) -> arb:
     for term in terms(point):
         pair = term.angle
         total += term.weight * pair.product * (pair.sine + pair.obtuse * pair.cosine) / two_pi
-    return total
+    return leaky_loss(total, excess(point), point.structure.leak)
 
 
 def perpendicular_block(point: Blocks) -> tuple[list[list[arb]], list[arb]]:
-    """A restricted to vectors constant on student blocks, and ``D_s = A_ii - 1/2``."""
+    """A restricted to vectors constant on student blocks, and ReLU's ``D_s = A_ii - 1/2``."""
     structure, two_pi = point.structure, 2 * arb.pi()
     n = [x.sqrt() for x in squared_norms(point)]
     sizes = [structure.size(s) for s in range(len(n))]
@@ -158,7 +159,28 @@ def perpendicular_block(point: Blocks) -> tuple[list[list[arb]], list[arb]]:
         rows[other][s] += share
     for s, value in enumerate(d):
         rows[s][s] += arb(1) / 2 + value
+    leak = point.structure.leak
+    if leak != 0.0:
+        for s, row in enumerate(rows):
+            for other, value in enumerate(row):
+                row[other] = height(leak) * value + arb(leak) * _both(sizes, s, other)
     return rows, d
+
+
+def _both(sizes: list[int], s: int, other: int) -> arb:
+    """``1_s^T 1 1^T 1_other`` between unit vectors along the students of two blocks."""
+    return arb(sizes[s] * sizes[other]).sqrt()
+
+
+def excess(point: Blocks) -> list[arb]:
+    """Coordinates of ``S = sum_i w_i - sum_m v_m`` along the teacher blocks: ``sum_s q_s x[s][t] -
+    sqrt(p_t)``, since what y adds to the students of a block cancels."""
+    structure = point.structure
+    result = []
+    for t, p in enumerate(structure.teachers):
+        students = (structure.size(s) * row[t] for s, row in enumerate(point.x))
+        result.append(sum(students, arb(0)) - arb(p).sqrt())
+    return result
 
 
 class _Forms:
@@ -306,18 +328,44 @@ def derivatives(point: Blocks) -> tuple[list[arb], list[list[arb]]]:
         [lower[max(i, j)][min(i, j)] / (scale[i] * scale[j]) for j in range(places.count)]
         for i in range(places.count)
     ]
+    return _leaky(point, forms, gradient, hessian)
+
+
+def _leaky(
+    point: Blocks, forms: _Forms, gradient: list[arb], hessian: list[list[arb]]
+) -> tuple[list[arb], list[list[arb]]]:
+    """Both with the leak, from ReLU's: S depends on x alone, by ``sqrt(q_s)`` in its scale."""
+    structure, leak = point.structure, point.structure.leak
+    if leak == 0.0:
+        return gradient, hessian
+    unit, slope, around = height(leak), arb(leak), excess(point)
+    gradient = [unit * g for g in gradient]
+    hessian = [[unit * value for value in row] for row in hessian]
+    sizes = [structure.size(s) for s in range(len(structure.students))]
+    for s, size in enumerate(sizes):
+        for t, own in enumerate(forms.range(s)[: forms.width]):
+            gradient[own] += slope * arb(size).sqrt() * around[t]
+            for other in range(len(sizes)):
+                at = forms.range(other)[t]
+                hessian[own][at] += slope * _both(sizes, s, other)
     return gradient, hessian
 
 
+def _diagonal(size: int, value: arb) -> arb_mat:
+    return arb_mat([[value if i == j else arb(0) for j in range(size)] for i in range(size)])
+
+
 def own_blocks(point: Blocks, hessian: list[list[arb]]) -> list[arb_mat | None]:
-    """``H_ii - I/2`` in the fixed space, for single students; ``None`` for the others."""
-    forms = _Forms(point)
+    """ReLU's ``H_ii - I/2`` in the fixed space, for single students; ``None`` for the others."""
+    forms, leak = _Forms(point), point.structure.leak
     result: list[arb_mat | None] = []
     for s, t in enumerate(point.structure.students):
         if t is not None:
             result.append(None)
             continue
         block = arb_mat([[hessian[i][j] for j in forms.range(s)] for i in forms.range(s)])
+        if leak != 0.0:
+            block = (block - _diagonal(forms.width, arb(leak))) / height(leak)
         for k in range(forms.width):
             block[k, k] = block[k, k] - arb(1) / 2
         result.append(block)

@@ -27,8 +27,21 @@ def _spectrum(spectrum: Spectrum) -> dict[str, Any]:
     }
 
 
-def statement(claims: Claims, student_width: int, teacher_width: int) -> str:
-    """What the numbers say, in one sentence."""
+def leak_member(leak: float) -> dict[str, Any]:
+    """The slope of the units below zero, as it stands in a certificate: nothing for ReLU.
+
+    Raises ``InputError`` unless it is between -1 and 1: every other slope is one of these with the
+    roles of x and -x exchanged, or no kink at all.
+    """
+    if not -1.0 < leak < 1.0:
+        raise InputError(f"leak = {leak!r} is not accepted: between -1 and 1.")
+    return {"leak": leak} if leak != 0.0 else {}
+
+
+def statement(claims: Claims, method: Mapping[str, Any]) -> str:
+    """What the numbers say, in one sentence; ``method`` holds the widths, and the leak if any."""
+    student_width, teacher_width = method["student_width"], method["teacher_width"]
+    leak = method.get("leak", 0.0)
     where = f"within {claims.radius:.2g} of the stored weights lies exactly one critical point"
     if claims.verdict == "minimum":
         words = {True: "spurious strict local", False: "strict global", None: "strict local"}
@@ -38,9 +51,10 @@ def statement(claims: Claims, student_width: int, teacher_width: int) -> str:
         span, beyond = claims.span.index, claims.perpendicular.index
         kind = f"a saddle of index {span} + {beyond} (d - {teacher_width}) in input dimension d"
         extra = ""
+    units = f", of units max(x, {leak!r} x)" if leak != 0.0 else ""
     return (
         f"For a student of width {student_width} and an orthonormal teacher of width "
-        f"{teacher_width}: {where}, {kind}, with loss between {claims.loss['lower']} and "
+        f"{teacher_width}{units}: {where}, {kind}, with loss between {claims.loss['lower']} and "
         f"{claims.loss['upper']}{extra}."
     )
 
@@ -53,7 +67,7 @@ def certified(method: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
     """The certificate of proven claims; ``method`` holds method, mode, bits, widths and point."""
     return {
         **_shell(method, claims.verdict, None),
-        "statement": statement(claims, method["student_width"], method["teacher_width"]),
+        "statement": statement(claims, method),
         "index_span": integer(claims.span.index),
         "index_perpendicular": integer(claims.perpendicular.index),
         "radius": claims.radius,
@@ -99,6 +113,7 @@ _METHOD = (
     "bits",
     "student_width",
     "teacher_width",
+    "leak",
     "weights",
     "structured_point",
 )
@@ -148,6 +163,14 @@ def read_object(value: object, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise InputError(f"{name} is not an object.")
     return value
+
+
+def read_leak(fields: Mapping[str, Any]) -> float:
+    """The slope of the units below zero, of a certificate or what it stands in; 0 where none is
+    named. Raises ``InputError``."""
+    leak = read_number(fields.get("leak", 0.0), "leak")
+    leak_member(leak)  # which refuses what is out of range
+    return leak
 
 
 def _read_spectrum(value: object, name: str) -> Spectrum:

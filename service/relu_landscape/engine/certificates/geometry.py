@@ -23,7 +23,6 @@ from relu_landscape.engine.certificates.balls import (
     Doubles,
     enclosing_sqrt,
     from_doubles,
-    norm,
     spectral_norm,
     upper_sqrt,
 )
@@ -137,11 +136,17 @@ def perpendicular_block(point: Geometry) -> arb_mat:
     return arb_mat(rows)
 
 
-def gradient_norm(point: Geometry, perpendicular: arb_mat) -> arb:
-    """Upper bound (exact) of ``|grad L|_F``; ``perpendicular`` is the block A of this point."""
+def gradient(point: Geometry, perpendicular: arb_mat) -> arb_mat:
+    """``grad L``, (K, M); ``perpendicular`` is the block A of this point."""
     two_pi = 2 * arb.pi()
     pull = arb_mat([[x.obtuse / two_pi for x in row] for row in point.towards])
-    return norm((perpendicular * point.weights - pull).entries())
+    return perpendicular * point.weights - pull
+
+
+def excess(point: Geometry) -> list[arb]:
+    """Coordinates of ``S = sum_i w_i - sum_m v_m``, (M,)."""
+    columns = zip(*point.weights.table(), strict=True)
+    return [sum(column, arb(0)) - 1 for column in columns]
 
 
 def loss(point: Geometry) -> arb:

@@ -13,6 +13,9 @@ turning the students does to the blocks off the diagonal, the second what turnin
 moving the others does to the diagonal blocks. Derivation: docs/mathematics/certificates.md,
 section 3.
 
+Where units leak, with the slope c below zero, B is (1 - c)^2 times as large: what else there is in
+the Hessian does not change.
+
 The teacher is orthonormal. Parallel and antiparallel students are allowed; zero students are not.
 """
 
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 from flint import arb
 
 from relu_landscape.engine.certificates.balls import upper_sqrt
+from relu_landscape.engine.certificates.leaking import height
 from relu_landscape.errors import NumericalError
 
 
@@ -33,7 +37,7 @@ class Students:
 
     ``norms`` encloses ``|w_i|``; ``curvatures`` bounds ``h_i`` from above; ``counts`` says how many
     students are of that type (all 1 in the dense method); ``operator_norm`` bounds ``|W|_2`` from
-    above; ``teachers`` is the teacher width M.
+    above; ``teachers`` is the teacher width M; all of ReLU. ``leak`` is the slope c of the units.
     """
 
     norms: Sequence[arb]
@@ -41,6 +45,7 @@ class Students:
     counts: Sequence[int]
     operator_norm: arb
     teachers: int
+    leak: float = 0.0
 
     @property
     def width(self) -> int:
@@ -82,7 +87,8 @@ def lipschitz(students: Students, radius: arb) -> arb:
         own = curve * (3 * h + spread / (pi * n)) / (n - r)
         other = 1 / (pi * (n - r))
         diagonal = diagonal.max(upper_sqrt(own * own + (width - 1) * other * other))
-    return (off_diagonal + diagonal).upper()
+    bound = off_diagonal + diagonal
+    return (bound if students.leak == 0.0 else height(students.leak) * bound).upper()
 
 
 def reach(students: Students, gap: arb) -> arb:

@@ -42,8 +42,10 @@ from relu_landscape.engine.certificates.derivatives import (
 )
 from relu_landscape.engine.certificates.document import (
     certified,
+    leak_member,
     read_count,
     read_decimal,
+    read_leak,
     read_object,
     refused,
 )
@@ -100,6 +102,7 @@ def certify_reduced(
     *,
     polish: bool = True,
     bits: int | None = None,
+    leak: float = 0.0,
 ) -> dict[str, Any]:
     """Certificate of the critical point near a structured point, as JSON types.
 
@@ -110,13 +113,15 @@ def certify_reduced(
         w_{s,r} = sum_t x[s][t] 1_t / sqrt(p_t) + y[s] (e_r - 1_{t(s)} / p_{t(s)}),
 
     doubles or decimal strings; ``polish``: refine them by Newton's method in balls first, which a
-    large width needs; ``bits``: working precision.
+    large width needs; ``bits``: working precision; ``leak`` the slope c of the units below zero,
+    ``-1 < c < 1``.
 
     Returns the same fields as ``dense.certify`` with ``structured_point`` in place of ``weights``.
     Indices count multiplicities; beyond 2^53 they are strings of digits. Raises ``InputError``
-    where sizes or shapes contradict each other.
+    where sizes or shapes contradict each other, or the leak is out of range.
     """
-    structure = _structure(teacher_blocks, [tuple(block) for block in student_blocks])
+    named = leak_member(leak)
+    structure = _structure(teacher_blocks, [tuple(block) for block in student_blocks], leak)
     working = default_bits(structure.student_width) if bits is None else bits
     if not 64 <= working <= LARGEST_BITS:
         raise InputError(f"bits = {working} is not accepted: 64 to {LARGEST_BITS}.")
@@ -132,6 +137,7 @@ def certify_reduced(
             "bits": working,
             "student_width": structure.student_width,
             "teacher_width": structure.teacher_width,
+            **named,
             "structured_point": strings,
         }
         if zero is not None:
@@ -144,7 +150,7 @@ def certify_reduced(
 
 
 def _structure(
-    teacher_blocks: Sequence[int], student_blocks: Sequence[tuple[Any, ...]]
+    teacher_blocks: Sequence[int], student_blocks: Sequence[tuple[Any, ...]], leak: float
 ) -> Structure:
     sizes = tuple(teacher_blocks)
     if not 0 < len(sizes) <= LARGEST_BLOCKS or not 0 < len(student_blocks) <= LARGEST_BLOCKS:
@@ -165,7 +171,7 @@ def _structure(
                 f"as many students as that block has teachers."
             )
         students.append(t)
-    return Structure(sizes, tuple(students))
+    return Structure(sizes, tuple(students), leak)
 
 
 def _blocks(
@@ -258,6 +264,7 @@ def evaluate(blocks: Blocks) -> Point:
         counts=[structure.size(s) for s in range(len(structure.students))],
         operator_norm=_operator_norm(blocks),
         teachers=structure.teacher_width,
+        leak=structure.leak,
     )
     evidence = Evidence(
         gradient=norm(derivatives(blocks)[0]),
@@ -356,7 +363,7 @@ def _read(certificate: Mapping[str, Any]) -> tuple[Structure, list[list[str]], l
         raise InputError("x is not a matrix.")
     rows = [[read_decimal(value, "an unknown") for value in row] for row in x]
     column = [None if value is None else read_decimal(value, "an unknown") for value in y]
-    return _structure(teachers, pairs), rows, column
+    return _structure(teachers, pairs, read_leak(certificate)), rows, column
 
 
 def recheck(certificate: Mapping[str, Any], claims: Claims) -> Stored | str:

@@ -38,6 +38,8 @@ class Stored:
 
     ``below(space, bound)`` counts the eigenvalues below a bound, multiplicities included, of one
     copy of the block; ``sizes`` is how many there are; ``largest`` bounds the absolute values.
+    ``scale`` is by how much absolute errors are larger than ReLU's: 1, or the ``height`` of a leak
+    below zero, in units of which losses and eigenvalues are computed.
     """
 
     students: int
@@ -45,13 +47,14 @@ class Stored:
     below: Callable[[Space, float], int]
     sizes: Mapping[Space, int]
     largest: float
+    scale: float = 1.0
     weights: Doubles | None = None
     blocks: StoredBlocks | None = None
 
     @property
     def tolerance(self) -> float:
         """How far a stated eigenvalue may be from one of the stored point's."""
-        return max(EIGENVALUE, EIGENVALUE_RELATIVE * self.largest)
+        return max(EIGENVALUE * self.scale, EIGENVALUE_RELATIVE * self.largest)
 
     def is_smallest(self, value: float, spaces: Sequence[Space]) -> bool:
         """Whether the smallest eigenvalue of these blocks is ``value``, from both sides."""

@@ -13,6 +13,7 @@ from relu_landscape.engine.certificates.isotypic import (
     span_below,
     span_rows,
 )
+from relu_landscape.engine.certificates.leaking import error_scale
 from relu_landscape.engine.certificates.stored import Space, Stored, StoredBlocks
 from relu_landscape.engine.certificates.structure import Blocks, Structure
 
@@ -39,6 +40,7 @@ def stored_blocks(blocks: Blocks, structure: Structure, largest: float, bits: in
         below=below,
         sizes={"span": K * M, "perpendicular": K},
         largest=largest,
+        scale=error_scale(structure.leak),
         blocks=StoredBlocks(
             teachers=structure.teachers,
             students=tuple(

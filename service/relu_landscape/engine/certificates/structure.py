@@ -14,7 +14,7 @@ unknowns; fixed spaces of smaller symmetry groups are seen that way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flint import arb
 
@@ -23,11 +23,13 @@ from flint import arb
 class Structure:
     """Sizes of the teacher blocks; for each student block the teacher block it is natural over.
 
-    ``students[s]`` is an index into ``teachers``, or ``None`` for a single student.
+    ``students[s]`` is an index into ``teachers``, or ``None`` for a single student; ``leak`` is the
+    slope of all units below zero.
     """
 
     teachers: tuple[int, ...]
     students: tuple[int | None, ...]
+    leak: float = 0.0
 
     def size(self, s: int) -> int:
         """Number of students in block s."""
@@ -63,7 +65,7 @@ def normalised(structure: Structure, x: list[list[arb]], y: list[arb]) -> Blocks
         None if t is None or structure.teachers[t] == 1 else t for t in structure.students
     )
     clean = [value if t is not None else arb(0) for value, t in zip(y, students, strict=True)]
-    return Blocks(Structure(structure.teachers, students), x, clean)
+    return Blocks(replace(structure, students=students), x, clean)
 
 
 def split(point: Blocks, parts: Mapping[int, Sequence[int]]) -> Blocks:
@@ -89,7 +91,8 @@ def split(point: Blocks, parts: Mapping[int, Sequence[int]]) -> Blocks:
             students.append(a)
             x.append(row)
             y.append(point.y[s])
-    return normalised(Structure(tuple(teachers), tuple(students)), x, y)
+    fine = replace(point.structure, teachers=tuple(teachers), students=tuple(students))
+    return normalised(fine, x, y)
 
 
 def _spread(point: Blocks, s: int, teachers: list[int], origin: list[int]) -> list[arb]:

@@ -21,6 +21,7 @@ from relu_landscape.engine.certificates.document import (
     MEMBERS,
     read_claims,
     read_count,
+    read_leak,
     statement,
 )
 from relu_landscape.engine.certificates.stored import Stored
@@ -125,8 +126,10 @@ def _asked(found: _Found) -> str | None:
     for width in ("student_width", "teacher_width"):
         if width in found.request and found.request[width] != found.certificate.get(width):
             return f"the {width} of the request is not that of the certificate."
-    if found.request.get("leak"):
-        return "the request's units leak, and every certificate supposes ReLU."
+    # A family's answer names its own widths and leak, and may stand without its request.
+    named = found.request or (found.owner if "student_width" in found.owner else {})
+    if named and read_leak(named) != read_leak(found.certificate):
+        return "the leak of the request is not that of the certificate."
     if found.request.get("teacher_gram") is not None:
         return "the request's teacher is not orthonormal, which every certificate supposes."
     return None
@@ -134,8 +137,9 @@ def _asked(found: _Found) -> str | None:
 
 def _in_words(certificate: Mapping[str, Any], claims: Claims) -> str | None:
     names = ("student_width", "teacher_width")
-    widths = [read_count(certificate.get(name), name) for name in names]
-    if certificate.get("statement") != statement(claims, *widths):
+    named = {name: read_count(certificate.get(name), name) for name in names}
+    problem = {**named, "leak": read_leak(certificate)}
+    if certificate.get("statement") != statement(claims, problem):
         return "the statement in words does not say what the numbers say."
     if certificate.get("spurious_rule", SPURIOUS_RULE) != SPURIOUS_RULE:
         return "the spurious_rule is not the one that is proven by."

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.certificates import attributed, certify
-from relu_landscape.engine.certificates.document import refused
+from relu_landscape.engine.certificates.document import leak_member, refused
 from relu_landscape.engine.landscape.phases import Phases
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.landscape.report import Listed
@@ -44,7 +44,11 @@ class Certify(Task[Problem, Proof]):
         if reason is None:
             gram = None if problem.teacher.is_orthonormal else problem.teacher.gram
             found = certify(
-                self.weights, mode=mode, teacher_width=problem.teachers, teacher_gram=gram
+                self.weights,
+                mode=mode,
+                teacher_width=problem.teachers,
+                teacher_gram=gram,
+                leak=problem.teacher.leak,
             )
         else:
             method = {
@@ -52,6 +56,7 @@ class Certify(Task[Problem, Proof]):
                 "mode": mode,
                 "student_width": problem.students,
                 "teacher_width": problem.teachers,
+                **leak_member(problem.teacher.leak),
                 "weights": (self.weights * problem.unit).tolist(),
             }
             found = refused(method, reason)

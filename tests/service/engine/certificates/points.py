@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.service.engine import leaky
+
 Doubles = NDArray[np.float64]
 
 
@@ -102,3 +104,20 @@ def _anti_aligned(width: int, anti: int) -> Doubles:
 def anti_aligned(width: int, anti: int) -> Doubles:
     """The minimum (or saddle) of K = M whose first ``anti`` students oppose their teachers."""
     return _anti_aligned(width, anti)
+
+
+@lru_cache(maxsize=64)
+def _leaky(width: int, anti: int, leak: float) -> Doubles:
+    """Followed from ReLU in steps of 0.05, by Newton's method on plain sums."""
+    W, V = np.array(anti_aligned(width, anti)), np.eye(width)
+    for slope in np.linspace(0.0, leak, round(abs(leak) / 0.05) + 1)[1:].tolist():
+        for _ in range(8):
+            H, g = leaky.hessian(W, V, slope), leaky.gradient(W, V, slope)
+            W = W - np.linalg.solve(H, g.ravel()).reshape(W.shape)
+    W.flags.writeable = False
+    return W
+
+
+def leaky_point(width: int, anti: int, leak: float) -> Doubles:
+    """That of units ``max(x, leak x)``."""
+    return _leaky(width, anti, leak)

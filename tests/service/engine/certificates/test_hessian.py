@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from relu_landscape.engine.certificates import geometry
-from relu_landscape.engine.certificates.balls import exact_number, precision, to_doubles
+from relu_landscape.engine.certificates.balls import exact_number, norm, precision, to_doubles
 from relu_landscape.engine.certificates.geometry import (
-    gradient_norm,
+    gradient,
     loss,
     measure,
     perpendicular_block,
@@ -62,7 +62,7 @@ def test_loss_gradient_and_perpendicular_block(K: int, M: int) -> None:
     with precision(128):
         point = measure(W)
         A = perpendicular_block(point)
-        value, slope = loss(point), float(gradient_norm(point, A))
+        value, slope = loss(point), float(norm(gradient(point, A).entries()))
         block = to_doubles(A)
     assert slope == pytest.approx(float(np.linalg.norm(points.gradient(W, M))), rel=1e-12)
     with precision(128):

@@ -39,14 +39,15 @@ STRUCTURES = [
 ]
 
 
-def _random(structure: Structure, seed: int = 0) -> Blocks:
+def random_blocks(structure: Structure, seed: int = 0) -> Blocks:
+    """A point of the structure with unknowns of order one."""
     rng = np.random.default_rng([seed, *structure.teachers])
     x = rng.normal(size=(len(structure.students), len(structure.teachers))).tolist()
     y = rng.normal(size=len(structure.students)).tolist()
     return normalised(structure, [[arb(v) for v in row] for row in x], [arb(v) for v in y])
 
 
-def _expanded(blocks: Blocks) -> Doubles:
+def expanded(blocks: Blocks) -> Doubles:
     """All K x M weights, by the definition in words."""
     structure = blocks.structure
     first = np.cumsum([0, *structure.teachers])
@@ -69,8 +70,8 @@ def _doubles(rows: list[list[arb]]) -> Doubles:
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=str)
 def test_loss_and_gradient_are_those_of_the_full_weights(structure: Structure) -> None:
-    blocks = _random(structure)
-    W = _expanded(blocks)
+    blocks = random_blocks(structure)
+    W = expanded(blocks)
     with precision(128):
         gradient, _ = reduced_derivatives.derivatives(blocks)
         value = float(reduced_derivatives.loss(blocks))
@@ -83,12 +84,12 @@ def test_loss_and_gradient_are_those_of_the_full_weights(structure: Structure) -
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=str)
 def test_finest_splitting_has_every_eigenvalue_and_no_other(structure: Structure) -> None:
-    blocks = _random(structure)
-    W = _expanded(blocks)
+    blocks = random_blocks(structure)
+    W = expanded(blocks)
     K, M = W.shape
     with precision(128):
         fine = finest(blocks)
-        np.testing.assert_allclose(_expanded(fine)[0], W[0], atol=1e-14)
+        np.testing.assert_allclose(expanded(fine)[0], W[0], atol=1e-14)
         small = np.linalg.eigvalsh(_doubles(span_rows(fine)))
         small_beyond = np.linalg.eigvalsh(_doubles(perpendicular_rows(fine)))
     full = np.linalg.eigvalsh(points.hessian(W, M))
@@ -106,14 +107,14 @@ def test_finest_splitting_has_every_eigenvalue_and_no_other(structure: Structure
 def test_index_counts_multiplicities(structure: Structure, seed: int) -> None:
     """At points of small norm, where the Hessian has many negative eigenvalues."""
     with precision(128):
-        random = _random(structure, seed)
+        random = random_blocks(structure, seed)
         blocks = Blocks(
             random.structure,
             [[v * 2 / 5 for v in row] for row in random.x],
             [v * 2 / 5 for v in random.y],
         )
         found, beyond = span_index(blocks), perpendicular_index(blocks)
-    W = _expanded(blocks)
+    W = expanded(blocks)
     K, M = W.shape
     wide = points.hessian(np.hstack([W, np.zeros((K, 1))]), M).reshape(K, M + 1, K, M + 1)
     assert found == (np.linalg.eigvalsh(points.hessian(W, M)) < 0).sum()

@@ -1,4 +1,4 @@
-"""Landscapes of units that leak: against a plain descent, plain sums, and what is refused."""
+"""Landscapes of units that leak: against a plain descent, plain sums, and the verifier."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from relu_landscape.engine.certificates import verify
 from relu_landscape.engine.descent import starts
 from relu_landscape.engine.landscape import COMPOSITION
 from relu_landscape.engine.lanes import native
@@ -69,6 +70,31 @@ def test_starts_end_where_a_plain_descent_takes_them(K: int, M: int, leak: float
     counted = [int(np.sum(np.abs(losses - loss) < 1e-8)) for loss, _ in groups]
     assert counted == [hits for _, hits in groups]
     assert sum(counted) == 40
+
+
+@pytest.mark.parametrize(
+    ("K", "M", "leak"), [(4, 4, -0.9), (4, 4, -0.5), (4, 4, 0.5), (4, 4, 0.9), (4, 3, -0.5)]
+)
+def test_every_isolated_point_is_certified(K: int, M: int, leak: float) -> None:
+    """The verifier has formulas of its own, and compares every number beside a certificate."""
+    asked: dict[str, Any] = {"saddles": True, "certify": "fast", "input_dimension": M + 2}
+    body, parts = _solve(K, M, leak, **asked)
+    document = body.model_dump(mode="json") | {
+        "request": {"student_width": K, "teacher_width": M, "leak": leak} | asked,
+        "details": {key: part.model_dump(mode="json") for key, part in parts.items()},
+    }
+    isolated = {point.key for point in body.fixed_points if point.kind != "global_continuum"}
+    answers = verify(document)
+    assert {answer["key"] for answer in answers if answer["holds"]} == isolated
+    for answer in answers:
+        if answer["key"] in isolated:
+            assert {"kind", "loss", "stability.spectrum"} <= set(answer["covers"])
+    proved = [point.attraction for point in body.fixed_points if point.kind == "minimum"]
+    assert K > M or any(seen and seen.attributed for seen in proved)
+    document["request"].pop("leak")
+    others = [answer for answer in verify(document) if answer["key"] in isolated]
+    assert others
+    assert all("leak of the request" in answer["reason"] for answer in others)
 
 
 def test_a_minimum_appears_where_units_leak_backwards() -> None:
