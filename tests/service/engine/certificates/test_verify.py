@@ -8,13 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from relu_landscape.engine.certificates import certify, certify_reduced, verify
+from relu_landscape.engine.certificates import certify, verify
 from relu_landscape.engine.certificates.balls import precision
 from relu_landscape.engine.certificates.beside import counts_copies
 from relu_landscape.engine.certificates.claims import NO_LOSS_INTERVAL, examine
@@ -22,45 +21,7 @@ from relu_landscape.engine.certificates.dense import evaluate
 from relu_landscape.engine.certificates.document import read_claims, statement
 from relu_landscape.engine.certificates.spectrum import Spectrum
 from relu_landscape.errors import InputError
-from tests.service.engine.certificates.points import anti_aligned, leaky_point
-
-Certificate = dict[str, Any]
-KINDS = [
-    "fast",
-    "strict",
-    "reduced",
-    "saddle",
-    "reduced saddle",
-    "global",
-    "leaky",
-    "leaky reduced",
-]
-#: Of the kinds whose units leak.
-LEAK = -0.5
-
-
-@cache
-def _text(kind: str) -> str:
-    width = {"saddle": 4, "reduced saddle": 4}.get(kind, 6)
-    W = anti_aligned(width, 0 if kind == "global" else 4 if width == 4 else 1)
-    leak = LEAK if kind.startswith("leaky") else 0.0
-    if leak:
-        W = leaky_point(width, 1, leak)
-    if kind.endswith("reduced"):
-        x = [[W[0, 0], W[0, 1:].sum() / 5**0.5], [W[1, 0], W[1, 1:].sum() / 5**0.5]]
-        y = [None, W[1, 1] - W[1, 2]]
-        found = certify_reduced([1, 5], [(1, 0), (5, 1)], x, y, leak=leak)
-    elif kind == "reduced saddle":
-        found = certify_reduced([4], [(4, 0)], [[W[0].sum() / 2]], [W[0, 0] - W[0, 1]])
-    else:
-        mode: Any = "strict" if kind == "strict" else "fast"
-        found = certify(W, mode=mode, teacher_width=width, leak=leak)
-    return json.dumps(found)
-
-
-def _make(kind: str) -> Certificate:
-    result: Certificate = json.loads(_text(kind))
-    return result
+from tests.service.engine.certificates.made import KINDS, Certificate, make
 
 
 def _holds(document: Any, **options: Any) -> Any:
@@ -71,8 +32,8 @@ def _holds(document: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_untouched_certificates_hold(kind: str) -> None:
-    assert _holds(_make(kind)) is True
-    assert _holds(_make(kind), strict=True) is True
+    assert _holds(make(kind)) is True
+    assert _holds(make(kind), strict=True) is True
 
 
 def test_certificate_holds_in_a_fresh_process() -> None:
@@ -82,8 +43,8 @@ def test_certificate_holds_in_a_fresh_process() -> None:
         "from relu_landscape.engine.certificates import verify\n"
         "print(json.dumps(verify(json.load(sys.stdin))))"
     )
-    certificates = [_make(kind) for kind in KINDS]
-    forged = _make("fast")
+    certificates = [make(kind) for kind in KINDS]
+    forged = make("fast")
     forged["weights"][0][0] += 1e-6
     run = subprocess.run(
         [sys.executable, "-c", program],
@@ -181,7 +142,7 @@ def _reseal(certificate: Certificate) -> None:
 @pytest.mark.parametrize("forgery", list(FORGERIES))
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "global"])
 def test_forgeries_are_rejected(kind: str, forgery: str) -> None:
-    certificate = _make(kind)
+    certificate = make(kind)
     FORGERIES[forgery](certificate)
     if kind.endswith("saddle") and forgery == "a higher eigenvalue in the span":
         # at a saddle the bound is negative: higher is nearer to zero
@@ -192,7 +153,7 @@ def test_forgeries_are_rejected(kind: str, forgery: str) -> None:
 
 @pytest.mark.parametrize("forgery", ["a smaller radius", "another verdict", "a higher loss"])
 def test_forged_numbers_contradict_the_sentence(forgery: str) -> None:
-    certificate = _make("fast")
+    certificate = make("fast")
     FORGERIES[forgery](certificate)
     (answer,) = verify(certificate)
     assert answer["holds"] is False
@@ -200,7 +161,7 @@ def test_forged_numbers_contradict_the_sentence(forgery: str) -> None:
 
 
 def test_weaker_claims_still_hold() -> None:
-    certificate = _make("fast")
+    certificate = make("fast")
     certificate["smallest_eigenvalue_span"] *= 0.9
     certificate["attribution_radius"] *= 0.5
     certificate["loss"]["lower"] = "0.02"
@@ -211,7 +172,7 @@ def test_weaker_claims_still_hold() -> None:
 def test_an_interval_of_the_loss_needs_strong_convexity() -> None:
     """A true bound of the eigenvalues that is too weak for the radius once turned the interval
     inside out: ``lambda - B r`` was negative, so losses above the true one could be stated."""
-    certificate = _make("fast")
+    certificate = make("fast")
     claims = read_claims(certificate)
     gap = claims.span.gap
     forged = replace(
@@ -234,7 +195,7 @@ def test_an_interval_of_the_loss_needs_strong_convexity() -> None:
 
 
 def test_the_teacher_itself_cannot_be_made_spurious() -> None:
-    certificate = _make("global")
+    certificate = make("global")
     certificate["spurious"] = True
     assert _holds(certificate) is False
     certificate["loss"]["lower"] = "0.000000000000000000000000000000000000001"
@@ -261,9 +222,9 @@ GARBAGE: list[Any] = [
 @pytest.mark.parametrize("kind", ["fast", "reduced"])
 def test_garbage_in_any_field_is_rejected_without_raising(kind: str) -> None:
     free = {"spurious_rule", "reason", "format", "verdict"}
-    for name in set(_make(kind)) - free:
+    for name in set(make(kind)) - free:
         for value in GARBAGE:
-            certificate = _make(kind)
+            certificate = make(kind)
             if value is certificate[name]:
                 continue  # null and true are right for some fields
             certificate[name] = value
@@ -273,7 +234,7 @@ def test_garbage_in_any_field_is_rejected_without_raising(kind: str) -> None:
 def test_garbage_inside_the_structured_point() -> None:
     for name in ("teacher_blocks", "student_blocks", "x", "y"):
         for value in ([[None]], [None, None], [{"size": 1}], ["1", "2"], [10**30], [["1/2"]]):
-            certificate = _make("reduced")
+            certificate = make("reduced")
             certificate["structured_point"][name] = value
             assert _holds(certificate) is False, (name, value)
 
@@ -284,7 +245,7 @@ def test_documents_without_certificates(document: Any) -> None:
 
 
 def test_very_deep_documents() -> None:
-    document: Any = _make("fast")
+    document: Any = make("fast")
     for _ in range(100_000):
         document = [document]
     (answer,) = verify({"a": document})
@@ -303,7 +264,7 @@ PERPENDICULAR = 0.1998032068
 
 
 def _landscape() -> dict[str, Any]:
-    certificate = _make("fast")
+    certificate = make("fast")
     point = {
         "key": "m1",
         "kind": "minimum",
@@ -382,7 +343,7 @@ def test_numbers_beside_a_certificate_must_be_its_own(name: str) -> None:
 
 
 def test_perpendicular_directions_are_counted_by_dimension() -> None:
-    certificate = _make("saddle")
+    certificate = make("saddle")
     assert certificate["index_perpendicular"] == 0
     span = certificate["index_span"]
     owner = {
