@@ -90,6 +90,9 @@ def serve(
     stop, 2 where the settings cannot be used or the port is taken.
     """
     # Imported here: the other commands should not wait for the server's libraries.
+    from relu_landscape.jobs.pool import forking
+
+    forking.begin()  # it imports beside us
     from relu_landscape.errors import ConfigurationError
     from relu_landscape_api.serve import EXIT_CONFIGURATION
     from relu_landscape_api.serve import serve as run

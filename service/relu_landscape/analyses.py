@@ -177,6 +177,11 @@ class Registry:
         known = ", ".join(each.name for each in self.calls) or "none"
         raise NotFound(f"There is no calculation {name!r}; there is: {known}.")
 
+    @property
+    def modules(self) -> list[str]:
+        """Of what computes: all that the dotted names begin with, each once."""
+        return sorted({name.partition(":")[0] for name in self._dotted_names()})
+
     def check_names(self) -> None:
         """Raise ``ConfigurationError`` unless every module exists; imports none of them."""
         for name in self._dotted_names():

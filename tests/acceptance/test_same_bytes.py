@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import psutil
 import pytest
 
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.requests import LandscapeRequest
+from tests.processes import workers_of
 
 pytestmark = pytest.mark.acceptance
 
@@ -105,12 +105,7 @@ def test_kill_the_service_and_a_worker_in_the_middle(tmp_path: Path, expected: b
         process.wait(60)
     with service(tmp_path, workers="2", chunk_starts="20") as (process, url):
         until(lambda: _chunks(url, job) >= 5)
-        workers = [
-            child
-            for child in psutil.Process(process.pid).children(recursive=True)
-            if "spawn_main" in " ".join(child.cmdline())
-        ]
-        workers[0].kill()
+        workers_of(process.pid)[0].kill()
         until(lambda: "digest" in ask(f"{url}/v1/landscapes/{job}"))
         found = ask(f"{url}/v1/landscapes/{job}")
     assert canonical_bytes(found) == expected

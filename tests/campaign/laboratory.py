@@ -22,6 +22,7 @@ import redis
 
 from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.embedded import prepare_folder
+from tests.processes import workers_of
 
 ROOT = Path(__file__).parents[2]
 #: How often ended processes are looked for.
@@ -239,7 +240,6 @@ def _serves(url: str) -> bool:
 
 def _spawned(parent: int) -> list[int]:
     try:
-        children = psutil.Process(parent).children(recursive=True)
-        return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [worker.pid for worker in workers_of(parent)]
     except psutil.Error:
         return []

@@ -30,6 +30,7 @@ from relu_landscape.jobs.store.shelf import Shelf
 from relu_landscape.settings import Settings
 from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape.wire.sweeps import SweepRequest
+from tests.processes import workers_of
 from tests.service.jobs.helpers import expected_digest, request, until, until_async
 from tests.service.jobs.toy_engine import SWEPT, TOY
 
@@ -83,8 +84,7 @@ class Driver:
 
     def workers(self) -> list[psutil.Process]:
         assert self._process is not None
-        children = psutil.Process(self._process.pid).children(recursive=True)
-        return [child for child in children if "spawn_main" in _command(child)]
+        return workers_of(self._process.pid)
 
     def _line(self) -> str:
         assert self._process is not None

@@ -17,9 +17,10 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from distributed import LocalCluster, Status
+import dask
+from distributed import LocalCluster, Status, utils
 
-from relu_landscape.jobs.pool import giving_way, steady
+from relu_landscape.jobs.pool import forking, giving_way, prctl, steady
 from relu_landscape.jobs.pool.giving_way import NICENESS
 from relu_landscape.jobs.pool.threads import ONE_THREAD
 from relu_landscape.settings import Settings
@@ -61,6 +62,7 @@ class LocalWorkers:
 
     def open(self) -> None:
         """Start the scheduler and the workers. Raises whatever Dask raises, after some tries."""
+        self._fork_them()
         for attempt in range(1, STARTS + 1):
             try:
                 self.cluster = LocalCluster(  # type: ignore[no-untyped-call]
@@ -73,7 +75,7 @@ class LocalWorkers:
                     # A dead worker is reported at once: we judge ourselves whose fault it was.
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
                     env=self._environment,
-                    preload=[giving_way.__name__, steady.__name__],
+                    preload=[prctl.__name__, giving_way.__name__, steady.__name__],
                 )
             except Exception as error:
                 if attempt == STARTS:
@@ -82,6 +84,14 @@ class LocalWorkers:
             else:
                 self.cluster.scheduler.extensions["spans"] = NoSpans()
                 return
+
+    def _fork_them(self) -> None:
+        """Have Dask fork workers, whenever it begins one, from the server of ``forking``."""
+        dask.config.set({"distributed.worker.multiprocessing-method": forking.METHOD})
+        # Dask would have the server import whatever of pandas and others is installed: that takes
+        # long, and some have threads, which do not survive a fork.
+        utils._forkserver_preload_set = True
+        forking.begin()
 
     def mend(self, alive: Collection[str]) -> None:
         """Replace the workers that are gone for good; ``alive``: addresses the scheduler knows."""

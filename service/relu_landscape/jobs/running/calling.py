@@ -1,7 +1,7 @@
 """One process that computes short calls, one at a time, and can be killed at any moment.
 
 A thread that runs away cannot be stopped; a process can. It is forked from a server that has the
-engine imported already, so that a new one answers within some tens of milliseconds.
+engine imported already (``pool.forking``), so a new one answers within some tens of milliseconds.
 
 Not ``pebble``, which promises the same: there, one idle process that is killed (for want of memory,
 say) leaves the whole pool broken (tried with 5.2.3), and ending a call holds the others up.
@@ -10,19 +10,17 @@ say) leaves the whole pool broken (tried with 5.2.3), and ending a call holds th
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import os
 import signal
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 from relu_landscape.analyses import Registry, function
 from relu_landscape.errors import LandscapeError, PoolUnavailable
+from relu_landscape.jobs.pool import forking, prctl
 from relu_landscape.jobs.pool.worker import one_thread
 from relu_landscape.wire.base import Wire
 
@@ -90,7 +88,7 @@ class CallProcess:
         self._closed = True
         self.kill()
         if self._is_starting:  # which waits for the server's imports
-            _end_server()
+            forking.end_server()
 
     @contextmanager
     def _ended_as_error(self) -> Iterator[None]:
@@ -133,11 +131,7 @@ class CallProcess:
             raise PoolUnavailable("The service is stopping.")
         if self._pipe is not None:
             self._pipe.close()
-        context = multiprocessing.get_context("forkserver")
-        # The main module too, as every process imports it; then what computes.
-        context.set_forkserver_preload(
-            ["__main__", "relu_landscape.jobs.running.forking", __name__, *self._modules]
-        )
+        context = forking.context()
         ours, theirs = context.Pipe()
         arguments = (theirs, self._modules)
         process = context.Process(target=_serve, args=arguments, name="call", daemon=True)
@@ -155,19 +149,12 @@ class CallProcess:
             self._process, self._pipe, self._has_greeted = process, ours, False
 
 
-def _end_server() -> None:
-    """End the server that processes are forked from; another one starts when it is needed."""
-    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
 def _serve(pipe: Connection, modules: list[str]) -> None:
     """Answer calls until the parent is gone; in the process itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches us too; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    prctl.name_process(prctl.CALL)
     one_thread()
     for module in modules:  # imported by the server already, unless it was begun for others
         importlib.import_module(module)

@@ -25,6 +25,7 @@ from relu_landscape.jobs.pool.dask import DaskPool
 from relu_landscape.jobs.pool.device import ChosenBackend
 from relu_landscape.settings import Settings
 from relu_landscape.wire.requests import LandscapeRequest
+from tests.processes import server_of, workers_of
 from tests.service.jobs.helpers import PATIENCE_SECONDS, until
 from tests.service.jobs.toy_engine import TOY, Sample
 
@@ -48,12 +49,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskPool]:
 
 def processes() -> list[psutil.Process]:
     """Worker processes of this process, those that are only starting included."""
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+    return workers_of(os.getpid())
 
 
 def works(pool: DaskPool) -> bool:
@@ -94,6 +90,27 @@ def test_workers_may_be_killed_again_and_again(pool: DaskPool) -> None:
         until(lambda: bool(processes()), "a replacement starts")
     until(lambda: pool.threads == 2, "both workers are there again")
     assert works(pool)
+
+
+def test_the_server_that_workers_are_forked_from_may_be_killed(pool: DaskPool) -> None:
+    """Nobody else knows of what was forked: it ends with the server, and others begin."""
+    before, server = processes(), server_of(os.getpid())
+    assert len(before) == 2
+    assert server is not None
+    server.kill()
+    until(lambda: not any(each.is_running() for each in before), "the workers are gone")
+    until(lambda: pool.threads == 2, "two others are there")
+    assert len(processes()) == 2
+    assert works(pool)
+
+
+@pytest.mark.usefixtures("pool")
+def test_processes_are_forked_from_one_with_one_thread() -> None:
+    """The threads of a process that is forked are not in the other, with whatever they hold."""
+    server = server_of(os.getpid())
+    assert server is not None
+    assert server.num_threads() == 1
+    assert {each.ppid() for each in processes()} == {server.pid}
 
 
 async def test_nobody_waits_for_a_nanny_that_is_replaced() -> None:
