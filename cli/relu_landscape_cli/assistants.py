@@ -104,14 +104,17 @@ class Tools:
 
         return _told(ask)
 
-    def family(self, structure: str, student_width: int, teacher_width: int) -> dict[str, Any]:
+    def family(
+        self, structure: str, student_width: int, teacher_width: int, leak: float = 0.0
+    ) -> dict[str, Any]:
         """A symmetric family of fixed points, such as 1+6 or one-anti-aligned, at any width up to
-        10^9: loss, spectrum and stability.
+        10^9: loss, spectrum and stability. ``leak``: of leaky ReLU, -0.9 to 0.9.
         """
 
         def ask() -> dict[str, Any]:
             with connect(self.server, self.api_key) as client:
-                return _shortened(client.family(student_width, teacher_width, structure).document)
+                found = client.family(student_width, teacher_width, structure, leak=leak)
+            return _shortened(found.document)
 
         return _told(ask)
 

@@ -37,6 +37,9 @@ def families(
         bool,
         typer.Option(help="Go on where the family folds back, with --to; otherwise it ends there."),
     ] = False,
+    leak: Annotated[
+        float, typer.Option(help="Slope below zero of the units, -0.9 to 0.9; 0: ReLU.")
+    ] = 0.0,
     certify: Annotated[
         bool, typer.Option(help="Prove the point, without --to; --json shows the proof.")
     ] = False,
@@ -58,7 +61,7 @@ def families(
     """
     from relu_landscape_cli import tables
 
-    arguments: dict[str, Any] = {"structure": structure, "branch": branch}
+    arguments: dict[str, Any] = {"structure": structure, "branch": branch, "leak": leak}
     if to is None:
         name = "family"
         arguments |= {

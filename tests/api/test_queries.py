@@ -87,7 +87,6 @@ def test_numbers_may_be_a_list_with_commas(client: TestClient) -> None:
         ("K=2&width=2&structured=yes", "structured"),
         ("K=2&width=2&certify=%ff", "certify"),
         ("K=2&width=2&leak=1", "leak"),
-        ("K=2&width=2&leak=0.5&certify=fast", "certify"),
         ("K=2&width=2&precision=single", "precision"),
         ("K=2&width=2&precision=", "precision"),
         ("K=2&width=2&teacher_gram=null", "teacher_gram"),
@@ -145,6 +144,18 @@ def test_a_family_with_its_certificate(client: TestClient) -> None:
     assert service_of(client).called == [("family", asked)]
 
 
+def test_a_family_of_units_that_leak(client: TestClient) -> None:
+    client.get("/v1/families?K=17&width=17&structure=1%2B16&leak=-0.5")
+    client.get("/v1/families/continuation?structure=1%2B*&from_width=2&to_width=9&leak=0.25")
+    one = FamilyQuery(student_width=17, teacher_width=17, structure="1+16", leak=-0.5)
+    other = ContinuationQuery(structure="1+*", from_width=2.0, to_width=9.0, leak=0.25)
+    assert service_of(client).called == [("family", one), ("continuation", other)]
+    for leak in ("0.95", "-1", "NaN", "some"):
+        query = f"structure=1%2B*&from_width=2&to_width=9&leak={leak}"
+        refused = client.get(f"/v1/families/continuation?{query}")
+        assert [fault["field"] for fault in refused.json()["errors"]] == ["leak"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -156,6 +167,7 @@ def test_a_family_with_its_certificate(client: TestClient) -> None:
         ("K=2&width=2&structure=", "structure"),
         ("K=2&width=2&structure=x&branch=0", "branch"),
         ("K=2&width=2&structure=x&branch=null", "branch"),
+        ("K=2&width=2&structure=x&leak=1", "leak"),
         ("K=2&width=2&structure=x&colour=red", "colour"),
         ("K=2&width=2&structure=x&structure=y", "structure"),
     ],

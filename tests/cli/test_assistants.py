@@ -57,8 +57,10 @@ async def test_an_assistant_asks_for_all_there_is(server: Served) -> None:
         assert "overlaps" not in json.dumps(found)
 
         told = await asked(
-            session, "family", structure="one-anti-aligned", student_width=6, teacher_width=6
-        )
+            session, "family", structure="one-anti-aligned", student_width=6, teacher_width=6,
+            leak=-0.5,
+        )  # fmt: skip
+        assert server.service.called[-1][1].model_dump()["leak"] == -0.5
         with Client(server.url) as client:
             assert told["loss"] == client.family(6, 6, "one-anti-aligned").document["loss"]
 

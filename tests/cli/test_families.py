@@ -62,10 +62,23 @@ def test_along_the_width(command: Command) -> None:
     [
         ("nonsense", 5), ("1+6", 8), ("1+6", 7, "--branch", 99), ("1+6", 7.5),
         ("1+6", 7, "--to", 9), ("1+*", 0.5, "--to", 9),
+        ("1+6", 7, "--leak", 0.95),
     ],
 )  # fmt: skip
 def test_what_there_is_not(command: Command, words: tuple[object, ...]) -> None:
     assert command("families", *words, code=2).stderr.startswith("relu-landscape: ")
+
+
+def test_units_that_leak(command: Command) -> None:
+    found = command.json("families", "1+5", 6, "--leak", -0.5)
+    assert found["leak"] == found["point"]["leak"] == -0.5
+    # Of the landscape with this leak, docs/mathematics/leak.md.
+    assert round(found["loss"], 6) == 0.046076
+    assert "leak -0.5" in " ".join(command("families", "1+5", 6, "--leak", -0.5).stdout.split())
+    along = command.json("families", "1+*", 6, "--leak", -0.5, "--to", 7, "--points", 2)
+    assert along["leak"] == -0.5
+    assert along["points"][0]["loss"] == found["loss"]
+    assert "leak" not in command.json("families", "1+5", 6)
 
 
 def test_a_proof_on_request(command: Command) -> None:
@@ -75,7 +88,7 @@ def test_a_proof_on_request(command: Command) -> None:
 
 
 def test_every_field_of_a_question_reaches_the_server(command: Command, server: Served) -> None:
-    words = ("--branch", 2, "--server", server.url)
+    words = ("--branch", 2, "--leak", -0.5, "--server", server.url)
     found = command.json("families", "one-anti-aligned", 10**9, "--certify", *words)
     assert found == family().model_dump(mode="json")
     along = command.json("families", "1+*", 5.5, "--to", 7, "--points", 3, *words, "--around-folds")
@@ -83,10 +96,11 @@ def test_every_field_of_a_question_reaches_the_server(command: Command, server: 
     (_, one), (_, other) = server.service.called
     assert one == FamilyQuery(
         student_width=10**9, teacher_width=10**9, structure="one-anti-aligned", branch=2,
-        certify=True,
+        certify=True, leak=-0.5,
     )  # fmt: skip
     assert other == ContinuationQuery(
-        structure="1+*", from_width=5.5, to_width=7.0, points=3, branch=2, around_folds=True
+        structure="1+*", from_width=5.5, to_width=7.0, points=3, branch=2, around_folds=True,
+        leak=-0.5,
     )  # fmt: skip
 
 

@@ -307,18 +307,18 @@ def test_a_fixed_point_in_full(run: Run, server: Served) -> None:
 
 
 def test_families(run: Run, server: Served) -> None:
-    found = run("family", 10**6, 10**6, "one-anti-aligned", 2, certify=True)
+    found = run("family", 10**6, 10**6, "one-anti-aligned", 2, certify=True, leak=-0.5)
     assert (found.student_width, found.branch) == (10**6, 2)
-    along = run("continuation", "one-anti-aligned", 5, 7.5, points=3, around_folds=True)
+    along = run("continuation", "one-anti-aligned", 5, 7.5, points=3, around_folds=True, leak=0.5)
     assert along.widths.tolist() == [5.0, 6.0, 7.0]
     (_, asked), (_, followed) = server.service.called
     assert asked.model_dump() == {
         "student_width": 10**6, "teacher_width": 10**6, "structure": "one-anti-aligned",
-        "branch": 2, "certify": True,
+        "branch": 2, "certify": True, "leak": -0.5,
     }  # fmt: skip
     assert followed.model_dump() == {
         "structure": "one-anti-aligned", "from_width": 5.0, "to_width": 7.5, "points": 3,
-        "branch": None, "around_folds": True,
+        "branch": None, "around_folds": True, "leak": 0.5,
     }  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from relu_landscape_client import Continuation, Family, ProtocolError
 from tests.clients import samples
 
 
-def _family(width: int, structure: str) -> Family:
-    query = FamilyQuery(student_width=width, teacher_width=width, structure=structure)
+def _family(width: int, structure: str, leak: float = 0.0) -> Family:
+    query = FamilyQuery(student_width=width, teacher_width=width, structure=structure, leak=leak)
     return Family.from_document(call_locally("family", query))
 
 
@@ -30,6 +30,16 @@ def test_a_family_at_a_width_where_integers_need_digits() -> None:
     ]
     assert sum(span) == 10**18
     assert found.stability.attractive
+
+
+def test_the_leak_is_read() -> None:
+    assert _family(6, "1+5").leak == 0.0
+    found = _family(6, "1+5", -0.5)
+    assert found.leak == found.point["leak"] == -0.5
+    query = ContinuationQuery(structure="1+*", from_width=6.0, to_width=7.0, points=2, leak=-0.5)
+    along = Continuation.from_document(call_locally("continuation", query))
+    assert along.leak == -0.5
+    assert along.losses[0] == pytest.approx(found.loss, abs=1e-15)
 
 
 def test_branches_are_listed() -> None:

@@ -214,6 +214,71 @@ def test_a_teacher_is_given_by_its_gram_matrix(
     assert asked == []
 
 
+def searching(request: dict[str, Any]) -> dict[str, Any]:
+    """With the structured search: a saddle that no start came to, and what was covered."""
+    if not request.get("structured"):
+        return answer(request)
+    saddle = end("e9", "saddle", 0.4, 0, "2+4") | {"found_by": ["structures"]}
+    pattern = {"pattern": "all", "unknowns": 2, "starts": 8, "points": 1, "set_aside": {}}
+    left = 3 if request["rule"] == "normalised" else 0
+    covered = {"explanation": "", "patterns": [pattern] * 2, "not_searched": left}
+    found = answer(request)
+    return {**found, "ends": [*found["ends"], saddle], "searched": covered}
+
+
+def test_the_search_by_symmetry_is_asked_for(
+    watched: Watched, asked: list[dict[str, Any]], followed: list[dict[str, Any]]
+) -> None:
+    page = compared(watched)
+    assert all("structured" not in each for each in asked)
+    searches = page.locator("#descents-view .searches")
+    expect(searches).to_be_empty()
+    asked.clear()
+    followed.clear()
+
+    def respond(route: Route) -> None:
+        if route.request.method == "POST":
+            asked.append(json.loads(route.request.post_data or "{}"))
+            return route.fulfill(json=searching(asked[-1]))
+        rule = route.request.url.rpartition("/")[2].rstrip("0")
+        known = {"student_width": 6, "teacher_width": 6, "seed": 0, "rule": rule}
+        return route.fulfill(json=searching(known | {"structured": True}))
+
+    watched.page.route("**/v1/descents**", respond)
+    page.locator("#descents-view").get_by_text("More options").click()
+    page.get_by_label("also search by symmetry").check()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(searches).to_contain_text("gradient flow: 2 patterns searched; 1 end that no start")
+    expect(searches).to_contain_text("normalised students: 2 patterns searched, 3 left out")
+    assert [each["structured"] for each in asked] == [True] * len(ENDS)
+    assert all("structured" not in each for each in followed)  # a curve has no such question
+    row = page.get_by_role("region", name="Table of rules").locator("tr", has_text="saddle 2 + 4")
+    expect(row).to_contain_text("0.0%")
+    expect(row).not_to_contain_text("never")
+    assert "structured=true" in page.url
+    asked.clear()
+    page.reload()
+    expect(searches).to_contain_text("1 end that no start came to")
+    expect(page.get_by_label("also search by symmetry")).to_be_checked()
+    assert asked == []
+
+
+@pytest.mark.parametrize("viewport", [{"width": 320, "height": 700}], ids=["narrow"])
+@pytest.mark.parametrize("theme", ["dark"])
+def test_the_search_by_symmetry_fits_a_phone(watched: Watched, asked: list[dict[str, Any]]) -> None:
+    watched.page.route(
+        "**/v1/descents**",
+        lambda route: route.fulfill(json=searching(json.loads(route.request.post_data or "{}"))),
+    )
+    page = compared(watched, "&structured=true")
+    expect(page.locator("#descents-view .searches")).to_contain_text("patterns searched")
+    page.locator("#descents-view").get_by_text("More options").click()
+    expect(page.get_by_label("also search by symmetry")).to_be_checked()
+    assert violations(page) == []
+    assert is_free_of_sideways_scrolling(page)
+    assert asked == []
+
+
 @pytest.mark.parametrize("viewport", [{"width": 320, "height": 700}], ids=["narrow"])
 @pytest.mark.parametrize("theme", ["dark"])
 def test_accessible(watched: Watched, asked: list[dict[str, Any]]) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from relu_landscape.wire.families import ContinuationQuery
 from tests.page.answers import recorded
 from tests.page.conftest import Watched
 from tests.page.drawn import lines, marks
+from tests.page.stage import Stage
 
 pytestmark = pytest.mark.page
 
@@ -106,3 +108,43 @@ def test_views_are_switched_without_losing_either(watched: Watched) -> None:
     expect(page.get_by_role("link", name="Landscape", exact=True)).to_have_attribute(
         "aria-current", "page"
     )
+
+
+def test_units_that_leak_are_asked_for(watched: Watched, stage: Stage) -> None:
+    page = opened(watched, "?view=families&families=one-anti-aligned&from=4&to=100")
+    form = page.locator("#families-view form")
+    expect(form.get_by_label("leak")).to_have_value("0")
+    asked = stage.service.called[-1][1]
+    assert isinstance(asked, ContinuationQuery)
+    assert asked.leak == 0.0
+    form.get_by_label("leak").fill("-0.5")
+    page.get_by_role("button", name="Follow").click()
+    expect(page.locator("#families-view")).not_to_have_attribute("aria-busy", "true")
+    asked = stage.service.called[-1][1]
+    assert isinstance(asked, ContinuationQuery)
+    assert (asked.structure, asked.leak) == ("one-anti-aligned", -0.5)
+    assert "slope=-0.5" in page.url
+    reproduce = page.locator("#families-view .reproduce")
+    expect(reproduce).to_contain_text("leak=-0.5'")
+    expect(reproduce).to_contain_text("points=80, leak=-0.5)")
+    page.reload()
+    page.wait_for_selector("#families-plot .picture")
+    expect(form.get_by_label("leak")).to_have_value("-0.5")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Families, JSON").click()
+    assert waiting.value.suggested_filename == "families-4-100-leak-0.5.json"
+    form.get_by_label("leak").fill("0.95")
+    page.get_by_role("button", name="Follow").click()
+    problem = page.locator("#families-view .problem:visible")
+    expect(problem).to_contain_text("A leak is a number from -0.9 to 0.9.")
+    form.get_by_label("leak").fill("0")
+    page.get_by_role("button", name="Follow").click()
+    expect(problem).to_be_hidden()
+    assert "slope" not in page.url
+    expect(reproduce).not_to_contain_text("leak")
+
+
+def test_a_leak_of_the_address_is_that_of_the_view(watched: Watched, stage: Stage) -> None:
+    opened(watched, "?view=families&families=one-anti-aligned&slope=0.3&leak=0.5")
+    asked = [query for name, query in stage.service.called if name == "continuation"]
+    assert [query.model_dump()["leak"] for query in asked] == [0.3]

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.certificate import Certificate
 from relu_landscape.wire.landscape import Space, SpectralSummary
+from relu_landscape.wire.requests import LEAST_LEAK, MOST_LEAK
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
     STUDENT_WORDS,
@@ -23,6 +24,17 @@ Width = Annotated[int, Field(ge=1, le=LARGEST_FAMILY_WIDTH, strict=True)]
 RealWidth = Annotated[FiniteFloat, Field(ge=1, le=LARGEST_FAMILY_WIDTH)]
 StructureName = Annotated[str, Field(min_length=1, max_length=200)]
 BranchNumber = Annotated[int, Field(ge=1, le=1000, strict=True)]
+#: Slope below zero of the units; what is asked or answered without one keeps its bytes.
+GivenLeak = Annotated[
+    FiniteFloat,
+    Field(
+        ge=LEAST_LEAK,
+        le=MOST_LEAK,
+        exclude_if=lambda leak: leak == 0.0,
+        description="slope below zero of the activation of students and teachers, leaky ReLU: "
+        "max(x, leak x), -0.9 to 0.9; left out: 0, ReLU",
+    ),
+]
 #: The piece of a branch that a point lies on.
 Sheet = Annotated[int, Field(ge=1, description="1 up to the first fold, one more after each fold")]
 
@@ -55,6 +67,7 @@ class FamilyQuery(_Query):
     certify: bool = Field(
         False, description="also a computer-assisted proof, by the reduced method, at any width"
     )
+    leak: GivenLeak = 0.0
 
 
 class ContinuationQuery(_Query):
@@ -85,6 +98,7 @@ class ContinuationQuery(_Query):
         description="go on where the branch folds back: through those of the same widths that it "
         "passes again, until it reaches to_width or is back at from_width; at most 8 sheets",
     )
+    leak: GivenLeak = 0.0
 
 
 class TeacherBlock(Wire):
@@ -140,6 +154,7 @@ class FamilyPoint(Wire):
     structure: str
     signs: list[int]
     deviations: list[float]
+    leak: GivenLeak = 0.0
 
 
 class FamilyBranch(Wire):
@@ -175,6 +190,7 @@ class Family(Wire):
     branch: int | None = Field(description="null for a named family, which is a single branch")
     branches: list[FamilyBranch]
     certificate: Certificate | None = Field(None, description="with certify only")
+    leak: GivenLeak = 0.0
 
 
 class ContinuationPoint(Wire):
@@ -231,3 +247,4 @@ class Continuation(Wire):
     changes: list[StabilityChange] = Field(description="by sheet, width, space and component")
     events: list[BranchEvent] = Field(description="in the order of the branch")
     ends: BranchEnd | None = Field(description="null where the last width was reached")
+    leak: GivenLeak = 0.0

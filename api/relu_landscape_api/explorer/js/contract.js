@@ -26,7 +26,8 @@ export const CONTRACT = {
   "continuation": {
     "from_width": { "minimum": 1, "maximum": 1000000000 },
     "to_width": { "minimum": 1, "maximum": 1000000000 },
-    "points": { "minimum": 2, "maximum": 1000 }
+    "points": { "minimum": 2, "maximum": 1000 },
+    "leak": { "minimum": -0.9, "maximum": 0.9 }
   },
   "states": {
     "queued": "Waiting for a free place",

@@ -19,6 +19,7 @@ const FIRST = ["one-anti-aligned", "two-anti-aligned", "all-anti-aligned"];
 const POINTS = 80;
 const OPENING = { from: 4, to: 100 };
 const { minimum: LOW, maximum: HIGH } = CONTRACT.continuation.from_width;
+const { minimum: LEAST_LEAK, maximum: MOST_LEAK } = CONTRACT.continuation.leak;
 
 export const wordsOf = (name) => KNOWN.find(([known]) => known === name)?.[1] ?? name;
 
@@ -53,10 +54,12 @@ export class FamiliesView {
     const names = state.families ? state.families.split(";") : FIRST;
     const from = Number(state.from) || OPENING.from;
     const to = Number(state.to) || OPENING.to;
-    const wanted = JSON.stringify([names, from, to]);
+    // The address has the leak as "slope": "leak" is a landscape's, which stays beside this view.
+    const leak = Number(state.slope) || 0;
+    const wanted = JSON.stringify([names, from, to, leak]);
     if (wanted === this.shown) return this.redraw();
-    this.write(names, from, to);
-    this.load(names, from, to);
+    this.write(names, from, to, leak);
+    this.load(names, from, to, leak);
   }
 
   build() {
@@ -70,6 +73,7 @@ export class FamiliesView {
           autocomplete: "off", spellcheck: "false" })),
       h("label", {}, "from width", h("input", { type: "number", name: "from", min: LOW, max: HIGH, step: "any" })),
       h("label", {}, "to width", h("input", { type: "number", name: "to", min: LOW, max: HIGH, step: "any" })),
+      h("label", {}, "leak", h("input", { type: "number", name: "leak", min: LEAST_LEAK, max: MOST_LEAK, step: "any" })),
       h("button", { type: "submit", class: "primary" }, "Follow"));
     this.lossPlot = h("div", { class: "plot wide", id: "families-plot" });
     this.eigenPlot = h("div", { class: "plot medium", id: "families-eigenvalues" });
@@ -79,7 +83,8 @@ export class FamiliesView {
     this.element.replaceChildren(
       h("header", { class: "headline" }, h("h1", {}, "Families along the width"),
         h("p", { class: "lead" }, "In the reduced equations the width is a real number, so a family of fixed " +
-          "points can be followed through it: solid where it is a minimum, dotted where it is a saddle.")),
+          "points can be followed through it: solid where it is a minimum, dotted where it is a saddle. " +
+          "The leak is the slope of the units below zero; 0 is ReLU.")),
       h("section", { class: "card", "aria-label": "Choose families" }, this.form, this.problem),
       h("figure", { class: "card" }, h("figcaption", {}, h("h2", {}, "Loss"),
         h("p", {}, "Crosses mark the widths at which an eigenvalue of the Hessian passes through zero.")),
@@ -92,24 +97,26 @@ export class FamiliesView {
       this.reproduce);
   }
 
-  write(names, from, to) {
+  write(names, from, to, leak) {
     for (const box of this.form.querySelectorAll("[name=known]")) box.checked = names.includes(box.value);
     const known = KNOWN.map(([name]) => name);
     this.form.other.value = names.filter((name) => !known.includes(name)).join("; ");
     this.form.from.value = from;
     this.form.to.value = to;
+    this.form.leak.value = leak;
   }
 
   submit(event) {
     event.preventDefault();
     const names = [...this.form.querySelectorAll("[name=known]:checked")].map((box) => box.value);
     names.push(...this.form.other.value.split(";").map((name) => name.trim()).filter(Boolean));
-    const [from, to] = [Number(this.form.from.value), Number(this.form.to.value)];
+    const [from, to, leak] = ["from", "to", "leak"].map((name) => Number(this.form[name].value));
     const wrong = [from, to].some((width) => !(width >= LOW && width <= HIGH)) || from === to;
     if (!names.length) return this.complain("Choose a family, or write a structure with * for the size that grows.");
     if (wrong) return this.complain(`Two different widths from ${count(LOW)} to ${count(HIGH)} are needed.`);
-    this.on.changed({ families: names.join(";"), from: String(from), to: String(to) });
-    return this.load(names, from, to);
+    if (!(leak >= LEAST_LEAK && leak <= MOST_LEAK)) return this.complain(`A leak is a number from ${LEAST_LEAK} to ${MOST_LEAK}.`);
+    this.on.changed({ families: names.join(";"), from: String(from), to: String(to), slope: leak ? String(leak) : null });
+    return this.load(names, from, to, leak);
   }
 
   complain(text) {
@@ -118,18 +125,18 @@ export class FamiliesView {
   }
 
   /** Ask for every family; each is drawn as it arrives. */
-  async load(names, from, to) {
+  async load(names, from, to, leak) {
     this.controller?.abort();
     const { signal } = (this.controller = new AbortController());
-    this.shown = JSON.stringify([names, from, to]);
-    this.range = { from, to };
+    this.shown = JSON.stringify([names, from, to, leak]);
+    this.range = { from, to, leak };
     this.answers = new Map();
     this.complain(null);
     this.element.setAttribute("aria-busy", "true");
     const problems = [];
     await Promise.all(names.map(async (name) => {
       try {
-        const parameters = { structure: name, from_width: from, to_width: to, points: POINTS };
+        const parameters = { structure: name, from_width: from, to_width: to, points: POINTS, ...(leak && { leak }) };
         const answer = await continuation(parameters, signal);
         if (signal.aborted) return;
         this.answers.set(name, answer);
@@ -156,7 +163,7 @@ export class FamiliesView {
       .map((event) => h("p", { class: "note" },
         `${wordsOf(name)} folds back at width ${event.width.toFixed(10)}, at loss ${real(event.loss, 8)}.`)));
     this.changes.replaceChildren(changesTable(ordered), ...folds, ...ends);
-    const stem = () => `families-${this.range.from}-${this.range.to}`;
+    const stem = () => `families-${this.range.from}-${this.range.to}${this.range.leak ? `-leak${this.range.leak}` : ""}`;
     const opened = new Set([...this.reproduce.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
     this.reproduce.replaceChildren(
       h("h2", { id: "families-reproduce" }, "Reproduce, download"),

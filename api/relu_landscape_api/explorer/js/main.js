@@ -64,8 +64,8 @@ const reveal = (element) => element.scrollIntoView({ block: "start", behavior: "
 
 function writeUrl(fields = {}, push = false) {
   Object.assign(state, fields);
-  const { view, id, point, filter, compare: ids, families: names, from, to, request, asked } = state;
-  const search = toSearch({ view, id, point, filter, compare: ids, families: names, from, to, request, asked });
+  const { view, id, point, filter, compare: ids, families: names, from, to, slope, request, asked } = state;
+  const search = toSearch({ view, id, point, filter, compare: ids, families: names, from, to, slope, request, asked });
   if (search === location.search) return;
   // Where the reader was is kept with the place that is left, so that Back returns to it.
   if (push) history.replaceState({ scroll: scrollY }, "");

@@ -82,17 +82,17 @@ function snippet(title, text, open) {
 }
 
 /** curl and Python for families along the width. */
-export function familySnippets(names, { from, to, points }, opened) {
+export function familySnippets(names, { from, to, points, leak }, opened) {
   const base = new URL(".", document.baseURI).href;
   const query = (name) =>
-    new URLSearchParams({ structure: name, from_width: from, to_width: to, points }).toString();
+    new URLSearchParams({ structure: name, from_width: from, to_width: to, points, ...(leak && { leak }) }).toString();
   const lines = names.map((name) => `curl -sS '${base}v1/families/continuation?${query(name)}'`);
   const code = [
     "from relu_landscape_client import Client",
     "",
     `client = Client(${JSON.stringify(base.replace(/\/$/, ""))})`,
     `for name in ${literal(names)}:`,
-    `    family = client.continuation(name, ${from}, ${to}, points=${points})`,
+    `    family = client.continuation(name, ${from}, ${to}, points=${points}${leak ? `, leak=${leak}` : ""})`,
     "    print(name, family.changes)",
   ];
   return [

@@ -7,7 +7,7 @@ export const DEFAULTS = Object.freeze(Object.fromEntries(
   Object.entries(CONTRACT.request).map(([name, field]) => [name, field.default])));
 
 const ALWAYS = CONTRACT.required;
-const VIEW_KEYS = ["view", "id", "point", "filter", "compare", "families", "from", "to"];
+const VIEW_KEYS = ["view", "id", "point", "filter", "compare", "families", "from", "to", "slope"];
 /** Views that ask for something else than a landscape: what they ask is theirs to read. */
 export const LEARNING = ["trajectories", "frequencies", "rates", "sweeps", "descents"];
 const VIEWS = ["landscape", "families", ...LEARNING];

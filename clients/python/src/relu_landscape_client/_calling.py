@@ -23,20 +23,21 @@ class Calling(Base):
 
     def family(
         self, student_width: int, teacher_width: int, structure: str,
-        branch: int | None = None, *, certify: bool = False,
+        branch: int | None = None, *, certify: bool = False, leak: float = 0.0,
     ) -> Family:  # fmt: skip
         """One symmetric family of fixed points, at any width up to 10^9.
 
-        With ``certify``, its ``certificate`` is a computer-assisted proof.
+        With ``certify``, its ``certificate`` is a computer-assisted proof. ``leak``: slope below
+        zero of the units, -0.9 to 0.9.
         """
         return _answers.family(self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch, certify=certify or None,
+            structure=structure, branch=branch, certify=certify or None, leak=leak or None,
         )))  # fmt: skip
 
     def continuation(
         self, structure: str, from_width: float, to_width: float, *, points: int = 50,
-        branch: int | None = None, around_folds: bool = False,
+        branch: int | None = None, around_folds: bool = False, leak: float = 0.0,
     ) -> Continuation:  # fmt: skip
         """A family along real teacher width, with the widths where its stability changes.
 
@@ -46,7 +47,7 @@ class Calling(Base):
         return _answers.continuation(self._driver.run(_flows.document(
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
-            around_folds=around_folds or None,
+            around_folds=around_folds or None, leak=leak or None,
         )))  # fmt: skip
 
     def leaks(
@@ -92,23 +93,23 @@ class AsyncCalling(Base):
 
     async def family(
         self, student_width: int, teacher_width: int, structure: str,
-        branch: int | None = None, *, certify: bool = False,
+        branch: int | None = None, *, certify: bool = False, leak: float = 0.0,
     ) -> Family:  # fmt: skip
         """See ``Client.family``."""
         return _answers.family(await self._driver.run(_flows.document(
             "v1/families", student_width=student_width, teacher_width=teacher_width,
-            structure=structure, branch=branch, certify=certify or None,
+            structure=structure, branch=branch, certify=certify or None, leak=leak or None,
         )))  # fmt: skip
 
     async def continuation(
         self, structure: str, from_width: float, to_width: float, *, points: int = 50,
-        branch: int | None = None, around_folds: bool = False,
+        branch: int | None = None, around_folds: bool = False, leak: float = 0.0,
     ) -> Continuation:  # fmt: skip
         """See ``Client.continuation``."""
         return _answers.continuation(await self._driver.run(_flows.document(
             "v1/families/continuation", structure=structure, from_width=from_width,
             to_width=to_width, points=points, branch=branch,
-            around_folds=around_folds or None,
+            around_folds=around_folds or None, leak=leak or None,
         )))  # fmt: skip
 
     async def leaks(

@@ -47,8 +47,9 @@ class Family:
     is the number of this one; a well-known family is a single branch, and has neither. Overlaps
     come by blocks: ``overlaps["R"][student block][teacher block]`` is ``{same, other}``.
     ``unknowns`` and ``point`` are the point in reduced coordinates. ``certificate`` is there where
-    it was asked for. A ``loss`` within ``loss_accuracy``, its rounding error, of zero is 0.0.
-    Everything the server told is in ``document``.
+    it was asked for. ``leak`` is the slope below zero of the units, 0 for ReLU. A ``loss`` within
+    ``loss_accuracy``, its rounding error, of zero is 0.0. Everything the server told
+    is in ``document``.
     """
 
     family: str
@@ -70,6 +71,7 @@ class Family:
     branch: int | None
     branches: tuple[Mapping[str, Any], ...]
     certificate: Mapping[str, Any] | None
+    leak: float
     document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
@@ -95,6 +97,7 @@ class Family:
             branch=nullable(document, "branch", integer),
             branches=each(required(document, "branches"), mapping),
             certificate=optional(document, "certificate", mapping),
+            leak=optional(document, "leak", number) or 0.0,
             document=document,
         )
 
@@ -166,7 +169,7 @@ class Continuation:
     array of ``smallest``, the smallest eigenvalue by component (NaN where a component does not
     exist). The sheet is 1 up to the first fold and one more after each. ``events`` are the folds,
     and the points where another branch meets this one. ``ends`` is None, or says at which width
-    the branch stops before the last one, and why.
+    the branch stops before the last one, and why. ``leak`` is the slope below zero of the units.
     """
 
     family: str
@@ -175,6 +178,7 @@ class Continuation:
     changes: tuple[Change, ...]
     events: tuple[Event, ...]
     ends: Mapping[str, Any] | None
+    leak: float
     document: Document = field(repr=False, metadata=OURS)
 
     @classmethod
@@ -187,6 +191,7 @@ class Continuation:
             changes=each(required(document, "changes"), Change.from_document),
             events=each(required(document, "events"), Event.from_document),
             ends=nullable(document, "ends", mapping),
+            leak=optional(document, "leak", number) or 0.0,
             document=document,
         )
         _ = found.widths, found.losses, found.is_stable, found.smallest, found.sheets  # now

@@ -14,7 +14,7 @@ from typing import Any
 
 from relu_landscape.engine.certificates import beside_blocks, beside_weights
 from relu_landscape.engine.certificates.claims import Claims
-from relu_landscape.engine.certificates.document import read_count, read_number
+from relu_landscape.engine.certificates.document import read_count, read_leak, read_number
 from relu_landscape.engine.certificates.reading import read_integer, read_lines, read_numbers
 from relu_landscape.engine.certificates.stored import Space, Stored
 from relu_landscape.errors import InputError
@@ -233,6 +233,10 @@ def _width(name: str) -> _Check:
     return check
 
 
+def _leak(value: object, beside: Beside) -> bool:
+    return read_number(value, "the family's leak") == read_leak(beside.certificate)
+
+
 CHECKS: dict[str, _Check] = {
     "kind": _kind,
     "loss": _loss,
@@ -241,6 +245,7 @@ CHECKS: dict[str, _Check] = {
     "continuum_dimension": _no_continuum,
     "student_width": _width("student_width"),
     "teacher_width": _width("teacher_width"),
+    "leak": _leak,
     "spectrum": _spectrum,
     "stability.attractive": _attractive,
     "stability.index": _index,

@@ -13,9 +13,11 @@ from relu_landscape.wire.leaks import Leaks, LeaksQuery
 def family_answer(query: FamilyQuery) -> Family:
     """``family.family``, and with ``certify`` a certificate by the reduced method.
 
-    Raises ``InputError`` for widths, names and branches that do not exist.
+    Raises ``InputError`` for widths, names, branches and leaks that do not exist.
     """
-    found = family(query.student_width, query.teacher_width, query.structure, query.branch)
+    found = family(
+        query.student_width, query.teacher_width, query.structure, query.branch, query.leak
+    )
     if not query.certify:
         return found
     certificate = certificate_of(Point.from_wire(found.point))
@@ -37,6 +39,7 @@ def continuation_answer(query: ContinuationQuery) -> Continuation:
         query.points,
         query.branch,
         around_folds=query.around_folds,
+        leak=query.leak,
     )
 
 
@@ -78,5 +81,6 @@ def certificate_of(point: Point) -> Certificate:
                 None if block.teacher_block is None else float(z[table.y(s)])
                 for s, block in enumerate(students)
             ],
+            leak=point.structure.leak,
         )
     )

@@ -13,6 +13,7 @@ from relu_landscape.engine.families.curve import Arc, Curve
 from relu_landscape.engine.families.family import branches
 from relu_landscape.engine.families.follow import walk
 from relu_landscape.engine.families.layout import layout
+from relu_landscape.engine.families.leaning import check_leak
 from relu_landscape.engine.families.naming import anchor_point
 from relu_landscape.engine.families.points import Point, rebased, stacked
 from relu_landscape.engine.families.sheets import OWN, Crossing, Piece, pieces, station
@@ -20,6 +21,7 @@ from relu_landscape.engine.families.solver import refine
 from relu_landscape.engine.families.structures import Structure, parse
 from relu_landscape.engine.families.trace import Bounds, trace
 from relu_landscape.engine.families.wellknown import named
+from relu_landscape.engine.model.activation import height
 from relu_landscape.errors import InputError, NumericalError
 from relu_landscape.wire.families import (
     LARGEST_FAMILY_WIDTH,
@@ -70,6 +72,7 @@ def continuation(
     branch: int | None = None,
     *,
     around_folds: bool = False,
+    leak: float = 0.0,
 ) -> Continuation:
     """Follow a family along real teacher width.
 
@@ -91,14 +94,19 @@ def continuation(
     stable on either side), ``events`` (folds, and points where another branch meets this one) and
     ``ends`` (the width at which it stops before ``to_width``, and why, or ``None``).
 
-    Raises ``InputError`` for patterns without ``*`` and widths that leave a block below 1.
+    ``leak``: of the units, the same at every width; losses and eigenvalues are in the unit of the
+    loss itself.
+
+    Raises ``InputError`` for patterns without ``*``, widths that leave a block below 1, and leaks
+    out of range.
 
     **Accuracy.** Folds and crossings to 1e-10 of a unit of width up to width 100, beyond to 1e-12
     of it. A pair of crossings within a fifth of a logarithm of the width may cancel unseen.
     Where a branch stops without a fold, the width is right to 1e-2.
     """
     _check(family, from_width, to_width, points)
-    start, path = _start(family, from_width, branch)
+    check_leak(leak)
+    start, path = _start(family, from_width, branch, leak)
     widths = [float(width) for width in np.geomspace(from_width, to_width, points)]
     widths[0], widths[-1] = float(from_width), float(to_width)
     begin, end = math.log(widths[0]), math.log(widths[-1])
@@ -109,7 +117,33 @@ def continuation(
     bounds = Bounds(min(begin, end), max(begin, end))
     record = Record(widths, around_folds, path)
     record.fill(start, trace(curve, node, bounds, largest=LARGEST_STEP))
-    return record.answer(family, start.structure.name)
+    return _in_unit(record.answer(family, start.structure.name), leak)
+
+
+def _in_unit(found: Continuation, leak: float) -> Continuation:
+    """In the unit of the loss itself."""
+    if not leak:
+        return found
+    unit = height(leak)
+    return found.model_copy(
+        update={
+            "points": [
+                each.model_copy(
+                    update={
+                        "loss": each.loss * unit,
+                        "smallest": {key: x * unit for key, x in each.smallest.items()},
+                    }
+                )
+                for each in found.points
+            ],
+            "changes": [
+                each.model_copy(update={"eigenvalue": each.eigenvalue * unit})
+                for each in found.changes
+            ],
+            "events": [each.model_copy(update={"loss": each.loss * unit}) for each in found.events],
+            "leak": leak,
+        }
+    )
 
 
 def _check(family: str, from_width: float, to_width: float, points: int) -> None:
@@ -128,17 +162,17 @@ def _check(family: str, from_width: float, to_width: float, points: int) -> None
             raise InputError(f"{family!r} needs a wider teacher than {width}: each '*' is above 1.")
 
 
-def _start(family: str, width: float, branch: int | None) -> tuple[Point, _Widths]:
+def _start(family: str, width: float, branch: int | None, leak: float) -> tuple[Point, _Widths]:
     """The point at the first width, followed from where the family is defined."""
     well_known = named(family)
     if well_known:
         if branch is not None:
             raise InputError(f"The family {family!r} is a single branch; leave out the number.")
         path, anchor = _Widths(well_known.pattern), well_known.anchor
-        point = anchor_point(well_known)
+        point = anchor_point(well_known, leak)
     else:
         path, anchor = _Widths(family), _anchor(family, width)
-        point = _branch(family, anchor, branch)
+        point = _branch(family, anchor, branch, leak)
     moved = walk(point, path, math.log(anchor), math.log(width))
     if moved is None:
         raise InputError(f"The branch of {family!r} does not reach the width {width!r}.")
@@ -156,8 +190,8 @@ def _anchor(pattern: str, width: float) -> int:
     raise InputError(f"{pattern!r} has no integer width next to {width!r}.")
 
 
-def _branch(pattern: str, anchor: int, branch: int | None) -> Point:
-    structure = parse(pattern, teacher_width=anchor)
+def _branch(pattern: str, anchor: int, branch: int | None, leak: float) -> Point:
+    structure = parse(pattern, teacher_width=anchor, leak=leak)
     found = branches(structure)
     if not found:
         raise InputError(f"No critical point with exactly the symmetry of {structure.name!r}.")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from relu_landscape.engine.exact import integer
 from relu_landscape.engine.families.follow import follow
 from relu_landscape.engine.families.layout import Layout, layout
+from relu_landscape.engine.families.leaning import check_leak
 from relu_landscape.engine.families.naming import (
     anchor_point,
     anti_aligned,
@@ -25,6 +26,7 @@ from relu_landscape.engine.families.search import Verdict, classify, verdicts
 from relu_landscape.engine.families.solver import gradient_tolerance
 from relu_landscape.engine.families.spectrum import components, lines
 from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.model.activation import height, stiffness
 from relu_landscape.engine.points.spectrum import shown
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import (
@@ -45,7 +47,11 @@ LARGEST_DIRECT, KEPT_SIZE = 100, 25
 
 
 def family(
-    student_width: int, teacher_width: int, structure: str, branch: int | None = None
+    student_width: int,
+    teacher_width: int,
+    structure: str,
+    branch: int | None = None,
+    leak: float = 0.0,
 ) -> Family:
     """A critical point of a symmetric family, at any width up to 10^9, without a certificate.
 
@@ -57,11 +63,15 @@ def family(
     listed; neither are points that were not found: above a teacher width of 100, branches are
     followed from there, and those that are born only at larger widths are missed.
 
+    Where units leak, a structure is searched at that leak, and followed at it to large widths; a
+    well-known family is what ReLU's becomes (``naming.anchor_point``). Losses, gradients and
+    eigenvalues are in the unit of the loss itself, times in its inverse.
+
     Overlaps are given by blocks: ``R`` per student and teacher block, ``Q`` per pair of student
     blocks, ``same`` for equal labels (natural students only) and ``other`` for unequal ones.
     Multiplicities and indices beyond 2^53 are strings of digits.
 
-    Raises ``InputError`` for widths, names and branches that do not exist.
+    Raises ``InputError`` for widths, names, branches and leaks that do not exist.
 
     **Accuracy.** Loss to ``loss_accuracy``, about 1e-14 relative; eigenvalues as in
     ``spectrum.components``.
@@ -69,11 +79,12 @@ def family(
     for what, width in (("student", student_width), ("teacher", teacher_width)):
         if not 1 <= width <= LARGEST_FAMILY_WIDTH:
             raise InputError(f"A {what} width is 1 to {LARGEST_FAMILY_WIDTH}, not {width}.")
-    wanted, well_known = resolve(structure, student_width, teacher_width)
+    check_leak(leak)
+    wanted, well_known = resolve(structure, student_width, teacher_width, leak)
     if well_known is not None:
         if branch is not None:
             raise InputError(f"The family {structure!r} is a single branch; leave out the number.")
-        followed = follow([anchor_point(well_known)], wanted)[0]
+        followed = follow([anchor_point(well_known, leak)], wanted)[0]
         if followed is None:
             raise InputError(f"The family {structure!r} does not reach the width {teacher_width}.")
         return describe(followed, name=structure, branch=None, branches=[])
@@ -130,6 +141,7 @@ def describe(
     verdict = verdicts(table, *stacked([point]), found)[0]
     structure = point.structure
     pairs = pair_table(table, *stacked([point]))
+    unit = height(structure.leak)
     norms = [float(norm) for norm in pairs.norm[0]]
     return Family(
         family=name,
@@ -137,8 +149,8 @@ def describe(
         student_width=integer(structure.student_width),
         teacher_width=integer(structure.teacher_width),
         kind="minimum" if verdict.attractive else "saddle",
-        loss=shown(verdict.loss, loss_accuracy(verdict.loss)),
-        loss_accuracy=loss_accuracy(verdict.loss),
+        loss=shown(verdict.loss, loss_accuracy(verdict.loss)) * unit,
+        loss_accuracy=loss_accuracy(verdict.loss) * unit,
         is_global=_is_global(table, point, verdict.loss),
         anti_aligned=integer(anti_aligned(point)),
         teacher_blocks=[TeacherBlock(size=integer(p)) for p in structure.sizes],
@@ -150,10 +162,10 @@ def describe(
         ],
         unknowns=[float(value) for value in values(table, point)],
         overlaps=_overlaps(table, pairs, norms),
-        stability=_stability(verdict),
+        stability=_stability(verdict, unit),
         spectrum=[
             FamilyEigenvalue(
-                eigenvalue=shown(line.eigenvalue, verdict.summary.tolerance),
+                eigenvalue=shown(line.eigenvalue, verdict.summary.tolerance) * unit,
                 multiplicity=integer(line.multiplicity),
                 space=line.space,
                 component=line.component,
@@ -164,6 +176,7 @@ def describe(
         branch=branch,
         branches=branches,
         certificate=None,
+        leak=structure.leak,
     )
 
 
@@ -172,21 +185,26 @@ def _is_global(table: Layout, point: Point, loss: float) -> bool:
 
     A point whose gradient is ``g`` instead of zero has a loss of ``|g|^2 / (2 l)`` at the teacher
     itself, where ``l``, the smallest eigenvalue, is 1/4 - 1/(2 pi): less than ``6 |g|^2``, which is
-    6e-14 at width 10^9. The smallest spurious loss known is about 0.3 / K.
+    6e-14 at width 10^9. The smallest spurious loss known is about 0.3 / K. Where units leak, what
+    rounding adds to ``g`` is up to ``stiffness`` times as large, but along S alone, where the
+    curvature is as well: the loss is no more than so many times as large.
     """
     if table.q.sum() < table.p.sum():
         return False
     rounding = float(loss_rounding(table, *stacked([point]))[0])
-    return abs(loss) <= rounding + 6 * gradient_tolerance(table) ** 2
+    stiff = stiffness(table.structure.leak)
+    plain = gradient_tolerance(table) / stiff
+    return abs(loss) <= rounding + 6 * plain**2 * stiff
 
 
 def _listed(number: int, point: Point, verdict: Verdict) -> FamilyBranch:
+    unit, found = height(point.structure.leak), verdict.summary
     return FamilyBranch(
         branch=number,
-        loss=shown(verdict.loss, loss_accuracy(verdict.loss)),
+        loss=shown(verdict.loss, loss_accuracy(verdict.loss)) * unit,
         kind="minimum" if verdict.attractive else "saddle",
         index_span=integer(verdict.index_span),
-        min_eigenvalue_span=shown(verdict.summary.min_eigenvalue_span, verdict.summary.tolerance),
+        min_eigenvalue_span=shown(found.min_eigenvalue_span, found.tolerance) * unit,
         anti_aligned=integer(anti_aligned(point)),
     )
 
@@ -196,18 +214,20 @@ def _chosen(table: list[FamilyBranch]) -> int:
     return next((row.branch for row in table if row.kind == "minimum"), 1)
 
 
-def _stability(verdict: Verdict) -> FamilyStability:
+def _stability(verdict: Verdict, unit: float) -> FamilyStability:
     found = verdict.summary
+    time = found.relaxation_time(1)
+    beside = shown(found.min_eigenvalue_perpendicular, found.tolerance)
     return FamilyStability(
         attractive=verdict.attractive,
         index_span=integer(found.index_span),
         index_perpendicular=integer(found.index_perpendicular),
         nullity_span=integer(found.nullity_span),
-        min_eigenvalue_span=shown(found.min_eigenvalue_span, found.tolerance),
-        min_eigenvalue_perpendicular=shown(found.min_eigenvalue_perpendicular, found.tolerance),
-        eigenvalue_tolerance=found.tolerance,
-        gradient_norm=verdict.gradient_norm,
-        relaxation_time=found.relaxation_time(1),
+        min_eigenvalue_span=shown(found.min_eigenvalue_span, found.tolerance) * unit,
+        min_eigenvalue_perpendicular=beside * unit,
+        eigenvalue_tolerance=found.tolerance * unit,
+        gradient_norm=verdict.gradient_norm * unit,
+        relaxation_time=None if time is None else time / unit,
     )
 
 

@@ -68,10 +68,11 @@ def follow(points: list[Point], target: Structure) -> list[Point | None]:
             break
         for i, point, moved in zip(alive, living, stride(living, curve, start, end), strict=True):
             found[i] = moved or walk(point, path, start, end)
-    return _polished(found, target)
+    return polished(found, target)
 
 
-def _polished(found: list[Point | None], structure: Structure) -> list[Point | None]:
+def polished(found: list[Point | None], structure: Structure) -> list[Point | None]:
+    """Points of this kind of structure, each ended at the nearest critical point of exactly it."""
     alive = [i for i, point in enumerate(found) if point is not None]
     if alive:
         living = [point for point in found if point is not None]
@@ -91,7 +92,11 @@ def walk(point: Point, path: Sizes, start: float, end: float) -> Point | None:
     """
     if start == end:
         return point
-    curve = Curve.along(point.structure, path, start, end)
+    return passed(Curve.along(point.structure, path, start, end), point, start, end)
+
+
+def passed(curve: Curve, point: Point, start: float, end: float) -> Point | None:
+    """The same along any curve, between two parameters that differ."""
     heading = 1.0 if end > start else -1.0
     node = curve.begin(point, start, heading)
     if node is None:

@@ -1,8 +1,7 @@
 """A critical point of a structure followed as its units leak more or less.
 
-The leak c enters the equations through ``level`` alone, whose logarithm is twice the parameter
-``2 atanh c`` of the curve and a constant. Everything else is as along the width (``curve``,
-``sheets``); numbers are answered in the unit of the loss itself (``model.activation``).
+The curve is that of ``leaning``. Everything else is as along the width (``sheets``,
+``continuation``); numbers are answered in the unit of the loss itself (``model.activation``).
 """
 
 from __future__ import annotations
@@ -13,9 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from relu_landscape.engine.families import continuation
-from relu_landscape.engine.families.curve import Curve
 from relu_landscape.engine.families.family import branches
-from relu_landscape.engine.families.layout import Layout, layout
+from relu_landscape.engine.families.leaning import (
+    check_leak,
+    leak_curve,
+    leak_of,
+    parameter_of,
+)
 from relu_landscape.engine.families.points import Point
 from relu_landscape.engine.families.structures import Structure, parse
 from relu_landscape.engine.families.trace import Bounds, trace
@@ -29,43 +32,11 @@ from relu_landscape.wire.leaks import (
     LeakPoint,
     Leaks,
 )
-from relu_landscape.wire.requests import LEAST_LEAK, MOST_LEAK
 
 STOPS = (
     "The branch cannot be followed beyond this leak: the equations are not smooth there, as where "
     "a student vanishes."
 )
-
-
-def parameter_of(leak: float) -> float:
-    """The curve's parameter."""
-    return 2.0 * math.atanh(leak)
-
-
-def leak_of(parameter: float) -> float:
-    """The leak that it stands for."""
-    return math.tanh(parameter / 2.0)
-
-
-@dataclass(frozen=True)
-class _Fixed:
-    """Block sizes that stay what they are."""
-
-    structure: Structure
-
-    def sizes(self, parameter: float) -> tuple[float, ...]:  # noqa: ARG002
-        return self.structure.sizes
-
-
-@dataclass(frozen=True)
-class _LeakCurve(Curve):
-    """The equations along the leak."""
-
-    def table(self, parameter: float) -> Layout:
-        return layout(replace(self.structure, leak=leak_of(parameter)))
-
-    def value(self, parameter: float) -> float:
-        return leak_of(parameter)
 
 
 @dataclass
@@ -111,7 +82,7 @@ def leaks(
     ).canonical()
     start = _start(wanted, branch)
     begin, end = parameter_of(from_leak), parameter_of(to_leak)
-    curve = _LeakCurve(start.structure, _Fixed(start.structure), 1.0)
+    curve = leak_curve(start.structure)
     node = curve.begin(start, begin, math.copysign(1.0, end - begin))
     if node is None:
         raise NumericalError(f"The branch of {structure!r} has no direction at {from_leak!r}.")
@@ -129,8 +100,7 @@ def _check(
         if not 1 <= width <= LARGEST_FOLLOWED_WIDTH:
             raise InputError(f"Widths are 1 to {LARGEST_FOLLOWED_WIDTH} here, not {width}.")
     for leak in (from_leak, to_leak):
-        if not LEAST_LEAK <= leak <= MOST_LEAK:
-            raise InputError(f"Leaks are from {LEAST_LEAK} to {MOST_LEAK}, not {leak}.")
+        check_leak(leak)
     if from_leak == to_leak or not 2 <= points <= continuation.MOST_POINTS:
         raise InputError(
             f"Two different leaks and 2 to {continuation.MOST_POINTS} points are needed."

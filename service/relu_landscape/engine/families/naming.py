@@ -12,6 +12,7 @@ import numpy as np
 
 from relu_landscape.engine.families.coarse import coarsest
 from relu_landscape.engine.families.layout import layout
+from relu_landscape.engine.families.leaning import leaning
 from relu_landscape.engine.families.points import Point, values
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import Structure, parse
@@ -59,8 +60,20 @@ def critical_points(structure: Structure) -> tuple[CriticalPoint, ...]:
 
 
 @lru_cache(maxsize=64)
-def anchor_point(family: Named) -> Point:
-    """The point that defines a well-known family."""
+def anchor_point(family: Named, leak: float = 0.0) -> Point:
+    """The point that defines a well-known family.
+
+    Names are ReLU's: where units leak, a family is what ReLU's point becomes at this width as the
+    leak changes. Raises ``InputError`` where its branch does not reach the leak.
+    """
+    if leak:
+        leaky = leaning(anchor_point(family), leak)
+        if leaky is None:
+            raise InputError(
+                f"This family does not reach the leak {leak:g}; a structure such as "
+                f"{family.pattern!r} may hold other points there."
+            )
+        return leaky
     structure = parse(family.pattern, teacher_width=family.anchor)
     count = family.anchor if family.anti_aligned is None else family.anti_aligned
     for point in critical_points(structure):
@@ -69,7 +82,9 @@ def anchor_point(family: Named) -> Point:
     raise NumericalError(f"No minimum with {count} anti-aligned students in {structure.name!r}.")
 
 
-def resolve(name: str, student_width: int, teacher_width: int) -> tuple[Structure, Named | None]:
+def resolve(
+    name: str, student_width: int, teacher_width: int, leak: float = 0.0
+) -> tuple[Structure, Named | None]:
     """The structure of a family at these widths, and the well-known family if it is one.
 
     Patterns keep their order of blocks at every width; structures get the canonical one.
@@ -80,7 +95,7 @@ def resolve(name: str, student_width: int, teacher_width: int) -> tuple[Structur
     pattern = family.pattern if family else name
     if family and student_width != teacher_width:
         raise InputError(f"The family {name!r} exists for equal widths of student and teacher.")
-    structure = parse(pattern, student_width=student_width, teacher_width=teacher_width)
+    structure = parse(pattern, student_width=student_width, teacher_width=teacher_width, leak=leak)
     if family and structure.sizes[-1] < 2:
         raise InputError(f"The family {name!r} needs a wider teacher than {teacher_width}.")
     return (structure if "*" in pattern else structure.canonical()), family

@@ -29,12 +29,13 @@ class Point:
             structure=self.structure.name,
             signs=list(self.signs),
             deviations=[float(value) for value in self.deviations],
+            leak=self.structure.leak,
         )
 
     @staticmethod
     def from_wire(sent: FamilyPoint) -> Point:
         """Read what ``to_wire`` wrote; ``InputError`` where the lengths do not fit."""
-        structure = parse(sent.structure)
+        structure = parse(sent.structure, leak=sent.leak)
         table = layout(structure)
         deviations = np.array(sent.deviations, dtype=np.float64)
         if deviations.shape != (table.unknowns,) or len(sent.signs) != len(table.natural):

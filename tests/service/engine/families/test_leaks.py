@@ -9,7 +9,8 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from relu_landscape.engine.families.family import branches
-from relu_landscape.engine.families.leaks import leak_of, leaks, parameter_of
+from relu_landscape.engine.families.leaks import leaks
+from relu_landscape.engine.families.leaning import leak_of, parameter_of
 from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.search import search
 from relu_landscape.engine.families.structures import parse

@@ -10,6 +10,7 @@ import { typeset } from "../typeset.js";
 import { shareBar } from "./bars.js";
 import { AskForm } from "./form.js";
 import { Jobs } from "./jobs.js";
+import { asked } from "./levels.js";
 import { drawLoss } from "./trajectoryplots.js";
 import { RULES } from "./words.js";
 
@@ -27,6 +28,7 @@ const FIELDS = [
   { name: "init_scale", label: "initial scale", kind: "number", value: 1, group: "more" },
   { name: "teacher_gram", label: "Gram matrix of the teacher", kind: "matrix", value: "", optional: true, group: "more",
     placeholder: "orthonormal; 1, 0.3; 0.3, 1" },
+  { name: "structured", label: "also search by symmetry", kind: "check", value: false, group: "more" },
   { name: "curve", label: "curves of one start", kind: "check", value: true, group: "more" },
   { name: "start", label: "number of that start", kind: "whole", value: 0, group: "more", shown: ({ curve }) => curve === "true" },
   { name: "until", label: "curves until time", kind: "number", value: 100, group: "more", shown: ({ curve }) => curve === "true" },
@@ -36,8 +38,8 @@ const DASHES = [null, "7 4", null, "2 3", "9 3 2 3"];
 
 /** A request for each rule that is chosen. */
 export function requestsOf(values) {
-  const { starts } = values;
-  return byRule(values, (common) => ({ ...common, starts }));
+  const { starts, structured } = values;
+  return byRule(values, (common) => ({ ...common, starts, ...(structured && { structured }) }));
 }
 
 /** The trajectory of one start for each rule that is chosen. */
@@ -75,6 +77,16 @@ export function rowsOf(answers) {
     for (const { outcome, attraction } of others) add(rule, attraction, (row) => row.outcome === outcome, { outcome });
   }
   return rows.sort((a, b) => (a.end?.loss ?? Infinity) - (b.end?.loss ?? Infinity) || 0);
+}
+
+/** What the searches by symmetry covered, a sentence for each rule that made one. */
+export function searchesOf(answers) {
+  const found = [...answers].filter(([, { request, searched }]) => searched && asked(request, "structured", false));
+  return found.map(([rule, { ends, searched: { patterns, not_searched: left } }]) => {
+    const unreached = ends.filter(({ attraction }) => attraction.hits === 0).length;
+    return `${RULES[rule]}: ${plural(patterns.length, "pattern", "patterns")} searched${left ? `, ${left} left out for their work` : ""}; ` +
+      `${unreached ? plural(unreached, "end", "ends") : "no end"} that no start came to.`;
+  });
 }
 
 const nameOf = ({ end, outcome }) => (end ? `${KINDS[end.kind] ?? end.kind}${end.structure ? ` ${structureWords(end.structure.name)}` : ""}` : outcome);
@@ -116,11 +128,12 @@ export class View {
     this.plot = h("div", { class: "plot wide", id: "descents-ladder" });
     this.legend = h("div", { class: "legend" });
     this.table = h("div", {});
+    this.searches = h("div", { class: "searches" });
     this.files = h("div", { class: "reproduce" });
     this.results = h("div", { class: "results", hidden: true },
       h("figure", { class: "card" }, h("figcaption", {}, h("h2", {}, "On the ladder"),
         h("p", {}, "Every end at its loss, and the share of the starts that each rule takes there; the table has the intervals.")), this.legend, this.plot),
-      h("section", { class: "card", "aria-labelledby": "rules-title" }, h("h2", { id: "rules-title" }, "Shares by rule"), this.table),
+      h("section", { class: "card", "aria-labelledby": "rules-title" }, h("h2", { id: "rules-title" }, "Shares by rule"), this.table, this.searches),
       h("section", { class: "card", "aria-labelledby": "rules-files" }, h("h2", { id: "rules-files" }, "Download"), this.files));
     element.replaceChildren(
       h("header", { class: "headline" }, h("h1", {}, "One start, several rules"),
@@ -235,6 +248,10 @@ export class View {
       h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, nameOf(row)),
         h("td", { class: "number" }, typeset(row.end ? real(row.end.loss, 8) : "–")),
         rules.map((rule) => h("td", {}, row.shares.has(rule) ? shareBar(row.shares.get(rule), "by-flow") : "never"))))))));
+    const searches = searchesOf(this.answers);
+    this.searches.replaceChildren(...(searches.length ? [h("p", { class: "note" },
+      "Searched by symmetry too: points that some relabellings leave as they are, saddles among them, whether a start comes to them or not."),
+    ...searches.map((sentence) => h("p", { class: "note" }, sentence))] : []));
     const { student_width: students, teacher_width: teachers, seed } = this.answers.get(rules[0]).request;
     const stem = `rules-K${students}-M${teachers}-seed${seed}`;
     this.files.replaceChildren(h("div", { class: "buttons" },
