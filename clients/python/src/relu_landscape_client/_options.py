@@ -89,6 +89,7 @@ class FrequenciesOptions(TypedDict, total=False):
     init_scale: float
     teacher_gram: Any
     flow_tolerance: float
+    leak: float
     structured: bool
 
 
