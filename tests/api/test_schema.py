@@ -157,7 +157,7 @@ def consistent_perturbations(values: dict[str, Any]) -> None:
     """The point is given in one way that fits the widths, sizes ascend, and the effort is small."""
     for name in ("weights", "branch", "certify"):
         values.pop(name, None)
-    values |= {"structure": "global", "sizes": [0.1, 0.5], "student_width": 3, "teacher_width": 3}
+    values |= {"structure": "3", "sizes": [0.1, 0.5], "student_width": 3, "teacher_width": 3}
     for name, least, most in (("kicks", 1, 20), ("input_dimension", 64, 1000)):
         if name in values:
             values[name] = min(max(values[name], least), most)

@@ -104,6 +104,7 @@ class PerturbationsOptions(TypedDict, total=False):
     seed: int
     input_dimension: int
     flow_tolerance: float
+    leak: float
     certify: Literal["none", "fast", "strict"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from relu_landscape.engine.exact import integer
@@ -24,7 +25,8 @@ from relu_landscape.engine.families.reduced import (
 from relu_landscape.engine.families.search import Verdict, classify, verdicts
 from relu_landscape.engine.families.solver import gradient_tolerance
 from relu_landscape.engine.families.spectrum import components, lines
-from relu_landscape.engine.families.structures import Structure
+from relu_landscape.engine.families.structures import Structure, parse
+from relu_landscape.engine.families.wellknown import named
 from relu_landscape.engine.points.spectrum import shown
 from relu_landscape.errors import InputError
 from relu_landscape.wire.families import (
@@ -102,6 +104,59 @@ def branches(structure: Structure) -> tuple[tuple[Point, Verdict], ...]:
     found = [classify(structure, *stacked([point]))[0] for point in followed]
     pairs = zip(followed, found, strict=True)
     return tuple(sorted(pairs, key=lambda pair: pair[1].loss))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One of the critical points of a structure: its number by loss, from 1, and what is known of
+    it; where units leak, in the unit of ``model.activation``."""
+
+    number: int
+    point: Point
+    verdict: Verdict
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the loss is zero."""
+        return _is_global(layout(self.point.structure), self.point, self.verdict.loss)
+
+
+def leaking(
+    student_width: int, teacher_width: int, structure: str, leak: float, branch: int | None = None
+) -> Chosen:
+    """A critical point of ``structure``, a structure's name or pattern, whose units leak.
+
+    ``branch`` as in ``family``. Raises ``InputError`` for widths, names and branches that do not
+    exist, and for well-known families.
+    """
+    check_unnamed(structure)
+    wanted = parse(structure, student_width=student_width, teacher_width=teacher_width, leak=leak)
+    return chosen(wanted if "*" in structure else wanted.canonical(), branch)
+
+
+def check_unnamed(structure: str) -> None:
+    """Raise ``InputError`` for the name of a well-known family: they are defined for ReLU."""
+    if named(structure) is not None:
+        raise InputError(
+            f"The family {structure!r} is one of ReLU; with a leak a structure is asked for, such "
+            "as '1+5'."
+        )
+
+
+def chosen(structure: Structure, branch: int | None) -> Chosen:
+    """The critical point number ``branch`` of a structure whose units leak, or the minimum of
+    lowest loss, or the lowest point. Raises ``InputError`` where there is none."""
+    found = branches(structure)
+    if not found:
+        raise InputError(
+            f"No critical point with exactly the symmetry of {structure.name!r} was found at the "
+            f"leak {structure.leak:g}."
+        )
+    attractive = (n for n, (_, verdict) in enumerate(found, 1) if verdict.attractive)
+    number = next(attractive, 1) if branch is None else branch
+    if not 1 <= number <= len(found):
+        raise InputError(f"The structure {structure.name!r} has branches 1 to {len(found)} here.")
+    return Chosen(number, *found[number - 1])
 
 
 def compressed(structure: Structure) -> Structure:

@@ -14,9 +14,8 @@ import numpy as np
 
 from relu_landscape.engine.families import continuation
 from relu_landscape.engine.families.curve import Curve
-from relu_landscape.engine.families.family import branches
+from relu_landscape.engine.families.family import chosen
 from relu_landscape.engine.families.layout import Layout, layout
-from relu_landscape.engine.families.points import Point
 from relu_landscape.engine.families.structures import Structure, parse
 from relu_landscape.engine.families.trace import Bounds, trace
 from relu_landscape.engine.model.activation import height
@@ -109,7 +108,7 @@ def leaks(
     wanted = parse(
         structure, student_width=student_width, teacher_width=teacher_width, leak=from_leak
     ).canonical()
-    start = _start(wanted, branch)
+    start = chosen(wanted, branch).point
     begin, end = parameter_of(from_leak), parameter_of(to_leak)
     curve = _LeakCurve(start.structure, _Fixed(start.structure), 1.0)
     node = curve.begin(start, begin, math.copysign(1.0, end - begin))
@@ -135,22 +134,6 @@ def _check(
         raise InputError(
             f"Two different leaks and 2 to {continuation.MOST_POINTS} points are needed."
         )
-
-
-def _start(structure: Structure, branch: int | None) -> Point:
-    """The point of the structure from which the branch is followed."""
-    found = branches(structure)
-    if not found:
-        raise InputError(
-            f"No critical point with exactly the symmetry of {structure.name!r} was found at the "
-            f"leak {structure.leak:g}."
-        )
-    if branch is None:
-        attractive = [point for point, verdict in found if verdict.attractive]
-        return attractive[0] if attractive else found[0][0]
-    if not 1 <= branch <= len(found):
-        raise InputError(f"The structure {structure.name!r} has branches 1 to {len(found)} here.")
-    return found[branch - 1][0]
 
 
 def _answer(record: _Record, structure: Structure) -> Leaks:

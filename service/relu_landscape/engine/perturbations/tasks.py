@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descent import starts
-from relu_landscape.engine.families.family import family
+from relu_landscape.engine.families.family import family, leaking
 from relu_landscape.engine.families.points import Point, embed
 from relu_landscape.engine.landscape.problem import Problem
 from relu_landscape.engine.locating.tasks import Ends, ends_of
@@ -54,7 +54,10 @@ class Find(Task[Problem, Found]):
     def run(self, problem: Problem, backend: Backend) -> Found:  # noqa: ARG002
         asked = as_perturbations(problem)
         assert asked.structure is not None  # noqa: S101 - or there were no such task
-        found = family(asked.students, asked.teachers, asked.structure, asked.branch)
+        K, M, leak = asked.students, asked.teachers, asked.teacher.leak
+        if leak != 0.0:
+            return Found(embed(leaking(K, M, asked.structure, leak, asked.branch).point))
+        found = family(K, M, asked.structure, asked.branch)
         return Found(embed(Point.from_wire(found.point)))
 
 
