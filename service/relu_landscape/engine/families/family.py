@@ -116,6 +116,11 @@ class Chosen:
     verdict: Verdict
 
     @property
+    def loss(self) -> float:
+        """Rounding at zero loss left out."""
+        return shown(self.verdict.loss, loss_accuracy(self.verdict.loss))
+
+    @property
     def is_global(self) -> bool:
         """Whether the loss is zero."""
         return _is_global(layout(self.point.structure), self.point, self.verdict.loss)
