@@ -56,6 +56,7 @@ def frequencies(
     input_dimension: asking.InputDimension = None,
     init_scale: asking.InitScale = None,
     flow_tolerance: asking.FlowTolerance = None,
+    leak: asking.Leak = None,
     structured: asking.Structured = None,
     server: ServerIfAny = None,
     api_key: ApiKey = None,
@@ -75,7 +76,7 @@ def frequencies(
         relative_learning_rates=relative_learning_rate or None,
         until=until, checks=checks, first_check=first_check, batch_size=batch_size,
         label_noise=label_noise, starts=starts, seed=seed, input_dimension=input_dimension,
-        init_scale=init_scale, flow_tolerance=flow_tolerance, structured=structured,
+        init_scale=init_scale, flow_tolerance=flow_tolerance, leak=leak, structured=structured,
     )  # fmt: skip
     way = Way(server, api_key, workers, timeout, output, quiet, as_json)
     answer(

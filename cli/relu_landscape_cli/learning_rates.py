@@ -25,6 +25,9 @@ def learning_rates(
     points: Annotated[
         int, typer.Option(min=1, help="Learning rates, evenly up to the critical one.")
     ] = 9,
+    leak: Annotated[
+        float, typer.Option(help="Slope below zero of the activation, leaky ReLU: -0.9 to 0.9.")
+    ] = 0.0,
     server: Annotated[
         str | None,
         typer.Option(envvar="RELU_LANDSCAPE_SERVER", metavar="URL", help="Left out: here."),
@@ -43,6 +46,7 @@ def learning_rates(
         "batch_size": batch_size,
         "label_noise": label_noise,
         "points": points,
+        "leak": leak,
     }
     with reporting(as_json=as_json):
         document = call("learning_rates", arguments, server, api_key)

@@ -38,6 +38,7 @@ def perturb(
     seed: asking.Seed = None,
     input_dimension: asking.InputDimension = None,
     flow_tolerance: asking.FlowTolerance = None,
+    leak: asking.Leak = None,
     certify: Annotated[
         asking.Certify | None,
         typer.Option(help="Prove which kicks must return.", show_default="none"),
@@ -58,7 +59,8 @@ def perturb(
         "student_width": student_width, "teacher_width": teacher_width,
         **asking.options(
             structure=structure, branch=branch, sizes=size or None, kicks=kicks, seed=seed,
-            input_dimension=input_dimension, flow_tolerance=flow_tolerance, certify=certify,
+            input_dimension=input_dimension, flow_tolerance=flow_tolerance, leak=leak,
+            certify=certify,
         ),
     }  # fmt: skip
     way = Way(server, api_key, workers, timeout, output, quiet, as_json)

@@ -21,7 +21,7 @@ from tests.api.conftest import service_of
     "more",
     [
         {"certify": "fast", "learning_rates": [0.05, 0.1]},
-        {"certify": "none", "leak": -0.5},
+        {"certify": "fast", "leak": -0.5},
     ],
 )
 def test_every_field_can_be_given(client: TestClient, more: dict[str, object]) -> None:

@@ -36,13 +36,13 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
         "frequencies", 3, 3, "--relative-learning-rate", 0.25, "--batch-size", 2,
         "--label-noise", 0.5, "--input-dimension", 20, "--seed", 7, "--starts", 4,
         "--init-scale", 0.5, "--until", 3, "--checks", 4, "--first-check", 0.5, "--sampled",
-        "--flow-tolerance", 0.002, "--server", server.url, "--timeout", 60,
+        "--flow-tolerance", 0.002, "--leak", -0.5, "--server", server.url, "--timeout", 60,
     )  # fmt: skip
     expected = {
         "student_width": 3, "teacher_width": 3, "relative_learning_rates": [0.25],
         "batch_size": 2, "label_noise": 0.5, "input_dimension": 20, "seed": 7, "starts": 4,
         "init_scale": 0.5, "until": 3.0, "checks": 4, "first_check": 0.5, "structured": False,
-        "flow_tolerance": 0.002, "learning_rates": None,
+        "flow_tolerance": 0.002, "learning_rates": None, "leak": -0.5,
     }  # fmt: skip
     assert {name: found["request"][name] for name in expected} == expected
 
@@ -51,6 +51,7 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
     ("words", "sentence"),
     [
         (("frequencies", 2, 2), "learning_rates = None"),
+        (("frequencies", 2, 2, "--learning-rate", 1, "--leak", 1), "leak"),
         (("frequencies", 3, 2, "--relative-learning-rate", 0.5), "relative_learning_rates"),
         (("frequencies", 2, 2, "--learning-rate", 1, "--output", "t.csv"), "must end in .json"),
         (("frequencies", 2, 2, "--learning-rate", 1, "-o", "nowhere/t.json"), "there is no folder"),

@@ -36,12 +36,12 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
     found = command.json(
         "perturb", 5, 5, "1+4", "--branch", 2, "--size", 0.1, "--size", 0.3, "--kicks", 4,
         "--seed", 7, "--input-dimension", 20, "--flow-tolerance", 0.002, "--certify", "strict",
-        "--server", server.url, "--timeout", 60,
+        "--leak", -0.5, "--server", server.url, "--timeout", 60,
     )  # fmt: skip
     expected = {
         "student_width": 5, "teacher_width": 5, "structure": "1+4", "branch": 2,
         "sizes": [0.1, 0.3], "kicks": 4, "seed": 7, "input_dimension": 20,
-        "flow_tolerance": 0.002, "certify": "strict", "weights": None,
+        "flow_tolerance": 0.002, "certify": "strict", "weights": None, "leak": -0.5,
     }  # fmt: skip
     assert found["request"] == expected
 
@@ -50,6 +50,7 @@ def test_every_field_reaches_the_server(command: Command, server: Served) -> Non
     ("words", "sentence"),
     [
         (("perturb", 3, 3, "1+7"), "1+7"),
+        (("perturb", 6, 6, "one-anti-aligned", "--leak", 0.95), "leak"),
         (("perturb", 3, 3, "global", "--size", 2, "--size", 1), "sizes"),
         (("perturb", 3, 3, "global", "--output", "t.csv"), "must end in .json"),
         (("perturb", 3, 3, "global", "-o", "nowhere/t.json"), "there is no folder"),

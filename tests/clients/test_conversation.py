@@ -360,6 +360,8 @@ def test_learning_rates(run: Run, server: Served) -> None:
         "student_width": 8, "teacher_width": 8, "structure": "one-anti-aligned", "branch": None,
         "batch_size": 4, "label_noise": 0.0, "points": 2,
     }  # fmt: skip
+    run("learning_rates", 4, 4, "1+3", leak=-0.5)
+    assert server.service.called[-1][1].model_dump()["leak"] == -0.5
 
 
 def test_the_key_travels(run: Run, server: Served) -> None:

@@ -75,7 +75,8 @@ def test_it_goes_to_a_file_and_back(found: Frequencies, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_both_clients_ask_for_it(server: Served, kind: str) -> None:
     server.finish_at_once()
-    answer = server.call(kind, "frequencies", 3, 2, learning_rates=[0.1, 0.2], starts=5)
+    answer = server.call(kind, "frequencies", 3, 2, learning_rates=[0.1, 0.2], starts=5, leak=0.5)
     assert isinstance(answer, Frequencies)
     assert [rate.learning_rate for rate in answer.rates] == [0.1, 0.2]
     assert answer.request["starts"] == 5
+    assert answer.request["leak"] == 0.5

@@ -81,10 +81,12 @@ def test_it_goes_to_a_file_and_back(found: Perturbations, tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_both_clients_ask_for_it(server: Served, kind: str) -> None:
     server.finish_at_once()
-    answer = server.call(kind, "perturbations", 3, 3, structure="global", sizes=[0.1], kicks=5)
+    answer = server.call(
+        kind, "perturbations", 3, 3, structure="1+2", sizes=[0.1], kicks=5, leak=0.5
+    )
     assert isinstance(answer, Perturbations)
     assert [one.size for one in answer.sizes] == [0.1]
-    assert answer.request["kicks"] == 5
+    assert (answer.request["kicks"], answer.request["leak"]) == (5, 0.5)
     assert math.isnan(answer.proved_radius)
 
 

@@ -91,6 +91,21 @@ def test_relative_rates_are_asked_for_as_such(watched: Watched, stage: Stage) ->
     page.wait_for_selector("#frequencies-ladder .picture")
 
 
+def test_a_leak_is_asked_for(watched: Watched, stage: Stage) -> None:
+    """And left out where there is none, so that the question is the one it was. The ends of units
+    that leak are no points of the landscape shown, whose units do not."""
+    page = counted(watched, stage, "&leak=-0.5")
+    request = stage.posted[-1]
+    assert isinstance(request, FrequenciesRequest)
+    assert request.leak == -0.5
+    expect(page.locator("#frequencies-view input[name=leak]")).to_have_value("-0.5")
+    rows = page.get_by_role("region", name="Table of shares").locator("tbody")
+    expect(rows.get_by_role("button")).to_have_count(0)
+    counted(watched, stage)
+    assert "leak" not in stage.posted[-1].model_fields_set
+    expect(rows.get_by_role("button").first).to_be_visible()
+
+
 def test_the_services_own_words_say_what_is_wrong(watched: Watched, stage: Stage) -> None:
     watched.expected.append("422")
     stage.service.holds_jobs = False

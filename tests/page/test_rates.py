@@ -116,6 +116,22 @@ def test_a_landscape_that_says_it_itself_is_not_asked_about(
     assert found["at"][1] is None
 
 
+def test_a_landscape_with_a_leak_asks_with_it(
+    watched: Watched, stage: Stage, example: dict[str, Any]
+) -> None:
+    """And the others without, so that their questions are the ones they were."""
+    opened(watched)
+    plain = [query for name, query in stage.service.called if name == "learning_rates"]
+    assert plain
+    assert not any("leak" in query.model_fields_set for query in plain)
+    stage.service.called.clear()
+    leaking = {**example, "request": {**example["request"], "leak": -0.5}}
+    opened(watched, f"&id={stage.finish(leaking)}")
+    asked = [query for name, query in stage.service.called if name == "learning_rates"]
+    assert asked
+    assert {query.leak for query in asked} == {-0.5}  # type: ignore[attr-defined]
+
+
 def test_why_there_is_nothing_is_said(watched: Watched, stage: Stage, wide: dict[str, Any]) -> None:
     """Answers that are refused are quoted; the landscape of 9 and 8 was not recorded."""
     watched.expected.append("422")

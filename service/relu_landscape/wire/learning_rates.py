@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, FiniteFloat
 
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.families import BranchNumber, StructureName
+from relu_landscape.wire.requests import LEAST_LEAK, MOST_LEAK
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
     STUDENT_WORDS,
@@ -58,6 +59,14 @@ class LearningRatesQuery(Wire):
     points: int = Field(
         9, ge=1, le=100, strict=True, description="learning rates, evenly up to the critical one"
     )
+    leak: FiniteFloat = Field(
+        0.0,
+        ge=LEAST_LEAK,
+        le=MOST_LEAK,
+        exclude_if=lambda leak: leak == 0.0,  # a question without one is the one that it was
+        description="slope below zero of the activation of students and teachers, leaky ReLU: "
+        "max(x, leak x), -0.9 to 0.9",
+    )
 
 
 class RatedLoss(Wire):
@@ -81,7 +90,10 @@ class LearningRates(Wire):
     teacher_width: Count
     loss: float = Field(description="at learning rate 0")
     is_global: bool
-    slope: float = Field(description="d loss / d gamma at 0: gamma/4 sum_i E[e^2 1_i], per batch")
+    slope: float = Field(
+        description="d loss / d gamma at 0: 1/4 sum_i E[e^2 1_i], per batch; with a leak the "
+        "square of the derivative in place of the indicator"
+    )
     critical_rate: float = Field(
         description="largest learning rate at which what students have outside the teacher's span "
         "stays bounded; exact at the global minimum, elsewhere with the part in the span held"

@@ -18,6 +18,8 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_START,
     LARGEST_WIDTH,
+    LEAST_LEAK,
+    MOST_LEAK,
     AnalysisRequest,
     Width,
 )
@@ -114,6 +116,14 @@ class PerturbationsRequest(AnalysisRequest):
         ge=1e-6,
         le=1e-2,
         description="local error of the gradient-flow integrator per step and student",
+    )
+    leak: FiniteFloat = Field(
+        0.0,
+        ge=LEAST_LEAK,
+        le=MOST_LEAK,
+        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
+        description="slope below zero of the activation of students and teachers, leaky ReLU: "
+        "max(x, leak x), -0.9 to 0.9",
     )
     certify: Literal["none", "fast", "strict"] = Field(
         "none", description="computer-assisted proof of the point, and of kicks that must return"

@@ -63,13 +63,13 @@ class Calling(Base):
 
     def learning_rates(
         self, student_width: int, teacher_width: int, structure: str, branch: int | None = None, *,
-        batch_size: int = 1, label_noise: float = 0.0, points: int = 9,
+        batch_size: int = 1, label_noise: float = 0.0, points: int = 9, leak: float = 0.0,
     ) -> LearningRates:  # fmt: skip
         """A minimum under one-pass SGD: its largest stable learning rate, its loss up to that."""
         return _answers.learning_rates(self._driver.run(_flows.document(
             "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
             structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
-            points=points,
+            points=points, leak=leak or None,
         )))  # fmt: skip
 
     def structures(self, student_width: int, teacher_width: int) -> StructureChoices:
@@ -125,13 +125,13 @@ class AsyncCalling(Base):
 
     async def learning_rates(
         self, student_width: int, teacher_width: int, structure: str, branch: int | None = None, *,
-        batch_size: int = 1, label_noise: float = 0.0, points: int = 9,
+        batch_size: int = 1, label_noise: float = 0.0, points: int = 9, leak: float = 0.0,
     ) -> LearningRates:  # fmt: skip
         """See ``Client.learning_rates``."""
         return _answers.learning_rates(await self._driver.run(_flows.document(
             "v1/learning-rates", student_width=student_width, teacher_width=teacher_width,
             structure=structure, branch=branch, batch_size=batch_size, label_noise=label_noise,
-            points=points,
+            points=points, leak=leak or None,
         )))  # fmt: skip
 
     async def structures(self, student_width: int, teacher_width: int) -> StructureChoices:

@@ -89,6 +89,7 @@ class FrequenciesOptions(TypedDict, total=False):
     init_scale: float
     teacher_gram: Any
     flow_tolerance: float
+    leak: float
     structured: bool
 
 
@@ -103,6 +104,7 @@ class PerturbationsOptions(TypedDict, total=False):
     seed: int
     input_dimension: int
     flow_tolerance: float
+    leak: float
     certify: Literal["none", "fast", "strict"]
 
 

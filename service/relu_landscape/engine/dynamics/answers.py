@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from relu_landscape.engine.families.family import family
 from relu_landscape.engine.families.points import Point, embed
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.noise.learning_rates import loss_shift
 from relu_landscape.engine.noise.second_moment import SecondMoment
@@ -12,19 +13,22 @@ from relu_landscape.wire.learning_rates import LearningRates, LearningRatesQuery
 
 
 def learning_rates_answer(query: LearningRatesQuery) -> LearningRates:
-    """``second_moment.SecondMoment`` at a point of a family.
+    """``second_moment.SecondMoment`` at a point of a family; numbers are in the units of the query.
 
     Raises ``InputError`` for widths, names and branches that do not exist, and for saddles.
     """
-    found = family(query.student_width, query.teacher_width, query.structure, query.branch)
+    found = family(
+        query.student_width, query.teacher_width, query.structure, query.branch, query.leak
+    )
     if not found.stability.attractive:
         raise InputError("This point is a saddle, which gradient flow leaves: ask for a minimum.")
-    W = embed(Point.from_wire(found.point))
-    teacher = make_teacher(query.teacher_width)
-    noise, batch = query.label_noise, query.batch_size
+    # In the engine's unit losses are over the height, learning rates times it.
+    height, W = activation.height(query.leak), embed(Point.from_wire(found.point))
+    teacher = make_teacher(query.teacher_width, leak=query.leak)
+    noise, batch = query.label_noise / (1.0 - query.leak), query.batch_size
     moment = SecondMoment.at(W, teacher, label_noise=noise, batch_size=batch)
-    slope = loss_shift(W, teacher, label_noise=noise, batch_size=batch)
-    critical = moment.critical_rate
+    slope = loss_shift(W, teacher, label_noise=noise, batch_size=batch) * height * height
+    critical, loss = moment.critical_rate / height, found.loss
     rates = [critical * k / (query.points + 1) for k in range(1, query.points + 1)]
     return LearningRates(
         family=found.family,
@@ -32,7 +36,7 @@ def learning_rates_answer(query: LearningRatesQuery) -> LearningRates:
         branch=found.branch,
         student_width=found.student_width,
         teacher_width=found.teacher_width,
-        loss=found.loss,
+        loss=loss,
         is_global=found.is_global,
         slope=slope,
         critical_rate=critical,
@@ -40,8 +44,8 @@ def learning_rates_answer(query: LearningRatesQuery) -> LearningRates:
         curve=[
             RatedLoss(
                 learning_rate=rate,
-                first_order=found.loss + slope * rate,
-                loss=found.loss + moment.rise(rate),
+                first_order=loss + slope * rate,
+                loss=loss + moment.rise(rate * height) * height,
             )
             for rate in rates
         ],

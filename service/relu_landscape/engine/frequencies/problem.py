@@ -10,6 +10,7 @@ from relu_landscape.engine.dynamics.chain import Layout
 from relu_landscape.engine.dynamics.ode import Noise
 from relu_landscape.engine.landscape import problem as landscape
 from relu_landscape.engine.landscape.units import in_unit, unit_of
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.noise.learning_rates import critical_learning_rate
 from relu_landscape.errors import RequestError
@@ -20,12 +21,13 @@ from relu_landscape.wire.frequencies import FrequenciesRequest, check_effort
 class Problem(landscape.Problem):
     """Frequencies to find; fields as in ``wire.frequencies.FrequenciesRequest``.
 
-    As a landscape it is the one of the same seed and starts. ``noises``: SGD at each learning
-    rate; ``steps`` of SGD, by learning rate, after which runs are looked at, ascending;
-    ``critical`` is the largest stable learning rate of the global minimum, None where it is not
-    known.
+    As a landscape it is the one of the same seed and starts. ``rates``: learning rates, absolute,
+    and ``noises``: SGD at each of them, in the unit of ``model.activation``; ``steps`` of SGD, by
+    learning rate, after which runs are looked at, ascending; ``critical`` is the largest stable
+    learning rate of the global minimum, None where it is not known.
     """
 
+    rates: tuple[float, ...]
     noises: tuple[Noise, ...]
     steps: tuple[tuple[int, ...], ...]
     critical: float | None
@@ -38,7 +40,7 @@ class Problem(landscape.Problem):
 
     def time_of(self, rate: int, step: int) -> float:
         """Time gamma n / d after n steps at learning rate number ``rate``."""
-        return step * self.noises[rate].learning_rate / self.dimension
+        return step * self.rates[rate] / self.dimension
 
 
 def of_frequencies(request: FrequenciesRequest) -> Problem:
@@ -48,12 +50,14 @@ def of_frequencies(request: FrequenciesRequest) -> Problem:
     that come to ones beyond the bounds of learning rates, or to too many steps.
     """
     unit = unit_of(request.teacher_gram)
-    teacher = make_teacher(request.teacher_width, in_unit(request.teacher_gram, unit))
+    gram, leak = in_unit(request.teacher_gram, unit), request.leak
+    teacher = make_teacher(request.teacher_width, gram, leak)
     critical = None
     if teacher.width == request.student_width and teacher.is_orthonormal:
-        critical = critical_learning_rate(teacher.width) * request.batch_size
+        critical = critical_learning_rate(teacher.width, leak) * request.batch_size
     rates = _rates(request, critical)
     check_effort(request, rates)
+    height, labels = activation.height(leak), request.label_noise / unit / (1.0 - leak)
     return Problem(
         students=request.student_width,
         teacher=teacher,
@@ -70,7 +74,8 @@ def of_frequencies(request: FrequenciesRequest) -> Problem:
         learning_rates=(),
         certify="none",
         unit=unit,
-        noises=tuple(Noise(rate, request.label_noise / unit, request.batch_size) for rate in rates),
+        rates=rates,
+        noises=tuple(Noise(rate * height, labels, request.batch_size) for rate in rates),
         steps=tuple(_steps(request, rate) for rate in rates),
         critical=critical,
     )

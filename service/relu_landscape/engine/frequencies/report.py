@@ -17,7 +17,7 @@ from relu_landscape.engine.frequencies.simulating import Stood
 from relu_landscape.engine.landscape import report as landscape
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
 from relu_landscape.engine.landscape.pathways import CONTINUUM
-from relu_landscape.engine.landscape.units import Unit, scaled_point
+from relu_landscape.engine.landscape.units import scaled_point
 from relu_landscape.engine.locating.falling import Fate
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
@@ -65,7 +65,7 @@ def composed(
         starts=landscape.starts(problem, catalogue),
         missing_mass=missing,
         critical_learning_rate=problem.critical,
-        fixed_points=[scaled_point(point, Unit(problem.unit)) for point in points],
+        fixed_points=[scaled_point(point, problem.units) for point in points],
         rates=[_rate(problem, rate, runs, fates, flow, names) for rate, runs in enumerate(stood)],
         searched=searches,
         explanation=explanation,
@@ -112,7 +112,7 @@ def _rate(
     names: _Names,
 ) -> RateFrequencies:
     """SGD at learning rate number ``rate``."""
-    gamma, steps = problem.noises[rate].learning_rate, problem.steps[rate]
+    gamma, steps = problem.rates[rate], problem.steps[rate]
     losses = _losses(problem, stood)
     starts = []
     for start, first in enumerate(flow):
@@ -154,7 +154,7 @@ def _losses(problem: Problem, stood: Stood) -> dict[int, float]:
     there = np.flatnonzero(stood.ran_away < 0)
     loss = Loss.of(problem.teacher, NUMPY)
     last = np.ascontiguousarray(stood.W[there, -1])
-    found = np.asarray(loss.value(NUMPY.asarray(last))) * problem.unit**2
+    found = np.asarray(loss.value(NUMPY.asarray(last))) * (problem.unit**2 * problem.units.height)
     return dict(zip(there.tolist(), found.tolist(), strict=True))
 
 

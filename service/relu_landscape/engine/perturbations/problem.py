@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from relu_landscape.engine.families.asking import family_cost
 from relu_landscape.engine.families.naming import resolve
 from relu_landscape.engine.landscape import problem as landscape
+from relu_landscape.engine.model import activation
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
@@ -54,7 +55,7 @@ def of_perturbations(request: PerturbationsRequest) -> Problem:
     Raises ``InputError`` for a structure that is none, does not fit the widths or takes too long to
     search, and for weights that are not near a fixed point.
     """
-    teacher = make_teacher(request.teacher_width)
+    teacher = make_teacher(request.teacher_width, leak=request.leak)
     if request.structure is not None:
         _check_structure(request, request.structure)
     weights = None
@@ -94,8 +95,9 @@ def as_perturbations(problem: landscape.Problem) -> Problem:
 
 def _check_structure(request: PerturbationsRequest, name: str) -> None:
     K, M = request.student_width, request.teacher_width
-    resolve(name, K, M)
-    seconds = family_cost(FamilyQuery(student_width=K, teacher_width=M, structure=name)).seconds
+    resolve(name, K, M, request.leak)
+    asked = FamilyQuery(student_width=K, teacher_width=M, structure=name, leak=request.leak)
+    seconds = family_cost(asked).seconds
     if seconds > MOST_SEARCH_SECONDS:
         raise RequestError(
             "structure", name, f"one of fewer blocks: this takes about {seconds:.0f} s to search, "
@@ -110,7 +112,7 @@ def _check_weights(W: Real, teacher: Teacher) -> None:
             "weights", f"a student of norm {norms.min():.3g}", f"norms of {SMALLEST_NORM:g} or more"
         )
     slope = np.asarray(Loss.of(teacher, NUMPY).gradient(NUMPY.asarray(W[None])))
-    steep = float(np.linalg.norm(slope))
+    steep = float(np.linalg.norm(slope)) * activation.height(teacher.leak)
     if not steep <= MOST_GRADIENT:
         raise RequestError(
             "weights", f"a gradient of norm {steep:.3g}", f"a fixed point, where it is at most "

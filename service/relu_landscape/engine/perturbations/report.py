@@ -14,6 +14,7 @@ from relu_landscape.engine.certificates import attributed
 from relu_landscape.engine.landscape import report as landscape
 from relu_landscape.engine.landscape.catalogue import Catalogue, Entry
 from relu_landscape.engine.landscape.pathways import CONTINUUM
+from relu_landscape.engine.landscape.units import scaled_point
 from relu_landscape.engine.locating.falling import Fate
 from relu_landscape.engine.perturbations.problem import Problem
 from relu_landscape.engine.points.identity import RAW_LABELLED
@@ -86,6 +87,8 @@ def _listed(
         if entry is kicked.entry and kicked.certificate is not None:
             found = found.certified(kicked.certificate, 0)
         points.append(found.point)
+    if not problem.units.is_one:
+        points = [scaled_point(point, problem.units) for point in points]
     return keys, points
 
 

@@ -54,7 +54,8 @@ class Find(Task[Problem, Found]):
     def run(self, problem: Problem, backend: Backend) -> Found:  # noqa: ARG002
         asked = as_perturbations(problem)
         assert asked.structure is not None  # noqa: S101 - or there were no such task
-        found = family(asked.students, asked.teachers, asked.structure, asked.branch)
+        K, M, leak = asked.students, asked.teachers, asked.teacher.leak
+        found = family(K, M, asked.structure, asked.branch, leak)
         return Found(embed(Point.from_wire(found.point)))
 
 

@@ -26,11 +26,12 @@ const FIELDS = [
   { name: "batch_size", label: "batch size", kind: "whole", value: 1, group: "more" },
   { name: "label_noise", label: "noise of the labels", kind: "number", value: 0, group: "more" },
   { name: "init_scale", label: "initial scale", kind: "number", value: 1, group: "more" },
+  { name: "leak", label: "leak, the slope below zero", kind: "number", value: 0, group: "more" },
 ];
 
 /** The request of what the form says. */
-export function requestOf({ relative, learning_rates: rates, ...values }) {
-  return { ...values, [relative ? "relative_learning_rates" : "learning_rates"]: rates };
+export function requestOf({ relative, learning_rates: rates, leak, ...values }) {
+  return { ...values, [relative ? "relative_learning_rates" : "learning_rates"]: rates, ...(leak && { leak }) };
 }
 
 const shareLines = (name, { probability, interval_95, hits }) =>

@@ -12,7 +12,7 @@ import { markOf } from "../ladder.js";
 import { typeset } from "../typeset.js";
 import { AskForm } from "./form.js";
 import { sentenceOf } from "./jobs.js";
-import { hasLeak } from "./levels.js";
+import { asked } from "./levels.js";
 
 /** Widths up to which the service answers at once, and branches of a structure that are tried. */
 const WIDEST = 48;
@@ -32,7 +32,7 @@ const STEPS = 200;
 export function obstacle(landscape) {
   if (!landscape) return "There is no landscape here: open one first.";
   const { teacher_gram: gram, student_width: students, teacher_width: teachers } = landscape.request;
-  if (gram || hasLeak(landscape.request)) return "Largest learning rates are known for an orthonormal teacher and ReLU without leak alone.";
+  if (gram) return "Largest learning rates are known for an orthonormal teacher alone.";
   if (Math.max(students, teachers) > WIDEST) return `Largest learning rates are computed for widths up to ${WIDEST}.`;
   return null;
 }
@@ -127,6 +127,7 @@ export class View {
       return this.form.complain(error.message);
     }
     const { student_width, teacher_width } = landscape.request;
+    const leak = asked(landscape.request, "leak", 0);
     this.landscape = landscape;
     const isPlain = options.batch_size === 1 && options.label_noise === 0;
     this.rates = isPlain ? ownRates(landscape) : new Map();
@@ -137,7 +138,7 @@ export class View {
       const left = minima.filter((point) => point.structure.name === name && !this.rates.has(point.key));
       try {
         for (let branch = 0; left.length && branch <= MOST_BRANCHES; branch += 1) {
-          const query = { student_width, teacher_width, structure: name, ...options, points: 1, ...(branch > 1 && { branch }) };
+          const query = { student_width, teacher_width, structure: name, ...options, points: 1, ...(leak && { leak }), ...(branch > 1 && { branch }) };
           if (branch === 1) continue; // the lowest was asked for without a number
           const answer = await this.minimum(query, signal);
           if (signal.aborted) return;
