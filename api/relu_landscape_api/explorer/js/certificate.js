@@ -31,7 +31,7 @@ function facts(certificate) {
     ["loss between", loss.lower != null ? `${loss.lower} and ${loss.upper}` : null],
     ["smallest eigenvalue, teacher's span, at least", atLeast(certificate.smallest_eigenvalue_span)],
     ["smallest eigenvalue, perpendicular, at least", atLeast(certificate.smallest_eigenvalue_perpendicular)],
-    ["leak, the slope below zero", certificate.leak ? real(certificate.leak, 4) : null],
+    ["leak, the slope below zero", "leak" in certificate ? real(certificate.leak, 4) : null],
     ["method", [certificate.method, MODES[certificate.mode]].filter(Boolean).join(": ") || null],
     ["precision", certificate.bits ? `${certificate.bits} bits` : null],
   ];
