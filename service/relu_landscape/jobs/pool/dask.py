@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import orjson
+from dask.utils import key_split
 from distributed import Client, Future, KilledWorker
 from distributed.utils import LoopRunner
 
@@ -225,6 +226,8 @@ class DaskPool:
         self._next_refresh = time.monotonic() + REFRESH_SECONDS
         if self._local is not None and self._threads < self._local.count:
             self._local.mend(threads)
+        # Dask remembers the names of the last 100,000 chunks, of which none is ever sent again.
+        key_split.cache_clear()
 
     def _capacity(self) -> int:
         if self._isolated and self._flying:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from dask.utils import key_split
 from distributed import Status
 from distributed.spans import Span
 
@@ -245,3 +246,4 @@ def test_nothing_is_kept_of_what_was_computed(pool: DaskPool) -> None:
     over = time.time()
     until(lambda: all(each.last_seen > over for each in there), "no worker told its figures")
     assert [each for each in gc.get_objects() if isinstance(each, Span)] == []
+    until(lambda: key_split.cache_info().currsize == 0, "the names of chunks were kept")
