@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.certificate import Certificate
 from relu_landscape.wire.landscape import Space, SpectralSummary
-from relu_landscape.wire.requests import LEAST_LEAK, MOST_LEAK
+from relu_landscape.wire.requests import Leak
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
     STUDENT_WORDS,
@@ -26,10 +26,8 @@ StructureName = Annotated[str, Field(min_length=1, max_length=200)]
 BranchNumber = Annotated[int, Field(ge=1, le=1000, strict=True)]
 #: Slope below zero of the units; what is asked or answered without one keeps its bytes.
 GivenLeak = Annotated[
-    FiniteFloat,
+    Leak,
     Field(
-        ge=LEAST_LEAK,
-        le=MOST_LEAK,
         exclude_if=lambda leak: leak == 0.0,
         description="slope below zero of the activation of students and teachers, leaky ReLU: "
         "max(x, leak x), -0.9 to 0.9; left out: 0, ReLU",

@@ -15,9 +15,8 @@ from relu_landscape.wire.requests import (
     LARGEST_DIMENSION,
     LARGEST_HESSIAN,
     LARGEST_SEED,
-    LEAST_LEAK,
-    MOST_LEAK,
     AnalysisRequest,
+    AskedLeak,
     Gram,
     Width,
     check_init_scale,
@@ -146,14 +145,7 @@ class FrequenciesRequest(AnalysisRequest):
         le=1e-2,
         description="local error of the gradient-flow integrator per step and student",
     )
-    leak: FiniteFloat = Field(
-        0.0,
-        ge=LEAST_LEAK,
-        le=MOST_LEAK,
-        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
-        description="slope below zero of the activation of students and teachers, leaky ReLU: "
-        "max(x, leak x), -0.9 to 0.9",
-    )
+    leak: AskedLeak = 0.0
     structured: bool = Field(
         True,
         description="also list the minima of symmetric families that neither of the two reaches "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field
 
 from relu_landscape.wire.base import Wire
 from relu_landscape.wire.families import BranchNumber, Sheet, StructureName
 from relu_landscape.wire.landscape import Space
-from relu_landscape.wire.requests import LEAST_LEAK, MOST_LEAK
+from relu_landscape.wire.requests import Leak
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
     STUDENT_WORDS,
@@ -21,7 +21,6 @@ from relu_landscape.wire.widths import (
 LARGEST_FOLLOWED_WIDTH = 100
 
 Width = Annotated[int, Field(ge=1, le=LARGEST_FOLLOWED_WIDTH, strict=True)]
-Leak = Annotated[FiniteFloat, Field(ge=LEAST_LEAK, le=MOST_LEAK)]
 
 
 class LeaksQuery(Wire):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field
 
 from relu_landscape.wire.base import Count, Wire
 from relu_landscape.wire.families import BranchNumber, StructureName
-from relu_landscape.wire.requests import LEAST_LEAK, MOST_LEAK
+from relu_landscape.wire.requests import AskedLeak
 from relu_landscape.wire.widths import (
     STUDENT_NAMES,
     STUDENT_WORDS,
@@ -59,14 +59,7 @@ class LearningRatesQuery(Wire):
     points: int = Field(
         9, ge=1, le=100, strict=True, description="learning rates, evenly up to the critical one"
     )
-    leak: FiniteFloat = Field(
-        0.0,
-        ge=LEAST_LEAK,
-        le=MOST_LEAK,
-        exclude_if=lambda leak: leak == 0.0,  # a question without one is the one that it was
-        description="slope below zero of the activation of students and teachers, leaky ReLU: "
-        "max(x, leak x), -0.9 to 0.9",
-    )
+    leak: AskedLeak = 0.0
 
 
 class RatedLoss(Wire):

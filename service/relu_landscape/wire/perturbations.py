@@ -18,9 +18,8 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_START,
     LARGEST_WIDTH,
-    LEAST_LEAK,
-    MOST_LEAK,
     AnalysisRequest,
+    AskedLeak,
     Width,
 )
 from relu_landscape.wire.widths import (
@@ -117,14 +116,7 @@ class PerturbationsRequest(AnalysisRequest):
         le=1e-2,
         description="local error of the gradient-flow integrator per step and student",
     )
-    leak: FiniteFloat = Field(
-        0.0,
-        ge=LEAST_LEAK,
-        le=MOST_LEAK,
-        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
-        description="slope below zero of the activation of students and teachers, leaky ReLU: "
-        "max(x, leak x), -0.9 to 0.9",
-    )
+    leak: AskedLeak = 0.0
     certify: Literal["none", "fast", "strict"] = Field(
         "none", description="computer-assisted proof of the point, and of kicks that must return"
     )

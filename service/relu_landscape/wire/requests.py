@@ -34,6 +34,17 @@ LARGEST_HESSIAN = 128 * 128
 #: told apart by permutations; at 1 the network is linear and minima merge. Near either, landscapes
 #: come as near to losing their points.
 LEAST_LEAK, MOST_LEAK = -0.9, 0.9
+Leak = Annotated[FiniteFloat, Field(ge=LEAST_LEAK, le=MOST_LEAK)]
+#: That of a question, whose default is 0: questions without one are those that they were, with
+#: their ids.
+AskedLeak = Annotated[
+    Leak,
+    Field(
+        exclude_if=lambda leak: leak == 0.0,
+        description="slope below zero of the activation of students and teachers, leaky ReLU: "
+        "max(x, leak x), -0.9 to 0.9",
+    ),
+]
 #: Characters of a structure's name; the longest that makes sense has two numbers per block.
 LONGEST_STRUCTURE = 200
 #: Norms of students at the start, in mean norms of the teacher: what gradient flow was tested at.
@@ -227,14 +238,7 @@ class LandscapeRequest(AnalysisRequest):
         "faster and may take a start that passes the border of two basins to another end. What "
         "follows (polish, crediting, classification) is float64 always, as is all of NumPy",
     )
-    leak: FiniteFloat = Field(
-        0.0,
-        ge=LEAST_LEAK,
-        le=MOST_LEAK,
-        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
-        description="slope below zero of the activation of students and teachers, leaky ReLU: "
-        "max(x, leak x), -0.9 to 0.9",
-    )
+    leak: AskedLeak = 0.0
     structured: bool = Field(
         True,
         description="also search the symmetric families (orthonormal teacher only), "

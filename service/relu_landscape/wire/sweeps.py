@@ -19,11 +19,10 @@ from relu_landscape.wire.requests import (
     LARGEST_SEED,
     LARGEST_STARTS,
     LARGEST_WIDTH,
-    LEAST_LEAK,
     LONGEST_LISTED_ROWS,
-    MOST_LEAK,
     AnalysisRequest,
     LandscapeRequest,
+    Leak,
     Width,
 )
 from relu_landscape.wire.widths import STUDENT_NAMES, STUDENT_WORDS, TEACHER_NAMES, TEACHER_WORDS
@@ -91,7 +90,6 @@ Starts = Annotated[int, Field(ge=0, le=LARGEST_STARTS, strict=True), Whole]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True), Whole]
 Tolerance = Annotated[FiniteFloat, Field(ge=1e-6, le=1e-2)]
 Precision = Literal["float64", "float32"]
-Leak = Annotated[FiniteFloat, Field(ge=LEAST_LEAK, le=MOST_LEAK)]
 
 
 class Grid(Wire):

@@ -21,10 +21,9 @@ from relu_landscape.wire.requests import (
     LARGEST_START,
     LARGEST_STARTS,
     LARGEST_WIDTH,
-    LEAST_LEAK,
-    MOST_LEAK,
     SMALLEST_GRAM_DIAGONAL,
     SMALLEST_START,
+    AskedLeak,
     Gram,
     Width,
     is_identity,
@@ -174,14 +173,7 @@ class TrajectoryRequest(Ruled):
         le=1e-2,
         description="local error per step and student of flow and ode, and of the flow from ends",
     )
-    leak: FiniteFloat = Field(
-        0.0,
-        ge=LEAST_LEAK,
-        le=MOST_LEAK,
-        exclude_if=lambda leak: leak == 0.0,  # requests without one keep their ids
-        description="slope below zero of the activation of students and teachers, leaky ReLU: "
-        "max(x, leak x), -0.9 to 0.9",
-    )
+    leak: AskedLeak = 0.0
     student_layer: Layer | None = Field(
         None,
         exclude_if=lambda layer: layer is None,

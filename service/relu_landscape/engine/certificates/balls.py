@@ -89,6 +89,14 @@ def spectral_norm(matrix: arb_mat) -> arb:
     return (scale * norm(power.entries()).root(16)).upper()
 
 
+def scalar_matrix(size: int, value: arb) -> arb_mat:
+    """``value`` times the identity, (size, size)."""
+    matrix = arb_mat(size, size)
+    for k in range(size):
+        matrix[k, k] = value
+    return matrix
+
+
 def from_doubles(array: Doubles) -> arb_mat:
     """The matrix of exactly these doubles."""
     rows, columns = array.shape

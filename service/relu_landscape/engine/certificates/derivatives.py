@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from flint import arb, arb_mat
 
-from relu_landscape.engine.certificates.balls import symmetric
+from relu_landscape.engine.certificates.balls import scalar_matrix, symmetric
 from relu_landscape.engine.certificates.geometry import Angle, angle
 from relu_landscape.engine.certificates.leaking import height, leaky_loss
 from relu_landscape.engine.certificates.structure import Blocks
@@ -161,9 +161,10 @@ def perpendicular_block(point: Blocks) -> tuple[list[list[arb]], list[arb]]:
         rows[s][s] += arb(1) / 2 + value
     leak = point.structure.leak
     if leak != 0.0:
+        unit = height(leak)
         for s, row in enumerate(rows):
             for other, value in enumerate(row):
-                row[other] = height(leak) * value + arb(leak) * _both(sizes, s, other)
+                row[other] = unit * value + arb(leak) * _both(sizes, s, other)
     return rows, d
 
 
@@ -351,10 +352,6 @@ def _leaky(
     return gradient, hessian
 
 
-def _diagonal(size: int, value: arb) -> arb_mat:
-    return arb_mat([[value if i == j else arb(0) for j in range(size)] for i in range(size)])
-
-
 def own_blocks(point: Blocks, hessian: list[list[arb]]) -> list[arb_mat | None]:
     """ReLU's ``H_ii - I/2`` in the fixed space, for single students; ``None`` for the others."""
     forms, leak = _Forms(point), point.structure.leak
@@ -365,7 +362,7 @@ def own_blocks(point: Blocks, hessian: list[list[arb]]) -> list[arb_mat | None]:
             continue
         block = arb_mat([[hessian[i][j] for j in forms.range(s)] for i in forms.range(s)])
         if leak != 0.0:
-            block = (block - _diagonal(forms.width, arb(leak))) / height(leak)
+            block = (block - scalar_matrix(forms.width, arb(leak))) / height(leak)
         for k in range(forms.width):
             block[k, k] = block[k, k] - arb(1) / 2
         result.append(block)

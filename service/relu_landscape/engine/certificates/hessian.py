@@ -30,7 +30,13 @@ from dataclasses import dataclass
 import numpy as np
 from flint import arb, arb_mat
 
-from relu_landscape.engine.certificates.balls import Doubles, above, spectral_norm, symmetric
+from relu_landscape.engine.certificates.balls import (
+    Doubles,
+    above,
+    scalar_matrix,
+    spectral_norm,
+    symmetric,
+)
 from relu_landscape.engine.certificates.geometry import Angle, Geometry, isotropic
 
 #: Unit roundoff of IEEE doubles.
@@ -157,20 +163,13 @@ def _outer(column: list[arb]) -> arb_mat:
     return vector * vector.transpose()
 
 
-def _scalar(size: int, value: arb) -> arb_mat:
-    matrix = arb_mat(size, size)
-    for k in range(size):
-        matrix[k, k] = value
-    return matrix
-
-
 def _uncertain(size: int, radius: arb) -> arb_mat:
     return arb_mat(size, size, [symmetric(radius)] * (size * size))
 
 
 def _ball_off_diagonal(point: Geometry, i: int, j: int) -> arb_mat:
     M, pair, two_pi = point.teachers, point.pair(i, j), 2 * arb.pi()
-    block = _scalar(M, pair.obtuse / two_pi)
+    block = scalar_matrix(M, pair.obtuse / two_pi)
     if pair.parallel:
         return block + _uncertain(M, pair.sine / two_pi)
     tangent = _half_tangent(pair)
@@ -204,7 +203,7 @@ def _ball_diagonal(point: Geometry, i: int, d: arb) -> arb_mat:
             continue
         columns.append([x - pair.cosine * y for x, y in zip(unit, own, strict=True)])
         weights.append(factor / pair.sine)
-    block = _scalar(M, d) - _outer(own) * d + _uncertain(M, doubt)
+    block = scalar_matrix(M, d) - _outer(own) * d + _uncertain(M, doubt)
     if columns:
         scaled = arb_mat(
             [[w * x for x in column] for w, column in zip(weights, columns, strict=True)]
@@ -218,7 +217,7 @@ def in_balls(point: Geometry) -> BallHessian:
     K, M = point.width, point.teachers
     rows: list[list[arb]] = [[arb(0)] * (K * M) for _ in range(K * M)]
     curvatures = []
-    half = _scalar(M, arb(1) / 2)
+    half = scalar_matrix(M, arb(1) / 2)
     for i, d in enumerate(isotropic(point)):
         own = _ball_diagonal(point, i, d)
         curvatures.append(spectral_norm(own).max(abs(d).upper()).upper())
