@@ -240,6 +240,11 @@ class Pid(Wire):
     pid: int
 
 
+def variable(query: Place) -> Total:
+    """A variable of the environment of the process that computes."""
+    return Total(sum=float(os.environ[query.path]))
+
+
 def who(query: Place) -> Pid:
     return Pid(pid=os.getpid())
 

@@ -74,7 +74,8 @@ class LocalWorkers:
                     # Without a dashboard Dask still opens its port 8787; this takes a free one.
                     # A dead worker is reported at once: we judge ourselves whose fault it was.
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "allowed_failures": 0},
-                    env=self._environment,
+                    # Their server may have begun for others, in another environment.
+                    env={**os.environ, **self._environment},
                     preload=[prctl.__name__, giving_way.__name__, steady.__name__],
                 )
             except Exception as error:

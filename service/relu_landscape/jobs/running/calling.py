@@ -10,10 +10,11 @@ say) leaves the whole pool broken (tried with 5.2.3), and ending a call holds th
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -133,7 +134,7 @@ class CallProcess:
             self._pipe.close()
         context = forking.context()
         ours, theirs = context.Pipe()
-        arguments = (theirs, self._modules)
+        arguments = (theirs, self._modules, dict(os.environ))
         process = context.Process(target=_serve, args=arguments, name="call", daemon=True)
         # Without the lock: it may take seconds, and ``kill`` is called from the event loop.
         self._is_starting = True
@@ -149,12 +150,13 @@ class CallProcess:
             self._process, self._pipe, self._has_greeted = process, ours, False
 
 
-def _serve(pipe: Connection, modules: list[str]) -> None:
+def _serve(pipe: Connection, modules: list[str], environment: Mapping[str, str]) -> None:
     """Answer calls until the parent is gone; in the process itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches us too; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     prctl.name_process(prctl.CALL)
+    os.environ.update(environment)  # ours is the server's, which may have begun for others
     one_thread()
     for module in modules:  # imported by the server already, unless it was begun for others
         importlib.import_module(module)

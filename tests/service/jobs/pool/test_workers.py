@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -123,6 +124,21 @@ def test_processes_are_forked_from_one_with_one_thread(pool: DaskPool) -> None:
     assert server is not None
     assert server.num_threads() == 1
     assert [each.ppid() for each in own(pool)] == [server.pid, server.pid]
+
+
+def test_workers_have_the_environment_of_whoever_begins_them(
+    pool: DaskPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are forked from a server that began before, for others."""
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("TOY_TRACE", str(trace))
+    second = DaskPool(Settings.load(workers=1), TOY, BACKEND)
+    second.open()
+    try:
+        assert works(second)
+    finally:
+        second.close()
+    assert trace.read_text().split()[1] == "a"
 
 
 async def test_nobody_waits_for_a_nanny_that_is_replaced() -> None:

@@ -52,7 +52,10 @@ def _call(name: str, *, judged: bool = False) -> ShortCall:
 
 CALLS = Registry(
     analyses=(),
-    calls=(_call("who"), _call("stuck", judged=True), _call("bounds"), _call("broken")),
+    calls=(
+        _call("stuck", judged=True),
+        *(_call(name) for name in ("who", "bounds", "broken", "variable")),
+    ),
 )
 
 
@@ -141,6 +144,17 @@ async def test_an_error_comes_back_as_it_was_and_its_process_goes_on() -> None:
             await running.call("broken", Place(path=""), PATIENCE_SECONDS)
         # the one used last is used first: it remembers what it was asked
         assert await running.call("who", Place(path=""), PATIENCE_SECONDS) == first
+
+
+async def test_a_process_has_the_environment_of_whoever_begins_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is forked from a server that may have begun before."""
+    for value in ("1", "2"):
+        monkeypatch.setenv("TOY_VARIABLE", value)
+        async with calls() as running:
+            answer = await running.call("variable", Place(path="TOY_VARIABLE"), PATIENCE_SECONDS)
+            assert answer == Total(sum=float(value))
 
 
 async def test_a_call_that_runs_away_is_killed_and_replaced(tmp_path: Path) -> None:
