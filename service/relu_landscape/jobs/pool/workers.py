@@ -27,6 +27,14 @@ from relu_landscape.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+#: What Dask notes for its dashboard, which is not there: of the machine twice a second, for an
+#: hour; up to 10,000 events of each kind; samples of the stack. It would all be kept in memory.
+NO_RECORDS = {
+    "distributed.admin.system-monitor.log-length": 2,
+    "distributed.admin.log-length": 100,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.worker.profile.enabled": False,
+}
 #: A worker that has been missing for so long will not come by itself: it starts within 2 s on a
 #: quiet machine and 15 s on one with eight times its load. One whose nanny says that it gave up is
 #: not waited for.
@@ -88,7 +96,7 @@ class LocalWorkers:
 
     def _fork_them(self) -> None:
         """Have Dask fork workers, whenever it begins one, from the server of ``forking``."""
-        dask.config.set({"distributed.worker.multiprocessing-method": forking.METHOD})
+        dask.config.set({"distributed.worker.multiprocessing-method": forking.METHOD, **NO_RECORDS})
         # Dask would have the server import whatever of pandas and others is installed: that takes
         # long, and some have threads, which do not survive a fork.
         utils._forkserver_preload_set = True
