@@ -33,6 +33,9 @@ from relu_landscape_api.sockets import bounded_protocol, bounds
 EXIT_CONFIGURATION = 2
 #: Connections that may wait to be accepted.
 _BACKLOG = 256
+#: A connection without a request is closed after this. Whoever keeps one that is closed at that
+#: moment loses a request: clients give theirs up after 5 s as uvicorn would, proxies after 60.
+_IDLE_SECONDS = 75
 
 _log = logging.getLogger("relu_landscape.api")
 
@@ -134,6 +137,7 @@ async def _run(
             # uvicorn would believe X-Forwarded-For of every process on this machine. The
             # application has a setting of its own for whom to believe.
             proxy_headers=False,
+            timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
         )
         server = _Server(config, app.state.drain)

@@ -89,6 +89,21 @@ def test_the_next_request_of_a_connection_has_a_deadline_too(start: Callable[...
     assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", answer)] == [200, 408]
 
 
+def test_who_asks_now_and_then_keeps_its_connection(start: Callable[..., Server]) -> None:
+    """uvicorn closes them after 5 s, which is when httpx gives them up: one request in 500,000 was
+    sent into a connection that was being closed, and had no answer."""
+    with connect(start().ready_url()) as line:
+        for pause in (0.0, 5.5):
+            time.sleep(pause)
+            line.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b'{"alive":true}'):
+                piece = line.recv(65536)
+                assert piece, "the connection was closed"
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(start: Callable[..., Server]) -> None:
     url = start(BODY_SECONDS="0.2").ready_url()
     with connect(url) as line:
