@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from relu_landscape.jobs.testing import InMemoryService
 from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
-from tests.api.samples import open_in_memory
+from tests.api.samples import CALLS, open_in_memory
 from tests.serving import Running, serving
 from tests.tally.test_over_http import DEADLINE_SECONDS
 
@@ -50,9 +50,45 @@ def make_client(make_settings: Callable[..., ApiSettings]) -> Iterator[MakeClien
         client.__exit__(None, None, None)
 
 
+@pytest.fixture(scope="session")
+def common_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An application for many tests: making one takes longer than what most of them ask of it."""
+    app = _common(tmp_path_factory)
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
+        yield client
+
+
 @pytest.fixture
-def client(make_client: MakeClient) -> TestClient:
-    return make_client()
+def client(common_client: TestClient) -> Iterator[TestClient]:
+    """The common application around a new service. Whoever counts its requests makes one alone."""
+    app, portal = common_client.app, common_client.portal
+    assert isinstance(app, FastAPI)
+    assert portal is not None
+    portal.call(_renew, app)
+    yield common_client
+    portal.call(_close, app)
+
+
+def _common(folders: pytest.TempPathFactory) -> FastAPI:
+    settings = ApiSettings(data_dir=folders.mktemp("common"), redis_url=None)
+    return create_app(settings, service_factory=open_in_memory)
+
+
+def _renew(app: FastAPI) -> None:
+    """Put a new service behind it, and let it know nothing of the last. Call it in its loop."""
+    new = InMemoryService(app.state.settings)
+    new.answers_to_calls = dict(CALLS)
+    new.deletions = app.state.service.deletions  # which it listens to
+    app.state.service = new
+    app.state.at_hand.drop(None)
+    app.state.door.forget()
+
+
+def _close(app: FastAPI) -> None:
+    """End what still reads from the service; the next test needs the application as it was."""
+    app.state.service.is_closed = True
+    app.state.service.wake()
+    assert not app.state.drain.has_begun, "whoever ends an application makes one alone"
 
 
 def service_of(client: TestClient) -> InMemoryService:
@@ -71,12 +107,19 @@ def serve_app() -> Iterator[Callable[[FastAPI], Running]]:
         yield lambda app: stack.enter_context(serving(app))
 
 
+@pytest.fixture(scope="session")
+def common_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """As ``common_client``, on a real socket."""
+    with serving(_common(tmp_path_factory)) as running:
+        yield running
+
+
 @pytest.fixture
-def running(
-    serve_app: Callable[[FastAPI], Running], make_settings: Callable[..., ApiSettings]
-) -> Running:
-    """The application around the service in memory on a real socket."""
-    return serve_app(create_app(make_settings(), service_factory=open_in_memory))
+def running(common_server: Running) -> Iterator[Running]:
+    """As ``client``, on a real socket."""
+    common_server.in_loop(lambda: _renew(common_server.app))
+    yield common_server
+    common_server.in_loop(lambda: _close(common_server.app))
 
 
 @pytest.fixture(scope="module")

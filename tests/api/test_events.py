@@ -12,15 +12,19 @@ from typing import Any, cast
 import httpx2 as httpx
 import orjson
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from relu_landscape.analyses import LANDSCAPE
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.wire.jobs import Event, Progress
 from relu_landscape.wire.landscape import LandscapeFinding
+from relu_landscape_api.app import create_app
 from relu_landscape_api.drain import Drain
 from relu_landscape_api.routers import events as routes
+from relu_landscape_api.settings import ApiSettings
 from tests.api.conftest import service_of
+from tests.api.samples import open_in_memory
 from tests.serving import Running
 
 DEADLINE_SECONDS = 20.0
@@ -56,6 +60,10 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def held(running: Running) -> str:
+    return begun(running)
+
+
+def begun(running: Running) -> str:
     """A job that runs until the service is told to release it."""
     running.service.holds_jobs = True
     asked = {"K": 2, "width": 2}
@@ -164,8 +172,11 @@ def test_a_store_that_vanishes_ends_the_stream_with_a_problem(running: Running, 
     assert "id" not in last  # the reader resumes after the last real event
 
 
-def test_the_end_of_the_process_ends_streams_and_waits(running: Running, held: str) -> None:
-    with stream(running, held) as response:
+def test_the_end_of_the_process_ends_streams_and_waits(
+    serve_app: Callable[[FastAPI], Running], make_settings: Callable[..., ApiSettings]
+) -> None:
+    running = serve_app(create_app(make_settings(), service_factory=open_in_memory))
+    with stream(running, begun(running)) as response:
         events = parse(response.iter_lines())
         for _ in range(5):
             next(events)

@@ -10,7 +10,7 @@ from relu_landscape.analyses import ANALYSES
 from relu_landscape.errors import StoreUnavailable
 from relu_landscape.schema import published
 from relu_landscape.wire.service import ApiInfo
-from tests.api.conftest import service_of
+from tests.api.conftest import MakeClient, service_of
 
 
 def test_alive_whatever_the_store_does(client: TestClient) -> None:
@@ -53,7 +53,8 @@ def sample(client: TestClient, metric: str, /, **labels: str) -> float | None:
     return None
 
 
-def test_requests_are_counted_by_template(client: TestClient) -> None:
+def test_requests_are_counted_by_template(make_client: MakeClient) -> None:
+    client = make_client()
     content_id = client.get("/v1/landscape?K=2&width=2").json()["id"]
     for _ in range(3):
         client.get(f"/v1/landscapes/{content_id}")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx2 as httpx
 import jsonschema
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from relu_landscape.analyses import ANALYSES
 from relu_landscape.wire.requests import LandscapeRequest
@@ -98,6 +99,20 @@ OPERATIONS = [
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 ]
+
+
+@pytest.fixture(scope="module")
+def schema(common_server: Running) -> OpenApiSchema:
+    """What the application says of itself, as the tool reads it."""
+    return schemathesis.openapi.from_url(f"{common_server.url}/openapi.json")
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """A connection that is kept: opening one takes as long as most answers."""
+    with requests.Session() as opened:
+        opened.trust_env = False  # nor is there a proxy to look for, before each of them
+        yield opened
 
 
 def test_the_list_is_complete(running: Running) -> None:
@@ -257,13 +272,14 @@ def readings(text: str) -> list[Any]:
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_answers_are_as_documented(
     running: Running,
+    schema: OpenApiSchema,
+    session: requests.Session,
     method: str,
     path: str,
     mode: GenerationMode,
     record_property: Callable[[str, object], None],
 ) -> None:
-    schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
-    known = httpx.get(f"{running.url}/v1/landscape?K=2&width=2").json()["id"]
+    known = session.get(f"{running.url}/v1/landscape?K=2&width=2").json()["id"]
     operation = schema[path][method]
     if (
         mode is GenerationMode.NEGATIVE
@@ -311,7 +327,7 @@ def test_answers_are_as_documented(
             if is_known and "id" in case.path_parameters:
                 is_process = path.startswith("/ogc/processes/")
                 case.path_parameters["id"] = "landscape" if is_process else known
-        answer = case.call()
+        answer = case.call(session=session)
         # The tool knows neither 413 nor 431 among the ways to refuse, nor that text has no types: a
         # list of one number is written like the number. Everything else is checked for these too.
         is_refused = answer.status_code in (413, 431)

@@ -59,20 +59,34 @@ def slowness() -> float:
     return max(1.0, (time.process_time() - before) / REFERENCE_SECONDS)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> Iterator[None]:
+    """As ``serve`` does: the collector would follow all that other tests left as well, and looking
+    through that takes longer than a test here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def client(common_server: Running) -> Iterator[httpx.Client]:
+    """Making one reads all certificates of this machine."""
+    with httpx.Client(base_url=common_server.url, timeout=120) as opened:
+        yield opened
+
+
 @contextmanager
 def watching(running: Running) -> Iterator[Watch]:
     watch = Watch()
     slow = slowness()
     gc.collect()
-    gc.freeze()  # as ``serve`` does; the collector would follow all that other tests left as well
-    try:
-        task = asyncio.run_coroutine_threadsafe(watch.look(), running.loop)
-        yield watch
-        watch.is_over = True
-        task.result(60)
-        watch.longest /= max(slow, slowness())
-    finally:
-        gc.unfreeze()
+    gc.freeze()
+    task = asyncio.run_coroutine_threadsafe(watch.look(), running.loop)
+    yield watch
+    watch.is_over = True
+    task.result(60)
+    watch.longest /= max(slow, slowness())
 
 
 def field(name: str, value: str) -> str:
@@ -129,13 +143,13 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_no_body_holds_the_loop(running: Running, name: str) -> None:
+def test_no_body_holds_the_loop(running: Running, client: httpx.Client, name: str) -> None:
     body = BODIES[name].encode()
     assert len(body) <= LIMIT, len(body)
     headers = {"Content-Type": "application/json"}
     turns = []
     for _ in range(TRIES):
-        with httpx.Client(base_url=running.url, timeout=120) as client, watching(running) as watch:
+        with watching(running) as watch:
             answer = client.post("/v1/landscapes", content=body, headers=headers)
         assert answer.status_code in (400, 422), answer.text
         assert len(answer.content) < 30_000
@@ -178,7 +192,7 @@ def test_no_body_in_small_pieces_holds_the_loop(
     assert watch.longest < LONGEST_TURN_SECONDS
 
 
-def test_no_query_string_holds_the_loop(running: Running) -> None:
+def test_no_query_string_holds_the_loop(running: Running, client: httpx.Client) -> None:
     """As long as the server takes them; each is read where it came."""
     queries = {
         "waits": "&".join(["wait=1"] * 2_000),
@@ -188,20 +202,19 @@ def test_no_query_string_holds_the_loop(running: Running) -> None:
         "depth": "K=2&width=2&teacher_gram=" + "[" * 15_000,
         "number": "K=" + "9" * 15_000,
     }
-    with httpx.Client(base_url=running.url, timeout=120) as client:
-        for name, query in queries.items():
-            with watching(running) as watch:
-                answer = client.get(f"/v1/landscape?{query}")
-            assert answer.status_code == 422, name
-            assert watch.longest < LONGEST_TURN_SECONDS, name
+    for name, query in queries.items():
+        with watching(running) as watch:
+            answer = client.get(f"/v1/landscape?{query}")
+        assert answer.status_code == 422, name
+        assert watch.longest < LONGEST_TURN_SECONDS, name
 
 
-def test_a_good_matrix_is_still_read(running: Running) -> None:
+def test_a_good_matrix_is_still_read(running: Running, client: httpx.Client) -> None:
     """A matrix of the largest width that this service takes, in a body that is read in a thread."""
     width = 64
     gram = [[1.0 if i == j else 0.001 for j in range(width)] for i in range(width)]
     body = {"K": width, "width": width, "starts": 10, "teacher_gram": gram}
-    with httpx.Client(base_url=running.url, timeout=120) as client, watching(running) as watch:
+    with watching(running) as watch:
         answer = client.post("/v1/landscapes", json=body)
         assert answer.status_code in (200, 202), answer.text
         assert json.loads(client.get("/v1/landscapes").text)["items"]
