@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relu_landscape.errors import ConfigurationError
-from relu_landscape.jobs.pool import exposed
+from relu_landscape.jobs.pool import dask, exposed
 from relu_landscape.jobs.service import AnalysisService
 from relu_landscape.settings import Settings
 from tests.service.jobs.toy_engine import TOY
@@ -54,7 +54,8 @@ async def test_it_is_refused_before_anything_starts(folder: Path) -> None:
     assert not os.path.lexists(folder), "no store was started"  # noqa: ASYNC240
 
 
-async def test_the_consent_is_warned_about(folder: Path) -> None:
+async def test_the_consent_is_warned_about(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "CONNECT_SECONDS", 0.1)  # nobody is there
     settings = Settings.load(
         data_dir=folder, dask_scheduler=f"tcp://{ELSEWHERE}", dask_insecure=True
     )

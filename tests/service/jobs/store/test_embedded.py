@@ -79,14 +79,19 @@ def test_a_killed_server_is_started_again_with_all_it_had_acknowledged(folder: P
             killed = process_id(server)
             os.kill(killed, signal.SIGKILL)
             until(lambda: server.process_id() not in (None, killed), "a new server answers")  # noqa: B023
-            assert client.exists(*(f"key{n}" for n in range(number + 1))) == number + 1
+            names = [f"key{n}" for n in range(number + 1)]
+            # It says who it is while it still reads its file.
+            assert Patience(60).call(lambda names=names: client.exists(*names)) == number + 1
         # Killed while it was coming up, it is reported until the next look finds it answering.
         until(lambda: server.problem is None, "no problem is left")
 
 
-def test_a_full_disk_is_named_and_the_store_comes_back_when_there_is_room(folder: Path) -> None:
+def test_a_full_disk_is_named_and_the_store_comes_back_when_there_is_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It died at every write and was started again five times a second, and all that anybody was
     told was that it did not answer."""
+    monkeypatch.setattr(module, "LONGEST_PAUSE_SECONDS", 3.0)  # it is waited for at the end
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = (1 << 16, hard)
     with opened(folder) as server, server.target.connect() as client:
