@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -81,7 +82,7 @@ def test_a_killed_server_is_started_again_with_all_it_had_acknowledged(folder: P
             until(lambda: server.process_id() not in (None, killed), "a new server answers")  # noqa: B023
             names = [f"key{n}" for n in range(number + 1)]
             # It says who it is while it still reads its file.
-            assert Patience(60).call(lambda names=names: client.exists(*names)) == number + 1
+            assert Patience(60).call(partial(client.exists, *names)) == number + 1
         # Killed while it was coming up, it is reported until the next look finds it answering.
         until(lambda: server.problem is None, "no problem is left")
 
