@@ -18,6 +18,28 @@ from tests.page.stage import Stage, on_stage
 #: Names under which distributions install it.
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
+#: What this Chromium has no use for here. It takes the last such list that it is given, so that
+#: Playwright's own comes first, without what concerns Edge and Windows. Of each context the popups
+#: of the address bar, which nobody sees, are two more pages: half of all the work of a test.
+WITHOUT = [
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "WebUIOmniboxPopup",
+]
+
 ARGUMENTS = [
     "--no-sandbox",  # root in a container has none
     "--disable-gpu",
@@ -26,6 +48,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-features=" + ",".join(WITHOUT),
     # The network is cut: only this machine's own address answers.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
