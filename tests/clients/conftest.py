@@ -29,6 +29,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A real server as people have it, for pages and notebooks: the other one's many small tasks
+    take longer."""
+    with serving(tmp_path_factory.mktemp("whole")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
     """The application, shared; each test puts a service of its own behind it."""
     with application() as opened:

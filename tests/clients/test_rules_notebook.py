@@ -50,11 +50,11 @@ def test_its_critical_learning_rates_are_the_engine_s_and_those_of_the_mathemati
     assert round(float(spurious), 4) == 0.4106
 
 
-def test_it_runs_and_says_the_same(live: LiveServer, tmp_path: Path) -> None:
+def test_it_runs_and_says_the_same(whole: LiveServer, tmp_path: Path) -> None:
     text = NOTEBOOK.read_text(encoding="utf-8")
     assert text.count("Client.local()") == 1
     kept = _printed(_outputs())
-    shown = _printed(executed(text.replace("Client.local()", f"Client('{live.url}')"), tmp_path))
+    shown = _printed(executed(text.replace("Client.local()", f"Client('{whole.url}')"), tmp_path))
     assert re.sub(r"[+-]?[\d.]+", "#", shown) == re.sub(r"[+-]?[\d.]+", "#", kept)
     # A server is asked for the same starts and inputs: counts agree, and losses to the last digit
     # but one that is shown.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tests.clients.live import serving
+from tests.clients.live import LiveServer
 from tests.clients.test_notebook import executed
 from tests.house.repository import ROOT
 
@@ -125,15 +125,10 @@ def test_what_it_kept_agrees_with_the_sources_to_their_digits() -> None:
     assert f" of {published} rows differ by more than two standard errors" in _kept()
 
 
-def test_it_runs_and_says_the_same(tmp_path: Path) -> None:
-    """By a server of its own: the shared one cuts starts into many small tasks."""
+def test_it_runs_and_says_the_same(whole: LiveServer, tmp_path: Path) -> None:
     text = NOTEBOOK.read_text(encoding="utf-8")
     assert text.count("Client.local()") == 1
-    (folder := tmp_path / "server").mkdir()
-    with serving(folder) as server:
-        shown = _printed(
-            executed(text.replace("Client.local()", f"Client('{server.url}')"), tmp_path)
-        )
+    shown = _printed(executed(text.replace("Client.local()", f"Client('{whole.url}')"), tmp_path))
     kept = _kept()
     assert re.sub(_NUMBER, "#", shown) == re.sub(_NUMBER, "#", kept)
     found, expected = (np.array([*map(float, re.findall(_NUMBER, each))]) for each in (shown, kept))

@@ -37,14 +37,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.mark.usefixtures("_elsewhere")
 def test_every_block_runs_in_order(
-    live: LiveServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    whole: LiveServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     names: dict[str, Any] = {}
     found = blocks()
     assert len(found) == 11
     with stamina.set_testing(False):
         for number, block in enumerate(found, start=1):
-            code = executing.asking(block, live.url)
+            code = executing.asking(block, whole.url)
             exec(compile(code, f"README block {number}", "exec"), names)
     said = capsys.readouterr().out
     assert "6 student units, 6 teacher units" in said

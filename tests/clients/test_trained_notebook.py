@@ -67,10 +67,10 @@ def test_the_weights_that_it_kept_are_trained_on_its_inputs(n: int) -> None:
     assert left < 0.1 * np.linalg.norm(names["gradient"](W, names["inputs"](n + 1)))
 
 
-def test_all_but_the_training_runs_and_says_the_same(live: LiveServer, tmp_path: Path) -> None:
+def test_all_but_the_training_runs_and_says_the_same(whole: LiveServer, tmp_path: Path) -> None:
     shutil.copy(WEIGHTS, tmp_path)
     text = NOTEBOOK.read_text(encoding="utf-8")
-    for old, new in (("http://localhost:8000", live.url), ("TRAIN = True", "TRAIN = False")):
+    for old, new in (("http://localhost:8000", whole.url), ("TRAIN = True", "TRAIN = False")):
         assert old in text
         text = text.replace(old, new, 1)
     shown = _printed(executed(text, tmp_path))

@@ -38,7 +38,7 @@ def test_there_are_pages_with_code() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_page_runs_and_says_what_it_says(
-    path: Path, live: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, whole: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Words and counts exactly; a digit may differ in what another processor rounds otherwise."""
     from matplotlib import pyplot
@@ -48,7 +48,7 @@ def test_a_page_runs_and_says_what_it_says(
     found = executing.blocks(path.read_text(encoding="utf-8"))
     names: dict[str, Any] = {}
     with stamina.set_testing(False):
-        for block, said in executing.executed(found, path.name, names, live.url):
+        for block, said in executing.executed(found, path.name, names, whole.url):
             if block.said is not None:
                 assert re.sub(_NUMBER, "#", said) == re.sub(_NUMBER, "#", block.said)
                 # Printed with four digits or more; the last of them may be rounded otherwise.

@@ -20,7 +20,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 
 #: What this Chromium has no use for here. It takes the last such list that it is given, so that
 #: Playwright's own comes first, without what concerns Edge and Windows. Of each context the popups
-#: of the address bar, which nobody sees, are two more pages: half of all the work of a test.
+#: of the address bar, which nobody sees, are two more pages: over a quarter of a test's work.
 WITHOUT = [
     "AimEnabled",
     "AvoidCorsURLLoaderRestartOnRedirect",
