@@ -20,7 +20,10 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 #: What a person may set to choose tests; everything else with our prefix is a setting of a
 #: service, and one that happens to be set in the shell must not reach a test.
-CHOICES = {"RELU_LANDSCAPE_LONG", "RELU_LANDSCAPE_ACCEPTANCE", "RELU_LANDSCAPE_NETNS"}
+CHOICES = {
+    "RELU_LANDSCAPE_LONG", "RELU_LANDSCAPE_ACCEPTANCE", "RELU_LANDSCAPE_NETNS",
+    "RELU_LANDSCAPE_TEST_KERNEL",
+}  # fmt: skip
 
 for variable in [name for name in os.environ if name.startswith("RELU_LANDSCAPE_")]:
     if variable not in CHOICES:

@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.requests import LandscapeRequest
+from tests.service.engine.usual import CHOICE
 
 DATA = Path(__file__).parent / "data"
 
@@ -27,7 +28,7 @@ def table(name: str) -> Any:
 @cache
 def landscape(**request: Any) -> Any:
     """A landscape in JSON types, computed in worker processes, once per request."""
-    return solve_locally(LandscapeRequest.model_validate(request)).result
+    return solve_locally(LandscapeRequest.model_validate(request), kernel=CHOICE).result
 
 
 def hits(point: dict[str, Any]) -> int:

@@ -21,6 +21,7 @@ import pytest
 from relu_landscape.jobs.local import solve_locally
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.processes import workers_of
+from tests.service.engine.usual import CHOICE
 
 pytestmark = pytest.mark.acceptance
 
@@ -45,13 +46,13 @@ def canonical_bytes(landscape: dict[str, Any]) -> bytes:
 @pytest.fixture(scope="module")
 def expected() -> bytes:
     request = LandscapeRequest.model_validate(REQUEST)
-    return canonical_bytes(solve_locally(request, workers=1).result)
+    return canonical_bytes(solve_locally(request, workers=1, kernel=CHOICE).result)
 
 
 @pytest.mark.parametrize(("workers", "chunk"), [(1, 7), (2, 100), (4, None), (2, 1)])
 def test_workers_and_chunks(workers: int, chunk: int | None, expected: bytes) -> None:
     request = LandscapeRequest.model_validate(REQUEST)
-    found = solve_locally(request, workers=workers, chunk_starts=chunk)
+    found = solve_locally(request, workers=workers, kernel=CHOICE, chunk_starts=chunk)
     assert canonical_bytes(found.result) == expected
 
 
@@ -67,6 +68,7 @@ def service(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[st
             "RELU_LANDSCAPE_PORT": "0",
             "RELU_LANDSCAPE_DATA_DIR": str(folder),
             "RELU_LANDSCAPE_LEASE_SECONDS": "1",
+            "RELU_LANDSCAPE_KERNEL": CHOICE,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import subprocess
+from collections.abc import Iterator
 from importlib.metadata import files
 from pathlib import Path
 
@@ -61,8 +62,11 @@ def compile_text(nvrtc: ctypes.CDLL, text: str, architecture: str) -> tuple[int,
     return status, log.value.decode(), made
 
 
-@pytest.mark.parametrize("architecture", SHARED)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("shape", "architecture"),
+    [*((shape, "sm_90") for shape in SHAPES), (SHAPES[0], "sm_80"), (SHAPES[-1], "sm_80")],
+    ids=str,
+)
 def test_it_compiles_for_a_gpu_and_its_blocks_can_be_launched(
     nvrtc: ctypes.CDLL, shape: source.Shape, architecture: str
 ) -> None:
@@ -88,19 +92,17 @@ def test_a_mistake_in_the_text_is_one_for_nvrtc(nvrtc: ctypes.CDLL) -> None:
 RUNS = 12
 
 
-def reports(folder: Path, text: str) -> list[str]:
-    """What the sanitiser says of a few steps with 64 threads, in each of several runs."""
+def reports(folder: Path, text: str) -> Iterator[str]:
+    """What the sanitiser says of a few steps with 64 threads, in one run after the other."""
     program = compiled(
         folder, with_threads(text, 64), ("-DALONE", "-g", "-fsanitize=thread"), "race"
     )
-    said = []
     for _ in range(RUNS):
         done = subprocess.run(
             [str(program)], capture_output=True, text=True, check=False, timeout=600
         )
         assert done.returncode in (0, 66), done.stderr[:2000]  # 66: the sanitiser's own
-        said.append(done.stderr)
-    return said
+        yield done.stderr
 
 
 @pytest.mark.parametrize("is_orthonormal", [True, False])
@@ -117,4 +119,4 @@ def test_a_missing_barrier_is_seen(tmp_path: Path, number: int) -> None:
     barriers = [found.start() for found in re.finditer(r"\n  sync\(\);", text[begin:])]
     at = begin + barriers[number]
     without = text[:at] + text[at + len("\n  sync();") :]
-    assert "data race" in "".join(reports(tmp_path, without))
+    assert any("data race" in said for said in reports(tmp_path, without))

@@ -10,6 +10,7 @@ from relu_landscape.engine.descents import COMPOSITION
 from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.tasks import SilentMonitor, run_here
 from relu_landscape.wire.descents import DescentsBody, DescentsRequest
+from tests.service.engine.usual import USUAL
 
 NUMPY = backend_named("numpy")
 
@@ -19,7 +20,7 @@ def solve(chunk_starts: int | None = None, **fields: Any) -> DescentsBody:
     asked = DescentsRequest.model_validate({"input_dimension": 50, **fields})
     problem = COMPOSITION.problem(asked)
     found = COMPOSITION.compose(
-        problem, run=run_here(problem, NUMPY), monitor=SilentMonitor(), chunk_starts=chunk_starts
+        problem, run=run_here(problem, USUAL), monitor=SilentMonitor(), chunk_starts=chunk_starts
     )
     assert isinstance(found.result, DescentsBody)
     assert found.parts == {}

@@ -46,14 +46,12 @@ def plain_sgd(
     for step in range(steps[-1] + 1):
         if step in steps:
             found.append(here.copy())
-        change = np.zeros_like(here)
-        for _ in range(noise.batch_size):
-            x = rng.standard_normal((runs, dimension))
-            fields = np.einsum("rkd,rd->rk", here, x)
-            e = output(fields) @ a - output(x @ teacher.T) @ b
-            e -= noise.label_noise * rng.standard_normal(runs)
-            pulled = a * np.where(fields > 0.0, 1.0, leak)
-            change += (e[:, None] * pulled)[..., None] * x[:, None]
+        x = rng.standard_normal((runs, noise.batch_size, dimension))
+        fields = x @ np.swapaxes(here, -1, -2)
+        e = output(fields) @ a - output(x @ teacher.T) @ b
+        e -= noise.label_noise * rng.standard_normal(e.shape)
+        pulled = a * np.where(fields > 0.0, 1.0, leak)
+        change = np.swapaxes(e[..., None] * pulled, -1, -2) @ x
         here = here - noise.learning_rate / (dimension * noise.batch_size) * change
     return np.array(found)
 

@@ -59,14 +59,12 @@ def plain_sgd(
         if step in steps:
             found.append(here.copy())
             layers.append(second.copy())
-        change, turn = np.zeros_like(here), np.zeros_like(second)
-        for _ in range(noise.batch_size):
-            x = rng.standard_normal((runs, dimension))
-            outputs = np.maximum(np.einsum("rkd,rd->rk", here, x), 0.0)
-            e = np.sum(second * outputs, axis=1) - np.maximum(x @ teacher.T, 0.0).sum(axis=1)
-            e -= noise.label_noise * rng.standard_normal(runs)
-            change += (e[:, None] * second * (outputs > 0.0))[..., None] * x[:, None]
-            turn += e[:, None] * outputs
+        x = rng.standard_normal((runs, noise.batch_size, dimension))
+        outputs = np.maximum(x @ np.swapaxes(here, -1, -2), 0.0)
+        e = np.sum(second[:, None] * outputs, axis=-1) - np.maximum(x @ teacher.T, 0.0).sum(axis=-1)
+        e -= noise.label_noise * rng.standard_normal(e.shape)
+        change = np.swapaxes(e[..., None] * second[:, None] * (outputs > 0.0), -1, -2) @ x
+        turn = np.sum(e[..., None] * outputs, axis=1)
         rate = noise.learning_rate / (dimension * noise.batch_size)
         here = here - rate * change
         if name == "two_layer":

@@ -1,15 +1,12 @@
-"""What the tests share: structures of every kind, seeded random points on them, the kernel."""
+"""What the tests share: structures of every kind, and seeded random points on them."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import numpy as np
 
 from relu_landscape.engine.families.layout import layout
 from relu_landscape.engine.families.points import Point, from_values
 from relu_landscape.engine.families.structures import parse
-from relu_landscape.engine.lanes.native import Kernel, KernelError, load
 
 #: One block, two, three; single teachers; student-only units; teacher-only blocks; several natural
 #: blocks on one teacher block; blocks of 1, 2, 3 and 4, where components begin to exist.
@@ -25,12 +22,3 @@ def random_point(name: str, seed: int = 0) -> Point:
     table = layout(parse(name))
     z = np.random.default_rng([seed, *name.encode()]).normal(size=table.unknowns)
     return from_values(table, z)
-
-
-@cache
-def here() -> Kernel | None:
-    """The native kernel, or None where nothing was compiled."""
-    try:
-        return load()
-    except KernelError:
-        return None

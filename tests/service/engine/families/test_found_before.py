@@ -16,8 +16,7 @@ from relu_landscape.engine.families.reduced import loss_accuracy
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.lanes import native
 from relu_landscape.engine.model.arrays import NUMPY, Backend, backend_named
-
-from .shapes import here
+from tests.service.engine.usual import here
 
 RECORDED = json.loads(Path(__file__).with_name("found_before.json").read_text())["widths"]
 

@@ -19,8 +19,9 @@ from relu_landscape.engine.families.structures import parse
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.teacher import make_teacher
 from relu_landscape.engine.points import classify
+from tests.service.engine.usual import here
 
-from .shapes import KINDS, here, random_point
+from .shapes import KINDS, random_point
 
 LEAKS = (-0.5, 0.1, 0.9)
 

@@ -19,8 +19,7 @@ from relu_landscape.engine.points.classify import newton
 from relu_landscape.errors import InputError
 from relu_landscape.wire.leaks import Leaks
 from tests.service.engine import leaky
-
-from .shapes import here
+from tests.service.engine.usual import here
 
 
 @cache

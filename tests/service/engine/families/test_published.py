@@ -12,10 +12,10 @@ from relu_landscape.engine.families.points import embed
 from relu_landscape.engine.families.search import CriticalPoint, search
 from relu_landscape.engine.families.structures import default_structures, parse
 from relu_landscape.engine.points.pathways import Surface, pathway
+from tests.service.engine.usual import here
 
 from . import oracle
 from .published import eigenvalue_tolerance, equal_widths, wider_students
-from .shapes import here
 
 pytestmark = pytest.mark.acceptance
 

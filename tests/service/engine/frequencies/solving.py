@@ -10,6 +10,7 @@ from relu_landscape.engine.frequencies import COMPOSITION
 from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.tasks import Composed, Monitor, Runner, SilentMonitor, run_here
 from relu_landscape.wire.frequencies import FrequenciesBody, FrequenciesRequest, RateFrequencies
+from tests.service.engine.usual import USUAL
 
 NUMPY = backend_named("numpy")
 
@@ -30,7 +31,7 @@ def solve(
     problem = COMPOSITION.problem(asked)
     return COMPOSITION.compose(
         problem,
-        run=run or run_here(problem, NUMPY),
+        run=run or run_here(problem, USUAL),
         monitor=monitor or SilentMonitor(),
         chunk_starts=chunk_starts,
     )

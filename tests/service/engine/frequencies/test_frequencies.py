@@ -24,7 +24,8 @@ from relu_landscape.wire.trajectories import TrajectoryRequest
 from relu_landscape.wire.trajectory_answers import (
     TrajectoryBody,
 )
-from tests.service.engine.frequencies.solving import NUMPY, as_bytes, body, only, request, solve
+from tests.service.engine.frequencies.solving import as_bytes, body, only, request, solve
+from tests.service.engine.usual import USUAL
 
 #: Two learning rates, at the larger of which some runs run away.
 SMALL: dict[str, Any] = {
@@ -45,7 +46,7 @@ def through_bytes(problem: Any) -> Runner:
     def run(tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
         for task in reversed(tasks):
             sent = decode_task(COMPOSITION, encode_task(task))
-            yield task, decode_answer(task, encode_answer(sent.run(problem, NUMPY)))
+            yield task, decode_answer(task, encode_answer(sent.run(problem, USUAL)))
 
     return run
 
@@ -76,7 +77,7 @@ def test_gradient_flow_is_that_of_the_landscape() -> None:
                      "structured")
     }))  # fmt: skip
     landscape = LANDSCAPE.compose(
-        whole, run=run_here(whole, NUMPY), monitor=SilentMonitor(), chunk_starts=None
+        whole, run=run_here(whole, USUAL), monitor=SilentMonitor(), chunk_starts=None
     ).result
     assert isinstance(landscape, LandscapeBody)
     found = body(solve(asked))
@@ -105,7 +106,7 @@ def test_runs_are_those_of_a_trajectory() -> None:
         )  # fmt: skip
         problem = TRAJECTORY.problem(asked)
         trajectory = TRAJECTORY.compose(
-            problem, run=run_here(problem, NUMPY), monitor=SilentMonitor(), chunk_starts=None
+            problem, run=run_here(problem, USUAL), monitor=SilentMonitor(), chunk_starts=None
         ).result
         assert isinstance(trajectory, TrajectoryBody)
         assert [each.loss for each in rate.starts] == [run.last_loss for run in trajectory.runs]

@@ -27,6 +27,7 @@ from tests.service.engine import leaky
 from tests.service.engine.frequencies.solving import NUMPY, body, request, solve
 from tests.service.engine.lanes.setups import KERNELS
 from tests.service.engine.oracles import Real
+from tests.service.engine.usual import USUAL
 
 #: Starts, learning rate, dimension, end and labels' noise of the comparisons.
 STARTS, RATE, DIMENSION, UNTIL, NOISE = 120, 0.2, 20, 6.0, 0.2
@@ -137,7 +138,7 @@ def test_flow_is_that_of_the_landscape_and_runs_are_those_of_a_trajectory(leak: 
     (rate,) = found.rates
     whole = LANDSCAPE.problem(LandscapeRequest(**fields, starts=20, structured=False))
     landscape = LANDSCAPE.compose(
-        whole, run=run_here(whole, NUMPY), monitor=SilentMonitor(), chunk_starts=None
+        whole, run=run_here(whole, USUAL), monitor=SilentMonitor(), chunk_starts=None
     ).result
     assert isinstance(landscape, LandscapeBody)
     theirs = {p.loss: p.attraction for p in landscape.fixed_points if p.kind == "minimum"}
@@ -151,7 +152,7 @@ def test_flow_is_that_of_the_landscape_and_runs_are_those_of_a_trajectory(leak: 
     )  # fmt: skip
     problem = TRAJECTORY.problem(question)
     trajectory = TRAJECTORY.compose(
-        problem, run=run_here(problem, NUMPY), monitor=SilentMonitor(), chunk_starts=None
+        problem, run=run_here(problem, USUAL), monitor=SilentMonitor(), chunk_starts=None
     ).result
     assert isinstance(trajectory, TrajectoryBody)
     losses = [run.last_loss for run in trajectory.runs]

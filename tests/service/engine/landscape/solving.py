@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 
 from relu_landscape.engine.landscape import COMPOSITION
-from relu_landscape.engine.model.arrays import backend_named
+from relu_landscape.engine.model.arrays import Backend, backend_named
 from relu_landscape.engine.tasks import Composed, Monitor, Runner, SilentMonitor, run_here
 from relu_landscape.wire.landscape import FixedPointDetails, LandscapeBody
 from relu_landscape.wire.requests import LandscapeRequest
+from tests.service.engine.usual import USUAL
 
 NUMPY = backend_named("numpy")
 
@@ -21,12 +22,13 @@ def solve(
     run: Runner | None = None,
     monitor: Monitor | None = None,
     chunk_starts: int | None = None,
+    backend: Backend = USUAL,
 ) -> Composed:
     """Compose the landscape of a request; by default here, without a word."""
     problem = COMPOSITION.problem(request)
     return COMPOSITION.compose(
         problem,
-        run=run or run_here(problem, NUMPY),
+        run=run or run_here(problem, backend),
         monitor=monitor or SilentMonitor(),
         chunk_starts=chunk_starts,
     )

@@ -16,7 +16,11 @@ from relu_landscape.engine.model.arrays import Backend
 from relu_landscape.engine.tasks import SilentMonitor, Task
 from relu_landscape.errors import Cancelled
 from relu_landscape.wire.requests import LandscapeRequest
-from tests.service.engine.landscape.solving import NUMPY, as_bytes, solve
+from tests.service.engine.landscape import solving
+from tests.service.engine.landscape.solving import NUMPY, as_bytes
+
+#: Whether the same holds for the kernel is asked beside it (``tests/service/engine/lanes``).
+solve = partial(solving.solve, backend=NUMPY)
 
 #: Nobody looks at it here.
 PROBLEM = cast("Problem", None)

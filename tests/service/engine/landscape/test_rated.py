@@ -20,7 +20,8 @@ from relu_landscape.engine.tasks import run_here
 from relu_landscape.jobs.pool import codec
 from relu_landscape.wire.landscape import FixedPoint, LandscapeBody
 from relu_landscape.wire.requests import LandscapeRequest
-from tests.service.engine.landscape.solving import NUMPY, as_bytes, body, details, solve
+from tests.service.engine.landscape.solving import as_bytes, body, details, solve
+from tests.service.engine.usual import USUAL
 
 #: K = 2, M = 3 has one minimum, of loss 0.0768, stable at the first two.
 RATES = (0.05, 0.2, 2.0)
@@ -200,7 +201,7 @@ def test_tasks_pass_through_the_pool() -> None:
     """Encoded and decoded, tasks and answers, the landscape has the same bytes."""
     asked = request(2, 3)
     problem = COMPOSITION.problem(asked)
-    here = run_here(problem, NUMPY)
+    here = run_here(problem, USUAL)
 
     def run(tasks: Any) -> Any:
         for task in tasks:

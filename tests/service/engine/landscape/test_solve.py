@@ -6,7 +6,7 @@ import pickle
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -31,8 +31,12 @@ from relu_landscape.wire.landscape import (
 )
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine import known
-from tests.service.engine.landscape.solving import NUMPY, as_bytes, body, details, solve
+from tests.service.engine.landscape import solving
+from tests.service.engine.landscape.solving import NUMPY, as_bytes, body, details
 from tests.service.engine.oracles import gram_matrix
+
+#: Whether the same holds for the kernel is asked beside it (``tests/service/engine/lanes``).
+solve = partial(solving.solve, backend=NUMPY)
 
 AnswerT = TypeVar("AnswerT")
 

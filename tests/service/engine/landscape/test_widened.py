@@ -17,9 +17,10 @@ from relu_landscape.engine.tasks import Task, run_here
 from relu_landscape.jobs.pool import codec
 from relu_landscape.wire.landscape import FixedPoint, FixedPointDetails, LandscapeBody
 from relu_landscape.wire.requests import LandscapeRequest
-from tests.service.engine.landscape.solving import NUMPY, as_bytes, body, details, solve
+from tests.service.engine.landscape.solving import as_bytes, body, details, solve
 from tests.service.engine.landscape.test_units import GRAM
 from tests.service.engine.oracles import Real, loss_by_loop
+from tests.service.engine.usual import USUAL
 
 #: Largest smallest eigenvalue of B_i among the students of the spurious minima found for K = M = 6
 #: to 10, -0.032921: the single anti-aligned student of the 1+6 at loss 0.0553.
@@ -143,7 +144,9 @@ def test_ends_are_minima_of_the_wider_landscape() -> None:
         )
 
 
-@pytest.mark.parametrize("width", [6, 7, 8, 9, 10])
+@pytest.mark.parametrize(
+    "width", [6, 8, 9, *(pytest.param(width, marks=pytest.mark.slow) for width in (7, 10))]
+)
 def test_no_spurious_minimum_survives_a_zero_student_or_a_split(width: int) -> None:
     found, _ = _found(width, width)
     for point in _spurious(found):
@@ -207,7 +210,7 @@ def test_without_widen_nothing_is_looked_at() -> None:
 def test_the_answer_does_not_depend_on_who_computes_it_or_in_which_order() -> None:
     request = _request(2, 3, starts=30, saddles=True)
     problem = Problem.from_request(request)
-    here = run_here(problem, NUMPY)
+    here = run_here(problem, USUAL)
 
     def carried(tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
         """Backwards, every task and answer as bytes."""
@@ -228,7 +231,7 @@ def test_what_is_too_wide_to_follow_says_so() -> None:
     task = FollowWider(
         key="wider/m2/added", weights=np.ones((51, 50)), direction=None, teacher=np.eye(50)
     )
-    assert task.run(problem, NUMPY) == Reached(reason=TOO_WIDE)
+    assert task.run(problem, USUAL) == Reached(reason=TOO_WIDE)
 
 
 def test_a_path_that_does_not_arrive_does_not_end_the_job() -> None:
@@ -236,6 +239,6 @@ def test_a_path_that_does_not_arrive_does_not_end_the_job() -> None:
     task = FollowWider(
         key="wider/m2/added", weights=np.full((3, 2), math.nan), direction=None, teacher=np.eye(2)
     )
-    reached = task.run(problem, NUMPY)
+    reached = task.run(problem, USUAL)
     assert reached.kind is None
     assert reached.reason

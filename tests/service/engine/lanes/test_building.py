@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -67,34 +69,61 @@ def test_portable_code_has_the_same_bits(tmp_path: Path) -> None:
     assert np.array_equal(pinned(portable), pinned(KERNELS[0]))
 
 
-def driver_output(folder: Path, *flags: str, driver: Path = DRIVER) -> str:
-    program, single = folder / "driver", folder / "single.o"
+#: Builds that watch (leaks too, and undefined behaviour), and one as it is served.
+WATCHED = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+PLAIN = ("-O3", "-fno-math-errno", "-fno-trapping-math")
+
+#: Files of the kernel compiled with some flags: every driver is linked with the same ones.
+Objects = Callable[..., list[Path]]
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    @cache
+    def built(*flags: str) -> list[Path]:
+        folder = tmp_path_factory.mktemp("objects")
+        for name, source, variant in (
+            ("single", "lanes.c", ("-DSINGLE", "-DVARIANT=avx2_single")),
+            ("double", "lanes.c", ("-DVARIANT=avx2",)),
+            ("dispatch", "dispatch.c", ("-DVARIANT=avx2",)),
+        ):
+            built_by(*flags, *variant, "-c", SOURCES / source, "-o", folder / f"{name}.o")
+        return sorted(folder.glob("*.o"))
+
+    return built
+
+
+def built_by(*arguments: str | Path) -> None:
     command = [
-        *hatch_build.find_compiler(), "-std=gnu11", "-ffp-contract=off", *FMA, *flags,
-        "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", f"-I{folder}", str(SOURCES / "lanes.c"),
+        *hatch_build.find_compiler(), "-std=gnu11", "-ffp-contract=off", *FMA, "-Wall", "-Wextra",
+        "-Werror", f"-I{SOURCES}", *map(str, arguments),
     ]  # fmt: skip
-    for more in (
-        ["-DSINGLE", "-DVARIANT=avx2_single", "-c", "-o", str(single)],
-        ["-DVARIANT=avx2", str(SOURCES / "dispatch.c"), str(driver), str(single), "-lm", "-o",
-         str(program)],
-    ):  # fmt: skip
-        built = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
-        assert built.returncode == 0, built.stderr
-    answer = subprocess.run([program], capture_output=True, text=True, check=False, timeout=120)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stderr == ""
-    return answer.stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def outputs(objects: Objects, folder: Path, driver: Path) -> tuple[str, str]:
+    """What a driver prints where it is watched, and as it is served."""
+    said = []
+    for flags in (WATCHED, PLAIN):
+        program = folder / "driver"
+        built_by(
+            *flags, "-DVARIANT=avx2", f"-I{folder}", driver, *objects(*flags), "-lm", "-o", program
+        )
+        answer = subprocess.run([program], capture_output=True, text=True, check=False, timeout=120)
+        assert answer.returncode == 0, answer.stderr
+        assert answer.stderr == ""
+        said.append(answer.stdout)
+    return said[0], said[1]
 
 
 @needs_compiler
 @needs_fma
-def test_nothing_is_read_or_written_beside_its_place(tmp_path: Path) -> None:
-    """Under the address sanitizer (leaks too) and that of undefined behaviour: silence, and the
-    bits of a plain build."""
-    watched = driver_output(
-        tmp_path, "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
-    )
-    assert watched == driver_output(tmp_path, "-O3", "-fno-math-errno", "-fno-trapping-math")
+def test_nothing_is_read_or_written_beside_its_place(objects: Objects, tmp_path: Path) -> None:
+    """Under the address sanitizer and that of undefined behaviour: silence, and the bits of a plain
+    build."""
+    watched, plain = outputs(objects, tmp_path, DRIVER)
+    assert watched == plain
     assert watched.count("polished") == 12
     assert watched.count("single") == 12
     assert "nan" not in watched
@@ -126,23 +155,23 @@ def _cases(names: dict[str, int]) -> str:
 
 @needs_compiler
 @needs_fma
-def test_a_search_of_structures_reads_and_writes_nothing_beside_its_place(tmp_path: Path) -> None:
+def test_a_search_of_structures_reads_and_writes_nothing_beside_its_place(
+    objects: Objects, tmp_path: Path
+) -> None:
     names = {"3": 1, "1": 6, "1+2+3": 9, "2+4x2 extra 2": 5, "3x0+4": 7, "1x0+4 extra 3": 4}
     (tmp_path / "cases.h").write_text(_cases(names))
-    flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    watched = driver_output(tmp_path, *flags, driver=STRUCTURED_DRIVER)
-    plain = ("-O3", "-fno-math-errno", "-fno-trapping-math")
-    assert watched == driver_output(tmp_path, *plain, driver=STRUCTURED_DRIVER)
+    watched, plain = outputs(objects, tmp_path, STRUCTURED_DRIVER)
+    assert watched == plain
     assert watched.count("norm") == sum(names.values())
 
 
 @needs_compiler
 @needs_fma
-def test_a_stretch_of_sgd_reads_and_writes_nothing_beside_its_place(tmp_path: Path) -> None:
-    flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    watched = driver_output(tmp_path, *flags, driver=STRETCH_DRIVER)
-    plain = ("-O3", "-fno-math-errno", "-fno-trapping-math")
-    assert watched == driver_output(tmp_path, *plain, driver=STRETCH_DRIVER)
+def test_a_stretch_of_sgd_reads_and_writes_nothing_beside_its_place(
+    objects: Objects, tmp_path: Path
+) -> None:
+    watched, plain = outputs(objects, tmp_path, STRETCH_DRIVER)
+    assert watched == plain
     assert watched.count("run") == 36
     assert "run -1" in watched
     assert "nan" not in watched
@@ -150,11 +179,11 @@ def test_a_stretch_of_sgd_reads_and_writes_nothing_beside_its_place(tmp_path: Pa
 
 @needs_compiler
 @needs_fma
-def test_the_noise_of_sgd_reads_and_writes_nothing_beside_its_place(tmp_path: Path) -> None:
-    flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    watched = driver_output(tmp_path, *flags, driver=SIGMA_DRIVER)
-    plain = ("-O3", "-fno-math-errno", "-fno-trapping-math")
-    assert watched == driver_output(tmp_path, *plain, driver=SIGMA_DRIVER)
+def test_the_noise_of_sgd_reads_and_writes_nothing_beside_its_place(
+    objects: Objects, tmp_path: Path
+) -> None:
+    watched, plain = outputs(objects, tmp_path, SIGMA_DRIVER)
+    assert watched == plain
     assert watched.count("student") == 28
     assert "nan" not in watched
 

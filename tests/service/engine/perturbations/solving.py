@@ -10,6 +10,7 @@ from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.perturbations import COMPOSITION
 from relu_landscape.engine.tasks import Monitor, Runner, SilentMonitor, run_here
 from relu_landscape.wire.perturbations import PerturbationsBody, PerturbationsRequest
+from tests.service.engine.usual import USUAL
 
 NUMPY = backend_named("numpy")
 
@@ -33,7 +34,7 @@ def solve(
     problem = COMPOSITION.problem(asked)
     found = COMPOSITION.compose(
         problem,
-        run=run or run_here(problem, NUMPY),
+        run=run or run_here(problem, USUAL),
         monitor=monitor or SilentMonitor(),
         chunk_starts=chunk_starts,
     )

@@ -32,7 +32,8 @@ from relu_landscape.wire.perturbations import (
 from relu_landscape.wire.requests import LandscapeRequest
 from tests.service.engine import leaky
 from tests.service.engine.oracles import Real
-from tests.service.engine.perturbations.solving import NUMPY, as_bytes, request, solve
+from tests.service.engine.perturbations.solving import as_bytes, request, solve
+from tests.service.engine.usual import USUAL
 
 #: Half of these kicks at the larger size leave.
 SMALL: dict[str, Any] = {"sizes": [0.1, 0.8], "kicks": 10, "seed": 3}
@@ -129,7 +130,7 @@ def test_huge_kicks_end_as_often_as_random_starts_of_that_scale() -> None:
                          init_scale=20.0, structured=False)
     )  # fmt: skip
     landscape = LANDSCAPE.compose(
-        whole, run=run_here(whole, NUMPY), monitor=SilentMonitor(), chunk_starts=None
+        whole, run=run_here(whole, USUAL), monitor=SilentMonitor(), chunk_starts=None
     ).result
     assert isinstance(landscape, LandscapeBody)
     found = solve(request(student_width=8, teacher_width=8, input_dimension=8, sizes=[20.0],
@@ -243,7 +244,7 @@ def through_bytes(problem: Any) -> Runner:
     def run(tasks: Sequence[Task[Any, Any]]) -> Iterator[tuple[Task[Any, Any], Any]]:
         for task in reversed(tasks):
             sent = decode_task(COMPOSITION, encode_task(task))
-            yield task, decode_answer(task, encode_answer(sent.run(problem, NUMPY)))
+            yield task, decode_answer(task, encode_answer(sent.run(problem, USUAL)))
 
     return run
 
