@@ -105,7 +105,7 @@ def test_every_kick_inside_the_proved_ball_returns(width: int, structure: str, l
     kicks = directions(problem, range(6))
     W = 0.9 * radius * kicks / np.linalg.norm(kicks, axis=(1, 2))[:, None, None]
     W[..., :width] += W0
-    ends, _ = leaky.flow(W, np.eye(width, W.shape[2]), leak, until=20_000.0, rest=1e-7)
+    ends, _ = leaky.flow(W, np.eye(width, W.shape[2]), leak, until=20_000.0, rest=1e-8)
     away = ends - np.pad(W0, ((0, 0), (0, W.shape[2] - width)))
     assert np.linalg.norm(away, axis=(1, 2)).max() < 0.1 * radius
 
