@@ -79,7 +79,7 @@ def flow(W: Real, V: Real, leak: float, *, until: float, rest: float) -> tuple[R
     def slope(_t: float, y: Real) -> Real:
         return -gradient(y.reshape(shape), V, leak).ravel()
 
-    # Looser ones keep the gradient at their own level, where no step is long enough to come to rest.
+    # Looser ones keep the gradient at their own level, and it never comes to rest.
     path = RK45(slope, 0.0, W.ravel(), until, rtol=1e-9, atol=1e-12)
     norms = np.full(len(W), np.inf)
     while path.status == "running" and norms.max() > rest:
