@@ -28,9 +28,13 @@ from relu_landscape.settings import Settings
 logger = logging.getLogger(__name__)
 
 #: What Dask notes for its dashboard, which is not there: of the machine twice a second, for an
-#: hour; up to 10,000 events of each kind; samples of the stack. It would all be kept in memory.
-NO_RECORDS = {
+#: hour; up to 10,000 events of each kind; samples of the stack. It would all be kept in memory. Nor
+#: is it asked, fifty times a second in each of its processes, whether a loop is late.
+WITHOUT_DASHBOARD = {
+    "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.system-monitor.log-length": 2,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
     "distributed.admin.log-length": 100,
     "distributed.admin.low-level-log-length": 100,
     "distributed.worker.profile.enabled": False,
@@ -96,7 +100,9 @@ class LocalWorkers:
 
     def _fork_them(self) -> None:
         """Have Dask fork workers, whenever it begins one, from the server of ``forking``."""
-        dask.config.set({"distributed.worker.multiprocessing-method": forking.METHOD, **NO_RECORDS})
+        dask.config.set(
+            {"distributed.worker.multiprocessing-method": forking.METHOD, **WITHOUT_DASHBOARD}
+        )
         # Dask would have the server import whatever of pandas and others is installed: that takes
         # long, and some have threads, which do not survive a fork.
         utils._forkserver_preload_set = True

@@ -32,7 +32,8 @@ from relu_landscape.jobs.store.connection import Target
 from relu_landscape.jobs.store.scripts import needs
 from relu_landscape.settings import Settings
 from relu_landscape.wire.requests import LandscapeRequest
-from tests.service.engine.landscape.solving import as_bytes, body, details, solve
+from tests.service.engine.landscape import solving
+from tests.service.engine.landscape.solving import as_bytes, body, details
 from tests.service.jobs.helpers import PATIENCE_SECONDS, PROVENANCE, QUEUES
 from tests.service.jobs.store.contents import Contents
 from tests.service.jobs.toy_engine import Judge, Sample
@@ -119,7 +120,7 @@ def answered(task: Task[Any, Any], request: Any) -> bytes:
 @cache
 def solved(request: LandscapeRequest) -> Composed:
     """The same without a store, a pool or anything that is kept."""
-    return solve(request)
+    return solving.solve(request, backend=NUMPY)
 
 
 @dataclass
@@ -302,7 +303,7 @@ def _names() -> list[str]:
             names.append(memo_name(task, needs("cpu")))
             yield task, task.run(problem, NUMPY)
 
-    solve(ASKED, run=note)
+    solving.solve(ASKED, run=note)
     return [name for name in names if name is not None]
 
 
