@@ -88,7 +88,7 @@ def test_a_fixed_point_in_full(client: Client) -> None:
 def test_a_line_that_is_cut_again_and_again(live: LiveServer) -> None:
     """Cut when the request is taken, in the middle of the events, and in the result."""
     # Long enough for events to be on their way after the first cut.
-    question = QUESTION | {"seed": 1, "starts": 800}
+    question = QUESTION | {"seed": 1, "starts": 2400}
     marks = (b"HTTP/1.1 202", b"event: progress", b"\r\netag:")
     with (
         stamina.set_testing(False),
