@@ -32,7 +32,7 @@ FOLDS = {
     "6+*": (7.2, 7.7227094425),
     "8+*": (9.2, 9.7718132312),
 }
-#: Of the first pattern; steps of the others are as coarse and as fine.
+#: Of the first pattern, from coarse steps to fine ones; of the others some of both.
 POINTS = (6, 10, 20, 30, 40, 50, 80, 160)
 ASKED = {pattern: POINTS if pattern == "2+*" else (6, 11, 51) for pattern in FOLDS}
 

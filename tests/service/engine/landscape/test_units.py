@@ -29,6 +29,10 @@ GRAM = np.array(
 )
 
 
+#: A landscape, its details by key, and the losses that were told last.
+Found = tuple[LandscapeBody, dict[str, FixedPointDetails], tuple[float, ...]]
+
+
 class Listener(SilentMonitor):
     """Keeps the losses that were told last."""
 
@@ -38,9 +42,7 @@ class Listener(SilentMonitor):
         self.losses = tuple(p.loss for p in points if isinstance(p, LandscapeFinding))
 
 
-def landscape(
-    gram: Any, scale: float = 1.0, **more: Any
-) -> tuple[LandscapeBody, dict[str, FixedPointDetails], tuple[float, ...]]:
+def landscape(gram: Any, scale: float = 1.0, **more: Any) -> Found:
     """The landscape of a square problem whose lengths are all ``scale`` times longer."""
     width = len(gram)
     asked = LandscapeRequest(
@@ -59,13 +61,13 @@ def landscape(
 
 
 @pytest.fixture(scope="module")
-def orthonormal() -> tuple[LandscapeBody, dict[str, FixedPointDetails], tuple[float, ...]]:
+def orthonormal() -> Found:
     return landscape(np.eye(6), saddles=True)
 
 
 @pytest.mark.parametrize("power", [-6, 6])
 def test_equal_orthogonal_teachers_are_orthonormal_in_their_own_unit(
-    orthonormal: tuple[LandscapeBody, dict[str, FixedPointDetails], tuple[float, ...]], power: int
+    orthonormal: Found, power: int
 ) -> None:
     """A teacher of 1e-6 I had 'a group of order 25401600' and one copy of each point, and no
     structured search; at 1e6 I every start was said to fail."""

@@ -6,13 +6,10 @@ from typing import Any
 
 import orjson
 
-from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.engine.perturbations import COMPOSITION
 from relu_landscape.engine.tasks import Monitor, Runner, SilentMonitor, run_here
 from relu_landscape.wire.perturbations import PerturbationsBody, PerturbationsRequest
 from tests.service.engine.usual import USUAL
-
-NUMPY = backend_named("numpy")
 
 
 def request(**fields: Any) -> PerturbationsRequest:
