@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from relu_landscape_api.settings import ApiSettings
 from tests.page.answers import recorded, stored_example
-from tests.page.stage import Stage, on_stage
+from tests.page.stage import Stage, on_stage, theatre
+from tests.serving import Running
 
 #: Names under which distributions install it.
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -120,11 +121,29 @@ def changes() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture(scope="package")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An application for all tests that want no other settings: to make and to end one takes as
+    long as most of them."""
+    with theatre(ApiSettings(data_dir=tmp_path_factory.mktemp("page"))) as running:
+        yield running
+
+
 @pytest.fixture
-def stage(
-    example: dict[str, Any], wide: dict[str, Any], changes: dict[str, Any], tmp_path: Path
-) -> Iterator[Stage]:
-    with on_stage(ApiSettings(data_dir=tmp_path, **changes)) as service:
+def application(
+    request: pytest.FixtureRequest, changes: dict[str, Any], tmp_path: Path
+) -> Iterator[Running]:
+    """The common application, or one with the settings that a test wants."""
+    if not changes:
+        yield request.getfixturevalue("common")
+        return
+    with theatre(ApiSettings(data_dir=tmp_path, **changes)) as running:
+        yield running
+
+
+@pytest.fixture
+def stage(application: Running, example: dict[str, Any], wide: dict[str, Any]) -> Iterator[Stage]:
+    with on_stage(application) as service:
         service.know(example)
         service.know(wide)
         service.continuations = recorded("continuations")
@@ -187,7 +206,8 @@ def watch(context: BrowserContext, url: str) -> Watched:
 
 
 @pytest.fixture
-def watched(context: BrowserContext, url: str) -> Iterator[Watched]:
+def watched(url: str, context: BrowserContext) -> Iterator[Watched]:
+    """A page at that address, which is gone before the service behind it is."""
     page = watch(context, url)
     yield page
     page.verify()

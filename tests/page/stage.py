@@ -7,15 +7,16 @@ until its test moves it.
 from __future__ import annotations
 
 import queue
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from fastapi import FastAPI
 
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import LandscapeError, RequestError
 from relu_landscape.jobs.testing import InMemoryService, Job, perfect_copy
-from relu_landscape.settings import Settings
 from relu_landscape.wire.base import Wire
 from relu_landscape.wire.families import Continuation, ContinuationQuery
 from relu_landscape.wire.jobs import Progress
@@ -106,9 +107,10 @@ def _finding(place: int, point: Mapping[str, Any], hits: int) -> LandscapeFindin
 class Stage:
     """The service behind a page, with the answers it gives."""
 
+    service: InMemoryService
+    running: Running
+
     def __init__(self) -> None:
-        self.service: InMemoryService
-        self.running: Running
         self.continuations: dict[str, dict[str, Any]] = {}
         self.rates: dict[str, dict[str, Any]] = {}
         self._answers: dict[tuple[int, int], dict[str, Any]] = {}
@@ -177,21 +179,45 @@ class Stage:
             raise RequestError("branch", query.branch, "a minimum that was recorded")
         return LearningRates.model_validate(answer)
 
-    @asynccontextmanager
-    async def open(self, settings: Settings) -> AsyncIterator[InMemoryService]:
-        """The service, for the application's factory."""
-        async with InMemoryService.open(settings) as service:
-            service.answer = self._answer
-            service.answers_to_calls["continuation"] = self._continuation
-            service.answers_to_calls["learning_rates"] = self._rates
-            service.holds_jobs = True
-            self.service = service
-            yield service
+    def set_up(self, service: InMemoryService) -> None:
+        """Give the answers of this service, all of whose jobs are held."""
+        service.answer = self._answer
+        service.answers_to_calls["continuation"] = self._continuation
+        service.answers_to_calls["learning_rates"] = self._rates
+        service.holds_jobs = True
+        self.service = service
 
 
 @contextmanager
-def on_stage(settings: ApiSettings) -> Iterator[Stage]:
-    """The application with a service that holds every job, on a free port."""
+def theatre(settings: ApiSettings) -> Iterator[Running]:
+    """The application on a free port, for one stage after another."""
+    with serving(create_app(settings, service_factory=InMemoryService.open)) as running:
+        yield running
+
+
+@contextmanager
+def on_stage(running: Running) -> Iterator[Stage]:
+    """The application with a new service, which holds every job, until the block ends."""
     stage = Stage()
-    with serving(create_app(settings, service_factory=stage.open)) as stage.running:
+    stage.running = running
+    running.in_loop(lambda: _renew(running.app, stage))
+    try:
         yield stage
+    finally:
+        running.in_loop(lambda: _close(stage.service))
+
+
+def _renew(app: FastAPI, stage: Stage) -> None:
+    """Put a new service behind it, and let it know nothing of the last."""
+    new = InMemoryService(app.state.settings)
+    new.deletions = app.state.service.deletions  # which it listens to
+    stage.set_up(new)
+    app.state.service = new
+    app.state.at_hand.drop(None)
+    app.state.door.forget()
+
+
+def _close(service: InMemoryService) -> None:
+    """End what still reads from it."""
+    service.is_closed = True
+    service.wake()

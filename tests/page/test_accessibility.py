@@ -127,7 +127,7 @@ def test_comparison_and_glossary(
     assert is_free_of_sideways_scrolling(page)
 
 
-def test_axe_itself_works_here(context: BrowserContext, url: str) -> None:
+def test_axe_itself_works_here(url: str, context: BrowserContext) -> None:
     """A test that axe-core sees a fault, lest silence be taken for praise."""
     page = context.new_page()
     page.goto(url)

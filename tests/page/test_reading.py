@@ -40,7 +40,7 @@ ASKED_OF_ALL = {"then", "toJSON", "fixed_points"}
 
 
 @pytest.fixture
-def reading(context: BrowserContext, watched: Watched) -> Watched:
+def reading(watched: Watched, context: BrowserContext) -> Watched:
     context.add_init_script(WATCH_ANSWERS)
     return watched
 
