@@ -14,8 +14,10 @@ from collections.abc import Callable, Collection, Mapping
 NOT_ASKED = "not asked for: "
 NO_GPU = "no GPU: "
 
-#: Debian, Alpine and Fedora call it chromium, Ubuntu chromium-browser, Google google-chrome.
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: What drives the page, the first that is found. Debian's shell is Chromium without windows, which
+#: draws the same page with less work. Debian, Alpine and Fedora call the whole of it chromium,
+#: Ubuntu chromium-browser, Google google-chrome.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def reason_to_skip(

@@ -12,12 +12,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from relu_landscape_api.settings import ApiSettings
+from tests.house.gates import BROWSERS
 from tests.page.answers import recorded, stored_example
 from tests.page.stage import Stage, on_stage, theatre
 from tests.serving import Running
 
-#: Names under which distributions install it.
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 #: What this Chromium has no use for here. It takes the last such list that it is given, so that
 #: Playwright's own comes first, without what concerns Edge and Windows. Of each context the popups
