@@ -102,7 +102,12 @@ def test_a_line_that_is_cut_again_and_again(live: LiveServer) -> None:
 
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     """The client waits, hears the rest of the events, and gets the result; with a key, too."""
-    settings = {"RELU_LANDSCAPE_CHUNK_STARTS": "2", "RELU_LANDSCAPE_API_KEY": "open-sesame"}
+    settings = {
+        "RELU_LANDSCAPE_CHUNK_STARTS": "2",
+        "RELU_LANDSCAPE_API_KEY": "open-sesame",
+        # So long the job of the one that was killed is left alone by the next.
+        "RELU_LANDSCAPE_LEASE_SECONDS": "2",
+    }
     with serving(tmp_path, **settings) as server:
         running = threading.Event()
         found: list[Landscape] = []
