@@ -67,9 +67,12 @@ class AskingStore:
         self._uses = Uses(self._client, settings)
         self._line = Line(self._scripts, self._patience, registry, settings)
         self._looks: Looks[tuple[str, list[Event]]] = Looks()
+        self._states: Looks[str] = Looks()
+        self._statuses: Looks[AnyStatus] = Looks()
 
     async def close(self) -> None:
-        await self._looks.end()
+        for looks in (self._looks, self._states, self._statuses):
+            await looks.end()
         await self._patience.end()
         await self._client.aclose()
         await self._followers.aclose()
@@ -123,7 +126,9 @@ class AskingStore:
 
     async def status(self, job: str) -> AnyStatus:
         """Raises ``NotFound``, ``StoreUnavailable``."""
+        return await self._statuses.renew(job, partial(self._look_at_status, job))
 
+    async def _look_at_status(self, job: str) -> AnyStatus:
         async def read() -> list[Any]:
             async with self._client.pipeline(transaction=False) as pipeline:
                 reading.look(pipeline, self._keys.of("job", job))
@@ -143,7 +148,7 @@ class AskingStore:
 
     async def state(self, job: str) -> str:
         """The state alone. Raises ``NotFound``, ``StoreUnavailable``."""
-        return await self._state(self._client, job)
+        return await self._states.renew(job, partial(self._state, self._client, job))
 
     async def _state(self, client: Any, job: str) -> str:
         value = await self._patience.call_async(

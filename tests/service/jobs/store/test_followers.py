@@ -10,13 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-import pytest
-
-from relu_landscape.errors import StoreUnavailable
 from relu_landscape.jobs.store.asking import AskingStore
 from relu_landscape.jobs.store.claims import ClaimingStore
 from relu_landscape.jobs.store.connection import Target
-from relu_landscape.jobs.store.looks import Looks
 from relu_landscape.wire.jobs import Event
 from tests.service.jobs.helpers import submitted, until_async
 
@@ -86,60 +82,3 @@ async def test_the_last_who_leaves_frees_the_connection(
         each.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await until_async(lambda: asyncio.to_thread(waits, 0), "nobody waits")
-
-
-async def test_an_error_is_everybodys_and_the_next_look_is_a_new_one() -> None:
-    looks: Looks[int] = Looks()
-    begun, go_on = [], asyncio.Event()
-
-    async def fail() -> int:
-        begun.append(1)
-        await go_on.wait()
-        raise StoreUnavailable("away")
-
-    both = [asyncio.ensure_future(looks.share("a", fail)) for _ in range(2)]
-    await asyncio.sleep(0)
-    go_on.set()
-    for each in both:
-        with pytest.raises(StoreUnavailable):
-            await each
-    assert begun == [1]
-
-    async def see() -> int:
-        return 7
-
-    assert await looks.share("a", see) == 7
-
-
-async def test_whoever_comes_after_a_look_was_given_up_looks_anew() -> None:
-    looks: Looks[int] = Looks()
-
-    async def never() -> int:
-        await asyncio.Event().wait()
-        return 0
-
-    async def see() -> int:
-        return 7
-
-    left = asyncio.ensure_future(looks.share("a", never))
-    await asyncio.sleep(0)
-    left.cancel()
-    await asyncio.sleep(0)  # it leaves; the look that nobody waits for is still about to end
-    assert await looks.share("a", see) == 7
-    with pytest.raises(asyncio.CancelledError):
-        await left
-
-
-async def test_a_look_that_has_just_ended_is_not_shared() -> None:
-    """A reader that came between its end and the note of it spun on its empty answer for ever."""
-    looks: Looks[int] = Looks()
-    seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    first = asyncio.ensure_future(looks.share("a", lambda: seen))
-    await asyncio.sleep(0)
-    seen.set_result(1)  # nothing that waits for it has run yet
-
-    async def see() -> int:
-        return 2
-
-    assert await looks.share("a", see) == 2
-    assert await first == 1
