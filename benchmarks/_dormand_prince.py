@@ -29,6 +29,9 @@ FIRST_STEP = 1e-3
 SAFETY, LEAST_FACTOR, LARGEST_FACTOR = 0.9, 0.2, 5.0
 #: A student that passes through zero turns its direction at once: no step is small enough there.
 LEAST_STEP = 1e-11
+#: One that has come to zero is pushed back again and again, by steps that are longer than that. A
+#: path of the widest networks makes 10,000.
+MOST_STEPS = 200_000
 #: Paths followed together: their stages then stay in a core's own cache.
 TOGETHER = 64
 
@@ -45,7 +48,7 @@ def follow(
 
     A step's error is at most ``rtol`` times 1 plus the largest weight, entry by entry. Returns the
     last points (n, K, p), the times (n,), and the number of forces. A path whose step falls below
-    ``LEAST_STEP`` is left where it is.
+    ``LEAST_STEP``, or that has made ``MOST_STEPS``, is left where it is.
     """
     ends, times, forces = np.empty_like(W), np.empty(len(W)), 0
     for first in range(0, len(W), TOGETHER):
@@ -63,11 +66,12 @@ def _batch(
     longest: float,
 ) -> tuple[Real, Real, int]:
     ends, times = W.copy(), np.zeros(len(W))
-    alive = np.arange(len(W))
+    alive, steps = np.arange(len(W)), 0
     here, h, t = W.copy(), np.full(len(W), FIRST_STEP), np.zeros(len(W))
     slope = force(here)
     count = len(W)
-    while len(alive):
+    while len(alive) and steps < MOST_STEPS:
+        steps += 1
         stages = np.empty((7, *here.shape))
         stages[0] = slope
         trial = here
@@ -90,4 +94,5 @@ def _batch(
             kept = ~over
             alive, h, t = alive[kept], h[kept], t[kept]
             here, slope = here[kept], slope[kept]
+    ends[alive], times[alive] = here, t
     return ends, times, count

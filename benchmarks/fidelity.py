@@ -1,7 +1,7 @@
 """How often the integrator credits a start to another end than an accurate one does.
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.fidelity [--starts 2000] [--only "32, 32"]
-    ... [--kept FOLDER --pieces 3]
+    ... [--references FOLDER --pieces 3]
 
 (from the repository root) prints a table and keeps the figures in benchmarks/runs. Each start is
 followed to its credited end by the native kernel (``--backend numpy``: by NumPy), and by Dormand
@@ -11,19 +11,19 @@ where no weight differs by more than 1e-4; with more students than teachers, two
 one. Paths that still creep at t = 20,000, or in which a student comes to zero, are left out and
 counted. Seconds are processor time of this process.
 
-With ``--kept`` the starts are followed in pieces, and what came of each is kept in that folder: an
-interrupted run goes on where it was, and ``--pieces`` ends it after so many, without a table for
-what is not complete. The folder is of one commit and one kernel; that is up to whoever names it.
+With ``--references`` the accurate ends are kept in that folder, in pieces: they are of the problem
+alone, so the next run, of another kernel or another method, follows only its own paths. An
+interrupted run goes on where it was, and ``--pieces`` ends it after so many new ones, without a
+table for what is not complete.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -72,35 +72,50 @@ def problem_of(asked: dict[str, object]) -> Problem:
     return Problem.from_request(LandscapeRequest.model_validate(asked))
 
 
-def reference(problem: Problem, W: Real) -> tuple[Real, Real, int]:
-    """Polished ends (n, K, p) of accurate paths, their losses, and the forces that took."""
-    kernel = load()
+@dataclass(frozen=True)
+class Reference:
+    """Accurate paths of some starts: polished ends (n, K, p), losses (n,), the forces and the
+    seconds that took."""
 
-    def is_done(here: Real, slope: Real) -> NDArray[np.bool_]:
-        still: NDArray[np.bool_] = np.sqrt(np.sum(slope * slope, axis=(-2, -1))) < ARRIVED
-        if not problem.has_continuum:
+    ends: Real
+    losses: Real
+    forces: int
+    seconds: float
+
+    @classmethod
+    def follow(cls, problem: Problem, W: Real) -> Reference:
+        began, kernel = time.process_time(), load()
+
+        def force(here: Real) -> Real:
+            return kernel.forces(problem.teacher, here)
+
+        def is_done(here: Real, slope: Real) -> NDArray[np.bool_]:
+            still: NDArray[np.bool_] = np.sqrt(np.sum(slope * slope, axis=(-2, -1))) < ARRIVED
+            if not problem.has_continuum:
+                return still
+            # A thousandth of any spurious point's: only zero loss lies below (``global_set``).
+            still |= np.asarray(population.loss(here, problem.teacher)) < LOSS
             return still
-        # A thousandth of any spurious point's: nothing but zero loss lies below (``global_set``).
-        still |= np.asarray(population.loss(here, problem.teacher)) < LOSS
-        return still
 
-    ends, _, forces = follow(
-        lambda here: kernel.forces(problem.teacher, here), W, is_done, rtol=RTOL, longest=LONGEST
-    )
-    losses = np.asarray(population.loss(ends, problem.teacher))
-    still = is_done(ends, kernel.forces(problem.teacher, ends)) & (losses >= LOSS)
-    ends[still], _, _ = kernel.polish(
-        problem.teacher, POLISH, ends[still], kernel.forces(problem.teacher, ends[still])
-    )
-    return ends, losses, forces
+        ends, _, forces = follow(
+            lambda here: kernel.forces(problem.teacher, here),
+            W,
+            is_done,
+            rtol=RTOL,
+            longest=LONGEST,
+        )
+        losses = np.asarray(population.loss(ends, problem.teacher))
+        still = is_done(ends, force(ends)) & (losses >= LOSS)
+        ends[still], _, _ = kernel.polish(problem.teacher, POLISH, ends[still], force(ends[still]))
+        return cls(ends, losses, forces, time.process_time() - began)
 
 
-def judged(problem: Problem, ours: list[End], theirs: Real, losses: Real) -> tuple[int, int]:
-    """How many ends differ, and how many references creep; ``ours`` in the order of ``theirs``."""
+def judged(problem: Problem, ours: list[End], reference: Reference) -> tuple[int, int]:
+    """How many ends differ, and how many references creep; ``ours`` in the order of theirs."""
     differ = creeping = 0
-    slopes = load().forces(problem.teacher, theirs)
+    slopes = load().forces(problem.teacher, reference.ends)
     norms = np.sqrt(np.sum(slopes * slopes, axis=(-2, -1)))
-    for end, W, loss, norm in zip(ours, theirs, losses, norms, strict=True):
+    for end, W, loss, norm in zip(ours, reference.ends, reference.losses, norms, strict=True):
         is_global = problem.has_continuum and bool(loss < LOSS)
         mine = float(population.loss(end.W, problem.teacher)) if end.W.any(axis=-1).all() else 1.0
         at_zero = end.outcome is Outcome.GLOBAL_SET or (problem.has_continuum and mine < LOSS)
@@ -117,67 +132,65 @@ def judged(problem: Problem, ours: list[End], theirs: Real, losses: Real) -> tup
 class Tally:
     """What became of some starts; ``ours`` and ``theirs`` are seconds."""
 
-    starts: int = 0
-    differ: int = 0
-    creeping: int = 0
-    ours: float = 0.0
-    theirs: float = 0.0
-    forces: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    starts: int
+    differ: int
+    creeping: int
+    ours: float
+    theirs: float
+    forces: int
 
 
-def tally(problem: Problem, numbers: list[int], backend: str) -> Tally:
-    """Follow the starts with these numbers both ways."""
+def tally(problem: Problem, references: list[Reference], backend: str) -> Tally:
+    """Follow the starts again, and compare their ends with those of the accurate paths."""
+    numbers = list(range(problem.starts))
     W = sampling.draw_starts(problem, numbers)
     descent = sampling.new_descent(problem, backend_named(backend))
     began = time.process_time()
     ends, _ = descent.run(descent.begin(numbers, W))
     ours = time.process_time() - began
-    began = time.process_time()
-    accurate, losses, forces = reference(problem, W)
-    theirs = time.process_time() - began
     ends.sort(key=lambda end: end.start)
-    differ, creeping = judged(problem, ends, accurate, losses)
-    return Tally(len(numbers), differ, creeping, ours, theirs, forces)
+    reference = Reference(
+        np.concatenate([each.ends for each in references]),
+        np.concatenate([each.losses for each in references]),
+        sum(each.forces for each in references),
+        sum(each.seconds for each in references),
+    )
+    differ, creeping = judged(problem, ends, reference)
+    return Tally(len(numbers), differ, creeping, ours, reference.seconds, reference.forces)
 
 
 @dataclass
 class Pieces:
-    """The tallies of pieces of a case: from ``folder``, or made and kept there.
+    """References of pieces of a case: from ``folder``, or made and kept there.
 
     ``left``: how many may still be made in this run; None: all.
     """
 
-    backend: str
     folder: Path | None = None
     left: int | None = None
 
-    def whole(self, name: str, problem: Problem) -> Tally | None:
+    def whole(self, name: str, problem: Problem) -> list[Reference] | None:
         """Of all starts, or None where not every piece may be made now."""
-        if self.folder is None:
-            return tally(problem, list(range(problem.starts)), self.backend)
-        sums = Tally()
-        for numbers in _cut(problem.starts):
-            one = self._piece(self.folder, name, problem, numbers)
-            if one is None:
-                return None
-            sums += one
-        return sums
+        found = [self._piece(name, problem, numbers) for numbers in _cut(problem.starts)]
+        pieces = [each for each in found if each is not None]
+        return pieces if len(pieces) == len(found) else None
 
-    def _piece(self, folder: Path, name: str, problem: Problem, numbers: range) -> Tally | None:
+    def _piece(self, name: str, problem: Problem, numbers: range) -> Reference | None:
         words = "".join(letter if letter.isalnum() else "-" for letter in name)
-        path = folder / f"{words}-{numbers.start}-{numbers.stop}-{self.backend}.json"
-        if path.exists():
-            return Tally(**json.loads(path.read_text(encoding="utf-8")))
+        path = self.folder and self.folder / f"{words}-{numbers.start}-{numbers.stop}.npz"
+        if path is not None and path.exists():
+            with np.load(path) as kept:
+                return Reference(
+                    kept["ends"], kept["losses"], int(kept["forces"]), float(kept["seconds"])
+                )
         if self.left == 0:
             return None
         if self.left is not None:
             self.left -= 1
-        found = tally(problem, list(numbers), self.backend)
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        found = Reference.follow(problem, sampling.draw_starts(problem, list(numbers)))
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path, **vars(found))
         print(f"{name}: {numbers.stop} of {problem.starts} starts", file=sys.stderr, flush=True)
         return found
 
@@ -227,18 +240,20 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=2000)
     parser.add_argument("--backend", default=f"native-{load().info.version}")
     parser.add_argument("--only", default="", help="cases whose name begins so")
-    parser.add_argument("--kept", type=Path, help="folder of finished pieces")
-    parser.add_argument("--pieces", type=int, help="make so many at most (with --kept)")
+    parser.add_argument("--references", type=Path, help="folder of accurate ends")
+    parser.add_argument("--pieces", type=int, help="make so many at most (with --references)")
     asked = parser.parse_args()
-    pieces = Pieces(asked.backend, asked.kept, asked.pieces if asked.kept else None)
+    pieces = Pieces(asked.references, asked.pieces if asked.references else None)
     record = Record("fidelity", {name: str(value) for name, value in vars(asked).items()})
     print("| K, M, d | starts | left out | other end | same end, % | asked, % | ms a start "
           "| reference, ms | its forces a start |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|")
     for name, request, least in cases(asked.starts):
         if name.startswith(asked.only):
-            sums = pieces.whole(name, problem_of(request))
-            if sums is not None:
+            problem = problem_of(request)
+            references = pieces.whole(name, problem)
+            if references is not None:
+                sums = tally(problem, references, asked.backend)
                 print(compare(name, sums, least, record), flush=True)
     if record.rows:
         record.write()
