@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from relu_landscape.engine.points.graphs import graph_type
+
 Real = NDArray[np.float64]
 
 #: Entries closer than this are equal, in units of the teacher's mean squared norm. Polished points
@@ -66,9 +68,6 @@ class _Coloured:
     """The coloured graph of labelled overlaps; vertices: students, teachers, then entries."""
 
     def __init__(self, R: NDArray[np.int64], T: NDArray[np.int64] | None) -> None:
-        # Imported here: with it comes matplotlib, where that is installed, for half a second.
-        import igraph
-
         self.K, self.M = R.shape
         K, M = self.K, self.M
         entries = np.arange(K * M) + K + M
@@ -84,7 +83,7 @@ class _Coloured:
             colours[1] = offset + np.diagonal(T)
             colours.append(offset + int(T.max()) + 1 + T[first, second])
         self.colours: list[int] = np.concatenate(colours).tolist()
-        self.graph = igraph.Graph(n=len(self.colours), edges=np.concatenate(edges).tolist())
+        self.graph = graph_type()(n=len(self.colours), edges=np.concatenate(edges).tolist())
 
     def canonical_order(self) -> tuple[list[int], list[int]]:
         """Students and teachers in the order of the canonical labelling."""
