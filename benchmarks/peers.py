@@ -36,7 +36,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import minimize
 
 from benchmarks._record import Record
-from benchmarks.fidelity import SAME, problem_of, reference
+from benchmarks.fidelity import SAME, Reference, problem_of
 from relu_landscape.engine.landscape import sampling
 from relu_landscape.engine.lanes.native import load
 from relu_landscape.engine.model.arrays import backend_named
@@ -266,7 +266,7 @@ def print_case(case: str, asked: argparse.Namespace, record: Record) -> None:
     problem = problem_of({"student_width": K, "teacher_width": M, "input_dimension": d,
                           "starts": asked.starts})  # fmt: skip
     W = sampling.draw_starts(problem, list(range(asked.starts)))
-    ends, _, _ = reference(problem, W)
+    ends = Reference.follow(problem, W).ends
     with tempfile.TemporaryDirectory() as folder:
         starts = Path(folder) / "starts.npz"
         np.savez(starts, W=W, ends=ends)
