@@ -78,7 +78,7 @@ hooks: .venv/.dev
 test: lint guide
 	@mkdir -p build
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadscope --junitxml=build/tests.xml \
-		--cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
+		-p tests.house.branches --branches build/coverage.json
 
 validation: .venv/.dev
 	@mkdir -p build
@@ -138,4 +138,4 @@ sbom: .venv/.serve
 		--pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
 clean:
-	rm -rf .venv build dist api/relu_landscape_api/guide .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv build dist api/relu_landscape_api/guide .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -55,9 +55,10 @@ def unacceptable(skips: list[Skip]) -> list[Skip]:
     ]
 
 
-def branch_coverage(totals: dict[str, int]) -> str:
-    """A line on the branches, from the ``totals`` of coverage.py's JSON report."""
-    covered, branches = totals["covered_branches"], totals["num_branches"]
+def branch_coverage(summary: dict[str, int]) -> str:
+    """A line on the branches, from the ``summary`` of slipcover's JSON report."""
+    covered = summary["covered_branches"]
+    branches = covered + summary["missing_branches"]
     share = 100 * covered / branches if branches else 100.0
     return f"branch coverage: {share:.1f} % ({covered} of {branches} branches)"
 
@@ -67,7 +68,7 @@ def main(tests_xml: str, coverage_json: str) -> int:
     skips = skipped(ElementTree.parse(tests_xml).getroot())
     for reason, count in Counter(skip.reason for skip in skips).most_common():
         print(f"skipped {count}: {reason}")
-    print(branch_coverage(json.loads(Path(coverage_json).read_text())["totals"]))
+    print(branch_coverage(json.loads(Path(coverage_json).read_text())["summary"]))
     refused = unacceptable(skips)
     for skip in refused:
         print(f"must not be skipped here: {skip.test} ({skip.reason})", file=sys.stderr)

@@ -98,7 +98,7 @@ def test_integration_refuses_what_could_have_run(
     report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     coverage = tmp_path / "coverage.json"
-    coverage.write_text(json.dumps({"totals": {"covered_branches": 90, "num_branches": 120}}))
+    coverage.write_text(json.dumps({"summary": {"covered_branches": 90, "missing_branches": 30}}))
     assert ci_report.main(str(report), str(coverage)) == 1
     printed = capsys.readouterr()
     assert "branch coverage: 75.0 % (90 of 120 branches)" in printed.out
@@ -120,7 +120,7 @@ def test_integration_accepts_a_run_without_such_skips(report: Path, tmp_path: Pa
             suite.remove(case)
     tree.write(tmp_path / "rest.xml")
     (tmp_path / "coverage.json").write_text(
-        '{"totals": {"covered_branches": 0, "num_branches": 0}}'
+        '{"summary": {"covered_branches": 0, "missing_branches": 0}}'
     )
     assert ci_report.main(str(tmp_path / "rest.xml"), str(tmp_path / "coverage.json")) == 0
 
