@@ -106,7 +106,7 @@ class Life(RuleBasedStateMachine):
             if not is_killed:
                 self.here.remove(job)
                 self.half_deleted.discard(job)
-            elif job not in self.unkept:  # else the archive never had it
+            elif job in self.results and job not in self.unkept:  # else the archive has none
                 self.half_deleted.add(job)
             self.results.pop(job, None)
             self.unkept.discard(job)
