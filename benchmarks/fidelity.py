@@ -97,13 +97,7 @@ class Reference:
             still |= np.asarray(population.loss(here, problem.teacher)) < LOSS
             return still
 
-        ends, _, forces = follow(
-            lambda here: kernel.forces(problem.teacher, here),
-            W,
-            is_done,
-            rtol=RTOL,
-            longest=LONGEST,
-        )
+        ends, _, forces = follow(force, W, is_done, rtol=RTOL, longest=LONGEST)
         losses = np.asarray(population.loss(ends, problem.teacher))
         still = is_done(ends, force(ends)) & (losses >= LOSS)
         ends[still], _, _ = kernel.polish(problem.teacher, POLISH, ends[still], force(ends[still]))

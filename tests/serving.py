@@ -99,3 +99,19 @@ def serving(app: FastAPI) -> Iterator[Running]:
             server.should_exit = True
             thread.join(STOP_SECONDS)
             assert not thread.is_alive()
+
+
+def renew(app: FastAPI) -> InMemoryService:
+    """Put a new service behind it, and let it know nothing of the last. Call it in its loop."""
+    new = InMemoryService(app.state.settings)
+    new.deletions = app.state.service.deletions  # which it listens to
+    app.state.service = new
+    app.state.at_hand.drop(None)
+    app.state.door.forget()
+    return new
+
+
+def close(service: InMemoryService) -> None:
+    """End what still reads from it. Call it in its loop."""
+    service.is_closed = True
+    service.wake()

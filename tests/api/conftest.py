@@ -17,7 +17,7 @@ from relu_landscape.jobs.testing import InMemoryService
 from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
 from tests.api.samples import CALLS, open_in_memory
-from tests.serving import Running, serving
+from tests.serving import Running, close, renew, serving
 from tests.tally.test_over_http import DEADLINE_SECONDS
 
 MakeClient = Callable[..., TestClient]
@@ -75,19 +75,12 @@ def _common(folders: pytest.TempPathFactory) -> FastAPI:
 
 
 def _renew(app: FastAPI) -> None:
-    """Put a new service behind it, and let it know nothing of the last. Call it in its loop."""
-    new = InMemoryService(app.state.settings)
-    new.answers_to_calls = dict(CALLS)
-    new.deletions = app.state.service.deletions  # which it listens to
-    app.state.service = new
-    app.state.at_hand.drop(None)
-    app.state.door.forget()
+    renew(app).answers_to_calls = dict(CALLS)
 
 
 def _close(app: FastAPI) -> None:
-    """End what still reads from the service; the next test needs the application as it was."""
-    app.state.service.is_closed = True
-    app.state.service.wake()
+    """The next test needs the application as it was."""
+    close(app.state.service)
     assert not app.state.drain.has_begun, "whoever ends an application makes one alone"
 
 

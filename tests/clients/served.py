@@ -28,7 +28,7 @@ from tests.clients.samples import (
     structures,
     two_minima,
 )
-from tests.serving import Running, serving
+from tests.serving import Running, close, serving
 
 
 @dataclass
@@ -121,8 +121,7 @@ def served(running: Running) -> Iterator[Served]:
     try:
         yield Served(running)
     finally:
-        service.is_closed = True
-        running.in_loop(service.wake)
+        running.in_loop(lambda: close(service))
 
 
 def _service(settings: Settings) -> InMemoryService:

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI
-
 from relu_landscape.engine.tasks import Composed
 from relu_landscape.errors import LandscapeError, RequestError
 from relu_landscape.jobs.testing import InMemoryService, Job, perfect_copy
@@ -26,7 +24,7 @@ from relu_landscape.wire.requests import AnalysisRequest, LandscapeRequest
 from relu_landscape_api.app import create_app
 from relu_landscape_api.settings import ApiSettings
 from tests.page.answers import composed, learned
-from tests.serving import Running, serving
+from tests.serving import Running, close, renew, serving
 
 #: A page asks at once; whoever waits this long waits for a fault.
 PATIENCE_SECONDS = 30.0
@@ -200,24 +198,8 @@ def on_stage(running: Running) -> Iterator[Stage]:
     """The application with a new service, which holds every job, until the block ends."""
     stage = Stage()
     stage.running = running
-    running.in_loop(lambda: _renew(running.app, stage))
+    running.in_loop(lambda: stage.set_up(renew(running.app)))
     try:
         yield stage
     finally:
-        running.in_loop(lambda: _close(stage.service))
-
-
-def _renew(app: FastAPI, stage: Stage) -> None:
-    """Put a new service behind it, and let it know nothing of the last."""
-    new = InMemoryService(app.state.settings)
-    new.deletions = app.state.service.deletions  # which it listens to
-    stage.set_up(new)
-    app.state.service = new
-    app.state.at_hand.drop(None)
-    app.state.door.forget()
-
-
-def _close(service: InMemoryService) -> None:
-    """End what still reads from it."""
-    service.is_closed = True
-    service.wake()
+        running.in_loop(lambda: close(stage.service))

@@ -21,19 +21,24 @@ def loss(W: np.ndarray) -> float:
     return math.fsum(np.concatenate([each.ravel() for each in terms]).tolist())
 
 
-def perpendicular(W: np.ndarray) -> np.ndarray:
-    """A of grad L = A W - B V: the Hessian's block for every perpendicular dimension."""
+def _sides(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A and B of grad L = A W - B V."""
     n = np.linalg.norm(W, axis=1)
     t, s = angles(W, W), angles(W, np.eye(W.shape[1]))
     A = (np.pi - t) / (2 * np.pi)
     pull = np.sin(t) @ n - np.sin(s).sum(axis=1)
     np.fill_diagonal(A, 0.5 + pull / (2 * np.pi * n))
-    return np.asarray(A)
+    return A, (np.pi - s) / (2 * np.pi)
+
+
+def perpendicular(W: np.ndarray) -> np.ndarray:
+    """A of grad L = A W - B V: the Hessian's block for every perpendicular dimension."""
+    return _sides(W)[0]
 
 
 def gradient(W: np.ndarray) -> np.ndarray:
-    B = (np.pi - angles(W, np.eye(W.shape[1]))) / (2 * np.pi)
-    return np.asarray(perpendicular(W) @ W - B)
+    A, B = _sides(W)
+    return np.asarray(A @ W - B)
 
 
 def hessian(W: np.ndarray) -> np.ndarray:
