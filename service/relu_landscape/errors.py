@@ -14,6 +14,7 @@
     ├── Unavailable                       something the service needs does not answer
     │   ├── StoreUnavailable
     │   └── PoolUnavailable
+    ├── DeviceLost                        a GPU failed; this process can use it no more
     ├── LeaseLost                         another process runs this job now: write nothing
     └── ConfigurationError                the service cannot start with these settings
 
@@ -101,3 +102,7 @@ class LeaseLost(LandscapeError):  # noqa: N818 - a state of a job
 
 class ConfigurationError(LandscapeError):
     """The service cannot start with these settings; the message says which line to write."""
+
+
+class DeviceLost(LandscapeError):  # noqa: N818 - a state, not a fault of the request
+    """A GPU failed under this process, which can use it no more; another one may."""

@@ -10,21 +10,27 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import logging
+import os
 import sys
 import time
 import traceback
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import orjson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_landscape import ALGORITHM
-from relu_landscape.errors import ConfigurationError, LandscapeError
+from relu_landscape.errors import ConfigurationError, DeviceLost, LandscapeError
 from relu_landscape.jobs import tracing
 from relu_landscape.jobs.pool.known import Problems
 
+logger = logging.getLogger(__name__)
+
 Outcome = Literal["answer", "error", "unknown"]
+#: Exit status of a worker whose GPU failed.
+EXIT_WITHOUT_DEVICE = 70
 
 _problems = Problems()
 
@@ -120,11 +126,19 @@ def _execute(
             return "unknown", b""
         answer = decode_task(chosen, task).run(problem, backend_here(backend))
         return "answer", encode_answer(answer)
+    except DeviceLost as error:
+        _end(error)
     except LandscapeError as error:
         return "error", _error(str(error), final=True)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         return "error", _error(text, traceback=traceback.format_exc())
+
+
+def _end(error: DeviceLost) -> NoReturn:
+    """End this process, so that the pool makes another and has the chunk computed there."""
+    logger.critical("%s; this worker process ends", error)
+    os._exit(EXIT_WITHOUT_DEVICE)
 
 
 def _kind_of(task: bytes) -> str:

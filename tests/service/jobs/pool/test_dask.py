@@ -256,6 +256,9 @@ def test_workers_that_do_not_start_are_reported(monkeypatch: pytest.MonkeyPatch)
         pool.open()
 
 
+TASK = encode_task(Sample(key="sample:0", first=0, last=2))
+
+
 def test_a_worker_of_another_release_refuses() -> None:
     kind, payload = worker.execute("0", COMPOSITION, b"{}", b"{}", "numpy")
     error = orjson.loads(payload)
@@ -270,6 +273,24 @@ def test_a_worker_answers_in_json() -> None:
     answer = decode_answer(task, payload)
     assert isinstance(answer, Losses)
     assert answer.numbers.tolist() == [0, 1]
+
+
+def test_a_worker_whose_gpu_failed_ends() -> None:
+    """No later chunk could be computed in it; the pool makes another, and has this one again."""
+    script = (
+        "from relu_landscape import ALGORITHM\n"
+        "from relu_landscape.errors import DeviceLost\n"
+        "from relu_landscape.jobs.pool import device, worker\n"
+        "def lost(name): raise DeviceLost('The GPU failed: illegal memory access')\n"
+        "device.backend_here = lost\n"
+        f"worker.execute(ALGORITHM, {COMPOSITION!r}, {REQUEST!r}, {TASK!r}, 'cuda-3')\n"
+        "print('went on')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (worker.EXIT_WITHOUT_DEVICE, "")
+    assert "illegal memory access; this worker process ends" in done.stderr
 
 
 def test_what_a_scheduler_imports_is_light() -> None:
