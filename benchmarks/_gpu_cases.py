@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from relu_landscape.engine.cuda import device
-from relu_landscape.engine.descent import batch, crediting, quasi_newton, starts
+from relu_landscape.engine.descent import batch, crediting, quasi_newton, single, starts
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.batch import Descent
 from relu_landscape.engine.descent.ends import End
@@ -22,6 +22,7 @@ from relu_landscape.engine.model import population
 from relu_landscape.engine.model.arrays import NUMPY
 from relu_landscape.engine.model.loss import Loss
 from relu_landscape.engine.model.teacher import Teacher, make_teacher
+from relu_landscape.jobs.pool.programs import kept_in
 from relu_landscape.jobs.pool.turns import turns_at
 
 SEED = 1
@@ -40,21 +41,24 @@ def gram_matrix(width: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Case:
-    """K students, M teachers, input dimension d, and whether the teacher is a general one."""
+    """K students, M teachers, input dimension d, whether the teacher is a general one, and whether
+    paths begin in single precision."""
 
     students: int
     teachers: int
     dimension: int
     starts: int
     is_general: bool = False
+    is_single: bool = False
 
     def __str__(self) -> str:
         general = ", general teacher" if self.is_general else ""
-        return f"K = {self.students}, M = {self.teachers}, d = {self.dimension}{general}"
+        begins = ", float32" if self.is_single else ""
+        return f"K = {self.students}, M = {self.teachers}, d = {self.dimension}{general}{begins}"
 
-    def of(self, count: int) -> Case:
+    def of(self, count: int, *, is_single: bool = False) -> Case:
         """The same with so many starts."""
-        return replace(self, starts=count)
+        return replace(self, starts=count, is_single=is_single)
 
     @property
     def coordinates(self) -> int:
@@ -104,10 +108,24 @@ class Case:
     def followed(self, kernel: Any) -> tuple[bytes, ...]:
         """Every number of all paths after flow and polish."""
         paths = self.paths(kernel, self.drawn())
-        evaluations = kernel.flow(self.teacher, self.rules(kernel), paths)
+        begun, evaluations = self.flow(kernel, paths)
         polished, norms, more = kernel.polish(self.teacher, self.polish, paths.W, paths.force)
         state = tuple(np.asarray(value).tobytes() for value in vars(paths).values())
-        return (*state, polished.tobytes(), norms.tobytes(), str((evaluations, more)).encode())
+        counts = str((begun, evaluations, more)).encode()
+        return (*state, polished.tobytes(), norms.tobytes(), counts)
+
+    def flow(self, kernel: Any, paths: Paths) -> tuple[int, int]:
+        """Follow them to their first event; the numbers of gradients, single and double."""
+        rules, begun = self.rules(kernel), 0
+        if self.is_single:
+            tolerance, limit = paths.gradient_tolerance, paths.step_limit
+            paths.gradient_tolerance = np.full(len(paths.steps), single.GRADIENT)
+            paths.step_limit = np.full(len(paths.steps), single.STEPS, dtype=np.int64)
+            told = replace(rules, shortest=single.SHORTEST)
+            begun = kernel.flow(self.teacher, told, paths, single=True)
+            paths.force = kernel.forces(self.teacher, paths.W)
+            paths.gradient_tolerance, paths.step_limit = tolerance, limit
+        return begun, kernel.flow(self.teacher, rules, paths)
 
 
 K17 = Case(17, 17, 1000, 0)
@@ -115,7 +133,10 @@ K17 = Case(17, 17, 1000, 0)
 
 def descent_of(case: Case, kernel: Any) -> Descent:
     """The service's descent."""
-    return Descent(case.teacher, case.students, xp=NUMPY, flow_tolerance=TOLERANCE, kernel=kernel)
+    return Descent(
+        case.teacher, case.students, xp=NUMPY, flow_tolerance=TOLERANCE, kernel=kernel,
+        is_mixed=case.is_single and kernel is not None,
+    )  # fmt: skip
 
 
 def ends_of(case: Case, kernel: Any) -> dict[int, End]:
@@ -138,21 +159,21 @@ class Rate:
 
 def kernel_rate(case: Case, kernel: Any) -> Rate:
     """Flow to the first gradient tolerance, and polish, of starts that are drawn roughly."""
-    W = _roughly_drawn(case)
-    teacher, rules = case.teacher, case.rules(kernel)
+    W, teacher = _roughly_drawn(case), case.teacher
     few = case.paths(kernel, W[: min(len(W), 64)])
-    kernel.flow(teacher, rules, few)  # compiled
+    case.flow(kernel, few)  # compiled
     kernel.polish(teacher, case.polish, few.W, few.force)
     paths = case.paths(kernel, W)
     began = time.time()
-    gradients = kernel.flow(teacher, rules, paths)
+    gradients = sum(case.flow(kernel, paths))
     between = time.time()
     kernel.polish(teacher, case.polish, paths.W, paths.force)
     ended = time.time()
-    module = kernel.module(teacher, case.students, case.coordinates)
+    made = kernel.module(teacher, case.students, case.coordinates, case.is_single)
+    follows = made.functions["flow_paths"]
     return Rate(
-        between - began, ended - between, gradients, module.flow.blocks // kernel.lanes,
-        module.flow.threads,
+        between - began, ended - between, gradients, follows.blocks // kernel.lanes,
+        follows.threads,
     )  # fmt: skip
 
 
@@ -186,13 +207,19 @@ def native_or_none() -> native.Kernel | None:
 
 
 @cache
-def _kernel(backend: str) -> Any:
-    return native.load() if backend == "native" else device.load(0, turns_at(0))
+def kernel_of(backend: str) -> Any:
+    """``native`` or ``cuda``, in this process."""
+    return native.load() if backend == "native" else on_device()
+
+
+def on_device() -> device.DeviceKernel:
+    """The first GPU, in turns with other processes. Raises ``KernelError``."""
+    return device.load(0, turns_at(0), kept_in())
 
 
 def follow_chunk(case: Case, first: int, count: int, backend: str) -> dict[float, int]:
     """Hits by loss, of some starts drawn as the service draws them; -1: no fixed point."""
-    descent = descent_of(case, _kernel(backend))
+    descent = descent_of(case, kernel_of(backend))
     ends, _ = descent.run(descent.begin(range(first, first + count), case.drawn(first, count)))
     fixed = [end.W for end in ends if end.outcome.name == "FIXED_POINT"]
     losses = population.loss(np.stack(fixed), case.teacher) if fixed else np.zeros(0)

@@ -11,6 +11,7 @@ device computes other bits than the native kernel, or anything is not as it shou
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -18,9 +19,10 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,13 @@ if "relu_landscape" not in sys.modules:
     sys.path[:0] = [str(ROOT), str(ROOT / "service")]
 try:
     import array_api_compat  # noqa: F401
-except ImportError:  # SciPy brings a copy along
+except ImportError:  # SciPy brings a copy along: the first in 1.18, the second before
     import importlib
 
-    sys.modules["array_api_compat"] = importlib.import_module("scipy._lib.array_api_compat")
+    for place in ("scipy._external.array_api_compat", "scipy._lib.array_api_compat"):
+        with contextlib.suppress(ImportError):
+            sys.modules["array_api_compat"] = importlib.import_module(place)
+            break
 
 from benchmarks._gpu_cases import (  # noqa: E402
     K17,
@@ -43,31 +48,43 @@ from benchmarks._gpu_cases import (  # noqa: E402
     fma_of_gradient,
     follow_chunk,
     gram_matrix,
+    kernel_of,
     kernel_rate,
     native_or_none,
+    on_device,
 )  # fmt: skip
-from relu_landscape.engine.cuda import device  # noqa: E402
+from benchmarks._gpu_peak import pairs_of, peak_of  # noqa: E402
 from relu_landscape.engine.lanes import bits  # noqa: E402
 from relu_landscape.engine.lanes.native import KernelError  # noqa: E402
+from relu_landscape.jobs.pool.threads import ONE_THREAD  # noqa: E402
 
 #: Correctness against NumPy: K, M, d, general teacher, starts.
 AGAINST_NUMPY = (
     Case(8, 8, 8, 400), Case(17, 17, 1000, 160), Case(18, 17, 17, 96), Case(12, 12, 20, 160, True),
-    Case(32, 32, 32, 64), Case(64, 64, 64, 16),
+    Case(32, 32, 32, 64), Case(64, 64, 64, 16), Case(8, 8, 8, 400, is_single=True),
+    Case(17, 17, 1000, 160, is_single=True),
 )  # fmt: skip
 #: Bits against the native kernel.
 AGAINST_NATIVE = (
     Case(2, 2, 2, 64), Case(8, 8, 8, 256), Case(17, 17, 1000, 256), Case(18, 17, 17, 128),
     Case(12, 17, 30, 128, True), Case(32, 32, 64, 64), Case(64, 64, 64, 16),
-    Case(64, 64, 1000, 8),
+    Case(64, 64, 1000, 8), Case(8, 8, 8, 256, is_single=True),
+    Case(17, 17, 1000, 256, is_single=True), Case(9, 8, 8, 256, is_single=True),
+    Case(12, 17, 30, 128, True, is_single=True), Case(64, 64, 64, 16, is_single=True),
 )  # fmt: skip
 #: Rate of the kernel alone.
 RATES = (
     Case(8, 8, 8, 200_000), Case(17, 17, 17, 60_000), K17.of(60_000), Case(18, 17, 17, 30_000),
     Case(17, 17, 17, 30_000, True), Case(32, 32, 32, 12_000), Case(40, 40, 40, 6_000),
-    Case(64, 64, 64, 1_500),
+    Case(64, 64, 64, 1_500), K17.of(60_000, is_single=True),
+    Case(32, 32, 32, 12_000, is_single=True),
 )  # fmt: skip
-WHOLE = (1_000, 10_000, 100_000, 1_000_000)
+#: The pair formula alone.
+PAIRS = (K17, Case(32, 32, 32, 0))
+WHOLE = (
+    *(K17.of(count) for count in (1_000, 10_000, 100_000, 1_000_000)),
+    *(K17.of(count, is_single=True) for count in (100_000, 1_000_000)),
+)
 #: Largest difference of polished points, the kernel's against arrays (both polish to 1e-11).
 SAME_POINT = 1e-4
 LARGEST_SHARE = 0.003
@@ -80,6 +97,7 @@ class Check:
     """What was found, as it goes: printed, and kept for the two files."""
 
     small: bool
+    folder: Path
     began: float = field(default_factory=time.time)
     lines: list[str] = field(default_factory=list)
     found: dict[str, Any] = field(default_factory=dict)
@@ -93,9 +111,23 @@ class Check:
     def table(self, title: str, columns: str, rows: Iterator[list[Any]]) -> None:
         """A table whose rows appear as they are found."""
         self.say(f"\n## {title}\n\n| {columns} |\n|{'---|' * (columns.count('|') + 1)}")
-        for row in rows:
-            self.found.setdefault(title, []).append(row)
-            self.say("| " + " | ".join(_shown(value) for value in row) + " |")
+
+        def fill() -> None:
+            for row in rows:
+                self.found.setdefault(title, []).append(row)
+                self.say("| " + " | ".join(_shown(value) for value in row) + " |")
+
+        self.part(title, fill)
+
+    def part(self, title: str, work: Callable[[], None]) -> None:
+        """One part of the check. Whatever goes wrong in it is a fault, and the others follow; what
+        was found so far is written, whenever this process may be ended."""
+        try:
+            work()
+        except Exception as error:
+            self.faults.append(f"{title}: {type(error).__name__}: {error}")
+            traceback.print_exc()
+        self.write(is_over=False)
 
     def must(self, holds: bool, sentence: str) -> str:
         """``yes``, or a fault."""
@@ -103,15 +135,19 @@ class Check:
             self.faults.append(sentence)
         return "yes" if holds else "NO"
 
-    def write(self, folder: Path) -> None:
+    def write(self, *, is_over: bool = True) -> None:
         """The two files."""
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         seconds = time.time() - self.began
-        self.say(f"\n{seconds:.0f} s in all; " + (f"FAULTS: {self.faults}" if self.faults else
-                                                 "everything as it should be."))  # fmt: skip
-        (folder / "gpu-check.md").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
-        document = {"seconds": seconds, "faults": self.faults, **self.found}
-        (folder / "gpu-check.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        if is_over:
+            verdict = f"FAULTS: {self.faults}" if self.faults else "everything as it should be."
+            self.say(f"\n{seconds:.0f} s in all; {verdict}")
+        text = "\n".join(self.lines) + "\n"
+        (self.folder / "gpu-check.md").write_text(text, encoding="utf-8")
+        document = {"seconds": seconds, "is_over": is_over, "faults": self.faults, **self.found}
+        (self.folder / "gpu-check.json").write_text(
+            json.dumps(document, indent=1), encoding="utf-8"
+        )
 
 
 def _shown(value: Any) -> str:
@@ -182,8 +218,21 @@ def short_of_memory(check: Check, kernel: Any) -> None:
     check.say(f"\nWith 256 kB of device memory, {case.starts} starts in parts, same bits: {same}")
 
 
-def rates(check: Check, kernel: Any, peak: float) -> Iterator[list[Any]]:
+def measured_peak(check: Check, kernel: Any) -> None:
+    """What the device reaches, and how much of that the formula of a pair does."""
+    if check.small:
+        return
+    peak = check.found["peak"] = peak_of(kernel)
+    check.say(f"\nPeak of fused multiplications in double precision: {peak / 1e12:.1f} Tflop/s")
+    for case in PAIRS:
+        share = 100 * pairs_of(case, kernel) / peak
+        check.found.setdefault("pairs alone", []).append([str(case), share])
+        check.say(f"Angles of all pairs alone, {case}: {share:.0f}% of it")
+
+
+def rates(check: Check, kernel: Any) -> Iterator[list[Any]]:
     """The kernel alone: starts, gradients and arithmetic a second."""
+    peak = check.found.get("peak")
     for case in _smaller(RATES, 40, check.small):
         rate: Rate = kernel_rate(case, kernel)
         achieved = 2.0 * fma_of_gradient(case) * rate.gradients / rate.flow_seconds
@@ -192,39 +241,31 @@ def rates(check: Check, kernel: Any, peak: float) -> Iterator[list[Any]]:
             case.starts / rate.flow_seconds, case.starts / rate.polish_seconds,
             case.starts / (rate.flow_seconds + rate.polish_seconds),
             rate.gradients / case.starts, achieved / 1e12,
-            f"{100 * achieved / peak:.0f}%" if peak else "-",
+            f"{100 * achieved / peak:.0f}%" if peak and not case.is_single else "-",
         ]  # fmt: skip
 
 
-def peak_of(kernel: Any) -> float:
-    """Double-precision operations a second of a loop of fused multiplications."""
-    cupy = kernel.cupy
-    text = r"""extern "C" __global__ void burn(double *x, int n) {
-      double a[8];
-      for (int k = 0; k < 8; k++) a[k] = x[0] + k + threadIdx.x;
-      for (int i = 0; i < n; i++)
-        for (int k = 0; k < 8; k++) a[k] = fma(a[k], 0.999999, 1e-6);
-      for (int k = 1; k < 8; k++) a[0] += a[k];
-      if (a[0] == 12345.0) x[0] = a[0];
-    }"""
-    burn = cupy.RawKernel(text, "burn")
-    x, steps, blocks, threads = cupy.zeros(1), 20_000, 8 * kernel.lanes, 256
-    best = 0.0
-    for _ in range(4):
-        begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-        begin.record()
-        burn((blocks,), (threads,), (x, steps))
-        end.record()
-        end.synchronize()
-        seconds = cupy.cuda.get_elapsed_time(begin, end) / 1e3
-        best = max(best, 2.0 * 8 * steps * blocks * threads / seconds)
-    return best
+def by_processes(check: Check, processes: int, has_native: bool) -> None:
+    """What the service's processes reach together."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=kernel_of, initargs=("cuda",)
+    ) as pool:
+        list(pool.map(gram_matrix, [2] * processes))  # processes are there
+        check.table(f"Whole runs, {processes} processes, K = M = 17, d = 1000 "
+                    f"(published: {PUBLISHED})",
+                    "starts | precision | seconds | starts/s | % at the five lowest losses",
+                    whole(check, pool, processes))  # fmt: skip
+        if has_native:
+            check.table("Beside the host's cores, starts/s",
+                        "case | native, all cores | GPU | ratio | ratio to two cores",
+                        on_cores(check, pool, processes))  # fmt: skip
 
 
 def whole(check: Check, pool: ProcessPoolExecutor, processes: int) -> Iterator[list[Any]]:
     """From drawing starts to counted ends, by as many processes as there are cores."""
-    for count in WHOLE if not check.small else (40,):
-        case = K17.of(count)
+    for case in WHOLE if not check.small else (K17.of(40), K17.of(40, is_single=True)):
+        count = case.starts
         chunk = max(1, min(16_384, -(-count // processes)))
         began = time.time()
         jobs = [
@@ -238,7 +279,7 @@ def whole(check: Check, pool: ProcessPoolExecutor, processes: int) -> Iterator[l
         seconds = time.time() - began
         lowest = sorted((loss, hits) for loss, hits in losses.items() if loss >= 0)[:5]
         shares = ", ".join(f"{100 * hits / count:.2f}" for _, hits in lowest)
-        yield [count, seconds, count / seconds, shares]
+        yield [count, "float32" if case.is_single else "float64", seconds, count / seconds, shares]
 
 
 def on_cores(check: Check, pool: ProcessPoolExecutor, processes: int) -> Iterator[list[Any]]:
@@ -263,55 +304,41 @@ def on_cores(check: Check, pool: ProcessPoolExecutor, processes: int) -> Iterato
 def _smaller(cases: tuple[Case, ...], largest: int, is_small: bool) -> list[Case]:
     if not is_small:
         return list(cases)
-    return [case.of(min(3, case.starts)) for case in cases if case.students <= min(8, largest)]
+    few = (case for case in cases if case.students <= min(8, largest))
+    return [replace(case, starts=min(3, case.starts)) for case in few]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns how many faults were found; 2 where there is nothing to check."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--small", action="store_true", help="a few starts of each, for a trial")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=min(16, len(os.sched_getaffinity(0))))
     parser.add_argument("--to", type=Path, default=ROOT / "build")
     asked = parser.parse_args(arguments)
-    check = Check(asked.small)
+    os.environ.update(ONE_THREAD)  # of the processes below
+    check = Check(asked.small, asked.to)
     if not (ROOT / "service/relu_landscape/engine/lanes/_lanes.so").exists():
         subprocess.run([sys.executable, str(ROOT / "hatch_build.py")], check=False)
     try:
-        kernel, native = device.load(), native_or_none()
+        kernel, native = on_device(), native_or_none()
     except KernelError as error:
         print(f"There is no GPU to check: {error}", file=sys.stderr)
         return 2
-    try:
-        machine(check, kernel)
-        check.table("Bits", "case | starts | as the native kernel | twice the same | seconds",
-                    against_native(check, kernel, native))  # fmt: skip
-        check.table("Ends of whole descents, against NumPy",
-                    "case | starts | other ends | farthest polished point | holds",
-                    against_numpy(check, kernel))  # fmt: skip
-        short_of_memory(check, kernel)
-        peak = 0.0 if asked.small else peak_of(kernel)
-        check.say(f"\nPeak of fused multiplications in double precision: {peak / 1e12:.1f} Tflop/s")
-        check.table("The kernel alone",
-                    "case | starts | blocks per multiprocessor | threads | flow, starts/s | "
-                    "polish, starts/s | both | gradients a start | Tflop/s | of the peak",
-                    rates(check, kernel, peak))  # fmt: skip
-        if asked.processes:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(asked.processes, mp_context=context) as pool:
-                list(pool.map(gram_matrix, [2] * asked.processes))  # processes are there
-                check.table(f"Whole runs, {asked.processes} processes, K = M = 17, d = 1000 "
-                            f"(published: {PUBLISHED})",
-                            "starts | seconds | starts/s | per cent at the five lowest losses",
-                            whole(check, pool, asked.processes))  # fmt: skip
-                if native is not None:
-                    check.table("Beside the host's cores, starts/s",
-                                "case | native, all cores | GPU | ratio | ratio to two cores",
-                                on_cores(check, pool, asked.processes))  # fmt: skip
-    except BaseException as error:
-        check.faults.append(f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        check.write(asked.to)
+    machine(check, kernel)
+    check.table("Bits", "case | starts | as the native kernel | twice the same | seconds",
+                against_native(check, kernel, native))  # fmt: skip
+    check.table("Ends of whole descents, against NumPy",
+                "case | starts | other ends | farthest polished point | holds",
+                against_numpy(check, kernel))  # fmt: skip
+    check.part("memory", lambda: short_of_memory(check, kernel))
+    check.part("peak", lambda: measured_peak(check, kernel))
+    check.table("The kernel alone",
+                "case | starts | blocks per multiprocessor | threads | flow, starts/s | "
+                "polish, starts/s | both | gradients a start | Tflop/s | of the peak",
+                rates(check, kernel))  # fmt: skip
+    if asked.processes:
+        check.part("processes", lambda: by_processes(check, asked.processes, native is not None))
+    check.write()
     return len(check.faults)
 
 

@@ -4,6 +4,9 @@
  * so that every loop has a known length. ORTHONORMAL says that the teacher is the identity, WIDE
  * that the room of a path does not fit into shared memory and lies in the device's.
  *
+ * Numbers are ``real`` (lanes/vector.h): doubles, or single precision where SINGLE is defined, for the
+ * beginning of paths; what a kernel is given and gives back is double in either.
+ *
  * The same text compiles for a processor, where threads are those of the system, or a single one
  * that does everything: the order of every sum is given, and does not depend on their number. */
 #ifndef RELU_LANDSCAPE_BLOCK_H
@@ -25,7 +28,7 @@
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS)
 #define SHARED __shared__
 INLINE int thread(void) { return (int)threadIdx.x; }
-INLINE int block(void) { return (int)blockIdx.x; }
+#define BLOCK ((int)blockIdx.x)
 INLINE void sync(void) { __syncthreads(); }
 INLINE int64_t next_of(int64_t *queue) {
   return (int64_t)atomicAdd((unsigned long long *)queue, 1ULL);
@@ -39,7 +42,7 @@ INLINE void add_to(int64_t *total, int64_t count) {
 extern __thread int thread_number;
 void wait_for_the_others(void);
 INLINE int thread(void) { return thread_number; }
-INLINE int block(void) { return 0; }
+#define BLOCK 0
 INLINE void sync(void) { wait_for_the_others(); }
 INLINE int64_t next_of(int64_t *queue) { return __atomic_fetch_add(queue, 1, __ATOMIC_RELAXED); }
 INLINE void add_to(int64_t *total, int64_t count) {
@@ -62,20 +65,20 @@ INLINE int place(int e, int columns, int stride) { return e / columns * stride +
 
 /* <a, b> in the order of lanes/sums.h, for a whole warp to call; its first thread gets the value.
  * The two arrays may lie in rows of different strides. */
-INLINE double sum_by_warp(const double *a, int a_stride, const double *b, int b_stride, int count,
-                          int columns) {
+INLINE real sum_by_warp(const real *a, int a_stride, const real *b, int b_stride, int count,
+                        int columns) {
 #if defined(__CUDACC__)
-  double strand = 0.0;
+  real strand = (real)0.0;
   UNROLL_BY(4)
   for (int e = (int)threadIdx.x % STRANDS; e < count; e += STRANDS)
     strand = fma_(a[place(e, columns, a_stride)], b[place(e, columns, b_stride)], strand);
   for (int half = STRANDS / 2; half; half /= 2) strand += __shfl_xor_sync(~0u, strand, half);
   return strand;
 #else
-  double strand[STRANDS] = {0.0};
-  if (!is_first_of_warp()) return 0.0;
+  real strand[STRANDS] = {(real)0.0};
+  if (!is_first_of_warp()) return (real)0.0;
   for (int e = 0; e < count; e++) {
-    double *own = &strand[e % STRANDS];
+    real *own = &strand[e % STRANDS];
     *own = fma_(a[place(e, columns, a_stride)], b[place(e, columns, b_stride)], *own);
   }
   for (int half = STRANDS / 2; half; half /= 2)
@@ -85,10 +88,10 @@ INLINE double sum_by_warp(const double *a, int a_stride, const double *b, int b_
 }
 
 /* <a, b> of two (STUDENTS, COORDINATES) arrays of the room, and of two short ones. */
-INLINE double sum_of_entries(const double *a, const double *b) {
+INLINE real sum_of_entries(const real *a, const real *b) {
   return sum_by_warp(a, STRIDE, b, STRIDE, ENTRIES, COORDINATES);
 }
-INLINE double short_sum(const double *a, const double *b, int count) {
+INLINE real short_sum(const real *a, const real *b, int count) {
   return sum_by_warp(a, 0, b, 0, count, count);
 }
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from relu_landscape.engine.cuda import source
 from relu_landscape.engine.lanes import native
+
+#: What is entered around every use of the multiprocessors: whose turn it is among processes.
+Turn = Callable[[], AbstractContextManager[object]]
+#: What gives the compiled program of this name: kept from an earlier time, or made by the function.
+Kept = Callable[[str, Callable[[], bytes]], bytes]
+
+
+def not_kept(name: str, make: Callable[[], bytes]) -> bytes:  # noqa: ARG001 - nothing is looked up
+    """Every process compiles what it needs."""
+    return make()
 
 
 @dataclass(frozen=True)
@@ -28,34 +39,55 @@ class Function:
 
 @dataclass(frozen=True)
 class Module:
-    """The kernels of one plan."""
+    """The kernels of one plan, by name (``source.Plan.rooms``)."""
 
     plan: source.Plan
-    flow: Function
-    polish: Function
-    forces: Function
+    functions: Mapping[str, Function]
 
 
-def module(cupy: Any, plan: source.Plan, multiprocessors: int) -> Module:
-    """Compile, or take what CuPy's cache has. Raises CuPy's ``CompileException``."""
-    made = cupy.RawModule(code=source.text(plan), options=source.OPTIONS)
+def module(cupy: Any, plan: source.Plan, multiprocessors: int, kept: Kept = not_kept) -> Module:
+    """The kernels of a plan. Raises CuPy's ``CompileException``."""
+    made = compiled(cupy, source.text(plan), kept)
+    return Module(plan, {
+        name: function(cupy, made, name, plan, room, multiprocessors)
+        for name, room in plan.rooms.items()
+    })  # fmt: skip
 
-    def function(name: str, room: int) -> Function:
-        kernel = made.get_function(name)
-        shared = 0 if plan.is_wide else 8 * room
-        kernel.max_dynamic_shared_size_bytes = shared
-        each = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
-            kernel.kernel.ptr, plan.threads, shared
-        )
-        blocks = max(1, each) * multiprocessors
-        return Function(kernel, plan.threads, blocks, room, plan.is_wide)
 
-    return Module(
-        plan,
-        flow=function("flow_paths", plan.flow_room),
-        polish=function("polish_points", plan.polish_room),
-        forces=function("forces_at", plan.flow_room),
-    )
+def compiled(cupy: Any, text: str, kept: Kept = not_kept) -> Any:
+    """CuPy's module of a text: compiled now, or what is kept."""
+    made = cupy.cuda.Module()
+    made.load(kept(_name(cupy, text), lambda: _compiled(cupy, text)))
+    return made
+
+
+def function(
+    cupy: Any, made: Any, name: str, plan: source.Plan, room: int, multiprocessors: int
+) -> Function:
+    """One kernel of a module, whose blocks have so many doubles of ``room``."""
+    driver, kernel = cupy.cuda.driver, made.get_function(name)
+    shared = 0 if plan.is_wide else 8 * room
+    most = driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    driver.funcSetAttribute(kernel.ptr, most, shared)
+    if shared:  # all of what a multiprocessor can divide into cache and shared memory
+        share = driver.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
+        driver.funcSetAttribute(kernel.ptr, share, 100)
+    each = driver.occupancyMaxActiveBlocksPerMultiprocessor(kernel.ptr, plan.threads, shared)
+    return Function(kernel, plan.threads, max(1, each) * multiprocessors, room, plan.is_wide)
+
+
+def _compiled(cupy: Any, text: str) -> bytes:
+    """The program for the current device. Not by ``RawModule``, which adds ``-ftz=true``: what is
+    below 1e-38 in single precision would be zero, and is not on a processor."""
+    made, _ = cupy.cuda.compiler.compile_using_nvrtc(text, source.OPTIONS, cache_in_memory=True)
+    return bytes(made) + b"\0"  # CuPy leaves out the last byte, which the driver reads
+
+
+def _name(cupy: Any, text: str) -> str:
+    """Another one for whatever makes another program."""
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    by = (properties["major"], properties["minor"], cupy.cuda.nvrtc.getVersion(), source.OPTIONS)
+    return hashlib.sha256(f"{by}\n{text}".encode()).hexdigest()
 
 
 class Call:
@@ -89,12 +121,14 @@ class Call:
 
     def sent(self, values: ArrayLike, kind: type = np.float64) -> Any:
         """Numbers of eight bytes each, on the device."""
-        array = self._cupy.asarray(np.ascontiguousarray(values, dtype=kind))
+        array = sent(self._cupy, np.ascontiguousarray(values, dtype=kind))
         self._kept.append(array)
         return array
 
-    def run(self, arguments: tuple[Any, ...], cancel: native.Cancel | None = None) -> bool:
-        """Launch, and wait. Returns whether it was asked to stop."""
+    def run(
+        self, arguments: tuple[Any, ...], turn: Turn, cancel: native.Cancel | None = None
+    ) -> bool:
+        """Launch when it is our turn, and wait. Returns whether it was asked to stop."""
         function = self._function
         shared = 0 if function.is_wide else 8 * function.room
         self._cupy.cuda.get_current_stream().synchronize()  # what was sent has arrived
@@ -105,8 +139,10 @@ class Call:
             self.flag.set(np.ones(1, dtype=np.int64), stream=beside)
             beside.synchronize()
 
-        with self._cupy.cuda.Stream(non_blocking=True) as stream, calling(cancel, stop):
+        with turn(), self._cupy.cuda.Stream(non_blocking=True) as stream, calling(cancel, stop):
             function.launch((self._blocks,), (function.threads,), arguments, shared_mem=shared)
+            if cancel is not None and cancel.is_raised:  # before anybody was called for it
+                stop()
             stream.synchronize()
         return cancel is not None and cancel.is_raised
 
@@ -114,6 +150,14 @@ class Call:
 def calling(cancel: native.Cancel | None, stop: Callable[[], None]) -> AbstractContextManager[None]:
     """Have ``stop`` called when the flag is raised, as long as this lasts."""
     return nullcontext() if cancel is None else cancel.calling(stop)
+
+
+def sent(cupy: Any, values: NDArray[Any]) -> Any:
+    """A contiguous array on the device. (CuPy's ``asarray`` would copy it to pinned memory first,
+    of twice its size at worst, and keep that for ever.)"""
+    array = cupy.empty(values.shape, dtype=values.dtype)
+    array.set(values)
+    return array
 
 
 def in_parts(cupy: Any, count: int, work: Callable[[slice], int]) -> int:
@@ -126,10 +170,13 @@ def in_parts(cupy: Any, count: int, work: Callable[[slice], int]) -> int:
         part = waiting.pop()
         try:
             total += work(part)
+            continue
         except cupy.cuda.memory.OutOfMemoryError as error:
-            cupy.get_default_memory_pool().free_all_blocks()
-            middle = (part.start + part.stop) // 2
-            if middle == part.start:
-                raise MemoryError(f"The GPU has no memory for a single path: {error}") from error
-            waiting += [slice(middle, part.stop), slice(part.start, middle)]
+            said = str(error)
+        # Not before: the error holds what was taken.
+        cupy.get_default_memory_pool().free_all_blocks()
+        middle = (part.start + part.stop) // 2
+        if middle == part.start:
+            raise MemoryError(f"The GPU has no memory for a single path: {said}")
+        waiting += [slice(middle, part.stop), slice(part.start, middle)]
     return total

@@ -1,14 +1,14 @@
 """The kernel on an NVIDIA GPU: compiled for each shape of problem, run through CuPy.
 
 ``load`` gives a ``DeviceKernel``, which is called as ``lanes.native.Kernel`` is and gives the same
-bits. CuPy's cache keeps what was compiled (``CUPY_CACHE_DIR``), for every process of a user.
+bits.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from relu_landscape.engine.cuda import calls, source
 from relu_landscape.engine.lanes import bits, native
+from relu_landscape.engine.lanes.checks import checked
 from relu_landscape.engine.lanes.native import (
     FlowRules,
     KernelError,
@@ -23,6 +24,7 @@ from relu_landscape.engine.lanes.native import (
     Paths,
     PolishRules,
 )
+from relu_landscape.errors import DeviceLost
 
 Real = native.Real
 
@@ -37,16 +39,19 @@ class DeviceKernel:
     """The functions of ``lanes.native.Kernel``, computed by the current device of CuPy.
 
     Raises what those raise, and ``MemoryError`` where the device has no room for a single path; a
-    batch that does not fit is done in parts. ``turn`` is entered around every use of the device:
-    whoever shares it among processes says here whose turn it is.
+    batch that does not fit is done in parts. ``turn`` is entered around every launch: whoever
+    shares the device among processes says here whose turn it is, and copies meanwhile. ``kept``
+    keeps what was compiled. Raises ``DeviceLost`` after a fault, which no process survives on the
+    device.
     """
 
     def __init__(
-        self, cupy: Any, turn: Callable[[], AbstractContextManager[object]] = nullcontext
+        self, cupy: Any, turn: calls.Turn = nullcontext, kept: calls.Kept = calls.not_kept
     ) -> None:
-        self.cupy, self._turn = cupy, turn
+        self.cupy, self._turn, self._kept = cupy, turn, kept
         self._modules: dict[source.Shape, calls.Module] = {}
-        properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+        self._here = cupy.cuda.Device()
+        properties = cupy.cuda.runtime.getDeviceProperties(self._here.id)
         self._multiprocessors = int(properties["multiProcessorCount"])
         self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
         architecture = f"sm_{properties['major']}{properties['minor']}"
@@ -63,24 +68,24 @@ class DeviceKernel:
 
     def paths_at_once(self, teacher: native.Teacher, students: int, coordinates: int) -> int:
         """How many paths a call should get: enough to fill the device, and no more than fit."""
-        blocks = self.module(teacher, students, coordinates).flow.blocks
+        blocks = self.module(teacher, students, coordinates).functions["flow_paths"].blocks
         free, _ = self.cupy.cuda.runtime.memGetInfo()
         own = 8 * (2 * students * coordinates + 16)  # of one path
         return max(1, min(PATHS_PER_BLOCK * blocks, int(MEMORY_SHARE * free) // own))
 
-    def forces(self, teacher: native.Teacher, W: Real) -> Real:
+    def forces(self, teacher: native.Teacher, W: Real, *, single: bool = False) -> Real:
         """See ``lanes.native.Kernel.forces``."""
         W = np.ascontiguousarray(W, dtype=np.float64)
         n, K, p = native.checked_batch(W, teacher)
-        made = self.module(teacher, K, p)
+        function = self.module(teacher, K, p, single).functions["forces_at"]
         result = np.empty_like(W)
 
         def compute(part: slice) -> int:
-            given = self.cupy.asarray(W[part])
+            given = calls.sent(self.cupy, W[part])
             force = self.cupy.empty_like(given)
-            call = calls.Call(self.cupy, made.forces, len(given), teacher)
-            call.run((call.teacher, len(given), given, force, call.queue, call.work))
-            result[part] = force.get()
+            call = calls.Call(self.cupy, function, len(given), teacher)
+            call.run((call.teacher, len(given), given, force, call.queue, call.work), self._turn)
+            force.get(out=result[part])
             return len(given)
 
         self._in_parts(n, compute)
@@ -94,19 +99,20 @@ class DeviceKernel:
         *,
         company: int = 0,  # noqa: ARG002 - a block does not wait for others
         cancel: native.Cancel | None = None,
+        single: bool = False,
     ) -> int:
         """See ``lanes.native.Kernel.flow``."""
         n, K, p = native.checked_paths(paths, teacher)
-        made = self.module(teacher, K, p)
+        function = self.module(teacher, K, p, single).functions["flow_paths"]
         paths.event[:] = 0
 
         def follow(part: slice) -> int:
             given = {
-                each.name: self.cupy.asarray(getattr(paths, each.name)[part])
+                each.name: calls.sent(self.cupy, getattr(paths, each.name)[part])
                 for each in fields(Paths)
             }
             count = part.stop - part.start
-            call = calls.Call(self.cupy, made.flow, count, teacher)
+            call = calls.Call(self.cupy, function, count, teacher)
             was_cancelled = call.run(
                 (
                     call.problem(K, len(teacher.V), p),
@@ -119,10 +125,11 @@ class DeviceKernel:
                     call.count,
                     call.work,
                 ),
+                self._turn,
                 cancel,
             )
             for name, array in given.items():
-                getattr(paths, name)[part] = array.get()
+                array.get(out=getattr(paths, name)[part])
             if was_cancelled:
                 raise native.cancelled()
             return int(call.count.get()[0])
@@ -140,14 +147,15 @@ class DeviceKernel:
     ) -> tuple[Real, Real, int]:
         """See ``lanes.native.Kernel.polish``."""
         n, K, p = native.checked_batch(W, teacher)
+        force = checked("force", np.ascontiguousarray(force), (n, K, p), np.float64)
         made = self.module(teacher, K, p)
         result = np.array(W, dtype=np.float64, order="C")
         norms = np.sqrt(np.sum(force * force, axis=(-2, -1)))
 
         def minimise(part: slice) -> int:
-            given = [self.cupy.asarray(array[part]) for array in (result, force, norms)]
+            given = [calls.sent(self.cupy, array[part]) for array in (result, force, norms)]
             count = part.stop - part.start
-            call = calls.Call(self.cupy, made.polish, count, teacher)
+            call = calls.Call(self.cupy, made.functions["polish_points"], count, teacher)
             was_cancelled = call.run(
                 (
                     call.teacher,
@@ -160,11 +168,13 @@ class DeviceKernel:
                     call.work,
                     call.room(made.plan.pairs),
                 ),
+                self._turn,
                 cancel,
             )
             if was_cancelled:
                 raise native.cancelled()
-            result[part], norms[part] = given[0].get(), given[2].get()
+            given[0].get(out=result[part])
+            given[2].get(out=norms[part])
             return int(call.count.get()[0])
 
         evaluations = self._in_parts(n, minimise)
@@ -173,15 +183,28 @@ class DeviceKernel:
     def _in_parts(self, count: int, work: Callable[[slice], int]) -> int:
         if not count:
             return 0
-        with self._turn():
-            return calls.in_parts(self.cupy, count, work)
+        cuda = self.cupy.cuda
+        try:
+            with self._here:
+                done = calls.in_parts(self.cupy, count, work)
+                # Other processes may need it meanwhile; taking it again costs less than a call.
+                self.cupy.get_default_memory_pool().free_all_blocks()
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+            raise DeviceLost(
+                f"The GPU failed, and this process can use it no more: {error}"
+            ) from error
+        return done
 
-    def module(self, teacher: native.Teacher, students: int, coordinates: int) -> calls.Module:
+    def module(
+        self, teacher: native.Teacher, students: int, coordinates: int, single: bool = False
+    ) -> calls.Module:
         """What was compiled for problems of this shape; compiled now, if need be."""
-        shape = source.Shape(students, len(teacher.V), coordinates, teacher.is_orthonormal)
+        shape = source.Shape(students, len(teacher.V), coordinates, teacher.is_orthonormal, single)
         if shape not in self._modules:
             plan = source.planned(shape, self._shared_bytes)
-            self._modules[shape] = calls.module(self.cupy, plan, self._multiprocessors)
+            with self._here:
+                made = calls.module(self.cupy, plan, self._multiprocessors, self._kept)
+            self._modules[shape] = made
         return self._modules[shape]
 
 
@@ -195,22 +218,24 @@ def count() -> int:
 
 
 def load(
-    number: int = 0, turn: Callable[[], AbstractContextManager[object]] = nullcontext
+    number: int = 0, turn: calls.Turn = nullcontext, kept: calls.Kept = calls.not_kept
 ) -> DeviceKernel:
     """The kernel on the device with this number, which this process uses from now on.
 
-    It has shown that it computes the bits of this version (``lanes.bits``). Raises ``KernelError``
-    with a sentence on why there is none.
+    It has shown that it computes the bits of this version (``lanes.bits``), in either precision.
+    Raises ``KernelError`` with a sentence on why there is none.
     """
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
         raise KernelError(f"CuPy is not installed ({error})") from error
+    except Exception as error:  # the folder of its cache cannot be made
+        raise KernelError(f"CuPy cannot be imported ({error})") from error
     try:
         if not cupy.cuda.runtime.getDeviceCount():
             raise KernelError("CuPy sees no GPU")
         cupy.cuda.Device(number).use()
-        kernel = DeviceKernel(cupy, turn)
+        kernel = DeviceKernel(cupy, turn, kept)
         is_right = bits.are_right(kernel, bits.SAMPLES[-1])
     except KernelError:
         raise

@@ -9,14 +9,27 @@
 #define CANCEL_STEPS 16 /* looks at the flag so often */
 
 typedef struct {
-  double *W, *force, *k1, *k2, *middle; /* (K, p), rows STRIDE apart */
-  Lengths here, there;                  /* of W and of the middle */
+  real *W, *force, *k1, *k2, *middle; /* (K, p), rows STRIDE apart */
+  Lengths here, there;                /* of W and of the middle */
   Room room;
+  double *lengths, *squares; /* (K,) and (p,) of one check, which is double */
 } Flow;
-#define FLOW_DOUBLES (5 * ARRAY + 2 * LENGTHS_DOUBLES + ROOM_DOUBLES)
+#define FLOW_REALS (5 * ARRAY + 2 * LENGTHS_REALS + ROOM_REALS)
+#ifdef SINGLE
+#define FLOW_DOUBLES (STUDENTS + COORDINATES + (FLOW_REALS + 1) / 2)
+#else
+#define FLOW_DOUBLES FLOW_REALS
+#endif
 
-INLINE Flow new_flow(double *rest) {
+INLINE Flow new_flow(double *room) {
   Flow f;
+#ifdef SINGLE
+  f.lengths = room;
+  f.squares = room + STUDENTS;
+  real *rest = (real *)(room + STUDENTS + COORDINATES);
+#else
+  real *rest = room;
+#endif
   f.W = taken(&rest, ARRAY);
   f.force = taken(&rest, ARRAY);
   f.k1 = taken(&rest, ARRAY);
@@ -25,6 +38,10 @@ INLINE Flow new_flow(double *rest) {
   f.here = new_lengths(&rest);
   f.there = new_lengths(&rest);
   f.room = new_room(&rest);
+#ifndef SINGLE
+  f.lengths = f.room.row;
+  f.squares = f.room.column;
+#endif
   return f;
 }
 
@@ -32,10 +49,10 @@ INLINE Flow new_flow(double *rest) {
 INLINE void first_stage(Flow *f, Board *board, const Teacher *teacher) {
   take_stiff_part(teacher, f->room, board, f->W, f->here, board->step_size * GAMMA);
   prepare_for(f->room, board, f->W, f->here, f->force);
-  const double half = board->step_size * 0.5;
+  const real half = board->step_size * (real)0.5;
   EACH(e, ENTRIES) {
     const int at = place(e, COORDINATES, STRIDE), i = e / COORDINATES, c = e % COORDINATES;
-    const double k = solved(f->room, board, i, c, f->force[at], f->W[at], f->here);
+    const real k = solved(f->room, board, i, c, f->force[at], f->W[at], f->here);
     f->k1[at] = k;
     f->middle[at] = fma_(half, k, f->W[at]);
   }
@@ -47,7 +64,7 @@ INLINE void second_stage(Flow *f, Board *board) {
   prepare_for(f->room, board, f->W, f->here, f->k2);
   EACH(e, ENTRIES) {
     const int at = place(e, COORDINATES, STRIDE), i = e / COORDINATES, c = e % COORDINATES;
-    const double k = solved(f->room, board, i, c, f->k2[at], f->W[at], f->here);
+    const real k = solved(f->room, board, i, c, f->k2[at], f->W[at], f->here);
     f->k1[at] = k - f->k1[at];
     f->k2[at] = k;
   }
@@ -57,16 +74,16 @@ INLINE void second_stage(Flow *f, Board *board) {
 /* Whether the step counts, and the point after it. */
 INLINE void judge(Flow *f, Board *board, const Rules *rules) {
   if (warp() == 0) {
-    const double squared = sum_of_entries(f->k1, f->k1);
+    const real squared = sum_of_entries(f->k1, f->k1);
     if (is_first_of_warp()) {
-      board->change = root_of(squared);
+      board->change = root(squared);
       board->tried = board->step_size;
       board->error = error_of(rules, STUDENTS, board->time, board->tried, board->change);
-      board->is_accepted = board->error <= 1.0; /* a NaN is not accepted */
+      board->is_accepted = board->error <= (real)1.0; /* a NaN is not accepted */
     }
   }
   sync();
-  const double h = board->tried;
+  const real h = board->tried;
   EACH(e, ENTRIES) {
     const int at = place(e, COORDINATES, STRIDE);
     f->W[at] = without_dust(board->is_accepted ? fma_(h, f->k2[at], f->W[at]) : f->W[at]);
@@ -76,15 +93,16 @@ INLINE void judge(Flow *f, Board *board, const Rules *rules) {
 
 /* By one thread: whether a student is too short for the method (lanes/flow.h). */
 INLINE int has_short_student(const Flow *f, const Rules *rules) {
-  double shortest = f->here.length[0];
+  real shortest = f->here.length[0];
   for (int i = 1; i < STUDENTS; i++) shortest = smaller(f->here.length[i], shortest);
-  if (shortest < rules->shortest) return 1;
-  if (!(shortest < rules->falls_below)) return 0;
+  if ((double)shortest < rules->shortest) return 1;
+  if (!((double)shortest < rules->falls_below)) return 0;
   for (int i = 0; i < STUDENTS; i++) {
     const double length = f->here.length[i];
     if (!(length < rules->falls_below)) continue;
     double along = 0.0;
-    for (int at = i * STRIDE; at < i * STRIDE + COORDINATES; at++) along += f->W[at] * f->force[at];
+    for (int at = i * STRIDE; at < i * STRIDE + COORDINATES; at++) 
+      along += (double)f->W[at] * (double)f->force[at];
     if (along < -rules->falls_at * length * length) return 1;
   }
   return 0;
@@ -93,9 +111,10 @@ INLINE int has_short_student(const Flow *f, const Rules *rules) {
 /* By one thread: what ended the stay of this path, but for the check of zero loss. */
 INLINE int64_t events_of(const Flow *f, const Board *board, const Rules *rules,
                          const Paths *paths) {
+  const double norm = (double)board->norm;
   int64_t events = 0;
-  if (!(board->norm <= LARGEST_DOUBLE)) events |= NOT_FINITE;
-  if (board->norm <= paths->gradient_tolerance[board->path]) events |= SMALL_GRADIENT;
+  if (!(norm <= LARGEST_DOUBLE)) events |= NOT_FINITE;
+  if (norm <= paths->gradient_tolerance[board->path]) events |= SMALL_GRADIENT;
   if (board->steps >= paths->step_limit[board->path]) events |= AT_STEP_LIMIT;
   if (has_short_student(f, rules)) events |= SHORT_STUDENT;
   return events;
@@ -105,9 +124,9 @@ INLINE int64_t events_of(const Flow *f, const Board *board, const Rules *rules,
 INLINE void look(Flow *f, Board *board, const Rules *rules, const Paths *paths,
                  const volatile int32_t *cancel) {
   if (warp() == 0) {
-    const double squared = sum_of_entries(f->force, f->force);
+    const real squared = sum_of_entries(f->force, f->force);
     if (is_first_of_warp()) {
-      board->norm = root_of(squared);
+      board->norm = root(squared);
       if (board->is_accepted) board->time += board->tried;
       board->eigenvalue = next_eigenvalue(rules, board->time, board->tried, board->eigenvalue,
                                           board->speed, board->change);
@@ -118,17 +137,17 @@ INLINE void look(Flow *f, Board *board, const Rules *rules, const Paths *paths,
       board->is_cancelled = board->steps % CANCEL_STEPS == 0 && *cancel;
       const int64_t every = (int64_t)rules->check_steps;
       board->is_check_due =
-          every && board->steps % every == 0 && board->norm < rules->check_gradient;
+          every && board->steps % every == 0 && (double)board->norm < rules->check_gradient;
     }
   }
   sync();
 }
 
 INLINE void check_zero_loss(Flow *f, Board *board, const Problem *problem, const Rules *rules) {
-  EACH(i, STUDENTS) f->room.row[i] = length_if_near(problem, rules, f->W + i * STRIDE);
-  EACH(c, COORDINATES) f->room.column[c] = squared_excess(problem, f->W, STRIDE, c);
+  EACH(i, STUDENTS) f->lengths[i] = length_if_near(problem, rules, f->W + i * STRIDE);
+  EACH(c, COORDINATES) f->squares[c] = squared_excess(problem, f->W, STRIDE, c);
   sync();
-  if (thread() == 0 && is_maybe_zero(problem, rules, f->room.row, f->room.column))
+  if (thread() == 0 && is_maybe_zero(problem, rules, f->lengths, f->squares))
     board->events |= CHECK_DUE;
   sync();
 }
@@ -137,8 +156,8 @@ INLINE void try_step(Flow *f, Board *board, const Teacher *teacher, const Proble
                      const Rules *rules, const Paths *paths, const volatile int32_t *cancel) {
   first_stage(f, board, teacher);
   if (warp() == WARPS - 1) { /* |k1|, needed at the end of the step */
-    const double squared = sum_of_entries(f->k1, f->k1);
-    if (is_first_of_warp()) board->speed = root_of(squared);
+    const real squared = sum_of_entries(f->k1, f->k1);
+    if (is_first_of_warp()) board->speed = root(squared);
   }
   compute_force(teacher, f->room, f->middle, f->there, f->k2, f->force, f->k1);
   second_stage(f, board);
@@ -153,11 +172,11 @@ INLINE void seat(Flow *f, Board *board, const Paths *paths, const volatile int32
   load(f->W, paths->W + path * ENTRIES);
   load(f->force, paths->force + path * ENTRIES);
   if (thread() == 0) {
-    board->time = paths->time[path];
-    board->step_size = paths->step_size[path];
-    board->eigenvalue = paths->eigenvalue[path];
+    board->time = (real)paths->time[path];
+    board->step_size = (real)paths->step_size[path];
+    board->eigenvalue = (real)paths->eigenvalue[path];
     board->steps = paths->steps[path];
-    board->norm = paths->gradient_norm[path];
+    board->norm = (real)paths->gradient_norm[path];
     board->events = 0;
     board->is_cancelled = *cancel != 0;
   }

@@ -19,23 +19,23 @@ INLINE void pair_of(int q, int *i, int *j) {
   *j = is_own ? a + 1 + b : b + is_even;
 }
 
-INLINE double product(const double *a, const double *b, int count) {
-  double sum = 0.0;
+INLINE real product(const real *a, const real *b, int count) {
+  real sum = (real)0.0;
   UNROLL_BY(8)
   for (int c = 0; c < count; c++) sum = fma_(a[c], b[c], sum);
   return sum;
 }
 
 /* Lengths of the students at X from their products with themselves. */
-INLINE void lengths_at(const double *X, Lengths l) {
+INLINE void lengths_at(const real *X, Lengths l) {
   EACH_BACK(i, STUDENTS) {
-    l.length[i] = root_of(product(X + i * STRIDE, X + i * STRIDE, COORDINATES));
-    l.inverse[i] = 1.0 / l.length[i];
+    l.length[i] = root(product(X + i * STRIDE, X + i * STRIDE, COORDINATES));
+    l.inverse[i] = (real)1.0 / l.length[i];
   }
 }
 
 /* Products of the students with each other and, where it takes any, with the teachers. */
-INLINE void products(const Teacher *teacher, Room r, const double *X) {
+INLINE void products(const Teacher *teacher, Room r, const real *X) {
   EACH(q, STUDENT_PAIRS) {
     int i, j;
     pair_of(q, &i, &j);
@@ -44,15 +44,19 @@ INLINE void products(const Teacher *teacher, Room r, const double *X) {
   const int overlaps = ORTHONORMAL ? 0 : TEACHER_PAIRS;
   EACH(q, overlaps) {
     const int i = q / TEACHERS, m = q % TEACHERS, end = m / 4 * 4 + 4; /* zeros, as in lanes */
-    r.pull[q] = product(teacher->teacher + m * TEACHERS, X + i * STRIDE,
-                        end < TEACHERS ? end : TEACHERS);
+    const double *v = teacher->teacher + m * TEACHERS;
+    real sum = (real)0.0;
+    UNROLL_BY(8)
+    for (int c = 0; c < (end < TEACHERS ? end : TEACHERS); c++)
+      sum = fma_((real)v[c], X[i * STRIDE + c], sum);
+    r.pull[q] = sum;
   }
 }
 
 /* Pulls and dips of all pairs; the dips of teachers go to ``dips`` (K, M), rows STRIDE apart. */
-INLINE void all_angles(const Teacher *teacher, Room r, const double *X, Lengths l, double *dips) {
+INLINE void all_angles(const Teacher *teacher, Room r, const real *X, Lengths l, real *dips) {
   EACH(q, STUDENT_PAIRS + TEACHER_PAIRS) {
-    double cosine, pull, dip, *pull_to, *dip_to;
+    real cosine, pull, dip, *pull_to, *dip_to;
     if (q < STUDENT_PAIRS) {
       int i, j;
       pair_of(q, &i, &j);
@@ -63,52 +67,53 @@ INLINE void all_angles(const Teacher *teacher, Room r, const double *X, Lengths 
       const int e = q - STUDENT_PAIRS, i = e / TEACHERS, m = e % TEACHERS;
       pull_to = r.pull + e;
       dip_to = dips + i * STRIDE + m;
-      const double overlap = ORTHONORMAL ? X[i * STRIDE + m] : *pull_to;
-      cosine = overlap * (l.inverse[i] * (ORTHONORMAL ? 1.0 : teacher->inverse_norms[m]));
+      const real overlap = ORTHONORMAL ? X[i * STRIDE + m] : *pull_to;
+      cosine = overlap * (l.inverse[i] * (ORTHONORMAL ? (real)1.0 : (real)teacher->inverse_norms[m]));
     }
-    angles(1, teacher->level, &cosine, &pull, &dip);
+    angles(1, (real)teacher->level, &cosine, &pull, &dip);
     *pull_to = pull;
     *dip_to = dip;
   }
 }
 
 /* The diagonal of B. */
-INLINE void radial_parts(const Teacher *teacher, Room r, Lengths l, const double *dips) {
+INLINE void radial_parts(const Teacher *teacher, Room r, Lengths l, const real *dips) {
   EACH(i, STUDENTS) {
     double teachers = 0.0;
     for (int m = 0; m < TEACHERS; m++) teachers += ORTHONORMAL ? 1.0 : teacher->norms[m];
-    double N = -teachers;
+    real N = (real)-teachers;
     for (int j = 0; j < STUDENTS; j++) N += l.length[j];
-    double radial = N - l.length[i]; /* a student's own term is n_i (sin 0 - 1) */
+    real radial = N - l.length[i]; /* a student's own term is n_i (sin 0 - 1) */
     for (int j = 0; j < i; j++) radial = fma_(l.length[j], r.pair[i * PAIR_STRIDE + j], radial);
     for (int j = i + 1; j < STUDENTS; j++)
       radial = fma_(l.length[j], r.pair[j * PAIR_STRIDE + i], radial);
     for (int m = 0; m < TEACHERS; m++)
-      radial = minus_product(ORTHONORMAL ? 1.0 : teacher->norms[m], dips[i * STRIDE + m], radial);
-    r.pair[i * PAIR_STRIDE + i] = fma_(radial * l.inverse[i], 1.0 / TWO_PI, 0.25 + teacher->level);
+      radial = minus_product(ORTHONORMAL ? (real)1.0 : (real)teacher->norms[m], dips[i * STRIDE + m], radial);
+    r.pair[i * PAIR_STRIDE + i] = fma_(radial * l.inverse[i], (real)(1.0 / TWO_PI),
+                                           (real)0.25 + (real)teacher->level);
   }
 }
 
 /* Entry c of P V for student i. */
-INLINE double teacher_sum(const Teacher *teacher, Room r, int i, int c) {
-  if (c >= TEACHERS) return 0.0;
+INLINE real teacher_sum(const Teacher *teacher, Room r, int i, int c) {
+  if (c >= TEACHERS) return (real)0.0;
   if (ORTHONORMAL) return r.pull[i * TEACHERS + c];
-  double sum = 0.0;
+  real sum = (real)0.0;
   for (int m = c / 4 * 4; m < TEACHERS; m++) /* zeros, as in lanes */
-    sum = fma_(teacher->teacher[m * TEACHERS + c], r.pull[i * TEACHERS + m], sum);
+    sum = fma_((real)teacher->teacher[m * TEACHERS + c], r.pull[i * TEACHERS + m], sum);
   return sum;
 }
 
-INLINE double above_diagonal(Room r, int i, int j) {
+INLINE real above_diagonal(Room r, int i, int j) {
   return r.pair[i < j ? i * PAIR_STRIDE + j : j * PAIR_STRIDE + i];
 }
 
 /* P V - B X, and with ``plus`` and ``minus`` what they add and take away. */
-INLINE void combine(const Teacher *teacher, Room r, const double *X, double *force,
-                    const double *plus, const double *minus) {
+INLINE void combine(const Teacher *teacher, Room r, const real *X, real *force,
+                    const real *plus, const real *minus) {
   EACH(q, ROW_BLOCKS * COORDINATES) {
     const int first = q / COORDINATES * ROWS, c = q % COORDINATES;
-    double sum[ROWS];
+    real sum[ROWS];
     int row[ROWS];
     UNROLL
     for (int a = 0; a < ROWS; a++) { /* rows beyond the last repeat it, and are not kept */
@@ -116,7 +121,7 @@ INLINE void combine(const Teacher *teacher, Room r, const double *X, double *for
       sum[a] = teacher_sum(teacher, r, row[a], c);
     }
     for (int j = 0; j < STUDENTS; j++) {
-      const double x = X[j * STRIDE + c];
+      const real x = X[j * STRIDE + c];
       UNROLL
       for (int a = 0; a < ROWS; a++)
         sum[a] = minus_product(above_diagonal(r, row[a], j), x, sum[a]);
@@ -131,8 +136,8 @@ INLINE void combine(const Teacher *teacher, Room r, const double *X, double *for
 
 /* ``force`` at X, or force + plus - minus, and the lengths there. NaN where a student has norm
  * zero. Between two synchronisations; X must be written before, ``force`` is read after. */
-INLINE void compute_force(const Teacher *teacher, Room r, const double *X, Lengths l, double *force,
-                          const double *plus, const double *minus) {
+INLINE void compute_force(const Teacher *teacher, Room r, const real *X, Lengths l, real *force,
+                          const real *plus, const real *minus) {
   products(teacher, r, X);
   lengths_at(X, l);
   sync();

@@ -5,11 +5,13 @@
  * of this file and what it includes. Arguments as in lanes.h; ``queue`` counts the paths that blocks
  * took; ``work`` has room for every block where WIDE, ``pairs`` always. */
 #include "flow.h"
+#ifndef SINGLE /* a polish is always double */
 #include "polish.h"
+#endif
 
 /* Where the room of this block is. */
 #if WIDE || !defined(__CUDACC__)
-#define NEW_ROOM(work, doubles) ((work) + (int64_t)block() * (doubles))
+#define NEW_ROOM(work, doubles) ((work) + (int64_t)BLOCK * (doubles))
 #else
 extern __shared__ double shared_room[];
 #define NEW_ROOM(work, doubles) shared_room
@@ -23,15 +25,17 @@ KERNEL flow_paths(const Problem *problem, const Teacher *teacher, const Rules *r
   follow(problem, teacher, rules, n, paths, queue, cancel, evaluations, &f, &board);
 }
 
+#ifndef SINGLE
 KERNEL polish_points(const Teacher *teacher, const Polish *rules, int64_t n, double *W,
                      const double *force, double *norm, int64_t *queue,
                      const volatile int32_t *cancel, int64_t *evaluations, double *work,
                      double *pairs) {
   SHARED Board board;
-  double *own_pairs = pairs + (int64_t)block() * PAIRS_DOUBLES;
+  double *own_pairs = pairs + (int64_t)BLOCK * PAIRS_DOUBLES;
   Polisher q = new_polisher(NEW_ROOM(work, POLISH_DOUBLES), own_pairs);
   minimise(teacher, rules, n, W, force, norm, queue, cancel, evaluations, &q, &board);
 }
+#endif
 
 KERNEL forces_at(const Teacher *teacher, int64_t n, const double *W, double *force,
                  int64_t *queue, double *work) {

@@ -15,7 +15,7 @@ typedef struct {
   Lengths at_start, there;
   Room room;
 } Polisher;
-#define POLISH_DOUBLES (6 * ARRAY + 2 * MEMORY + 2 * LENGTHS_DOUBLES + ROOM_DOUBLES)
+#define POLISH_DOUBLES (6 * ARRAY + 2 * MEMORY + 2 * LENGTHS_REALS + ROOM_REALS)
 #define PAIRS_DOUBLES (2 * MEMORY * ARRAY)
 
 INLINE Polisher new_polisher(double *rest, double *pairs) {

@@ -15,30 +15,30 @@ typedef struct {
 } Teacher;
 
 typedef struct {
-  double *pair;     /* (K, PAIR_STRIDE) products, then B above the diagonal and dips below it */
-  double *pull;     /* (K, M) overlaps, then P */
-  double *unit_sum; /* (p,) of the stiff part: sum of the unit vectors, ... */
-  double *column;   /* (p,) ... sums of the right side's columns, ... */
-  double *row;      /* (K,) ... and its rows times the students */
+  real *pair;     /* (K, PAIR_STRIDE) products, then B above the diagonal and dips below it */
+  real *pull;     /* (K, M) overlaps, then P */
+  real *unit_sum; /* (p,) of the stiff part: sum of the unit vectors, ... */
+  real *column;   /* (p,) ... sums of the right side's columns, ... */
+  real *row;      /* (K,) ... and its rows times the students */
 } Room;
 
 /* The numbers that one thread writes and all read. */
 typedef struct {
-  double mean_share, pull_share, pull;
-  double norm, change, speed, error, tried;
-  double time, step_size, eigenvalue;
+  real mean_share, pull_share, pull;
+  real norm, change, speed, error, tried;
+  real time, step_size, eigenvalue;
   int64_t path, steps, events;
   int is_accepted, is_check_due, is_cancelled;
 } Board;
 
-/* Takes ``count`` doubles from what is left. */
-INLINE double *taken(double **rest, int count) {
-  double *own = *rest;
+/* Takes ``count`` numbers from what is left. */
+INLINE real *taken(real **rest, int count) {
+  real *own = *rest;
   *rest += count;
   return own;
 }
 
-INLINE Room new_room(double **rest) {
+INLINE Room new_room(real **rest) {
   Room r;
   r.pair = taken(rest, STUDENTS * PAIR_STRIDE);
   r.pull = taken(rest, STUDENTS * TEACHERS);
@@ -47,27 +47,27 @@ INLINE Room new_room(double **rest) {
   r.row = taken(rest, STUDENTS);
   return r;
 }
-#define ROOM_DOUBLES \
+#define ROOM_REALS \
   (STUDENTS * PAIR_STRIDE + STUDENTS * TEACHERS + 2 * COORDINATES + STUDENTS)
 
 /* Lengths of students and their inverses, (K,) each. */
 typedef struct {
-  double *length, *inverse;
+  real *length, *inverse;
 } Lengths;
 
-INLINE Lengths new_lengths(double **rest) {
+INLINE Lengths new_lengths(real **rest) {
   Lengths l;
   l.length = taken(rest, STUDENTS);
   l.inverse = taken(rest, STUDENTS);
   return l;
 }
-#define LENGTHS_DOUBLES (2 * STUDENTS)
+#define LENGTHS_REALS (2 * STUDENTS)
 
 /* Between the compact arrays of one path and the room. */
-INLINE void load(double *to, const double *from) {
-  EACH(e, ENTRIES) to[place(e, COORDINATES, STRIDE)] = from[e];
+INLINE void load(real *to, const double *from) {
+  EACH(e, ENTRIES) to[place(e, COORDINATES, STRIDE)] = (real)from[e];
 }
-INLINE void store(double *to, const double *from) {
+INLINE void store(double *to, const real *from) {
   EACH(e, ENTRIES) to[e] = from[place(e, COORDINATES, STRIDE)];
 }
 

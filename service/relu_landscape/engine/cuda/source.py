@@ -28,20 +28,22 @@ MEMORY = 8
 
 @dataclass(frozen=True)
 class Shape:
-    """What the kernel is compiled for: K students, M teachers, p coordinates, and whether the
-    teacher is the identity."""
+    """What the kernel is compiled for: K students, M teachers, p coordinates, whether the teacher
+    is the identity, and whether the arithmetic is in single precision."""
 
     students: int
     teachers: int
     coordinates: int
     is_orthonormal: bool
+    is_single: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a shape is computed: ``threads`` of a block, ``stride`` of rows in the room, and
-    ``is_wide`` where the room is in the device's memory. Doubles: ``flow_room``, ``polish_room``
-    of a block, and its ``pairs`` of the quasi-Newton method (always in the device's memory)."""
+    ``is_wide`` where the room is in the device's memory. ``rooms`` says how much of it a block of
+    each kernel has, ``pairs`` what the quasi-Newton method keeps of earlier steps (always in the
+    device's memory), both in doubles."""
 
     shape: Shape
     threads: int
@@ -49,12 +51,15 @@ class Plan:
     is_wide: bool
 
     @property
-    def flow_room(self) -> int:
-        return 5 * self._array + self._lengths + self._sums
-
-    @property
-    def polish_room(self) -> int:
-        return 6 * self._array + 2 * MEMORY + self._lengths + self._sums
+    def rooms(self) -> dict[str, int]:
+        """By kernel; a polish is always double."""
+        flow = 5 * self._array + self._lengths + self._sums
+        if self.shape.is_single:  # its checks of zero loss are double
+            checks = self.shape.students + self.shape.coordinates
+            flow = checks + -(-flow // 2)
+            return {"flow_paths": flow, "forces_at": flow}
+        polish = 6 * self._array + 2 * MEMORY + self._lengths + self._sums
+        return {"flow_paths": flow, "forces_at": flow, "polish_points": polish}
 
     @property
     def pairs(self) -> int:
@@ -64,7 +69,9 @@ class Plan:
     def defines(self) -> dict[str, int]:
         """Constants of the compilation."""
         shape = self.shape
+        precision = {"SINGLE": 1} if shape.is_single else {}
         return {
+            **precision,
             "STUDENTS": shape.students,
             "TEACHERS": shape.teachers,
             "COORDINATES": shape.coordinates,
@@ -91,7 +98,7 @@ class Plan:
 def planned(shape: Shape, shared_bytes: int, threads: int | None = None) -> Plan:
     """The plan for a device whose blocks may have ``shared_bytes`` of shared memory.
 
-    Rows are an odd number of doubles apart where that fits: threads that each read a row of their
+    Rows are an odd number of numbers apart where that fits: threads that each read a row of their
     own then do not meet in one bank.
     """
     p = shape.coordinates
@@ -99,7 +106,7 @@ def planned(shape: Shape, shared_bytes: int, threads: int | None = None) -> Plan
     threads = threads or threads_for(shape)
     for stride in (p | 1, p):
         plan = Plan(shape, threads, stride, is_wide=False)
-        if plan.polish_room <= most:
+        if max(plan.rooms.values()) <= most:
             return plan
     return Plan(shape, threads, p, is_wide=True)
 

@@ -24,7 +24,7 @@ from relu_landscape.engine.descent.held import Held
 from relu_landscape.engine.descent.lanes import NativeFlow, ZeroLossCheck, minimiser
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.passage import Passage
-from relu_landscape.engine.descent.single import MixedFlow, on_processor
+from relu_landscape.engine.descent.single import MixedFlow
 from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.engine.model.arrays import Array, ArrayNamespace, on_host
 from relu_landscape.engine.model.loss import Loss
@@ -104,7 +104,6 @@ class Descent:
             due = ZeroLossCheck(GLOBAL_CHECK_STEPS, GLOBAL_CHECK_GRADIENT)
             asked = due if self._may_be_global else None
             if is_mixed:
-                kernel = on_processor(kernel)
                 self.method = MixedFlow(self.loss, flow_tolerance, teacher, kernel, asked)
             else:
                 self.method = NativeFlow(self.loss, flow_tolerance, teacher, kernel, asked)

@@ -50,7 +50,7 @@ ROUNDING = 2.0**-24
 class MixedFlow(NativeFlow):
     """The method of ``flow``, whose paths begin in single precision."""
 
-    kernel: native.Kernel
+    kernel: PathKernel
 
     def begin(self, W: Array) -> flows.FlowState:
         """Paths from ``W`` (B, K, p), where single precision has brought them."""
@@ -100,12 +100,6 @@ class MixedFlow(NativeFlow):
         for name, value in arrays.items():
             value[rows[good]] = getattr(paths, name)[good]
         return flows.FlowState(**arrays)
-
-
-def on_processor(kernel: PathKernel) -> native.Kernel:
-    """The processor's own kernel in the place of a GPU's, which has no single precision; in double
-    they have the same bits. Raises ``KernelError`` where none was compiled."""
-    return kernel if isinstance(kernel, native.Kernel) else native.load()
 
 
 def _gradient(rounding: Real) -> Real:

@@ -12,11 +12,12 @@
 /* ``count`` cosines at a time: Horner's rule is one long chain, and several of them overlap. A
  * cosine that rounding took beyond one counts as one. */
 INLINE void angles(int count, real level, const vec *cosine, vec *pull, vec *dip) {
+  const vec one = all_lanes(1.0);
   vec sine[4], x[4], q[4];
   UNROLL
   for (int k = 0; k < count; k++) {
-    vec a = smaller(all_lanes(1.0), magnitude(cosine[k])); /* a NaN stays one */
-    sine[k] = root((1.0 - a) * (1.0 + a));
+    vec a = smaller(one, magnitude(cosine[k])); /* a NaN stays one */
+    sine[k] = root((one - a) * (one + a));
     x[k] = fma_(a, all_lanes(2.0), all_lanes(-1.0));
     q[k] = all_lanes(ARCSINE[ARCSINE_DEGREE]);
   }
@@ -30,7 +31,7 @@ INLINE void angles(int count, real level, const vec *cosine, vec *pull, vec *dip
   for (int k = 0; k < count; k++) {
     vec up_to_right_angle = minus_product(sine[k] * q[k], all_lanes((real)(1.0 / TWO_PI)), all_lanes(0.25));
     pull[k] = with_sign(up_to_right_angle, cosine[k]) + level;
-    dip[k] = sine[k] - 1.0;
+    dip[k] = sine[k] - one;
   }
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.lanes.follower import PathKernel
-from relu_landscape.engine.lanes.native import FlowRules, Kernel, Paths, PolishRules
+from relu_landscape.engine.lanes.native import FlowRules, Paths, PolishRules
 
 Real = NDArray[np.float64]
 
@@ -93,8 +93,10 @@ def weights(count: int, K: int, p: int) -> Real:
 
 
 def are_right(kernel: PathKernel, sample: Sample) -> bool:
-    """Whether the kernel computes the bits of this version."""
-    return digest(kernel, sample) == sample.digest
+    """Whether the kernel computes the bits of this version, in either precision."""
+    return (
+        digest(kernel, sample) == sample.digest and single_digest(kernel, sample) == sample.single
+    )
 
 
 def digest(kernel: PathKernel, sample: Sample) -> str:
@@ -106,7 +108,7 @@ def digest(kernel: PathKernel, sample: Sample) -> str:
     return _hash(paths, polished, norms)
 
 
-def single_digest(kernel: Kernel, sample: Sample) -> str:
+def single_digest(kernel: PathKernel, sample: Sample) -> str:
     """What ``sample.single`` should be."""
     teacher, paths = _beginning(sample, partial(kernel.forces, single=True))
     kernel.flow(teacher, RULES, paths, single=True)

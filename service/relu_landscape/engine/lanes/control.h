@@ -34,7 +34,7 @@ INLINE vec error_of(const Rules *rules, real students, vec time, vec step_size, 
 INLINE vec next_eigenvalue(const Rules *rules, vec time, vec h, vec eigenvalue, vec speed,
                            vec change) {
   const vec late = all_lanes((real)rules->late_eigenvalue);
-  const vec seen = 2.0 * change / choose(speed > 0.0, speed, all_lanes(1.0));
+  const vec seen = (real)2.0 * change / choose(speed > all_lanes(0.0), speed, all_lanes(1.0));
   const mask unstable = (seen > (real)1.6) & (time > (real)rules->early_time);
   const vec next = choose(unstable, (real)1.1 * seen / h, late + (real)0.98 * (eigenvalue - late));
   return choose(is_finite(next), next, late);
@@ -53,14 +53,14 @@ INLINE vec next_step_size(const Rules *rules, vec time, vec h, vec eigenvalue, v
 /* Of (I + theta A) x = b (stiff.h): the weight of the column sums, ... */
 INLINE vec mean_share_of(vec theta, real students, real level) {
   const vec share = theta * level;
-  return share / (1.0 + share * students);
+  return share / ((real)1.0 + share * students);
 }
 
 /* ... and that of the unit vectors; ``squared`` = |sum of the unit vectors|^2, and
  * <u, u without its mean> = K - share |sum of units|^2. */
 INLINE vec pull_share_of(vec theta, real students, vec mean_share, vec squared) {
   const vec weight = theta * (real)(1.0 / TWO_PI);
-  return weight / (1.0 + weight * (students - mean_share * squared));
+  return weight / ((real)1.0 + weight * (students - mean_share * squared));
 }
 
 #endif

@@ -12,7 +12,7 @@ typedef struct {
   int64_t steps[LANES];
   int64_t next;         /* of the queue */
   int active;
-  double *point;        /* (K, p) room for one check, ... */
+  real *point;          /* (K, p) room for one check, ... */
   double *lengths, *squares; /* ... (K,) and (p,) */
 } Seats;
 
@@ -60,7 +60,7 @@ static int check_is_due(const Seats *seats, const Flow *f, const Problem *proble
   if (!every || seats->steps[lane] % every || !(f->gradient_norm[lane] < rules->check_gradient))
     return 0;
   const int64_t p = problem->coordinates;
-  store(seats->point, f->W, f->K * f->p, lane);
+  for (size_t at = 0; at < f->K * f->p; at++) seats->point[at] = f->W[at][lane];
   for (int64_t i = 0; i < problem->students; i++)
     seats->lengths[i] = length_if_near(problem, rules, seats->point + i * p);
   for (int64_t c = 0; c < p; c++)
@@ -104,7 +104,7 @@ static int follow(const Problem *problem, const Rules *rules, int64_t n, Paths *
   Pool pool = {.count = 0};
   Flow f = new_flow(&pool, problem);
   Seats seats = {.next = 0};
-  seats.point = (double *)take(&pool, f.K * f.p * 8 / sizeof(vec) + 1);
+  seats.point = (real *)take(&pool, f.K * f.p / LANES + 1);
   seats.lengths = (double *)take(&pool, f.K * 8 / sizeof(vec) + 1);
   seats.squares = (double *)take(&pool, f.p * 8 / sizeof(vec) + 1);
   for (int64_t path = 0; path < n; path++) paths->event[path] = 0;

@@ -19,7 +19,7 @@ class PathKernel(Protocol):
     """What follows paths and polishes their ends: ``Kernel``, or ``cuda.device.DeviceKernel``.
 
     ``lanes``: with fewer paths than this some of it is idle; ``paths_at_once``: how many a call
-    should get.
+    should get. With ``single`` the arithmetic is in single precision; a polish is always double.
     """
 
     @property
@@ -29,7 +29,7 @@ class PathKernel(Protocol):
 
     def paths_at_once(self, teacher: Teacher, students: int, coordinates: int) -> int: ...
 
-    def forces(self, teacher: Teacher, W: Real) -> Real: ...
+    def forces(self, teacher: Teacher, W: Real, *, single: bool = False) -> Real: ...
 
     def flow(
         self,
@@ -39,6 +39,7 @@ class PathKernel(Protocol):
         *,
         company: int = 0,
         cancel: Cancel | None = None,
+        single: bool = False,
     ) -> int: ...
 
     def polish(

@@ -63,15 +63,16 @@ INLINE double root_of(double a) { return __builtin_sqrt(a); }
 typedef real vec;
 typedef int mask;
 #if defined(__CUDACC__)
-INLINE vec fma_(vec a, vec b, vec c) { return fma(a, b, c); }
-INLINE vec magnitude(vec a) { return fabs(a); }
-INLINE vec with_sign(vec a, vec sign) { return copysign(a, sign); }
+INLINE vec fma_(vec a, vec b, vec c) { return OF_REAL(fma)(a, b, c); }
+INLINE vec magnitude(vec a) { return OF_REAL(fabs)(a); }
+INLINE vec with_sign(vec a, vec sign) { return OF_REAL(copysign)(a, sign); }
+INLINE vec root(vec a) { return OF_REAL(sqrt)(a); }
 #else
 INLINE vec fma_(vec a, vec b, vec c) { return OF_REAL(__builtin_fma)(a, b, c); }
 INLINE vec magnitude(vec a) { return OF_REAL(__builtin_fabs)(a); }
 INLINE vec with_sign(vec a, vec sign) { return OF_REAL(__builtin_copysign)(a, sign); }
+INLINE vec root(vec a) { return OF_REAL(__builtin_sqrt)(a); }
 #endif
-INLINE vec root(vec a) { return (vec)root_of(a); }
 INLINE vec minus_product(vec a, vec b, vec c) { return fma_(-a, b, c); }
 
 #elif defined(__AVX512F__) && !defined(LANES_PORTABLE)

@@ -6,7 +6,7 @@
  * loss below l needs N^2 < 4 pi l and |S|^2 < 2 l/level; and every student must be within the angle of a
  * teacher or short. SLACK is far above the rounding of either side.
  *
- * W is one path's, its rows ``stride`` apart. */
+ * W is one path's, its rows ``stride`` apart; all arithmetic is in double. */
 #ifndef RELU_LANDSCAPE_ZERO_LOSS_H
 #define RELU_LANDSCAPE_ZERO_LOSS_H
 
@@ -29,13 +29,13 @@ INLINE double sum_of(const double *x, int64_t count) {
 }
 
 /* Largest cosine of student ``w``, of length ``n``, with a teacher. */
-INLINE double nearest_cosine(const Problem *problem, const double *w, double n) {
+INLINE double nearest_cosine(const Problem *problem, const real *w, double n) {
   const int64_t M = problem->teachers;
   double nearest = -2.0;
   for (int64_t m = 0; m < M; m++) {
-    double overlap = problem->teacher ? 0.0 : w[m];
+    double overlap = problem->teacher ? 0.0 : (double)w[m];
     if (problem->teacher)
-      for (int64_t c = 0; c <= m; c++) overlap += problem->teacher[m * M + c] * w[c];
+      for (int64_t c = 0; c <= m; c++) overlap += problem->teacher[m * M + c] * (double)w[c];
     const double cosine = overlap / (n * problem->teacher_norms[m]);
     if (cosine > nearest) nearest = cosine;
   }
@@ -43,9 +43,9 @@ INLINE double nearest_cosine(const Problem *problem, const double *w, double n) 
 }
 
 /* Length of student ``w`` where it is short or near a teacher, else TOO_FAR. */
-INLINE double length_if_near(const Problem *problem, const Rules *rules, const double *w) {
+INLINE double length_if_near(const Problem *problem, const Rules *rules, const real *w) {
   double squared = 0.0;
-  for (int64_t c = 0; c < problem->coordinates; c++) squared += w[c] * w[c];
+  for (int64_t c = 0; c < problem->coordinates; c++) squared += (double)w[c] * (double)w[c];
   const double n = root_of(squared);
   const double floor = rules->check_floor * largest_of(problem->teacher_norms, problem->teachers);
   if (n < floor * (1.0 + SLACK)) return n;
@@ -53,10 +53,10 @@ INLINE double length_if_near(const Problem *problem, const Rules *rules, const d
 }
 
 /* Squared entry of S, the sum of the students less that of the teachers, in column c. */
-INLINE double squared_excess(const Problem *problem, const double *W, int64_t stride, int64_t c) {
+INLINE double squared_excess(const Problem *problem, const real *W, int64_t stride, int64_t c) {
   const int64_t M = problem->teachers;
   double sum = 0.0;
-  for (int64_t i = 0; i < problem->students; i++) sum += W[i * stride + c];
+  for (int64_t i = 0; i < problem->students; i++) sum += (double)W[i * stride + c];
   if (c < M) {
     if (!problem->teacher) sum -= 1.0;
     for (int64_t m = c; problem->teacher && m < M; m++) sum -= problem->teacher[m * M + c];

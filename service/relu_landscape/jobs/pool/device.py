@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from relu_landscape.analyses import load
 from relu_landscape.errors import ConfigurationError
+from relu_landscape.jobs.pool.programs import kept_in
 from relu_landscape.jobs.pool.turns import turns_at
 from relu_landscape.wire.jobs import Kernel
 
@@ -90,7 +91,7 @@ def choose_backend(
 
 def _on_gpu(why: str) -> ChosenBackend:
     """Raises ``ConfigurationError`` where there is no GPU that computes the kernel's bits."""
-    found = load(LOAD_DEVICE)()
+    found = load(LOAD_DEVICE)(kept=kept_in())
     kernel = Kernel.model_validate(vars(found.info))
     reason = f"a GPU with CuPy ({load(COUNT_DEVICES)()} of them): {why}"
     follows = f"the GPU follows the starts ({kernel.instructions}, {kernel.compiler})"
@@ -129,7 +130,7 @@ def backend_here(name: str) -> Any:
         return load(BACKEND_NAMED)(name)
     devices = load(COUNT_DEVICES)()
     number = os.getpid() % devices if devices else 0
-    return load(BACKEND_ON)(name, load(LOAD_DEVICE)(number, turns_at(number)))
+    return load(BACKEND_ON)(name, load(LOAD_DEVICE)(number, turns_at(number), kept_in()))
 
 
 def cpu_name() -> str:

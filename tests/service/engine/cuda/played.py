@@ -7,6 +7,8 @@ are those of CuPy 14; what is not here, the host side may not use.
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -18,11 +20,19 @@ import numpy as np
 
 HERE = Path(__file__).parent
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-mfma", "-pthread",
-         "-Wall", "-Wextra", "-Wno-unused-function")  # fmt: skip
+         "-Wall", "-Wextra", "-Wno-unused-function", "-Wdouble-promotion")  # fmt: skip
 
 
 class OutOfMemoryError(MemoryError):
     """``cupy.cuda.memory.OutOfMemoryError``."""
+
+
+class CUDARuntimeError(RuntimeError):
+    """``cupy.cuda.runtime.CUDARuntimeError``."""
+
+
+class CUDADriverError(RuntimeError):
+    """``cupy.cuda.driver.CUDADriverError``."""
 
 
 class CompileError(Exception):
@@ -45,11 +55,17 @@ class PlayedArray:
     def data(self) -> Any:
         return SimpleNamespace(ptr=self.values.ctypes.data)
 
-    def get(self) -> np.ndarray:
-        return self.values.copy()
+    def get(self, *, out: np.ndarray | None = None) -> np.ndarray:
+        if out is None:
+            return self.values.copy()
+        assert (out.dtype, out.shape) == (self.values.dtype, self.values.shape)
+        assert out.flags.c_contiguous
+        out[...] = self.values
+        return out
 
-    def set(self, values: np.ndarray, *, stream: _Stream) -> None:
-        assert values.dtype == self.values.dtype
+    def set(self, values: np.ndarray, stream: _Stream | None = None) -> None:
+        assert (values.dtype, values.shape) == (self.values.dtype, self.values.shape)
+        assert values.flags.c_contiguous
         self.values[...] = values
 
 
@@ -60,16 +76,34 @@ def with_threads(text: str, threads: int) -> str:
 
 def compiled(folder: Path, text: str, flags: tuple[str, ...], name: str) -> Path:
     """``simulated.c`` with this text."""
-    header, made = folder / f"{name}.h", folder / name
+    made, new = folder / name, folder / f"{os.getpid()}-{name}"
     if made.exists():
         return made
+    header = Path(f"{new}.h")
     header.write_text(text)
     command = ["gcc", *FLAGS, *flags, f'-DTEXT="{header}"', str(HERE / "simulated.c"), "-o",
-               str(made)]  # fmt: skip
+               str(new)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or done.stderr:
         raise CompileError(done.stderr)
-    return made
+    return new.replace(made)  # whole, whoever else compiles it
+
+
+class _Device:
+    """``cupy.cuda.Device``."""
+
+    def __init__(self, cupy: PlayedCupy, number: int | None = None) -> None:
+        self._cupy, self.id = cupy, cupy.current if number is None else number
+
+    def use(self) -> None:
+        self._cupy.current = self.id
+
+    def __enter__(self) -> _Device:
+        self._before, self._cupy.current = self._cupy.current, self.id
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._cupy.current = self._before
 
 
 class _Stream:
@@ -102,6 +136,7 @@ class PlayedCupy:
     ) -> None:
         self._folder, self._memory, self._all_memory = folder, memory, memory
         self._alter = alter
+        self.current = 0  # device
         self.launches: list[tuple[str, int, int, int]] = []
         self.largest_failed = 0
         self.on_launch: Callable[[], None] = lambda: None
@@ -115,18 +150,32 @@ class PlayedCupy:
             getDeviceProperties=lambda number: properties,
             memGetInfo=lambda: (memory, memory),
             driverGetVersion=lambda: 13000,
+            CUDARuntimeError=CUDARuntimeError,
         )
         driver = SimpleNamespace(
-            occupancyMaxActiveBlocksPerMultiprocessor=lambda pointer, threads, shared: 2
+            occupancyMaxActiveBlocksPerMultiprocessor=lambda pointer, threads, shared: 2,
+            CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES=8,
+            CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT=9,
+            CUDADriverError=CUDADriverError,
+            funcSetAttribute=self._set_attribute,
         )
+        self.shared: dict[int, int] = {}
+        self.compiled: list[bytes] = []
         self.cuda = SimpleNamespace(
             runtime=runtime, driver=driver,
             nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),
-            Device=lambda number=0: SimpleNamespace(id=number, use=lambda: None),
+            Device=lambda number=None: _Device(self, number),
             Stream=_Stream,
             get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+            compiler=SimpleNamespace(compile_using_nvrtc=self._compile),
+            Module=lambda: _Module(self),
         )  # fmt: skip
+
+    def _set_attribute(self, pointer: int, attribute: int, value: int) -> None:
+        assert attribute in (8, 9)
+        if attribute == 8:
+            self.shared[pointer] = value
 
     def _array(self, values: np.ndarray) -> PlayedArray:
         if values.nbytes > self._memory:
@@ -134,11 +183,8 @@ class PlayedCupy:
             raise OutOfMemoryError(f"{values.nbytes} bytes")
         return PlayedArray(values)
 
-    def asarray(self, values: np.ndarray) -> PlayedArray:
-        return self._array(np.array(values, order="C"))
-
-    def empty(self, count: int, dtype: Any) -> PlayedArray:
-        return self._array(np.full(count, 77, dtype=dtype))  # never a lucky zero
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> PlayedArray:
+        return self._array(np.full(shape, 77, dtype=dtype))  # never a lucky zero
 
     def zeros(self, count: int, dtype: Any) -> PlayedArray:
         return self._array(np.zeros(count, dtype=dtype))
@@ -155,31 +201,47 @@ class PlayedCupy:
 
         return SimpleNamespace(free_all_blocks=free, set_limit=set_limit)
 
-    def RawModule(self, *, code: str, options: tuple[str, ...]) -> Any:
+    def _compile(
+        self, source: str, options: tuple[str, ...], *, cache_in_memory: bool
+    ) -> tuple[bytes, dict[str, str]]:
+        """A library in the place of a program for a device: its path."""
         assert "--fmad=false" in options
-        text = with_threads(self._alter(code), 1)
-        name = f"{abs(hash(text)):x}.so"
-        library = ctypes.CDLL(str(compiled(self._folder, text, ("-shared",), name)))
+        assert "ftz" not in "".join(options)
+        assert cache_in_memory
+        text = with_threads(self._alter(source), 1)
+        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
+        program = str(compiled(self._folder, text, ("-shared",), name)).encode()
+        self.compiled.append(program)
+        return program, {}
 
-        def function(name: str) -> Any:
-            return _Kernel(self, library, name)
 
-        return SimpleNamespace(get_function=function)
+class _Module:
+    """``cupy.cuda.Module``."""
+
+    def __init__(self, cupy: PlayedCupy) -> None:
+        self._cupy = cupy
+
+    def load(self, program: bytes) -> None:
+        assert program.endswith(b"\0")
+        self._library = ctypes.CDLL(program[:-1].decode())
+
+    def get_function(self, name: str) -> _Function:
+        return _Function(self._cupy, self._library, name)
 
 
-class _Kernel:
-    """``cupy.RawKernel``."""
+class _Function:
+    """``cupy.cuda.Function``."""
 
     def __init__(self, cupy: PlayedCupy, library: ctypes.CDLL, name: str) -> None:
         self._cupy, self._library, self._name = cupy, library, name
-        self.max_dynamic_shared_size_bytes = 0
-        self.kernel = SimpleNamespace(ptr=1)
+        self.ptr, self._device = id(self), cupy.current
 
     def __call__(
         self, grid: Any, block: Any, arguments: tuple[Any, ...], *, shared_mem: int
     ) -> None:
-        assert shared_mem <= self.max_dynamic_shared_size_bytes
+        assert shared_mem <= self._cupy.shared[self.ptr]
         ((blocks,), (threads,)) = grid, block
+        assert self._cupy.current == self._device
         self._cupy.launches.append((self._name, blocks, threads, shared_mem))
         self._cupy.on_launch()
         given = [_as_c(each) for each in arguments]

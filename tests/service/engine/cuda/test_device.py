@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,15 @@ from relu_landscape.engine.descent.batch import Descent
 from relu_landscape.engine.lanes import bits, native
 from relu_landscape.engine.lanes.native import Cancel, KernelError, Paths
 from relu_landscape.engine.model.arrays import NUMPY, backend_named
-from relu_landscape.errors import Cancelled, ConfigurationError
-from tests.service.engine.cuda.played import OutOfMemoryError, PlayedCupy
+from relu_landscape.errors import Cancelled, ConfigurationError, DeviceLost
+from tests.service.engine.cuda.played import (
+    CUDADriverError,
+    CUDARuntimeError,
+    OutOfMemoryError,
+    PlayedArray,
+    PlayedCupy,
+    compiled,
+)
 from tests.service.engine.lanes.setups import (
     KERNELS,
     SHAPES,
@@ -33,11 +39,6 @@ from tests.service.engine.lanes.setups import (
 
 #: What every processor variant computes; they agree (tests/service/engine/lanes).
 NATIVE = KERNELS[0]
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("simulated")
 
 
 @pytest.fixture
@@ -125,31 +126,26 @@ def test_dust_is_cleared_as_the_native_kernel_does(kernel: DeviceKernel) -> None
     assert not np.all(mine.W[:, :, 3:])
 
 
-def _instead(text: str, code: str) -> str:
-    assert code == ""
-    return text
-
-
 def test_rooms_are_as_large_as_the_plan_says(folder: Path) -> None:
     """``source`` counts what the headers take; too small a number would be a wild pointer."""
     for shape in (source.Shape(3, 2, 5, True), source.Shape(17, 17, 34, False)):
         for shared in (232_448, 1_000):
             plan = source.planned(shape, shared)
             text = source.text(plan) + (
-                f"\n_Static_assert(FLOW_DOUBLES == {plan.flow_room} && "
-                f"POLISH_DOUBLES == {plan.polish_room} && PAIRS_DOUBLES == {plan.pairs} && "
+                f"\n_Static_assert(FLOW_DOUBLES == {plan.rooms['flow_paths']} && "
+                f"POLISH_DOUBLES == {plan.rooms['polish_points']} && "
+                f"PAIRS_DOUBLES == {plan.pairs} && "
                 f'sizeof(Board) <= {source.BOARD_BYTES}, "");\n'
             )
-            cupy = PlayedCupy(folder, alter=partial(_instead, text))
-            assert cupy.RawModule(code="", options=source.OPTIONS)
+            assert compiled(folder, text, ("-shared",), f"rooms-{shape.students}-{shared}.so")
             assert plan.is_wide == (shared == 1_000)
-            assert plan.is_wide or 8 * plan.polish_room + source.BOARD_BYTES <= shared
+            assert plan.is_wide or 8 * plan.rooms["polish_points"] + source.BOARD_BYTES <= shared
 
 
 def test_rows_meet_no_bank_where_that_fits() -> None:
     K64 = source.Shape(56, 56, 56, True)
     assert source.planned(K64, 232_448).stride == 57
-    tight = 8 * source.Plan(K64, 256, 56, is_wide=False).polish_room + source.BOARD_BYTES
+    tight = 8 * source.Plan(K64, 256, 56, is_wide=False).rooms["polish_points"] + source.BOARD_BYTES
     assert source.planned(K64, tight).stride == 56
     assert source.planned(K64, tight - 8).is_wide
 
@@ -209,20 +205,71 @@ def test_a_raised_flag_ends_the_call(folder: Path) -> None:
     assert paths.event.tolist() == [native.SMALL_GRADIENT] * 3
 
 
-def test_the_device_is_used_in_turns_only(folder: Path) -> None:
-    held: list[bool] = []
+def test_the_device_computes_in_turns_only(folder: Path) -> None:
+    """Every launch has one; what is copied needs none."""
+    held: list[str] = []
 
     @contextmanager
     def turn() -> Iterator[None]:
-        held.append(True)
+        held.append("begins")
         yield
-        held.append(False)
+        held.append("ends")
 
     cupy = PlayedCupy(folder)
     kernel = DeviceKernel(cupy, turn)
-    cupy.on_launch = lambda: held.append(held[-1])
+    cupy.on_launch = lambda: held.append("launch")
     ends(kernel, 4, 4, 4, True)
-    assert held == [True, True, False] * 2
+    assert held == ["begins", "launch", "ends"] * 2
+
+
+def test_it_stays_on_its_device_whatever_the_thread_uses(folder: Path) -> None:
+    cupy = PlayedCupy(folder, devices=3)
+    cupy.cuda.Device(2).use()
+    kernel = DeviceKernel(cupy)
+    cupy.cuda.Device(0).use()
+    ends(kernel, 4, 4, 4, True)  # a launch elsewhere fails
+    assert cupy.current == 0
+
+
+@pytest.mark.parametrize("error", [CUDARuntimeError, CUDADriverError])
+def test_a_device_that_fails_is_lost_to_the_process(folder: Path, error: type[Exception]) -> None:
+    def fail() -> None:
+        raise error("an illegal memory access was encountered")
+
+    cupy = PlayedCupy(folder)
+    cupy.on_launch = fail
+    with pytest.raises(DeviceLost, match="illegal memory access"):
+        ends(DeviceKernel(cupy), 4, 4, 4, True)
+
+
+def test_a_flag_raised_before_the_launch_ends_the_call(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody waited for his turn, say: nobody is called for it any more."""
+    cancel = Cancel()
+    cancel.raise_()
+    teacher = a_teacher(4)
+    paths = paths_from(NATIVE, teacher, some_starts(4, teacher, 4, 3))
+    streams: list[Any] = []
+    set_ = PlayedArray.set
+
+    def noted(array: PlayedArray, values: Any, stream: Any = None) -> None:
+        streams.append(stream)
+        set_(array, values, stream)
+
+    monkeypatch.setattr(PlayedArray, "set", noted)
+    with pytest.raises(Cancelled):
+        DeviceKernel(PlayedCupy(folder)).flow(
+            teacher, rules(NATIVE, teacher, 4), paths, cancel=cancel
+        )
+    assert any(streams)  # it is told beside the kernel
+
+
+def test_what_is_given_to_a_polish_is_checked(kernel: DeviceKernel) -> None:
+    teacher = a_teacher(3)
+    W = some_starts(3, teacher, 3, 2)
+    with pytest.raises(ValueError, match="force"):
+        kernel.polish(teacher, bits.POLISH, W, W[:1])
 
 
 def test_nothing_to_do_asks_nothing_of_the_device(kernel: DeviceKernel) -> None:
@@ -271,6 +318,26 @@ def test_it_is_loaded_where_it_computes_the_right_bits(
     assert backend_named(f"cuda-{native.VERSION}").kernel is not None
     with pytest.raises(ConfigurationError, match="cuda-1 is asked for"):
         backend_named("cuda-1")
+
+
+def test_what_was_compiled_is_kept_for_this_text_compiler_and_device(folder: Path) -> None:
+    kept: dict[str, bytes] = {}
+
+    def keep(name: str, make: Callable[[], bytes]) -> bytes:
+        if name not in kept:
+            kept[name] = make()
+        return kept[name]
+
+    cupy = PlayedCupy(folder)
+    for _ in range(2):
+        DeviceKernel(cupy, kept=keep).module(a_teacher(3), 3, 3)
+    assert (len(cupy.compiled), len(kept)) == (1, 1)
+    cupy.cuda.nvrtc.getVersion = lambda: (13, 1)
+    DeviceKernel(cupy, kept=keep).module(a_teacher(3), 3, 3)
+    cupy.cuda.runtime.getDeviceProperties(0)["minor"] = 1
+    DeviceKernel(cupy, kept=keep).module(a_teacher(3), 3, 3)
+    DeviceKernel(cupy, kept=keep).module(a_teacher(3), 3, 4)
+    assert (len(cupy.compiled), len(kept)) == (4, 4)
 
 
 def test_a_gpu_that_computes_other_bits_is_refused(

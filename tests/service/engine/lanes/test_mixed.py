@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +14,6 @@ from relu_landscape.engine.descent.ends import End
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.descent.single import MixedFlow
 from relu_landscape.engine.landscape import COMPOSITION
-from relu_landscape.engine.landscape.problem import Problem
-from relu_landscape.engine.lanes import native
 from relu_landscape.engine.lanes.native import Kernel
 from relu_landscape.engine.model import population
 from relu_landscape.engine.model.arrays import NUMPY, Backend
@@ -271,23 +268,3 @@ def test_numpy_computes_doubles_whatever_is_asked() -> None:
         for asked in (request(4, 4), request(4, 4, "float64"))
     )
     assert single_ == double
-
-
-@KERNEL
-def test_a_gpu_leaves_it_to_the_processor(kernel: Kernel) -> None:
-    """Whose kernel has the same bits in double."""
-
-    class Device:
-        """A kernel of the same bits that must not be asked."""
-
-        info, lanes = kernel.info, 132
-
-    problem: Problem = COMPOSITION.problem(request(4, 4))
-    device: Any = Device()
-    descent = Descent(
-        problem.teacher, 4, xp=NUMPY, flow_tolerance=1e-3, kernel=device, is_mixed=True
-    )
-    assert isinstance(descent.method, MixedFlow)
-    assert descent.method.kernel is native.load()
-    asked = request(4, 4)
-    assert as_bytes(solve(asked, run=runner(asked, Device()))) == landscape(4, 4, None)

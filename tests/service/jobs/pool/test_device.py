@@ -45,7 +45,7 @@ def play_kernel(
             raise ConfigurationError(problem)
         return SimpleNamespace(info=PlayedInfo())
 
-    def gpu() -> Any:
+    def gpu(*, kept: Any) -> Any:
         if gpu_problem is not None:
             raise ConfigurationError(gpu_problem)
         info = PlayedInfo(instructions="sm_90", compiler="NVRTC 13.0")
@@ -141,7 +141,7 @@ def test_workers_spread_over_the_gpus_and_take_turns(
 ) -> None:
     asked: list[tuple[int, Any]] = []
 
-    def gpu(number: int, turn: Any) -> Any:
+    def gpu(number: int, turn: Any, kept: Any) -> Any:
         asked.append((number, turn))
         return SimpleNamespace(info=PlayedInfo())
 
