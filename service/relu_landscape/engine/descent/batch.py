@@ -359,9 +359,9 @@ class Descent:
         rests = ~credited & (gradient <= self._resting_gradient)
         ends: list[End] = []
         if credited.any():
-            W = on_host(polished.W)[credited]
-            some = ready.take(credited)
-            ends += ends_of(some, None, W, M, moved[credited], aligned[credited])
+            rows = np.flatnonzero(credited)
+            W = on_host(polished.W)[rows]
+            ends += ends_of(ready, None, W, M, moved[rows], aligned[rows], rows)
         for row in np.flatnonzero(rests):
             ends.append(self._at_rest(ready.take(np.asarray([row]))))
         again = ~credited & ~rests

@@ -27,6 +27,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from relu_landscape.engine.model import activation, population
+from relu_landscape.engine.model.definite import is_positive_definite
 from relu_landscape.engine.model.teacher import Teacher
 
 Real = NDArray[np.float64]
@@ -142,14 +143,14 @@ def settled(W: Real, teacher: Teacher) -> Real | None:
 
     Newton's method is affine invariant, and so is this test: no length, eigenvalue or separation of
     the problem appears in it (Deuflhard 2004, Newton Methods for Nonlinear Problems, chapter 2).
-    It costs a few Hessians and one generalised spectrum, O((K M)^3).
+    It costs a few Hessians and Cholesky factors, O((K M)^3).
     """
     M = teacher.width
     here = np.ascontiguousarray(W[:, :M])
     if np.linalg.norm(W[:, M:]) > BESIDE or not np.all(np.linalg.norm(here, axis=1) > 0.0):
         return None
     H, A = population.hessian(here, teacher)
-    if _smallest(H) <= FLAT or (W.shape[1] > M and _smallest(A) <= FLAT):
+    if not _is_above(FLAT, H) or (W.shape[1] > M and not _is_above(FLAT, A)):
         return None
     point = _newton(here, H, teacher)
     if point is None:
@@ -181,13 +182,15 @@ def _newton(W: Real, H: Real, teacher: Teacher) -> Real | None:
     return None
 
 
-def _smallest(matrix: Real) -> float:
-    return float(np.linalg.eigvalsh(matrix)[0])
+def _is_above(low: float, matrix: Real) -> bool:
+    """Whether every eigenvalue is."""
+    return is_positive_definite(matrix - low * np.eye(len(matrix)))
 
 
 def _alike(first: Real, second: Real) -> bool:
     """Whether every curvature of ``first`` is that of ``second`` within ``CHANGE`` of itself."""
-    if _smallest(second) <= FLAT:
-        return False
-    ratios = scipy.linalg.eigh(first, second, eigvals_only=True)
-    return bool(ratios[0] >= 1.0 - CHANGE and ratios[-1] <= 1.0 + CHANGE)
+    return (
+        _is_above(FLAT, second)
+        and is_positive_definite(first - (1.0 - CHANGE) * second)
+        and is_positive_definite((1.0 + CHANGE) * second - first)
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.descent.company import Company, Real, Truth
+from relu_landscape.engine.descent.company import Company, Real, Truth, Whole
 from relu_landscape.engine.descent.outcomes import Outcome
 from relu_landscape.engine.model.arrays import on_host
 
@@ -44,23 +44,26 @@ def ends_of(
     width: int,
     moved: Real | None = None,
     aligned: Truth | None = None,
+    rows: Whole | None = None,
 ) -> list[End]:
-    """Ends at ``W`` (B, K, p) of paths that are ``moved`` (B,) from there; ``width`` M.
+    """Ends at ``W`` (B, K, p) of paths that are ``moved`` (B,) from there; ``width`` M; ``rows``
+    (B,) of the company, all by default.
 
     ``outcome`` None: a fixed point, unless part of it is perpendicular to the teacher.
     """
-    count = len(company)
+    rows = np.arange(len(company)) if rows is None else rows
+    count = len(rows)
     here = on_host(company.state.W)
-    steps = on_host(company.state.steps).tolist()
-    times = on_host(company.state.time).tolist()
+    steps = on_host(company.state.steps)[rows].tolist()
+    times = on_host(company.state.time)[rows].tolist()
     moved = np.zeros(count) if moved is None else moved
     aligned = np.zeros(count, dtype=bool) if aligned is None else aligned
     part = np.sqrt(np.sum(W[..., width:] ** 2, axis=(-2, -1)))
-    beside = np.sqrt(np.sum(here[..., width:] ** 2, axis=(-2, -1)))
-    in_span, own = np.array(W[..., :width]), np.array(here[..., :width])
+    beside = np.sqrt(np.sum(here[rows, :, width:] ** 2, axis=(-2, -1)))
+    in_span, own = np.array(W[..., :width]), here[rows, :, :width]
     ends = []
     for row, (start, died) in enumerate(
-        zip(company.start.tolist(), company.died.tolist(), strict=True)
+        zip(company.start[rows].tolist(), company.died[rows].tolist(), strict=True)
     ):
         fate, way = outcome, float(moved[row])
         if fate is None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relu_landscape.engine.descents.rules import Rule
+from relu_landscape.engine.model.definite import is_positive_definite
 from relu_landscape.engine.points.spectrum import zero_tolerance
 
 Real = NDArray[np.float64]
@@ -179,11 +180,7 @@ def _is_positive(matrix: Real) -> bool:
     if not len(matrix):
         return True
     low = zero_tolerance(float(np.abs(matrix).sum(axis=1).max()))
-    try:
-        np.linalg.cholesky(matrix - low * np.eye(len(matrix)))
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    return is_positive_definite(matrix - low * np.eye(len(matrix)))
 
 
 def _steepness(rule: Rule, W: Real) -> float:

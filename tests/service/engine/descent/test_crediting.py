@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
 from scipy.integrate import solve_ivp
 
 from relu_landscape.engine.descent import crediting, global_set, starts
@@ -115,6 +116,28 @@ def test_curvature_that_only_grows_from_zero_is_not_trusted() -> None:
     teacher = make_teacher(17)
     assert settled(_beside(minimum, 1e-6), teacher) is not None
     assert settled(_beside(minimum, 1e-2), teacher) is None
+
+
+def test_curvatures_are_alike_where_every_ratio_is_near_one() -> None:
+    """Against the generalised spectrum, at the limits and beyond; flat ones are not."""
+    rng = np.random.default_rng(8)
+    found = {True: 0, False: 0}
+    for trial in range(300):
+        size = 1 + trial % 7
+        root = rng.standard_normal((size, size)) + 3.0 * np.eye(size)
+        ratios = 1.0 + rng.uniform(-0.11, 0.11, size)
+        if trial % 5 == 0:
+            ratios[0] = rng.choice([0.9 - 1e-6, 0.9 + 1e-6, 1.1 - 1e-6, 1.1 + 1e-6])
+        second = root @ root.T * 10.0 ** rng.uniform(-11.0, 0.0)
+        scale = second[0, 0] / (root @ root.T)[0, 0]
+        first = root @ np.diag(ratios) @ root.T * scale
+        exact = scipy.linalg.eigh(first, second, eigvals_only=True)
+        counts = np.linalg.eigvalsh(second)[0] > crediting.FLAT
+        wanted = bool(counts and exact[0] >= 0.9 and exact[-1] <= 1.1)
+        assert crediting._alike(first, second) is wanted
+        found[wanted] += 1
+    assert min(found.values()) > 50
+    assert not crediting._alike(np.full((2, 2), np.nan), np.eye(2))
 
 
 def test_safe_distance_is_bounded() -> None:
