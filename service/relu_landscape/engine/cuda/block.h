@@ -29,22 +29,33 @@
 #define SHARED __shared__
 INLINE int thread(void) { return (int)threadIdx.x; }
 #define BLOCK ((int)blockIdx.x)
+#define BLOCKS ((int)gridDim.x)
 INLINE void sync(void) { __syncthreads(); }
 INLINE int64_t next_of(int64_t *queue) {
   return (int64_t)atomicAdd((unsigned long long *)queue, 1ULL);
 }
+INLINE int64_t taken_from(const int64_t *queue) { return *(const volatile int64_t *)queue; }
 INLINE void add_to(int64_t *total, int64_t count) {
   atomicAdd((unsigned long long *)total, (unsigned long long)count);
 }
 #else /* tests: see simulated.c */
 #define KERNEL void
+#if THREADS == 1
+#define SHARED static __thread /* every block is one */
+#else
 #define SHARED static
-extern __thread int thread_number;
+#endif
+extern __thread int thread_number, block_number;
+extern int block_count;
 void wait_for_the_others(void);
 INLINE int thread(void) { return thread_number; }
-#define BLOCK 0
+#define BLOCK block_number
+#define BLOCKS block_count
 INLINE void sync(void) { wait_for_the_others(); }
 INLINE int64_t next_of(int64_t *queue) { return __atomic_fetch_add(queue, 1, __ATOMIC_RELAXED); }
+INLINE int64_t taken_from(const int64_t *queue) {
+  return __atomic_load_n(queue, __ATOMIC_RELAXED);
+}
 INLINE void add_to(int64_t *total, int64_t count) {
   __atomic_fetch_add(total, count, __ATOMIC_RELAXED);
 }

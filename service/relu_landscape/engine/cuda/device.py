@@ -97,7 +97,7 @@ class DeviceKernel:
         rules: FlowRules,
         paths: Paths,
         *,
-        company: int = 0,  # noqa: ARG002 - a block does not wait for others
+        company: int = 0,
         cancel: native.Cancel | None = None,
         single: bool = False,
     ) -> int:
@@ -119,6 +119,7 @@ class DeviceKernel:
                     call.teacher,
                     call.sent(list(vars(rules).values())),
                     count,
+                    company,
                     call.sent([array.data.ptr for array in given.values()], np.int64),
                     call.queue,
                     call.flag,

@@ -6,7 +6,7 @@
 #include "force.h"
 #include "stiff.h"
 
-#define CANCEL_STEPS 16 /* looks at the flag so often */
+#define LEAVE_STEPS 16 /* looks so often whether all shall leave */
 
 typedef struct {
   real *W, *force, *k1, *k2, *middle; /* (K, p), rows STRIDE apart */
@@ -108,6 +108,20 @@ INLINE int has_short_student(const Flow *f, const Rules *rules) {
   return 0;
 }
 
+/* What a call is given beside its problem. */
+typedef struct {
+  int64_t n, company;
+  int64_t *queue;
+  const volatile int32_t *cancel;
+} Orders;
+
+/* By one thread: whether paths shall leave without an event: the flag is raised, or nobody waits any
+ * more and fewer than ``company`` blocks still have a path. (A block that finds no path counts too.) */
+INLINE int all_shall_leave(const Orders *orders) {
+  const int64_t idle = taken_from(orders->queue) - orders->n;
+  return *orders->cancel || (idle > 0 && BLOCKS - idle < orders->company);
+}
+
 /* By one thread: what ended the stay of this path, but for the check of zero loss. */
 INLINE int64_t events_of(const Flow *f, const Board *board, const Rules *rules,
                          const Paths *paths) {
@@ -122,7 +136,7 @@ INLINE int64_t events_of(const Flow *f, const Board *board, const Rules *rules,
 
 /* The step's norms, the size of the next one, and what happened. */
 INLINE void look(Flow *f, Board *board, const Rules *rules, const Paths *paths,
-                 const volatile int32_t *cancel) {
+                 const Orders *orders) {
   if (warp() == 0) {
     const real squared = sum_of_entries(f->force, f->force);
     if (is_first_of_warp()) {
@@ -134,7 +148,7 @@ INLINE void look(Flow *f, Board *board, const Rules *rules, const Paths *paths,
           next_step_size(rules, board->time, board->tried, board->eigenvalue, board->error);
       board->steps++;
       board->events = events_of(f, board, rules, paths);
-      board->is_cancelled = board->steps % CANCEL_STEPS == 0 && *cancel;
+      board->is_leaving = board->steps % LEAVE_STEPS == 0 && all_shall_leave(orders);
       const int64_t every = (int64_t)rules->check_steps;
       board->is_check_due =
           every && board->steps % every == 0 && (double)board->norm < rules->check_gradient;
@@ -153,7 +167,7 @@ INLINE void check_zero_loss(Flow *f, Board *board, const Problem *problem, const
 }
 
 INLINE void try_step(Flow *f, Board *board, const Teacher *teacher, const Problem *problem,
-                     const Rules *rules, const Paths *paths, const volatile int32_t *cancel) {
+                     const Rules *rules, const Paths *paths, const Orders *orders) {
   first_stage(f, board, teacher);
   if (warp() == WARPS - 1) { /* |k1|, needed at the end of the step */
     const real squared = sum_of_entries(f->k1, f->k1);
@@ -163,11 +177,11 @@ INLINE void try_step(Flow *f, Board *board, const Teacher *teacher, const Proble
   second_stage(f, board);
   judge(f, board, rules);
   compute_force(teacher, f->room, f->W, f->here, f->force, 0, 0);
-  look(f, board, rules, paths, cancel);
+  look(f, board, rules, paths, orders);
   if (board->is_check_due) check_zero_loss(f, board, problem, rules);
 }
 
-INLINE void seat(Flow *f, Board *board, const Paths *paths, const volatile int32_t *cancel) {
+INLINE void seat(Flow *f, Board *board, const Paths *paths, const Orders *orders) {
   const int64_t path = board->path;
   load(f->W, paths->W + path * ENTRIES);
   load(f->force, paths->force + path * ENTRIES);
@@ -178,7 +192,7 @@ INLINE void seat(Flow *f, Board *board, const Paths *paths, const volatile int32
     board->steps = paths->steps[path];
     board->norm = (real)paths->gradient_norm[path];
     board->events = 0;
-    board->is_cancelled = *cancel != 0;
+    board->is_leaving = *orders->cancel != 0;
   }
   sync();
   lengths_at(f->W, f->here);
@@ -200,21 +214,21 @@ INLINE void unseat(const Flow *f, const Board *board, Paths *paths) {
   sync();
 }
 
-/* Follows the paths of the queue, each until its event, or all until the flag is raised. */
-INLINE void follow(const Problem *problem, const Teacher *teacher, const Rules *rules, int64_t n,
-                   Paths *paths, int64_t *queue, const volatile int32_t *cancel,
-                   int64_t *evaluations, Flow *f, Board *board) {
+/* Follows the paths of the queue, each until its event, or until all shall leave. */
+INLINE void follow(const Problem *problem, const Teacher *teacher, const Rules *rules,
+                   const Orders *orders, Paths *paths, int64_t *evaluations, Flow *f,
+                   Board *board) {
   for (;;) {
-    if (thread() == 0) board->path = next_of(queue);
+    if (thread() == 0) board->path = next_of(orders->queue);
     sync();
-    if (board->path >= n) return;
-    seat(f, board, paths, cancel);
-    while (!board->events && !board->is_cancelled) {
-      try_step(f, board, teacher, problem, rules, paths, cancel);
+    if (board->path >= orders->n) return;
+    seat(f, board, paths, orders);
+    while (!board->events && !board->is_leaving) {
+      try_step(f, board, teacher, problem, rules, paths, orders);
       if (thread() == 0) add_to(evaluations, 2);
     }
     unseat(f, board, paths);
-    if (board->is_cancelled) return;
+    if (board->is_leaving) return;
   }
 }
 

@@ -18,11 +18,12 @@ extern __shared__ double shared_room[];
 #endif
 
 KERNEL flow_paths(const Problem *problem, const Teacher *teacher, const Rules *rules, int64_t n,
-                  Paths *paths, int64_t *queue, const volatile int32_t *cancel,
+                  int64_t company, Paths *paths, int64_t *queue, const volatile int32_t *cancel,
                   int64_t *evaluations, double *work) {
   SHARED Board board;
+  const Orders orders = {n, company, queue, cancel};
   Flow f = new_flow(NEW_ROOM(work, FLOW_DOUBLES));
-  follow(problem, teacher, rules, n, paths, queue, cancel, evaluations, &f, &board);
+  follow(problem, teacher, rules, &orders, paths, evaluations, &f, &board);
 }
 
 #ifndef SINGLE

@@ -28,7 +28,7 @@ typedef struct {
   real norm, change, speed, error, tried;
   real time, step_size, eigenvalue;
   int64_t path, steps, events;
-  int is_accepted, is_check_due, is_cancelled;
+  int is_accepted, is_check_due, is_leaving;
 } Board;
 
 /* Takes ``count`` numbers from what is left. */

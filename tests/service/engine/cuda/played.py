@@ -245,17 +245,12 @@ class _Function:
         self._cupy.launches.append((self._name, blocks, threads, shared_mem))
         self._cupy.on_launch()
         given = [_as_c(each) for each in arguments]
-        # The room of a block is made by the simulation; the queue counts from zero there too.
-        if self._name == "flow_paths":
-            problem, teacher, rules, n, paths, queue, flag, count, _ = given
-            self._library.simulate_flow(problem, teacher, rules, n, paths, flag, count)
-        elif self._name == "polish_points":
-            teacher, rules, n, W, force, norm, queue, flag, count, _, _ = given
-            self._library.simulate_polish(teacher, rules, n, W, force, norm, flag, count)
-        else:
-            teacher, n, W, force, queue, _ = given
-            self._library.simulate_forces(teacher, n, W, force)
-        assert ctypes.c_int64.from_address(queue.value or 0).value == 0
+        # The room of blocks is made by the simulation.
+        simulated = {"flow_paths": ("flow", 1), "polish_points": ("polish", 2),
+                     "forces_at": ("forces", 1)}  # fmt: skip
+        name, rooms = simulated[self._name]
+        simulate = getattr(self._library, f"simulate_{name}")
+        simulate(ctypes.c_int(blocks), *given[:-rooms])
 
 
 def _as_c(value: Any) -> Any:
