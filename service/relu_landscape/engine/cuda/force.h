@@ -7,8 +7,10 @@
 
 #define STUDENT_PAIRS (STUDENTS * (STUDENTS - 1) / 2)
 #define TEACHER_PAIRS (STUDENTS * TEACHERS)
-#define ROWS 4 /* of the force that a thread computes at once: each column entry is read once */
-#define ROW_BLOCKS ((STUDENTS + ROWS - 1) / ROWS)
+#define ROW_BLOCKS ((STUDENTS + 7) / 8)
+/* Rows of the force that a thread computes at once: each column entry is read once. */
+#define ROWS ((STUDENTS + ROW_BLOCKS - 1) / ROW_BLOCKS)
+#define LAST_ROWS (STUDENTS - (ROW_BLOCKS - 1) * ROWS) /* of the last block */
 
 /* Pair number q of i < j: a row and its partner from the end share a line of equal length. */
 INLINE void pair_of(int q, int *i, int *j) {
@@ -104,8 +106,16 @@ INLINE real teacher_sum(const Teacher *teacher, Room r, int i, int c) {
   return sum;
 }
 
-INLINE real above_diagonal(Room r, int i, int j) {
-  return r.pair[i < j ? i * PAIR_STRIDE + j : j * PAIR_STRIDE + i];
+/* sum[a] less B[a][j] x[j] for j from ``begin`` up to ``end``, x a column, where B[a][j] is entry
+ * ``across`` * a + ``along`` * j of ``part``. */
+INLINE void subtract(real *sum, const real *part, int across, int along, const real *x, int begin,
+                     int end) {
+  UNROLL_BY(2)
+  for (int j = begin; j < end; j++) {
+    UNROLL
+    for (int a = 0; a < ROWS; a++)
+      sum[a] = minus_product(part[across * a + along * j], x[j * STRIDE], sum[a]);
+  }
 }
 
 /* P V - B X, and with ``plus`` and ``minus`` what they add and take away. */
@@ -113,23 +123,27 @@ INLINE void combine(const Teacher *teacher, Room r, const real *X, real *force,
                     const real *plus, const real *minus) {
   EACH(q, ROW_BLOCKS * COORDINATES) {
     const int first = q / COORDINATES * ROWS, c = q % COORDINATES;
-    real sum[ROWS];
-    int row[ROWS];
+    real sum[ROWS]; /* those of rows beyond the last are of any numbers, and not kept */
     UNROLL
-    for (int a = 0; a < ROWS; a++) { /* rows beyond the last repeat it, and are not kept */
-      row[a] = first + a < STUDENTS ? first + a : STUDENTS - 1;
-      sum[a] = teacher_sum(teacher, r, row[a], c);
-    }
-    for (int j = 0; j < STUDENTS; j++) {
-      const real x = X[j * STRIDE + c];
+    for (int a = 0; a < ROWS; a++)
+      sum[a] = a < LAST_ROWS || first + a < STUDENTS ? teacher_sum(teacher, r, first + a, c) : (real)0.0;
+    /* B is symmetric, and its upper half is kept: what is left of these rows' square, it, right. */
+    subtract(sum, r.pair + first, 1, PAIR_STRIDE, X + c, 0, first);
+    const real *square = r.pair + first * (PAIR_STRIDE + 1);
+    UNROLL
+    for (int b = 0; b < ROWS; b++) {
+      if (b >= LAST_ROWS && first + b >= STUDENTS) break;
+      const real x = X[(first + b) * STRIDE + c];
       UNROLL
       for (int a = 0; a < ROWS; a++)
-        sum[a] = minus_product(above_diagonal(r, row[a], j), x, sum[a]);
+        sum[a] = minus_product(square[PAIR_STRIDE * (a < b ? a : b) + (a < b ? b : a)], x, sum[a]);
     }
+    subtract(sum, r.pair + first * PAIR_STRIDE, PAIR_STRIDE, 1, X + c, first + ROWS, STUDENTS);
     UNROLL
     for (int a = 0; a < ROWS; a++) {
-      const int at = row[a] * STRIDE + c;
-      if (first + a < STUDENTS) force[at] = plus ? sum[a] + plus[at] - minus[at] : sum[a];
+      const int at = (first + a) * STRIDE + c;
+      if (a < LAST_ROWS || first + a < STUDENTS)
+        force[at] = plus ? sum[a] + plus[at] - minus[at] : sum[a];
     }
   }
 }
