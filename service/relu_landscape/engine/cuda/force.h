@@ -6,17 +6,19 @@
 #include "room.h"
 
 #define STUDENT_PAIRS (STUDENTS * (STUDENTS - 1) / 2)
+#define TILE 2 /* students whose products with as many others a thread computes at once */
+#define TILES ((STUDENTS + TILE - 1) / TILE)
 #define TEACHER_PAIRS (STUDENTS * TEACHERS)
 #define ROW_BLOCKS ((STUDENTS + 7) / 8)
 /* Rows of the force that a thread computes at once: each column entry is read once. */
 #define ROWS ((STUDENTS + ROW_BLOCKS - 1) / ROW_BLOCKS)
 #define LAST_ROWS (STUDENTS - (ROW_BLOCKS - 1) * ROWS) /* of the last block */
 
-/* Pair number q of i < j: a row and its partner from the end share a line of equal length. */
-INLINE void pair_of(int q, int *i, int *j) {
-  const int is_even = STUDENTS % 2 == 0, line = STUDENTS - is_even;
-  const int a = q / line, b = q % line, partner = STUDENTS - 1 - a - !is_even;
-  const int is_own = b < STUDENTS - 1 - a;
+/* Pair number q of i < j < count: a row and its partner from the end share a line. */
+INLINE void pair_of(int q, int count, int *i, int *j) {
+  const int is_even = count % 2 == 0, line = count - is_even;
+  const int a = q / line, b = q % line, partner = count - 1 - a - !is_even;
+  const int is_own = b < count - 1 - a;
   *i = is_own ? a : partner;
   *j = is_own ? a + 1 + b : b + is_even;
 }
@@ -36,12 +38,39 @@ INLINE void lengths_at(const real *X, Lengths l) {
   }
 }
 
+/* Products of every TILES-th student from ``first_i`` on with those from ``first_j`` on. (Threads
+ * beside each other read rows beside each other, which lie in different banks.) */
+INLINE void tile(Room r, const real *X, int first_i, int first_j) {
+  const real *row[TILE], *column[TILE];
+  real sum[TILE][TILE] = {{(real)0.0}};
+  UNROLL
+  for (int k = 0; k < TILE; k++) { /* students beyond the last repeat it, and are not kept */
+    const int i = first_i + k * TILES, j = first_j + k * TILES;
+    row[k] = X + (i < STUDENTS ? i : STUDENTS - 1) * STRIDE;
+    column[k] = X + (j < STUDENTS ? j : STUDENTS - 1) * STRIDE;
+  }
+  UNROLL_BY(8)
+  for (int c = 0; c < COORDINATES; c++) {
+    UNROLL
+    for (int k = 0; k < TILE * TILE; k++) {
+      real *own = &sum[k / TILE][k % TILE];
+      *own = fma_(row[k / TILE][c], column[k % TILE][c], *own);
+    }
+  }
+  UNROLL
+  for (int k = 0; k < TILE * TILE; k++) {
+    const int i = first_i + k / TILE * TILES, j = first_j + k % TILE * TILES;
+    const int low = i < j ? i : j, high = i < j ? j : i;
+    if (low < high && high < STUDENTS) r.pair[low * PAIR_STRIDE + high] = sum[k / TILE][k % TILE];
+  }
+}
+
 /* Products of the students with each other and, where it takes any, with the teachers. */
 INLINE void products(const Teacher *teacher, Room r, const real *X) {
-  EACH(q, STUDENT_PAIRS) {
-    int i, j;
-    pair_of(q, &i, &j);
-    r.pair[i * PAIR_STRIDE + j] = product(X + i * STRIDE, X + j * STRIDE, COORDINATES);
+  EACH(q, TILES * (TILES + 1) / 2) {
+    int from, to;
+    pair_of(q, TILES + 1, &from, &to);
+    tile(r, X, from, to - 1);
   }
   const int overlaps = ORTHONORMAL ? 0 : TEACHER_PAIRS;
   EACH(q, overlaps) {
@@ -61,7 +90,7 @@ INLINE void all_angles(const Teacher *teacher, Room r, const real *X, Lengths l,
     real cosine, pull, dip, *pull_to, *dip_to;
     if (q < STUDENT_PAIRS) {
       int i, j;
-      pair_of(q, &i, &j);
+      pair_of(q, STUDENTS, &i, &j);
       pull_to = r.pair + i * PAIR_STRIDE + j;
       dip_to = r.pair + j * PAIR_STRIDE + i;
       cosine = *pull_to * (l.inverse[i] * l.inverse[j]);
