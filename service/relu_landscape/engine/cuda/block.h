@@ -25,7 +25,10 @@
 #define STRANDS 32
 
 #if defined(__CUDACC__)
-#define KERNEL extern "C" __global__ void __launch_bounds__(THREADS)
+/* Blocks that a multiprocessor shall have registers for: 72 to 80 of them a thread, which is what
+ * the flow of an orthonormal teacher needs in shared memory, else 128. */
+#define LEAST_BLOCKS ((ORTHONORMAL && !WIDE ? 896 : 512) / THREADS)
+#define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, LEAST_BLOCKS)
 #define SHARED __shared__
 INLINE int thread(void) { return (int)threadIdx.x; }
 #define BLOCK ((int)blockIdx.x)

@@ -169,7 +169,7 @@ INLINE void check_zero_loss(Flow *f, Board *board, const Problem *problem, const
 INLINE void try_step(Flow *f, Board *board, const Teacher *teacher, const Problem *problem,
                      const Rules *rules, const Paths *paths, const Orders *orders) {
   first_stage(f, board, teacher);
-  if (warp() == WARPS - 1) { /* |k1|, needed at the end of the step */
+  if (warp() == (WARPS > 2 ? WARPS - 2 : 0)) { /* |k1|, needed at the end; the last has lengths */
     const real squared = sum_of_entries(f->k1, f->k1);
     if (is_first_of_warp()) board->speed = root(squared);
   }
