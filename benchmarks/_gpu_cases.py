@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from relu_landscape.engine.cuda import device
+from relu_landscape.engine.cuda import beside, device
 from relu_landscape.engine.descent import batch, crediting, quasi_newton, single, starts
 from relu_landscape.engine.descent import flow as flows
 from relu_landscape.engine.descent.batch import Descent
@@ -209,11 +209,11 @@ def native_or_none() -> native.Kernel | None:
 @cache
 def kernel_of(backend: str) -> Any:
     """``native`` or ``cuda``, in this process."""
-    return native.load() if backend == "native" else on_device()
+    return native.load() if backend == "native" else beside.load(0, turns_at(0), kept_in())
 
 
 def on_device() -> device.DeviceKernel:
-    """The first GPU, in turns with other processes. Raises ``KernelError``."""
+    """The first GPU alone, in turns with other processes. Raises ``KernelError``."""
     return device.load(0, turns_at(0), kept_in())
 
 

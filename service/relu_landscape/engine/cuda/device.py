@@ -63,7 +63,7 @@ class DeviceKernel:
 
     @property
     def lanes(self) -> int:
-        """Fewer paths than this leave most of the device idle."""
+        """Multiprocessors: fewer paths than this leave most of the device idle."""
         return self._multiprocessors
 
     def paths_at_once(self, teacher: native.Teacher, students: int, coordinates: int) -> int:

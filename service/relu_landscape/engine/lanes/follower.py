@@ -16,7 +16,7 @@ from relu_landscape.engine.lanes.native import (
 
 
 class PathKernel(Protocol):
-    """What follows paths and polishes their ends: ``Kernel``, or ``cuda.device.DeviceKernel``.
+    """What follows paths and polishes their ends: ``Kernel``, or one on a GPU (``cuda``).
 
     ``lanes``: with fewer paths than this some of it is idle; ``paths_at_once``: how many a call
     should get. With ``single`` the arithmetic is in single precision; a polish is always double.

@@ -16,7 +16,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
-from relu_landscape.engine.cuda import device
+from relu_landscape.engine.cuda import beside
 from relu_landscape.engine.lanes import native
 from relu_landscape.engine.lanes.follower import PathKernel
 from relu_landscape.errors import ConfigurationError
@@ -146,7 +146,7 @@ def backend_named(name: str) -> Backend:
         return Backend(name, NUMPY)
     loaders: dict[str, Callable[[], PathKernel]] = {
         "native": native.load,
-        "cuda": device.load,
+        "cuda": beside.load,
     }
     load = loaders.get(name.partition("-")[0])
     if load is None:

@@ -17,13 +17,15 @@ from relu_landscape.wire.jobs import Kernel
 BackendName = Literal["numpy", "cupy"]
 #: Of the engine, by dotted name.
 LOAD_NATIVE = "relu_landscape.engine.lanes.native:load"
-LOAD_DEVICE = "relu_landscape.engine.cuda.device:load"
+LOAD_DEVICE = "relu_landscape.engine.cuda.beside:load"
 COUNT_DEVICES = "relu_landscape.engine.cuda.device:count"
 BACKEND_NAMED = "relu_landscape.engine.model.arrays:backend_named"
 BACKEND_ON = "relu_landscape.engine.model.arrays:backend_on"
-#: How fast paths are followed, in units of arrays on one core: for the size of tasks, no more.
+#: How fast a worker follows paths, in units of arrays on one core: for the size of tasks, no more.
+#: With a GPU its own part of a start is what takes the time (0.2 ms at K = 17, of 6 by arrays); the
+#: largest task, three times so many lanes, fills a device once.
 NATIVE_PACE = 8
-DEVICE_PACE = 256
+DEVICE_PACE = 32
 
 
 @dataclass(frozen=True)
