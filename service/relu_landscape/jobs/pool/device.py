@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,7 @@ from typing import Any, Literal
 from relu_landscape.analyses import load
 from relu_landscape.errors import ConfigurationError
 from relu_landscape.jobs.pool.programs import kept_in
-from relu_landscape.jobs.pool.turns import turns_at
+from relu_landscape.jobs.pool.turns import seated, turns_at
 from relu_landscape.wire.jobs import Kernel
 
 BackendName = Literal["numpy", "cupy"]
@@ -130,8 +129,7 @@ def backend_here(name: str) -> Any:
     """
     if not name.startswith("cuda-"):
         return load(BACKEND_NAMED)(name)
-    devices = load(COUNT_DEVICES)()
-    number = os.getpid() % devices if devices else 0
+    number = seated(load(COUNT_DEVICES)() or 1)
     return load(BACKEND_ON)(name, load(LOAD_DEVICE)(number, turns_at(number), kept_in()))
 
 

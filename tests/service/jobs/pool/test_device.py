@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ from relu_landscape.engine.model.arrays import backend_named
 from relu_landscape.errors import ConfigurationError
 from relu_landscape.jobs.pool import device
 from relu_landscape.jobs.pool.device import backend_here, choose_backend
-from relu_landscape.jobs.pool.turns import turns_at
+from relu_landscape.jobs.pool.turns import seated, turns_at
 from relu_landscape.wire.jobs import Kernel
 
 
@@ -147,15 +147,44 @@ def test_workers_spread_over_the_gpus_and_take_turns(
 
     found = {device.LOAD_DEVICE: gpu, device.COUNT_DEVICES: lambda: 3}
     monkeypatch.setattr(device, "load", lambda name: found.get(name) or load(name))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     backend_here.cache_clear()
     backend = backend_here("cuda-7")
     assert backend_here("cuda-7") is backend  # one context for a process
     backend_here.cache_clear()
     assert (backend.name, backend.kernel is not None) == ("cuda-7", True)
     ((number, turn),) = asked
-    assert number == os.getpid() % 3
+    assert number == 0
     with turn():
         pass
+    assert seated(3) == 1  # the process has a seat at the first already
+
+
+def test_processes_are_shared_out_evenly_and_leave_their_seats(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from relu_landscape.jobs.pool.turns import seated\n"
+        "print(seated(2, Path(sys.argv[1])), flush=True); sys.stdin.read()\n"
+    )
+
+    def another() -> tuple[subprocess.Popen[str], int]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        return process, int(process.stdout.readline())
+
+    there = [another() for _ in range(5)]
+    assert [number for _, number in there] == [0, 1, 0, 1, 0]
+    gone, _ = there.pop(1)
+    gone.kill()
+    gone.communicate()
+    there.append(another())
+    assert there[-1][1] == 1  # in its place
+    for process, _ in there:
+        process.kill()
+        process.communicate()
 
 
 def test_one_process_at_a_time_has_its_turn(tmp_path: Path) -> None:
