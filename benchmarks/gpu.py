@@ -21,7 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,6 +169,25 @@ def machine(check: Check, kernel: Any) -> None:
         f"CuPy {cupy.__version__}, {kernel.info.compiler}, CUDA driver {version}; "
         f"{os.cpu_count()} host cores, Python {platform.python_version()}."
     )
+
+
+def compile_all(check: Check, kernel: Any) -> None:
+    """Every shape that comes, by several threads: one after the other they take minutes."""
+    wanted = {
+        (replace(case, starts=0, is_single=False), single)
+        for several, largest in ((AGAINST_NATIVE, 16), (AGAINST_NUMPY, 8), (RATES, 40))
+        for case in _smaller(several, largest, check.small)
+        for single in {False, case.is_single}
+    }
+    began = time.time()
+    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)))) as threads:
+        made = [
+            threads.submit(kernel.module, case.teacher, case.students, case.coordinates, single)
+            for case, single in wanted
+        ]
+        for each in made:
+            each.result()
+    check.say(f"\n{len(made)} programs compiled in {time.time() - began:.0f} s.")
 
 
 def against_native(check: Check, kernel: Any, native: Any) -> Iterator[list[Any]]:
@@ -325,6 +344,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"There is no GPU to check: {error}", file=sys.stderr)
         return 2
     machine(check, kernel)
+    check.part("compiling", lambda: compile_all(check, kernel))
     check.table("Bits", "case | starts | as the native kernel | twice the same | seconds",
                 against_native(check, kernel, native))  # fmt: skip
     check.table("Ends of whole descents, against NumPy",
