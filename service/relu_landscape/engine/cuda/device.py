@@ -69,7 +69,8 @@ class DeviceKernel:
     def paths_at_once(self, teacher: native.Teacher, students: int, coordinates: int) -> int:
         """How many paths a call should get: enough to fill the device, and no more than fit."""
         blocks = self.module(teacher, students, coordinates).functions["flow_paths"].blocks
-        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        with self._here:
+            free, _ = self.cupy.cuda.runtime.memGetInfo()
         own = 8 * (2 * students * coordinates + 16)  # of one path
         return max(1, min(PATHS_PER_BLOCK * blocks, int(MEMORY_SHARE * free) // own))
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-mfma", "-pthread",
+FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-mfma", "-pthread",
          "-Wall", "-Wextra", "-Wno-unused-function", "-Wdouble-promotion")  # fmt: skip
 
 
