@@ -1,13 +1,22 @@
-"""Where the texts of the tests are compiled."""
+"""Where the texts of the tests are compiled, and by what."""
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
+
+from tests.service.engine.cuda.nvrtc import load
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Once for each text, whoever asks."""
     return tmp_path_factory.mktemp("simulated")
+
+
+@pytest.fixture(scope="session")
+def nvrtc() -> ctypes.CDLL:
+    """The compiler of GPUs."""
+    return load()

@@ -74,19 +74,34 @@ def with_threads(text: str, threads: int) -> str:
     return re.sub(r"#define THREADS \d+\n", f"#define THREADS {threads}\n", text, count=1)
 
 
-def compiled(folder: Path, text: str, flags: tuple[str, ...], name: str) -> Path:
-    """``simulated.c`` with this text."""
+def without_barrier(text: str, number: int) -> str:
+    """The text, but for one of the barriers of its force."""
+    begin = text.index("INLINE void compute_force(")
+    barriers = [found.start() for found in re.finditer(r"\n  sync\(\);", text[begin:])]
+    at = begin + barriers[number]
+    return text[:at] + text[at + len("\n  sync();") :]
+
+
+def compiled(
+    folder: Path, text: str, flags: tuple[str, ...], name: str, around: str = "simulated.c"
+) -> Path:
+    """``simulated.c``, or what else is around a text, with this one."""
     made, new = folder / name, folder / f"{os.getpid()}-{name}"
     if made.exists():
         return made
     header = Path(f"{new}.h")
     header.write_text(text)
-    command = ["gcc", *FLAGS, *flags, f'-DTEXT="{header}"', str(HERE / "simulated.c"), "-o",
+    command = ["gcc", *FLAGS, *flags, f'-DTEXT="{header}"', str(HERE / around), "-o",
                str(new)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or done.stderr:
         raise CompileError(done.stderr)
     return new.replace(made)  # whole, whoever else compiles it
+
+
+def name_of(text: str) -> str:
+    """Another one for every text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class _Device:
@@ -134,7 +149,7 @@ class PlayedCupy:
         shared_bytes: int = 232_448,
         alter: Callable[[str], str] = lambda text: text,
     ) -> None:
-        self._folder, self._memory, self._all_memory = folder, memory, memory
+        self.folder, self._memory, self._all_memory = folder, memory, memory
         self._alter = alter
         self.current = 0  # device
         self.launches: list[tuple[str, int, int, int]] = []
@@ -208,11 +223,18 @@ class PlayedCupy:
         assert "--fmad=false" in options
         assert "ftz" not in "".join(options)
         assert cache_in_memory
-        text = with_threads(self._alter(source), 1)
-        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
-        program = str(compiled(self._folder, text, ("-shared",), name)).encode()
+        program = str(self.library(self._alter(source))).encode()
         self.compiled.append(program)
         return program, {}
+
+    def library(self, text: str) -> Path:
+        """Where the text was compiled to."""
+        text = with_threads(text, 1)
+        return compiled(self.folder, text, ("-shared",), f"{name_of(text)}.so")
+
+    def function(self, library: ctypes.CDLL, name: str) -> Function:
+        """One of its kernels."""
+        return Function(self, library, name)
 
 
 class _Module:
@@ -225,15 +247,15 @@ class _Module:
         assert program.endswith(b"\0")
         self._library = ctypes.CDLL(program[:-1].decode())
 
-    def get_function(self, name: str) -> _Function:
-        return _Function(self._cupy, self._library, name)
+    def get_function(self, name: str) -> Function:
+        return self._cupy.function(self._library, name)
 
 
-class _Function:
+class Function:
     """``cupy.cuda.Function``."""
 
     def __init__(self, cupy: PlayedCupy, library: ctypes.CDLL, name: str) -> None:
-        self._cupy, self._library, self._name = cupy, library, name
+        self._cupy, self.library, self.name = cupy, library, name
         self.ptr, self._device = id(self), cupy.current
 
     def __call__(
@@ -242,14 +264,20 @@ class _Function:
         assert shared_mem <= self._cupy.shared[self.ptr]
         ((blocks,), (threads,)) = grid, block
         assert self._cupy.current == self._device
-        self._cupy.launches.append((self._name, blocks, threads, shared_mem))
+        self._cupy.launches.append((self.name, blocks, threads, shared_mem))
         self._cupy.on_launch()
+        self.compute(blocks, threads, arguments, shared_mem)
+
+    def compute(
+        self, blocks: int, threads: int, arguments: tuple[Any, ...], shared_bytes: int
+    ) -> None:
+        """What the device would: here a block is one thread and needs no shared memory."""
         given = [_as_c(each) for each in arguments]
         # The room of blocks is made by the simulation.
         simulated = {"flow_paths": ("flow", 1), "polish_points": ("polish", 2),
                      "forces_at": ("forces", 1)}  # fmt: skip
-        name, rooms = simulated[self._name]
-        simulate = getattr(self._library, f"simulate_{name}")
+        name, rooms = simulated[self.name]
+        simulate = getattr(self.library, f"simulate_{name}")
         simulate(ctypes.c_int(blocks), *given[:-rooms])
 
 

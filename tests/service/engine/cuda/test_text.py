@@ -7,15 +7,14 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import files
 from pathlib import Path
 
 import pytest
 
 from benchmarks._gpu_peak import BURN, pairs_text
 from relu_landscape.engine.cuda import source
-from tests.service.engine.cuda.played import compiled, with_threads
+from tests.service.engine.cuda.nvrtc import compile_text
+from tests.service.engine.cuda.played import compiled, with_threads, without_barrier
 
 SHAPES = [
     source.Shape(8, 8, 8, True),
@@ -30,51 +29,6 @@ SHAPES = [
 SHARED = {"sm_80": 166_912, "sm_90": 232_448}
 #: Registers of a multiprocessor; a block that needs more cannot be launched.
 REGISTERS = 65_536
-
-
-@pytest.fixture(scope="module")
-def nvrtc() -> ctypes.CDLL:
-    """The library of the wheel nvidia-cuda-nvrtc, which needs neither device nor driver."""
-    library = [
-        each.locate()
-        for each in files("nvidia-cuda-nvrtc") or ()
-        if re.fullmatch(r"libnvrtc\.so\.\d+", each.name)
-    ]
-    return ctypes.CDLL(str(library[0]))
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """NVRTC's status, its log, the program for the device, and its assembly (PTX)."""
-
-    status: int
-    log: str
-    program: bytes = b""
-    assembly: str = ""
-
-
-def compile_text(nvrtc: ctypes.CDLL, text: str, architecture: str) -> Compiled:
-    program, size = ctypes.c_void_p(), ctypes.c_size_t()
-    # The last one as CuPy adds it.
-    options = [
-        *source.OPTIONS, f"--gpu-architecture={architecture}", "--ptxas-options=-v",
-        "--device-as-default-execution-space",
-    ]  # fmt: skip
-    nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernel.cu", 0, None, None)
-    given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
-    status = nvrtc.nvrtcCompileProgram(program, len(options), given)
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    made = {}
-    for what in ("CUBIN", "PTX") if not status else ():
-        getattr(nvrtc, f"nvrtcGet{what}Size")(program, ctypes.byref(size))
-        binary = ctypes.create_string_buffer(size.value)
-        getattr(nvrtc, f"nvrtcGet{what}")(program, binary)
-        made[what] = binary.raw
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    said = log.value.decode()
-    return Compiled(status, said, made.get("CUBIN", b""), made.get("PTX", b"").decode())
 
 
 @pytest.mark.parametrize(
@@ -181,8 +135,5 @@ def test_its_threads_do_not_race(tmp_path: Path, is_orthonormal: bool, is_single
 def test_a_missing_barrier_is_seen(tmp_path: Path, number: int) -> None:
     """One barrier of the force less, and the sanitiser reports a race."""
     text = source.text(source.planned(source.Shape(4, 3, 5, True), 10**6))
-    begin = text.index("INLINE void compute_force(")
-    barriers = [found.start() for found in re.finditer(r"\n  sync\(\);", text[begin:])]
-    at = begin + barriers[number]
-    without = text[:at] + text[at + len("\n  sync();") :]
+    without = without_barrier(text, number)
     assert any("data race" in said for said in reports(tmp_path, without))
