@@ -138,6 +138,23 @@ def test_a_missing_barrier_is_seen(nvrtc: ctypes.CDLL, folder: Path, number: int
         kernel.forces(teacher, some_starts(13, teacher, 12, 2))
 
 
+def test_a_warp_that_adds_in_another_order_has_other_bits(nvrtc: ctypes.CDLL, folder: Path) -> None:
+    """Lines that only a GPU compiles: the sum of its strands."""
+    added = "for (int half = %s) strand += __shfl_xor_sync(~0u, strand, half);"
+    right, wrong = "STRANDS / 2; half; half /= 2", "1; half < STRANDS; half *= 2"
+
+    def alter(text: str) -> str:
+        text = kernels_but(text, "KERNEL forces_at", "")
+        assert text.count(added % right) == 1
+        return text.replace(added % right, added % wrong)
+
+    case = Case(5, 3, 10, True, 32, 5, is_single=True)
+    kernel = DeviceKernel(AssembledCupy(nvrtc, folder, alter=alter))
+    found, wanted = (followed(each, case, starts(case))[0] for each in (kernel, NATIVE))
+    np.testing.assert_allclose(found.W, wanted.W, atol=1e-4)
+    assert found.W.tobytes() != wanted.W.tobytes()
+
+
 def test_a_shuffle_by_half_a_warp_is_a_fault(nvrtc: ctypes.CDLL, folder: Path) -> None:
     norm = "if (%s) {\n    const real squared = sum_of_entries(f->force, f->force);"
 
