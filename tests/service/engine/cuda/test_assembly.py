@@ -117,6 +117,25 @@ def test_what_nvrtc_makes_has_the_native_kernels_bits(
         assert (blocks, threads, shared > 0) == (6, case.threads, case.shared_bytes == LARGE)
 
 
+def test_paths_leave_when_few_blocks_still_have_one(nvrtc: ctypes.CDLL, folder: Path) -> None:
+    """Two that would never end by themselves, as soon as three of the six blocks are idle."""
+    case = CASES[0]
+    W, endless = starts(case), [0, 3]
+    mine, theirs = (
+        paths_from(NATIVE, case.teacher, W, gradient=1e-12, steps=case.steps) for _ in range(2)
+    )
+    mine.step_limit[endless] = 10**9
+    kernel = DeviceKernel(AssembledCupy(nvrtc, folder))
+    kernel.flow(case.teacher, rules(NATIVE, case.teacher, case.K), mine, company=4)
+    left = np.flatnonzero(mine.event == 0)
+    assert left.tolist() == endless
+    theirs.step_limit[left] = mine.steps[left]
+    NATIVE.flow(case.teacher, rules(NATIVE, case.teacher, case.K), theirs)
+    assert mine.steps.tolist() == theirs.steps.tolist()
+    for name in ("W", "force", "time", "step_size", "eigenvalue", "gradient_norm"):
+        assert getattr(mine, name).tobytes() == getattr(theirs, name).tobytes()
+
+
 def kernels_but(text: str, begin: str, end: str) -> str:
     """The text without those from one place up to another."""
     at = text.index(begin)
