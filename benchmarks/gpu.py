@@ -54,6 +54,7 @@ from benchmarks._gpu_cases import (  # noqa: E402
     on_device,
 )  # fmt: skip
 from benchmarks._gpu_peak import pairs_of, peak_of  # noqa: E402
+from relu_landscape.engine.cuda.beside import Assisted  # noqa: E402
 from relu_landscape.engine.lanes import bits  # noqa: E402
 from relu_landscape.engine.lanes.native import KernelError  # noqa: E402
 from relu_landscape.jobs.pool.threads import ONE_THREAD  # noqa: E402
@@ -208,8 +209,9 @@ def against_native(check: Check, kernel: Any, native: Any) -> Iterator[list[Any]
         yield [str(case), case.starts, same, again, seconds]
 
 
-def against_numpy(check: Check, kernel: Any) -> Iterator[list[Any]]:
-    """Ends of whole descents."""
+def against_numpy(check: Check, kernel: Any, native: Any) -> Iterator[list[Any]]:
+    """Ends of whole descents, with the processor beside the device as in the service."""
+    kernel = kernel if native is None else Assisted(kernel, native)
     for case in _smaller(AGAINST_NUMPY, 8, check.small):
         mine, theirs = ends_of(case, kernel), ends_of(case, None)
         other, farthest = 0, 0.0
@@ -349,7 +351,7 @@ def main(arguments: list[str] | None = None) -> int:
                 against_native(check, kernel, native))  # fmt: skip
     check.table("Ends of whole descents, against NumPy",
                 "case | starts | other ends | farthest polished point | holds",
-                against_numpy(check, kernel))  # fmt: skip
+                against_numpy(check, kernel, native))  # fmt: skip
     check.part("memory", lambda: short_of_memory(check, kernel))
     check.part("peak", lambda: measured_peak(check, kernel))
     check.table("The kernel alone",

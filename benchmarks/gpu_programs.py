@@ -11,27 +11,18 @@ from __future__ import annotations
 import argparse
 import ctypes
 import re
-from dataclasses import dataclass
 
 from relu_landscape.engine.cuda import source
 from tests.service.engine.cuda.nvrtc import compile_text, load
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Of a multiprocessor (CUDA programming guide, "Technical specifications"): bytes of shared
-    memory of a block and of all blocks, threads, blocks."""
-
-    block_bytes: int
-    all_bytes: int
-    threads: int = 2048
-    blocks: int = 32
-
-
-LIMITS = {"sm_80": Limits(166_912, 167_936), "sm_90": Limits(232_448, 233_472)}
+#: Bytes of shared memory of a block, and what a multiprocessor has (CUDA programming guide,
+#: "Technical specifications").
+DEVICES = {
+    "sm_80": (166_912, source.Multiprocessor(167_936, 2048)),
+    "sm_90": (232_448, source.Multiprocessor(233_472, 2048)),
+}
 REGISTERS = 65_536
-#: Registers are given to warps by so many; the system has so much shared memory of each block.
-REGISTER_UNIT, SYSTEM_BYTES = 256, 1024
+REGISTER_UNIT = 256  # given to a warp by so many
 SHAPES = (
     source.Shape(8, 8, 8, True), source.Shape(17, 17, 17, True), source.Shape(17, 17, 34, True),
     source.Shape(17, 17, 17, False), source.Shape(32, 32, 32, True),
@@ -42,25 +33,20 @@ SHAPES = (
 
 def row(nvrtc: ctypes.CDLL, shape: source.Shape, architecture: str) -> str:
     """One line of the table."""
-    limits = LIMITS[architecture]
-    plan = source.planned(shape, limits.block_bytes)
+    block_bytes, multiprocessor = DEVICES[architecture]
+    plan = source.planned(shape, block_bytes)
     made = compile_text(nvrtc, source.text(plan), architecture)
     if made.status:
         raise SystemExit(made.log)
     said = made.log[made.log.index("'flow_paths'") :]
-    registers, spilled, static = (
+    registers, spilled = (
         int(found[1]) if (found := re.search(pattern, said)) else 0
-        for pattern in (
-            r"Used (\d+) registers", r"(\d+) bytes spill stores", r"(\d+) bytes smem",
-        )
-    )  # fmt: skip
+        for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill stores")
+    )
     shared = 0 if plan.is_wide else 8 * plan.rooms["flow_paths"]
     unit = REGISTER_UNIT
     warps = REGISTERS // (-(-32 * registers // unit) * unit)
-    blocks = min(
-        limits.blocks, limits.threads // plan.threads, warps // (plan.threads // 32),
-        limits.all_bytes // (shared + static + SYSTEM_BYTES),
-    )  # fmt: skip
+    blocks = min(multiprocessor.blocks_of(plan), warps // (plan.threads // 32))
     teacher = "orthonormal" if shape.is_orthonormal else "general"
     precision = "float32" if shape.is_single else "float64"
     where = "device" if plan.is_wide else f"{shared / 1024:.1f}"
@@ -73,7 +59,7 @@ def row(nvrtc: ctypes.CDLL, shape: source.Shape, architecture: str) -> str:
 def main() -> None:
     """The table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--architecture", choices=sorted(LIMITS), default="sm_90")
+    parser.add_argument("--architecture", choices=sorted(DEVICES), default="sm_90")
     architecture = parser.parse_args().architecture
     nvrtc = load()
     print("| K | M | p | teacher | precision | threads | registers | spilled, bytes "

@@ -54,6 +54,10 @@ class DeviceKernel:
         properties = cupy.cuda.runtime.getDeviceProperties(self._here.id)
         self._multiprocessors = int(properties["multiProcessorCount"])
         self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
+        self._room = source.Multiprocessor(
+            shared_bytes=int(properties["sharedMemPerMultiprocessor"]),
+            threads=int(properties["maxThreadsPerMultiProcessor"]),
+        )
         architecture = f"sm_{properties['major']}{properties['minor']}"
         name = properties["name"]
         #: As its driver calls it.
@@ -67,8 +71,12 @@ class DeviceKernel:
         return self._multiprocessors
 
     def paths_at_once(self, teacher: native.Teacher, students: int, coordinates: int) -> int:
-        """How many paths a call should get: enough to fill the device, and no more than fit."""
-        blocks = self.module(teacher, students, coordinates).functions["flow_paths"].blocks
+        """How many paths a call should get: enough to fill the device, and no more than fit.
+
+        Nothing is compiled for that: who has a few paths may not need it.
+        """
+        plan = self._plan(self._shape(teacher, students, coordinates))
+        blocks = self._multiprocessors * self._room.blocks_of(plan)
         with self._here:
             free, _ = self.cupy.cuda.runtime.memGetInfo()
         own = 8 * (2 * students * coordinates + 16)  # of one path
@@ -201,13 +209,23 @@ class DeviceKernel:
         self, teacher: native.Teacher, students: int, coordinates: int, single: bool = False
     ) -> calls.Module:
         """What was compiled for problems of this shape; compiled now, if need be."""
-        shape = source.Shape(students, len(teacher.V), coordinates, teacher.is_orthonormal, single)
+        shape = self._shape(teacher, students, coordinates, single)
         if shape not in self._modules:
-            plan = source.planned(shape, self._shared_bytes)
+            plan = self._plan(shape)
             with self._here:
                 made = calls.module(self.cupy, plan, self._multiprocessors, self._kept)
             self._modules[shape] = made
         return self._modules[shape]
+
+    @staticmethod
+    def _shape(
+        teacher: native.Teacher, students: int, coordinates: int, single: bool = False
+    ) -> source.Shape:
+        M = len(teacher.V)
+        return source.Shape(students, M, coordinates, teacher.is_orthonormal, single)
+
+    def _plan(self, shape: source.Shape) -> source.Plan:
+        return source.planned(shape, self._shared_bytes)
 
 
 def count() -> int:

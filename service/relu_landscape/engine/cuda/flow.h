@@ -101,7 +101,7 @@ INLINE int has_short_student(const Flow *f, const Rules *rules) {
     const double length = f->here.length[i];
     if (!(length < rules->falls_below)) continue;
     double along = 0.0;
-    for (int at = i * STRIDE; at < i * STRIDE + COORDINATES; at++) 
+    for (int at = i * STRIDE; at < i * STRIDE + COORDINATES; at++)
       along += (double)f->W[at] * (double)f->force[at];
     if (along < -rules->falls_at * length * length) return 1;
   }

@@ -23,6 +23,8 @@ PAIRS_PER_THREAD = 4
 THREADS = (32, 64, 128, 256)
 #: Numbers of eight bytes on a block's board (room.h), and some to spare.
 BOARD_BYTES = 256
+#: Of a block's shared memory that the system takes.
+SYSTEM_BYTES = 1024
 MEMORY = 8
 
 
@@ -93,6 +95,22 @@ class Plan:
     def _sums(self) -> int:
         K, M, p = self.shape.students, self.shape.teachers, self.shape.coordinates
         return K * (K | 1) + K * M + 2 * p + K
+
+
+@dataclass(frozen=True)
+class Multiprocessor:
+    """What a multiprocessor has for all its blocks."""
+
+    shared_bytes: int
+    threads: int
+    blocks: int = 32
+
+    def blocks_of(self, plan: Plan) -> int:
+        """How many blocks of the flow have room side by side, one at least. (Too many where it is
+        registers that are short, which is known when the text is compiled.)"""
+        own = 0 if plan.is_wide else 8 * plan.rooms["flow_paths"]
+        shared = self.shared_bytes // (own + SYSTEM_BYTES)
+        return max(1, min(self.blocks, self.threads // plan.threads, shared))
 
 
 def planned(shape: Shape, shared_bytes: int, threads: int | None = None) -> Plan:

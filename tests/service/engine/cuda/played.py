@@ -158,7 +158,8 @@ class PlayedCupy:
         self.freed = 0
         properties = {
             "name": b"NVIDIA Test", "multiProcessorCount": 3, "major": 9, "minor": 0,
-            "sharedMemPerBlockOptin": shared_bytes,
+            "sharedMemPerBlockOptin": shared_bytes, "sharedMemPerMultiprocessor": 233_472,
+            "maxThreadsPerMultiProcessor": 2048,
         }  # fmt: skip
         runtime = SimpleNamespace(
             getDeviceCount=lambda: devices,

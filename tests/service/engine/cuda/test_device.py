@@ -277,9 +277,15 @@ def test_nothing_to_do_asks_nothing_of_the_device(kernel: DeviceKernel) -> None:
 
 
 def test_paths_at_once_fill_the_device_and_fit_its_memory(folder: Path) -> None:
-    """Two blocks on each of three multiprocessors (played)."""
+    """On three multiprocessors (played), for which nothing is compiled."""
     teacher = a_teacher(4)
-    assert DeviceKernel(PlayedCupy(folder)).paths_at_once(teacher, 4, 4) == 6 * 16
+    cupy = PlayedCupy(folder)
+    assert DeviceKernel(cupy).paths_at_once(teacher, 4, 4) == 3 * 32 * 16
+    room = source.planned(source.Shape(17, 17, 34, True), 232_448).rooms["flow_paths"]
+    assert DeviceKernel(cupy).paths_at_once(a_teacher(17), 17, 34) == (
+        3 * 16 * (233_472 // (8 * room + 1024))
+    )
+    assert cupy.compiled == []
     small = DeviceKernel(PlayedCupy(folder, memory=3_840))
     assert small.paths_at_once(teacher, 4, 4) == 3_840 // 2 // (8 * 48)
     assert DeviceKernel(PlayedCupy(folder, memory=1)).paths_at_once(teacher, 4, 4) == 1
