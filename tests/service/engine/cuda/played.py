@@ -23,6 +23,26 @@ FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "
          "-Wall", "-Wextra", "-Wno-unused-function", "-Wdouble-promotion")  # fmt: skip
 
 
+#: A package that stands for CuPy in every process.
+PACKAGE = """
+import sys
+from pathlib import Path
+from tests.service.engine.cuda.played import PlayedCupy
+sys.modules[__name__] = PlayedCupy(Path({folder!r}))
+"""
+
+
+def with_a_gpu(tmp_path: Path, folder: Path) -> dict[str, str]:
+    """The environment of processes that find a played GPU; ``folder``: of compiled texts."""
+    (tmp_path / "cupy.py").write_text(PACKAGE.format(folder=str(folder)))
+    root = Path(__file__).resolve().parents[4]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)]),
+        "CUPY_CACHE_DIR": str(tmp_path),
+    }
+
+
 class OutOfMemoryError(MemoryError):
     """``cupy.cuda.memory.OutOfMemoryError``."""
 

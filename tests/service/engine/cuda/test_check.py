@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from benchmarks import gpu
 from relu_landscape.engine.cuda import device
-from tests.service.engine.cuda.played import PlayedCupy
+from tests.service.engine.cuda.played import PlayedCupy, with_a_gpu
 
 
 def test_it_finds_nothing_wrong_with_a_right_device(
@@ -59,25 +58,10 @@ def test_a_part_that_fails_is_a_fault_and_the_others_follow(
     assert "no such kernel image" in capsys.readouterr().err
 
 
-#: A package that stands for CuPy in every process.
-CUPY = """
-import sys
-from pathlib import Path
-from tests.service.engine.cuda.played import PlayedCupy
-sys.modules[__name__] = PlayedCupy(Path({folder!r}))
-"""
-
-
 def test_its_processes_share_the_device(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "cupy.py").write_text(CUPY.format(folder=str(folder)))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(gpu.ROOT)]),
-        "CUPY_CACHE_DIR": str(tmp_path),
-    }
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu", "--small", "--processes", "2", "--to", tmp_path],
-        cwd=gpu.ROOT, env=environment, capture_output=True, text=True, check=False,
+        cwd=gpu.ROOT, env=with_a_gpu(tmp_path, folder), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "gpu-check.json").read_text())
