@@ -147,7 +147,8 @@ async def test_a_store_that_comes_back_empty_has_forgotten_the_job_and_takes_it_
         with pytest.raises(NotFound):
             await other.status(job)
         again = await other.submit(asked)
-        assert (again.id, again.state) == (job, "queued")
+        assert again.id == job
+        assert again.state in ("queued", "running")  # whoever looks for work may have it already
         await check(one, asked, attempts=1)
         for service in (one, other):
             assert (await service.readiness()).ready

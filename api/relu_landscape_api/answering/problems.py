@@ -63,6 +63,7 @@ STATUSES: dict[type[Exception], Row] = {
     errors.StoreUnavailable: Row(503, "store-unavailable", "The store does not answer"),
     errors.PoolUnavailable: Row(503, "pool-unavailable", "The compute pool does not answer"),
     errors.LeaseLost: Row(503, "unavailable", "Service unavailable"),
+    errors.DeviceLost: Row(503, "unavailable", "Service unavailable"),
     errors.ConfigurationError: Row(500, "internal", "Internal error"),
 }
 
