@@ -60,10 +60,8 @@ def pairs_of(case: Case, kernel: Any) -> float:
     given = (
         call.teacher, call.sent(case.drawn(0, 1)[0]), np.int64(ROUNDS), call.room(1), call.work,
     )  # fmt: skip
-    shared = 0 if plan.is_wide else 8 * room
-    seconds = _shortest(
-        cupy, lambda: alone.launch((alone.blocks,), (alone.threads,), given, shared_mem=shared)
-    )
+    shape, shared = ((alone.blocks,), (alone.threads,)), alone.shared_bytes
+    seconds = _shortest(cupy, lambda: alone.launch(*shape, given, shared_mem=shared))
     pairs = K * (K - 1) // 2 + K * M
     return 2.0 * FMA_OF_PAIR * pairs * ROUNDS * alone.blocks / seconds
 

@@ -43,7 +43,7 @@ def row(nvrtc: ctypes.CDLL, shape: source.Shape, architecture: str) -> str:
         int(found[1]) if (found := re.search(pattern, said)) else 0
         for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill stores")
     )
-    shared = 0 if plan.is_wide else 8 * plan.rooms["flow_paths"]
+    shared = plan.shared_bytes(plan.rooms["flow_paths"])
     unit = REGISTER_UNIT
     warps = REGISTERS // (-(-32 * registers // unit) * unit)
     blocks = min(multiprocessor.blocks_of(plan), warps // (plan.threads // 32))

@@ -27,14 +27,14 @@ def not_kept(name: str, make: Callable[[], bytes]) -> bytes:  # noqa: ARG001 - n
 
 @dataclass(frozen=True)
 class Function:
-    """One kernel: ``blocks`` of it run at once, each with ``room`` doubles, in shared memory unless
-    ``is_wide``."""
+    """One kernel: ``blocks`` of it run at once, each with ``room`` doubles, in ``shared_bytes`` of
+    shared memory or, where that is zero, in the device's."""
 
     launch: Any
     threads: int
     blocks: int
     room: int
-    is_wide: bool
+    shared_bytes: int
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ def function(
 ) -> Function:
     """One kernel of a module, whose blocks have so many doubles of ``room``."""
     driver, kernel = cupy.cuda.driver, made.get_function(name)
-    shared = 0 if plan.is_wide else 8 * room
+    shared = plan.shared_bytes(room)
     most = driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
     driver.funcSetAttribute(kernel.ptr, most, shared)
     if shared:  # all of what a multiprocessor can divide into cache and shared memory
         share = driver.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
         driver.funcSetAttribute(kernel.ptr, share, 100)
     each = driver.occupancyMaxActiveBlocksPerMultiprocessor(kernel.ptr, plan.threads, shared)
-    return Function(kernel, plan.threads, max(1, each) * multiprocessors, room, plan.is_wide)
+    return Function(kernel, plan.threads, max(1, each) * multiprocessors, room, shared)
 
 
 def _compiled(cupy: Any, text: str) -> bytes:
@@ -103,7 +103,7 @@ class Call:
         self._kept: list[Any] = []
         counters = cupy.zeros(3, dtype=np.int64)
         self.queue, self.count, self.flag = counters[0:1], counters[1:2], counters[2:3]
-        self.work = self.room(function.room if function.is_wide else 0)
+        self.work = self.room(0 if function.shared_bytes else function.room)
         self._rows = 0 if teacher.is_orthonormal else self.sent(teacher.V).data.ptr
         self._norms = self.sent(teacher.norms).data.ptr
         inverse = self.sent(1.0 / teacher.norms).data.ptr
@@ -129,8 +129,7 @@ class Call:
         self, arguments: tuple[Any, ...], turn: Turn, cancel: native.Cancel | None = None
     ) -> bool:
         """Launch when it is our turn, and wait. Returns whether it was asked to stop."""
-        function = self._function
-        shared = 0 if function.is_wide else 8 * function.room
+        function, grid = self._function, (self._blocks,)
         self._cupy.cuda.get_current_stream().synchronize()  # what was sent has arrived
         beside = self._cupy.cuda.Stream(non_blocking=True)
 
@@ -140,9 +139,7 @@ class Call:
             beside.synchronize()
 
         with turn(), self._cupy.cuda.Stream(non_blocking=True) as stream, calling(cancel, stop):
-            function.launch((self._blocks,), (function.threads,), arguments, shared_mem=shared)
-            if cancel is not None and cancel.is_raised:  # before anybody was called for it
-                stop()
+            function.launch(grid, (function.threads,), arguments, shared_mem=function.shared_bytes)
             stream.synchronize()
         return cancel is not None and cancel.is_raised
 

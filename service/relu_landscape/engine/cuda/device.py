@@ -54,7 +54,7 @@ class DeviceKernel:
         properties = cupy.cuda.runtime.getDeviceProperties(self._here.id)
         self._multiprocessors = int(properties["multiProcessorCount"])
         self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
-        self._room = source.Multiprocessor(
+        self._multiprocessor = source.Multiprocessor(
             shared_bytes=int(properties["sharedMemPerMultiprocessor"]),
             threads=int(properties["maxThreadsPerMultiProcessor"]),
         )
@@ -76,7 +76,7 @@ class DeviceKernel:
         Nothing is compiled for that: who has a few paths may not need it.
         """
         plan = self._plan(self._shape(teacher, students, coordinates))
-        blocks = self._multiprocessors * self._room.blocks_of(plan)
+        blocks = self._multiprocessors * self._multiprocessor.blocks_of(plan)
         with self._here:
             free, _ = self.cupy.cuda.runtime.memGetInfo()
         own = 8 * (2 * students * coordinates + 16)  # of one path

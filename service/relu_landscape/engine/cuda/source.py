@@ -63,6 +63,10 @@ class Plan:
         polish = 6 * self._array + 2 * MEMORY + self._lengths + self._sums
         return {"flow_paths": flow, "forces_at": flow, "polish_points": polish}
 
+    def shared_bytes(self, room: int) -> int:
+        """Of a block with so many doubles of room; none where that is in the device's memory."""
+        return 0 if self.is_wide else 8 * room
+
     @property
     def pairs(self) -> int:
         return 2 * MEMORY * self._array
@@ -108,7 +112,7 @@ class Multiprocessor:
     def blocks_of(self, plan: Plan) -> int:
         """How many blocks of the flow have room side by side, one at least. (Too many where it is
         registers that are short, which is known when the text is compiled.)"""
-        own = 0 if plan.is_wide else 8 * plan.rooms["flow_paths"]
+        own = plan.shared_bytes(plan.rooms["flow_paths"])
         shared = self.shared_bytes // (own + SYSTEM_BYTES)
         return max(1, min(self.blocks, self.threads // plan.threads, shared))
 

@@ -150,7 +150,7 @@ def settled(W: Real, teacher: Teacher) -> Real | None:
     if np.linalg.norm(W[:, M:]) > BESIDE or not np.all(np.linalg.norm(here, axis=1) > 0.0):
         return None
     H, A = population.hessian(here, teacher)
-    if not _is_above(FLAT, H) or (W.shape[1] > M and not _is_above(FLAT, A)):
+    if not is_positive_definite(H, FLAT) or (W.shape[1] > M and not is_positive_definite(A, FLAT)):
         return None
     point = _newton(here, H, teacher)
     if point is None:
@@ -182,15 +182,10 @@ def _newton(W: Real, H: Real, teacher: Teacher) -> Real | None:
     return None
 
 
-def _is_above(low: float, matrix: Real) -> bool:
-    """Whether every eigenvalue is."""
-    return is_positive_definite(matrix - low * np.eye(len(matrix)))
-
-
 def _alike(first: Real, second: Real) -> bool:
     """Whether every curvature of ``first`` is that of ``second`` within ``CHANGE`` of itself."""
     return (
-        _is_above(FLAT, second)
+        is_positive_definite(second, FLAT)
         and is_positive_definite(first - (1.0 - CHANGE) * second)
         and is_positive_definite((1.0 + CHANGE) * second - first)
     )

@@ -180,7 +180,7 @@ def _is_positive(matrix: Real) -> bool:
     if not len(matrix):
         return True
     low = zero_tolerance(float(np.abs(matrix).sum(axis=1).max()))
-    return is_positive_definite(matrix - low * np.eye(len(matrix)))
+    return is_positive_definite(matrix, low)
 
 
 def _steepness(rule: Rule, W: Real) -> float:

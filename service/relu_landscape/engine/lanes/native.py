@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
@@ -137,9 +137,11 @@ class Cancel:
 
     @contextmanager
     def calling(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Have ``stop`` called when the flag is raised meanwhile: for who cannot see it."""
+        """Have ``stop`` called when the flag is raised, or was before: for who cannot see it."""
         self._told.append(stop)
         try:
+            if self.is_raised:
+                stop()
             yield
         finally:
             self._told.remove(stop)
@@ -381,10 +383,8 @@ def available() -> tuple[str, ...]:
     """The sets of instructions that the library has and this processor can run."""
     found = []
     for variant in VARIANTS:
-        try:
+        with suppress(KernelError):
             found.append(load(variant).info.instructions)
-        except KernelError:
-            continue
     return tuple(found)
 
 

@@ -41,11 +41,6 @@ from tests.service.engine.lanes.setups import (
 NATIVE = KERNELS[0]
 
 
-@pytest.fixture
-def kernel(folder: Path) -> DeviceKernel:
-    return DeviceKernel(PlayedCupy(folder))
-
-
 def ends(kernel: Any, M: int, K: int, d: int, is_orthonormal: bool, count: int = 5) -> Any:
     teacher = a_teacher(M, is_orthonormal)
     paths = paths_from(NATIVE, teacher, some_starts(K, teacher, d, count))

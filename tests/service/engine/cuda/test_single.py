@@ -35,11 +35,6 @@ NATIVE = KERNELS[0]
 TEACHERS = pytest.mark.parametrize("is_orthonormal", [True, False], ids=["T=I", "T"])
 
 
-@pytest.fixture
-def kernel(folder: Path) -> DeviceKernel:
-    return DeviceKernel(PlayedCupy(folder))
-
-
 def followed(kernel: Any, teacher: Teacher, W: Real) -> tuple[Paths, int]:
     """Until their first event, in single precision."""
     paths = paths_from(NATIVE, teacher, W, gradient=1e-3, steps=1_200)

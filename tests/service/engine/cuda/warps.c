@@ -178,11 +178,11 @@ static void prepare(Block *block, Thread *threads, char *stacks) {
   }
 }
 
-/* Whether these threads wait all in the same way, for the same thing. */
-static int are_together(const Thread *threads, int count, State state) {
-  for (int t = 0; t < count; t++)
-    if (threads[t].state != state || threads[t].line != threads[0].line) return 0;
-  return 1;
+/* The first of these threads that waits for something else than thread 0 does; ``count``: none. */
+static int first_apart(const Thread *threads, int count) {
+  int t = 1;
+  while (t < count && threads[t].state == threads[0].state && threads[t].line == threads[0].line) t++;
+  return t;
 }
 
 /* Whether a warp went on: its shuffle is done. */
@@ -190,7 +190,7 @@ static int has_exchanged(Thread *warp) {
   int waiting = 0;
   for (int t = 0; t < WARP; t++) waiting += warp[t].state == IN_SHUFFLE;
   if (!waiting) return 0;
-  if (!are_together(warp, WARP, IN_SHUFFLE)) {
+  if (waiting < WARP || first_apart(warp, WARP) < WARP) {
     say("Only %d threads of a warp are in the same shuffle, or not in one.", waiting);
     return 0;
   }
@@ -215,13 +215,11 @@ static int run_block(Block *block, Thread *threads) {
     for (int t = 0; t < block->threads && !*fault; t += WARP)
       is_going_on |= has_exchanged(threads + t);
   }
-  if (*fault || are_together(threads, block->threads, DONE)) return 0;
-  for (int t = 0; t < block->threads; t++)
-    if (threads[t].state != threads[0].state || threads[t].line != threads[0].line) {
-      say("Thread 0 is at the barrier of line %d, thread %d at that of line %d (0: at its end).",
-          threads[0].line, t, threads[t].line);
-      return 0;
-    }
+  const int apart = first_apart(threads, block->threads);
+  if (apart < block->threads)
+    say("Thread 0 is at the barrier of line %d, thread %d at that of line %d (0: at its end).",
+        threads[0].line, apart, threads[apart].line);
+  if (*fault || threads[0].state == DONE) return 0;
   block->phase++;
   for (int t = 0; t < block->threads; t++) threads[t].state = READY;
   return 1;
